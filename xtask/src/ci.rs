@@ -1,0 +1,98 @@
+//! `cargo xtask ci`: everything that must hold before a change is taken, in the order that wastes least.
+
+mod cargo_deny;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::phases::Phases;
+use crate::workspace::Workspace;
+use crate::{command, demo, setup, test, tidy};
+
+pub const HELP: &str = "\
+Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors, `demo --check`.
+All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
+cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
+
+/// Runs every check. Errors: setup failed (nothing else would run), or any check did.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let mut phases = Phases::new();
+    let mut checks = Checks { failed: Vec::new() };
+    // The quick ones first: they need nothing installed.
+    checks.note("format", phases.run("format", || format(workspace)));
+    checks.note("tidy", phases.run("tidy", || tidy::run(workspace)));
+    if let Err(error) = phases.run("setup", setup::run) {
+        phases.print();
+        return Err(error);
+    }
+    checks.note("deny", phases.run("deny", || cargo_deny::check(workspace)));
+    let tested = test::run_inside(workspace, &[], &mut phases);
+    let count = tested.as_ref().ok().map(|outcome| outcome.count);
+    checks.note("test", tested.and_then(|outcome| outcome.finished));
+    if let Some(count) = count {
+        println!("{count}");
+    }
+    // Clippy after the build: the build scripts (FAISS above all) have run, and it shares them.
+    checks.note("clippy", phases.run("clippy", || clippy(workspace)));
+    checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
+    phases.print();
+    checks.finish()
+}
+
+/// Remembers what failed, and says so at once.
+struct Checks {
+    failed: Vec<&'static str>,
+}
+
+impl Checks {
+    fn note(&mut self, name: &'static str, result: Result<()>) {
+        if let Err(error) = result {
+            eprintln!("\n{name} FAILED: {error:#}\n");
+            self.failed.push(name);
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        if !self.failed.is_empty() {
+            bail!("not ready: {} failed; each said why above.", self.failed.join(", "));
+        }
+        eprintln!("\nall checks passed");
+        Ok(())
+    }
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    component(workspace, "fmt", "rustfmt")?;
+    command::run(workspace.cargo().args(["fmt", "--all", "--check"]), "`cargo fmt --all` puts it right.")
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    component(workspace, "clippy", "clippy")?;
+    let mut clippy = workspace.cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    command::run(&mut clippy, "Mend what it names; an `#[expect(…, reason = \"…\")]` needs a reason that convinces.")
+}
+
+/// Adds a toolchain component that a minimal installation of Rust leaves out.
+fn component(workspace: &Workspace, subcommand: &str, component: &str) -> Result<()> {
+    if command::answers(workspace.cargo().args([subcommand, "--version"])) {
+        return Ok(());
+    }
+    eprintln!("   missing: {component} (a component of the Rust toolchain)");
+    let next = format!("Install {component} for this toolchain by hand, then start again.");
+    command::run(Command::new("rustup").args(["component", "add", component]), &next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failed_check_fails_the_whole_and_is_named() {
+        let mut checks = Checks { failed: Vec::new() };
+        checks.note("tidy", Ok(()));
+        checks.note("clippy", Err(anyhow::anyhow!("a warning")));
+        assert!(checks.finish().unwrap_err().to_string().contains("clippy failed"));
+    }
+}

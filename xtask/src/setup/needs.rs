@@ -1,0 +1,66 @@
+//! The list of what the build and the model fetcher call, and how to see whether it is there.
+//!
+//! Each is asked for by doing what the build will do with it, not by a package's name: a compiler from elsewhere is as good.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use crate::command::answers;
+
+/// Something the machine must have.
+pub struct Need {
+    pub what: &'static str,
+    pub why: &'static str,
+    /// What Debian and Ubuntu call it.
+    pub packages: &'static [&'static str],
+    pub present: fn() -> bool,
+}
+
+pub const NEEDS: &[Need] = &[
+    Need {
+        what: "cmake",
+        why: "builds the FAISS sources that the faiss crate brings",
+        packages: &["cmake"],
+        present: || answers(Command::new("cmake").arg("--version")),
+    },
+    Need {
+        what: "a C++ compiler and make",
+        why: "compile FAISS and ring",
+        packages: &["build-essential"],
+        present: || compiles(&[]) && answers(Command::new("make").arg("--version")),
+    },
+    Need {
+        what: "BLAS, LAPACK and OpenMP",
+        why: "FAISS links to them; OpenBLAS is the fast one",
+        packages: &["build-essential", "libopenblas-dev"],
+        present: || compiles(&["-lblas", "-llapack", "-lgomp"]),
+    },
+    Need {
+        what: "Python 3 with pip",
+        why: "the models and ONNX Runtime are published as Python packages",
+        packages: &["python3", "python3-pip"],
+        present: || answers(Command::new("python3").args(["-m", "pip", "--version"])),
+    },
+];
+
+/// Compiles and links an empty C++ program with these libraries.
+fn compiles(libraries: &[&str]) -> bool {
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let mut command = Command::new(compiler);
+    command.args(["-x", "c++", "-", "-o", "/dev/null"]).args(libraries);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else { return false };
+    let written = child.stdin.take().is_some_and(|mut stdin| stdin.write_all(b"int main() { return 0; }\n").is_ok());
+    written && child.wait().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_is_not_there_is_noticed() {
+        assert!(compiles(&[]));
+        assert!(!compiles(&["-lfacegate_no_such_library"]));
+    }
+}
