@@ -1,7 +1,7 @@
 //! Installing Debian packages without asking, as root or through a sudo that needs no password.
 
 use std::io::stderr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
@@ -33,11 +33,13 @@ pub fn install(packages: &[&str]) -> Result<()> {
 }
 
 fn apt_get(sudo: bool, args: &[&str]) -> Command {
-    let mut command = Command::new(if sudo { "sudo" } else { "env" });
+    const SILENT: (&str, &str) = ("DEBIAN_FRONTEND", "noninteractive");
+    let mut command = Command::new(if sudo { "sudo" } else { "apt-get" });
     if sudo {
-        command.args(["-n", "env"]);
+        // sudo drops the environment, so it is handed over behind it.
+        command.args(["-n", "env", &format!("{}={}", SILENT.0, SILENT.1), "apt-get"]);
     }
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(args).stdout(stderr());
+    command.args(args).env(SILENT.0, SILENT.1).stdin(Stdio::null()).stdout(stderr());
     eprintln!("   $ {}", command::describe(&command));
     command
 }
