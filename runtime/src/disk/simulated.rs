@@ -1,0 +1,212 @@
+//! A disk in memory that keeps apart what a program sees and what power loss would leave.
+//!
+//! Each file remembers the writes since its last sync, each directory the renames since its own. Cutting the power
+//! applies, by seed, a prefix of them with the last write torn, or any mixture of their sectors; file handles and
+//! locks from before are dead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::{DirLock, Disk, DiskFile};
+
+mod file;
+
+use file::{FileId, SimFile, SimHandle};
+
+/// Cheap to clone; clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct SimDisk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<FileId, SimFile>,
+    names: BTreeMap<PathBuf, FileId>,
+    durable_names: BTreeMap<PathBuf, FileId>,
+    /// Changes of names since the last sync of their directory, oldest first.
+    name_changes: Vec<NameChange>,
+    locked: BTreeSet<PathBuf>,
+    /// Counts power cuts, so that handles from before are known as dead.
+    boot: u64,
+    capacity_bytes: Option<u64>,
+    syncs_to_fail: u32,
+    syncs: u64,
+}
+
+#[derive(Clone, Debug)]
+struct NameChange {
+    dir: PathBuf,
+    gone: Option<PathBuf>,
+    come: Option<(PathBuf, FileId)>,
+}
+
+impl SimDisk {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The power fails and comes back: what was not synced is lost, kept or torn as `seed` has it.
+    pub fn cut_power(&self, seed: u64) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut state = self.state();
+        let changes = std::mem::take(&mut state.name_changes);
+        let kept = rng.random_range(0..=changes.len());
+        for change in &changes[..kept] {
+            apply(&mut state.durable_names, change);
+        }
+        state.names = state.durable_names.clone();
+        let named: BTreeSet<_> = state.names.values().copied().collect();
+        state.files.retain(|id, _| named.contains(id));
+        state.files.values_mut().for_each(|file| file.lose_power(&mut rng));
+        state.locked.clear();
+        state.boot += 1;
+    }
+
+    /// Writes beyond this many bytes in all files fail with `StorageFull`, after as much as fits.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity_bytes = bytes;
+    }
+
+    /// The next `count` syncs of file content fail, and what they should have made durable counts as written
+    /// to nobody: as on Linux, a later sync succeeds without it.
+    pub fn fail_syncs(&self, count: u32) {
+        self.state().syncs_to_fail = count;
+    }
+
+    /// Successful syncs of file content so far.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
+    /// A file's content as a program sees it, for tests that damage it.
+    pub fn content(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let state = self.state();
+        Ok(state.file(state.id(path)?)?.seen.clone())
+    }
+
+    /// Replaces a file's content, durably: rot, or an operator's editor.
+    pub fn set_content(&self, path: &Path, content: Vec<u8>) -> io::Result<()> {
+        let mut state = self.state();
+        let id = state.id(path)?;
+        state.files.insert(id, SimFile::durable(content));
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self, id: FileId, boot: u64) -> Arc<dyn DiskFile> {
+        Arc::new(SimHandle { disk: self.clone(), id, boot })
+    }
+}
+
+impl State {
+    fn id(&self, path: &Path) -> io::Result<FileId> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn file(&self, id: FileId) -> io::Result<&SimFile> {
+        self.files.get(&id).ok_or_else(|| io::Error::other("the file was on a disk that lost its power"))
+    }
+
+    fn change(&mut self, change: NameChange) {
+        apply(&mut self.names, &change);
+        self.name_changes.push(change);
+    }
+
+    fn free_bytes(&self) -> u64 {
+        let used: usize = self.files.values().map(|file| file.seen.len()).sum();
+        self.capacity_bytes.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
+    }
+}
+
+fn apply(names: &mut BTreeMap<PathBuf, FileId>, change: &NameChange) {
+    if let Some(gone) = &change.gone {
+        names.remove(gone);
+    }
+    if let Some((path, id)) = &change.come {
+        names.insert(path.clone(), *id);
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+impl Disk for SimDisk {
+    fn create_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<DirLock> {
+        let mut state = self.state();
+        if !state.locked.insert(dir.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(SimLock { disk: self.clone(), dir: dir.to_owned(), boot: state.boot }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
+        Ok(inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        let id = FileId::next();
+        state.files.insert(id, SimFile::default());
+        state.change(NameChange { dir: parent(path), gone: None, come: Some((path.to_owned(), id)) });
+        Ok(self.handle(id, state.boot))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let state = self.state();
+        Ok(self.handle(state.id(path)?, state.boot))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let id = state.id(from)?;
+        let change = NameChange { dir: parent(to), gone: Some(from.to_owned()), come: Some((to.to_owned(), id)) };
+        state.change(change);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.id(path)?;
+        state.change(NameChange { dir: parent(path), gone: Some(path.to_owned()), come: None });
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let (synced, pending) = std::mem::take(&mut state.name_changes).into_iter().partition(|c| c.dir == dir);
+        state.name_changes = pending;
+        let synced: Vec<NameChange> = synced;
+        synced.iter().for_each(|change| apply(&mut state.durable_names, change));
+        Ok(())
+    }
+}
+
+struct SimLock {
+    disk: SimDisk,
+    dir: PathBuf,
+    boot: u64,
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        // After a power cut somebody else may hold the lock already.
+        if state.boot == self.boot {
+            state.locked.remove(&self.dir);
+        }
+    }
+}

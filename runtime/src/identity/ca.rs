@@ -1,0 +1,215 @@
+//! The operator's certificate authority: makes itself, issues devices. Used by the demo, the tests and `xtask`;
+//! an operator with a CA of his own needs only the name `facegate://<role>/<id>` in what he issues.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use facegate_domain::clock::Clock;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
+};
+use zeroize::Zeroizing;
+
+use super::{PeerIdentity, TlsPaths};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A device renews well before this.
+pub const DEVICE_VALIDITY: Duration = Duration::from_secs(30 * DAY.as_secs());
+pub const CA_VALIDITY: Duration = Duration::from_secs(3650 * DAY.as_secs());
+/// Certificates are valid from a little before now, for peers whose clocks run behind.
+const BACKDATED: Duration = Duration::from_secs(300);
+
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    #[error("making a certificate failed: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+/// Holds the CA's private key; `Debug` does not show it.
+pub struct CertificateAuthority {
+    issuer: Issuer<'static, KeyPair>,
+    cert_pem: String,
+    key_pem: Zeroizing<String>,
+}
+
+/// What a device gets: PEM texts, to be written with [`IssuedIdentity::save`].
+pub struct IssuedIdentity {
+    pub cert_pem: String,
+    pub key_pem: Zeroizing<String>,
+    pub ca_pem: String,
+}
+
+impl CertificateAuthority {
+    /// A new CA with a key of its own, valid for `validity` (usually [`CA_VALIDITY`]).
+    pub fn create(name: &str, validity: Duration, clock: &dyn Clock) -> Result<Self, CaError> {
+        let mut params = params(name, validity, clock)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let cert_pem = params.self_signed(&key)?.pem();
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        Ok(Self { issuer: Issuer::new(params, key), cert_pem, key_pem })
+    }
+
+    /// The CA that [`CertificateAuthority::save`] left in `dir`.
+    pub fn load(dir: &Path) -> Result<Self, CaError> {
+        let read = |path: PathBuf| std::fs::read_to_string(&path).map_err(|source| CaError::File { path, source });
+        let cert_pem = read(dir.join("ca.pem"))?;
+        let key_pem = Zeroizing::new(read(dir.join("ca-key.pem"))?);
+        let issuer = Issuer::from_ca_cert_pem(&cert_pem, KeyPair::from_pem(&key_pem)?)?;
+        Ok(Self { issuer, cert_pem, key_pem })
+    }
+
+    /// Writes `ca.pem` and, readable by the owner alone, `ca-key.pem`.
+    pub fn save(&self, dir: &Path) -> Result<(), CaError> {
+        write(&dir.join("ca.pem"), self.cert_pem.as_bytes(), 0o644)?;
+        write(&dir.join("ca-key.pem"), self.key_pem.as_bytes(), 0o600)
+    }
+
+    pub fn cert_pem(&self) -> &str {
+        &self.cert_pem
+    }
+
+    /// Certifies `device` for `validity` (usually [`DEVICE_VALIDITY`]). `hosts` are the names and IP addresses it
+    /// serves under besides `localhost` and the loopback addresses, which a serving role always gets.
+    pub fn issue(
+        &self,
+        device: &PeerIdentity,
+        hosts: &[&str],
+        validity: Duration,
+        clock: &dyn Clock,
+    ) -> Result<IssuedIdentity, CaError> {
+        let mut params = params(&device.to_string(), validity, clock)?;
+        params.subject_alt_names = vec![SanType::URI(device.uri().try_into()?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        if device.role.serves() {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+            for host in ["localhost", "127.0.0.1", "::1"].iter().chain(hosts) {
+                params.subject_alt_names.push(match host.parse::<IpAddr>() {
+                    Ok(address) => SanType::IpAddress(address),
+                    Err(_) => SanType::DnsName((*host).try_into()?),
+                });
+            }
+        }
+        let key = KeyPair::generate()?;
+        let cert_pem = params.signed_by(&key, &self.issuer)?.pem();
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        Ok(IssuedIdentity { cert_pem, key_pem, ca_pem: self.cert_pem.clone() })
+    }
+}
+
+impl IssuedIdentity {
+    /// Writes `<name>.pem`, `<name>-key.pem` (owner alone) and `ca.pem` into `dir`, which is made if need be.
+    pub fn save(&self, dir: &Path, name: &str) -> Result<TlsPaths, CaError> {
+        let paths = TlsPaths {
+            cert: dir.join(format!("{name}.pem")),
+            key: dir.join(format!("{name}-key.pem")),
+            ca: dir.join("ca.pem"),
+        };
+        write(&paths.cert, self.cert_pem.as_bytes(), 0o644)?;
+        write(&paths.key, self.key_pem.as_bytes(), 0o600)?;
+        write(&paths.ca, self.ca_pem.as_bytes(), 0o644)?;
+        Ok(paths)
+    }
+}
+
+fn params(name: &str, validity: Duration, clock: &dyn Clock) -> Result<CertificateParams, CaError> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    let now_s = u64::try_from(clock.now().unix_s()).unwrap_or(0);
+    let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(now_s);
+    params.not_before = now - BACKDATED;
+    params.not_after = now + validity;
+    Ok(params)
+}
+
+/// Replaces the file in one step, so that a reader never sees half a certificate.
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
+    let replace = || {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        let fresh = path.with_extension("pem.new");
+        // A leftover of an interrupted run may have another mode; the file must be made anew to get ours.
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh)?.write_all(bytes)?;
+        std::fs::rename(&fresh, path)
+    };
+    replace().map_err(|source| CaError::File { path: path.to_owned(), source })
+}
+
+impl fmt::Debug for CertificateAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CertificateAuthority(key hidden)")
+    }
+}
+
+impl fmt::Debug for IssuedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IssuedIdentity(key hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::identity::{DeviceIdentity, IdentityError, Role};
+
+    #[test]
+    fn a_saved_ca_issues_identities_that_load_and_keys_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::new();
+        CertificateAuthority::create("Test operator", CA_VALIDITY, &clock).unwrap().save(dir.path()).unwrap();
+        let ca = CertificateAuthority::load(dir.path()).unwrap();
+        let device = PeerIdentity::new(Role::Station, "s1").unwrap();
+        let issued = ca.issue(&device, &["station.example"], DEVICE_VALIDITY, &clock).unwrap();
+        let paths = issued.save(dir.path(), "s1").unwrap();
+
+        assert_eq!(DeviceIdentity::load(&paths).unwrap().name(), &device);
+        for key in ["ca-key.pem", "s1-key.pem"] {
+            let mode = std::fs::metadata(dir.path().join(key)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{key}");
+        }
+        assert_eq!(format!("{ca:?}{issued:?}"), "CertificateAuthority(key hidden)IssuedIdentity(key hidden)");
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::new();
+        let ca = CertificateAuthority::create("Test operator", CA_VALIDITY, &clock).unwrap();
+        let issue = |id: &str| {
+            let device = PeerIdentity::new(Role::Gate, id).unwrap();
+            ca.issue(&device, &[], DEVICE_VALIDITY, &clock).unwrap().save(dir.path(), id).unwrap()
+        };
+        let (a, b) = (issue("a"), issue("b"));
+        let mixed = DeviceIdentity::load(&TlsPaths { key: b.key, ..a });
+        assert!(matches!(mixed, Err(IdentityError::Tls(_))), "{mixed:?}");
+    }
+
+    #[test]
+    fn the_ca_itself_is_not_a_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = CertificateAuthority::create("Test operator", CA_VALIDITY, &SystemClock::new()).unwrap();
+        ca.save(dir.path()).unwrap();
+        let file = |name: &str| dir.path().join(name);
+        let paths = TlsPaths { cert: file("ca.pem"), key: file("ca-key.pem"), ca: file("ca.pem") };
+        assert!(matches!(DeviceIdentity::load(&paths), Err(IdentityError::NotADevice { .. })));
+    }
+}
