@@ -1,0 +1,23 @@
+//! The rules of Facegate as pure code: no I/O, no async, no clock of its own.
+//!
+//! Everything a test can decide with a table lives here; the servers bring effects to it and carry its answers out.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+#[macro_use]
+mod digest_id;
+
+pub mod charge;
+pub mod clock;
+pub mod code;
+pub mod face;
+pub mod fares;
+pub mod ids;
+pub mod journey;
+pub mod ledger;
+pub mod money;
+pub mod passage;
+pub mod policy;
+pub mod score;
+pub mod tap;
+
+pub use clock::{Clock, Timestamp};

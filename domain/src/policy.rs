@@ -1,0 +1,139 @@
+//! What an operator sets, and the words in which a gate refuses.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a rider was not let through. Every refusal names the other way in: the ride code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Nobody enrolled is likely enough within the risk budget.
+    NotRecognised,
+    /// Two riders look alike.
+    Ambiguous,
+    TooFar,
+    Blurred,
+    TooDark,
+    TooBright,
+    TurnedAway,
+    SeveralFaces,
+    /// Liveness could not be told.
+    LivenessInconclusive,
+    /// A photograph or a screen.
+    PresentationAttack,
+    /// Too few agreeing frames before the rider was gone.
+    TooFewFrames,
+    DenyListed,
+    CodeNotOurs,
+    CodeForged,
+    CodeExpired,
+    CodeReplayed,
+    /// The station cannot be reached: faces have to wait, codes work.
+    StationUnreachable,
+    /// The gate cannot write its journal or move its door.
+    GateFault,
+}
+
+impl Refusal {
+    pub const ALL: [Self; 18] = [
+        Self::NotRecognised,
+        Self::Ambiguous,
+        Self::TooFar,
+        Self::Blurred,
+        Self::TooDark,
+        Self::TooBright,
+        Self::TurnedAway,
+        Self::SeveralFaces,
+        Self::LivenessInconclusive,
+        Self::PresentationAttack,
+        Self::TooFewFrames,
+        Self::DenyListed,
+        Self::CodeNotOurs,
+        Self::CodeForged,
+        Self::CodeExpired,
+        Self::CodeReplayed,
+        Self::StationUnreachable,
+        Self::GateFault,
+    ];
+
+    /// The name in metrics, logs and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotRecognised => "not_recognised",
+            Self::Ambiguous => "ambiguous",
+            Self::TooFar => "too_far",
+            Self::Blurred => "blurred",
+            Self::TooDark => "too_dark",
+            Self::TooBright => "too_bright",
+            Self::TurnedAway => "turned_away",
+            Self::SeveralFaces => "several_faces",
+            Self::LivenessInconclusive => "liveness_inconclusive",
+            Self::PresentationAttack => "presentation_attack",
+            Self::TooFewFrames => "too_few_frames",
+            Self::DenyListed => "deny_listed",
+            Self::CodeNotOurs => "code_not_ours",
+            Self::CodeForged => "code_forged",
+            Self::CodeExpired => "code_expired",
+            Self::CodeReplayed => "code_replayed",
+            Self::StationUnreachable => "station_unreachable",
+            Self::GateFault => "gate_fault",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.name() == name)
+    }
+
+    /// What the gate's screen says to the rider, English.
+    pub const fn message_en(self) -> &'static str {
+        match self {
+            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "Please show your ride code.",
+            Self::TooFar => "Please step closer, or show your ride code.",
+            Self::Blurred => "Please stand still for a moment, or show your ride code.",
+            Self::TooDark | Self::TooBright => "The light is difficult here. Please show your ride code.",
+            Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => {
+                "Please look at the screen, or show your ride code."
+            }
+            Self::SeveralFaces => "One at a time, please, or show your ride code.",
+            Self::DenyListed => "There is an open payment. Please settle it in the app, or ask at the ticket booth.",
+            Self::CodeNotOurs => "This is not a ride code. Please open the ride code in your app.",
+            Self::CodeForged | Self::CodeReplayed => "This ride code is not valid. Please open a new ride code in your app.",
+            Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
+            Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
+            Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",
+        }
+    }
+
+    /// What the gate's screen says to the rider, Chinese.
+    pub const fn message_zh(self) -> &'static str {
+        match self {
+            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "请出示乘车码。",
+            Self::TooFar => "请靠近一点，或出示乘车码。",
+            Self::Blurred => "请稍停片刻，或出示乘车码。",
+            Self::TooDark | Self::TooBright => "此处光线不佳，请出示乘车码。",
+            Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => "请正视屏幕，或出示乘车码。",
+            Self::SeveralFaces => "请依次通过，或出示乘车码。",
+            Self::DenyListed => "您有未支付的行程，请在应用中支付或前往票务处。",
+            Self::CodeNotOurs => "这不是乘车码，请在应用中打开乘车码。",
+            Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
+            Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",
+            Self::StationUnreachable => "刷脸暂停，请出示乘车码。",
+            Self::GateFault => "此闸机故障，请使用旁边闸机的乘车码通道。",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_names_another_way_and_reads_back_by_name() {
+        for refusal in Refusal::ALL {
+            assert_eq!(Refusal::from_name(refusal.name()), Some(refusal));
+            let message = refusal.message_en();
+            assert!(message.contains("ride code") || message.contains("ticket booth"), "{message}");
+            let message = refusal.message_zh();
+            assert!(message.contains("乘车码") || message.contains("票务处"), "{message}");
+        }
+    }
+}

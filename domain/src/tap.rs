@@ -1,0 +1,161 @@
+//! What a gate writes down: authorisations, passages, and the tap that the two make together.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::ids::{RecordId, RiderId, StationId};
+use crate::score::{Similarity, Tier};
+
+/// Which way the rider passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Entry,
+    Exit,
+}
+
+impl Direction {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// What the rider showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Medium {
+    Face,
+    Code,
+}
+
+impl Medium {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Face => "face",
+            Self::Code => "code",
+        }
+    }
+}
+
+/// The gate's two clocks at the moment of a record; the monotonic one tells a jump of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateStamp {
+    pub wall: Timestamp,
+    /// Milliseconds since the gate process started its clock.
+    pub monotonic_ms: u64,
+}
+
+/// Why the rider was let through: kept with the record, so that a disputed charge can be looked into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Evidence {
+    Face {
+        similarity: Similarity,
+        tier: Tier,
+        /// 1 − posterior at the moment of the decision.
+        risk: f64,
+        frames: u32,
+    },
+    Code {
+        /// Identity of the presented code; one code opens one gate once.
+        nonce: [u8; 8],
+        /// False when the station could not be asked about replay and deny list (offline rule).
+        checked_online: bool,
+    },
+}
+
+impl Evidence {
+    pub const fn medium(&self) -> Medium {
+        match self {
+            Self::Face { .. } => Medium::Face,
+            Self::Code { .. } => Medium::Code,
+        }
+    }
+}
+
+/// "This rider may pass": on the disk before the gate opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Authorisation {
+    pub rider: RiderId,
+    pub direction: Direction,
+    pub evidence: Evidence,
+}
+
+/// What the sensors saw of an authorised passage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassageOutcome {
+    /// A body crossed the beam: only this makes a tap.
+    Passed,
+    TurnedBack,
+    TimedOut,
+    /// A crash left the authorisation alone and the hardware does not know either: reported, never a charge.
+    Unknown,
+}
+
+impl PassageOutcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::TurnedBack => "turned_back",
+            Self::TimedOut => "timed_out",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// "This is what became of authorisation `authorisation`" (a sequence of the same gate and epoch).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    pub authorisation: u64,
+    pub outcome: PassageOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RecordBody {
+    Authorisation(Authorisation),
+    Passage(Passage),
+}
+
+/// One line of a gate's journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateRecord {
+    pub id: RecordId,
+    pub station: StationId,
+    pub stamp: GateStamp,
+    pub body: RecordBody,
+}
+
+/// One rider through one gate: an authorisation whose passage was seen. `id` is the authorisation's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tap {
+    pub id: RecordId,
+    pub rider: RiderId,
+    pub station: StationId,
+    pub direction: Direction,
+    pub medium: Medium,
+    /// When the rider was authorised, by the gate's wall clock.
+    pub at: Timestamp,
+}
+
+impl Tap {
+    /// Joins the two records; `None` unless `passage` is the seen passage of `authorisation`.
+    pub fn join(authorisation: &GateRecord, passage: &GateRecord) -> Option<Self> {
+        let RecordBody::Authorisation(granted) = &authorisation.body else { return None };
+        let RecordBody::Passage(seen) = &passage.body else { return None };
+        let same_journal = authorisation.id.gate == passage.id.gate && authorisation.id.epoch == passage.id.epoch;
+        let passed = seen.outcome == PassageOutcome::Passed && seen.authorisation == authorisation.id.sequence;
+        (same_journal && passed).then(|| Self {
+            id: authorisation.id.clone(),
+            rider: granted.rider,
+            station: authorisation.station.clone(),
+            direction: granted.direction,
+            medium: granted.evidence.medium(),
+            at: authorisation.stamp.wall,
+        })
+    }
+}
