@@ -1,0 +1,110 @@
+//! Alignment: a face turned, scaled and moved so that its five landmarks lie where the embedder learnt them.
+
+use image::RgbImage;
+
+use crate::frame::Frame;
+use crate::geometry::Point;
+
+/// Side of an aligned face in pixels.
+pub const SIDE: u32 = 112;
+
+/// Where the landmarks of an aligned face lie: the template of ArcFace and SFace for 112×112.
+const TEMPLATE: [Point; 5] = [
+    Point { x: 38.2946, y: 51.6963 },
+    Point { x: 73.5318, y: 51.5014 },
+    Point { x: 56.0252, y: 71.7366 },
+    Point { x: 41.5493, y: 92.3655 },
+    Point { x: 70.7299, y: 92.2041 },
+];
+
+/// p ↦ (a·x − b·y + tx, b·x + a·y + ty): turn, scale and shift, no mirroring.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Similarity {
+    a: f32,
+    b: f32,
+    tx: f32,
+    ty: f32,
+}
+
+impl Similarity {
+    fn apply(&self, p: Point) -> Point {
+        Point { x: self.a * p.x - self.b * p.y + self.tx, y: self.b * p.x + self.a * p.y + self.ty }
+    }
+
+    fn inverse(&self) -> Self {
+        let norm = (self.a * self.a + self.b * self.b).max(f32::MIN_POSITIVE);
+        let (a, b) = (self.a / norm, -self.b / norm);
+        let back = Self { a, b, tx: 0.0, ty: 0.0 }.apply(Point { x: self.tx, y: self.ty });
+        Self { a, b, tx: -back.x, ty: -back.y }
+    }
+
+    /// The one that takes `from` to `to` with the least squared error (Umeyama 1991; in the plane, one complex
+    /// division). The landmarks of a face never coincide; if they did, everything would map to one point.
+    fn fit(from: &[Point; 5], to: &[Point; 5]) -> Self {
+        let mean = |points: &[Point; 5]| {
+            let sum = points.iter().fold((0.0, 0.0), |s, p| (s.0 + p.x, s.1 + p.y));
+            Point { x: sum.0 / 5.0, y: sum.1 / 5.0 }
+        };
+        let (from_mean, to_mean) = (mean(from), mean(to));
+        let (mut dot, mut cross, mut norm) = (0.0, 0.0, f32::MIN_POSITIVE);
+        for (f, t) in from.iter().zip(to) {
+            let (fx, fy, tx, ty) = (f.x - from_mean.x, f.y - from_mean.y, t.x - to_mean.x, t.y - to_mean.y);
+            dot += fx * tx + fy * ty;
+            cross += fx * ty - fy * tx;
+            norm += fx * fx + fy * fy;
+        }
+        let (a, b) = (dot / norm, cross / norm);
+        let turned = Self { a, b, tx: 0.0, ty: 0.0 }.apply(from_mean);
+        Self { a, b, tx: to_mean.x - turned.x, ty: to_mean.y - turned.y }
+    }
+}
+
+/// Cuts the face with these landmarks out of the frame: 112×112, bilinear, black where the frame has nothing.
+pub fn align(frame: &Frame, landmarks: &[Point; 5]) -> RgbImage {
+    // Fitted towards the template, where errors count alike for near and far faces, then turned round.
+    let to_frame = Similarity::fit(landmarks, &TEMPLATE).inverse();
+    RgbImage::from_fn(SIDE, SIDE, |x, y| {
+        image::Rgb(sample(frame.rgb(), to_frame.apply(Point { x: x as f32, y: y as f32 })))
+    })
+}
+
+fn sample(pixels: &RgbImage, at: Point) -> [u8; 3] {
+    let (left, top) = (at.x.floor(), at.y.floor());
+    let (dx, dy) = (at.x - left, at.y - top);
+    let pixel = |x: f32, y: f32| {
+        let inside = x >= 0.0 && y >= 0.0 && x < pixels.width() as f32 && y < pixels.height() as f32;
+        if inside { pixels.get_pixel(x as u32, y as u32).0.map(f32::from) } else { [0.0; 3] }
+    };
+    let [nw, ne, sw, se] =
+        [pixel(left, top), pixel(left + 1.0, top), pixel(left, top + 1.0), pixel(left + 1.0, top + 1.0)];
+    std::array::from_fn(|c| {
+        let north = nw[c] + (ne[c] - nw[c]) * dx;
+        let south = sw[c] + (se[c] - sw[c]) * dx;
+        (north + (south - north) * dy).round() as u8
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turned_scaled_and_moved_face_is_put_back() {
+        let pose = Similarity { a: 1.5, b: 0.8, tx: 40.0, ty: -7.0 };
+        let seen = TEMPLATE.map(|p| pose.apply(p));
+        let fitted = Similarity::fit(&TEMPLATE, &seen);
+        for p in TEMPLATE {
+            assert!(fitted.apply(p).distance(pose.apply(p)) < 1e-3);
+            assert!(fitted.inverse().apply(pose.apply(p)).distance(p) < 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_face_already_in_place_is_cut_out_unchanged_and_beyond_the_edge_is_black() {
+        let pixels = RgbImage::from_fn(100, 112, |x, y| image::Rgb([x as u8, y as u8, 200]));
+        let aligned = align(&Frame::from_rgb(pixels.clone()), &TEMPLATE);
+        assert_eq!(aligned.get_pixel(50, 60), pixels.get_pixel(50, 60));
+        assert_eq!(aligned.get_pixel(105, 60).0, [0, 0, 0]);
+        assert_eq!(sample(&pixels, Point { x: 10.5, y: 20.0 }), [11, 20, 200]);
+    }
+}

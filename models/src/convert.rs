@@ -1,0 +1,58 @@
+//! Conversion of fetched models into what ONNX Runtime runs on every platform. Deterministic, so its result is pinned.
+
+mod dequantise;
+mod onnx;
+
+use prost::Message;
+
+use crate::manifest::{Conversion, Input};
+
+pub use dequantise::NotDequantisable;
+pub use onnx::UnreadableOnnx;
+
+/// Why a model file could not be converted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConversionError {
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableOnnx),
+    #[error(transparent)]
+    Dequantise(#[from] NotDequantisable),
+    #[error("the graph has no input named {0}")]
+    NoInput(String),
+}
+
+/// Turns the bytes of a package's model file into those that are loaded.
+pub fn convert(bytes: &[u8], conversion: Conversion, input: &Input) -> Result<Vec<u8>, ConversionError> {
+    let mut model = onnx::read(bytes)?;
+    let graph = model.graph.get_or_insert_default();
+    match conversion {
+        Conversion::Dequantise => dequantise::fold(graph)?,
+    }
+    keep_only_real_input(graph, input)?;
+    free_shapes(graph, input);
+    Ok(model.encode_to_vec())
+}
+
+/// Old exporters list weights as inputs too; then ONNX Runtime takes them for changeable and folds nothing.
+fn keep_only_real_input(graph: &mut onnx::Graph, input: &Input) -> Result<(), ConversionError> {
+    graph.input.retain(|i| i.name.as_deref() == Some(&input.name));
+    if graph.input.is_empty() { Err(ConversionError::NoInput(input.name.clone())) } else { Ok(()) }
+}
+
+/// Writes the manifest's shape to the input and forgets the shapes that followed from the fixed one; ONNX Runtime
+/// infers them anew for the size it is given.
+fn free_shapes(graph: &mut onnx::Graph, input: &Input) {
+    let dim = input.shape.iter().map(|size| match size.parse() {
+        Ok(value) => onnx::Dimension { value: Some(value), param: None },
+        Err(_) => onnx::Dimension { value: None, param: Some(size.clone()) },
+    });
+    let shaped = tensor_type(Some(onnx::Shape { dim: dim.collect() }));
+    graph.input.iter_mut().for_each(|i| i.r#type = Some(shaped.clone()));
+    let shapeless = tensor_type(None);
+    graph.output.iter_mut().for_each(|o| o.r#type = Some(shapeless.clone()));
+    graph.value_info.clear();
+}
+
+fn tensor_type(shape: Option<onnx::Shape>) -> Vec<u8> {
+    onnx::Type { tensor: Some(onnx::TensorType { elem_type: Some(onnx::FLOAT), shape }) }.encode_to_vec()
+}

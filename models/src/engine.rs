@@ -1,0 +1,121 @@
+//! The engine: from the bytes of a picture to faces, and from a face to its embedding.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use facegate_domain::face::Embedding;
+use facegate_domain::ids::ModelId;
+use facegate_domain::score::{DetectionConfidence, LivenessScore};
+
+use crate::align::align;
+use crate::decode::{ImageError, decode};
+use crate::detect::{Detection, Detector};
+use crate::embed::Embedder;
+use crate::error::ModelError;
+use crate::frame::Frame;
+use crate::geometry::{BoundingBox, Point};
+use crate::liveness::{self, Cue};
+use crate::manifest::{Manifest, Model, Role, Sha256Hex};
+use crate::options::EngineOptions;
+use crate::quality::Quality;
+use crate::session::Network;
+
+/// Detector, aligner, quality, liveness and embedder.
+///
+/// `Send + Sync`: share one per process behind an `Arc`. Each network serves one call at a time and others wait, so
+/// call it from blocking threads. It keeps nothing of any frame.
+pub struct FaceEngine {
+    detector: Detector,
+    embedder: Embedder,
+    cues: Vec<Box<dyn Cue>>,
+    options: EngineOptions,
+}
+
+/// One face of a frame, without its embedding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FaceObservation {
+    pub bounds: BoundingBox,
+    /// In the picture from left to right: right eye, left eye, nose tip, right and left corner of the mouth.
+    pub landmarks: [Point; 5],
+    pub confidence: DetectionConfidence,
+    pub quality: Quality,
+    pub liveness: LivenessScore,
+}
+
+impl FaceEngine {
+    /// Loads the models of the manifest from `models_dir`, and ONNX Runtime from `onnxruntime/` beside it.
+    ///
+    /// Every model is checked against the manifest's SHA-256 first. Errors name the file and say what to run.
+    pub fn load(models_dir: &Path, options: EngineOptions) -> Result<Self, ModelError> {
+        let manifest = Manifest::built_in();
+        let runtime = models_dir.join("../onnxruntime/libonnxruntime.so");
+        let load = |role: Role| {
+            let model = manifest.model(role).expect("the built-in manifest has every role: a test reads it");
+            let bytes = verified_bytes(model, models_dir)?;
+            Ok((Network::load(model.name.as_str(), &bytes, &runtime, &options)?, model))
+        };
+        let (network, model) = load(Role::Detector)?;
+        let detector = Detector::new(network, model, &options);
+        let (network, model) = load(Role::Embedder)?;
+        let embedder = Embedder::new(network, model);
+        Ok(Self { detector, embedder, cues: liveness::cues(), options })
+    }
+
+    /// The model that embeddings are bound to.
+    pub fn model_id(&self) -> &ModelId {
+        self.embedder.id()
+    }
+
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Decodes a JPEG or PNG file; limits are checked before memory is taken.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Frame, ImageError> {
+        decode(bytes, &self.options.image)
+    }
+
+    /// Every face in the frame, largest first, each with quality and liveness.
+    pub fn analyse(&self, frame: &Frame) -> Result<Vec<FaceObservation>, ModelError> {
+        let detections = self.detector.detect(frame)?;
+        Ok(detections.iter().map(|detection| self.observe(frame, detection)).collect())
+    }
+
+    /// The embedding of one face of the frame, of unit length.
+    pub fn embed(&self, frame: &Frame, face: &FaceObservation) -> Result<Embedding, ModelError> {
+        self.embedder.embed(&align(frame, &face.landmarks))
+    }
+
+    fn observe(&self, frame: &Frame, detection: &Detection) -> FaceObservation {
+        let Detection { bounds, landmarks, confidence } = *detection;
+        let quality = Quality::measure(&align(frame, &landmarks), &landmarks);
+        let liveness = liveness::least_live(&self.cues, frame, detection);
+        FaceObservation { bounds, landmarks, confidence, quality, liveness }
+    }
+}
+
+impl fmt::Debug for FaceEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaceEngine(model={}, provider={:?})", self.model_id(), self.options.provider)
+    }
+}
+
+/// Reads a model and refuses any other file than the manifest's.
+fn verified_bytes(model: &Model, models_dir: &Path) -> Result<Vec<u8>, ModelError> {
+    let name = model.name.to_string();
+    let path = models_dir.join(Path::new(&model.to).file_name().unwrap_or_default());
+    if !path.is_file() {
+        return Err(ModelError::Missing { name, path });
+    }
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) => return Err(ModelError::Unreadable { name, path, reason: e.to_string() }),
+    };
+    let got = Sha256Hex::of(&bytes);
+    if got == model.converted_sha256 {
+        return Ok(bytes);
+    }
+    let expected = model.converted_sha256.as_str().to_owned();
+    Err(ModelError::WrongFile { name, path, expected, got: got.as_str().to_owned() })
+}

@@ -1,0 +1,30 @@
+//! Why the engine does not start or does not answer.
+
+use std::path::PathBuf;
+
+use facegate_domain::face::InvalidEmbedding;
+
+/// What went wrong with a model or with ONNX Runtime, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("model {name} is missing at {}: run `cargo xtask models`", path.display())]
+    Missing { name: String, path: PathBuf },
+    #[error("model {name} at {} cannot be read: {reason}", path.display())]
+    Unreadable { name: String, path: PathBuf, reason: String },
+    #[error(
+        "model {name} at {} is not the file that the manifest names (SHA-256 {got}, expected {expected}); \
+         it is not loaded: run `cargo xtask models` to fetch it anew",
+        path.display()
+    )]
+    WrongFile { name: String, path: PathBuf, expected: String, got: String },
+    #[error("ONNX Runtime is missing at {}: run `cargo xtask models`", path.display())]
+    RuntimeMissing { path: PathBuf },
+    #[error("ONNX Runtime at {} cannot be used: {reason}; run `cargo xtask models`", path.display())]
+    RuntimeUnusable { path: PathBuf, reason: String },
+    #[error("ONNX Runtime refuses model {name}: {reason}")]
+    Unloadable { name: String, reason: String },
+    #[error("model {name} failed on this frame, which is dropped: {reason}")]
+    Inference { name: String, reason: String },
+    #[error("model {name} gave an unusable embedding, the frame is dropped: {source}")]
+    Embedding { name: String, source: InvalidEmbedding },
+}

