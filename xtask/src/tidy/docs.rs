@@ -7,7 +7,8 @@ use crate::tidy::tree::{File, Tree};
 pub const REASON: &str = "whoever opens a file reads first what it is for; lints are set once, for the whole workspace";
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
-    let files = tree.rust().filter(|file| !opens_with_docs(file));
+    // A tests.rs has said it with its name.
+    let files = tree.rust().filter(|file| file.name() != "tests.rs" && !opens_with_docs(file));
     let files = files.map(|file| Finding::at(&file.path, 1, "does not open with `//!` and what the file is for"));
     files.chain(tree.crates.iter().flat_map(|folder| check_manifest(tree, folder))).collect()
 }
@@ -42,6 +43,7 @@ mod tests {
             ("b.rs", "#![allow(clippy::unwrap_used)]\n\n//! What it is for.\n"),
             ("c.rs", "/// About the next item.\nfn f() {}\n"),
             ("d.rs", ""),
+            ("e/tests.rs", "use super::*;\n"),
         ]);
         let paths: Vec<_> = check(&tree).into_iter().map(|finding| finding.path).collect();
         assert_eq!(paths, ["a.rs", "c.rs", "d.rs"]);
