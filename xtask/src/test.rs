@@ -45,17 +45,20 @@ pub struct Outcome {
 
 /// The same without the last words. Errors only if the tests could not be run at all.
 pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -> Result<Outcome> {
+    let whole = whole_unless_named(args);
     phases.run("setup", setup::run)?;
     phases.run("build", || {
         let mut build = workspace.cargo();
-        build.args(["build", "--workspace", "--bins", "--tests"]);
+        // The tests start servers of other crates, so every binary is built; `--tests` with them, so that cargo settles
+        // on one set of features and `cargo test` finds everything compiled.
+        build.args(["build", "--workspace", "--bins"]).args(whole.map(|_| "--tests"));
         command::run(&mut build, "The compiler's message above says where.")
     })?;
     phases.run("models", || models::fetch_with_built(workspace))?;
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();
-        tests.args(["test", "--no-fail-fast"]).args(whole_unless_named(args)).args(args);
+        tests.args(["test", "--no-fail-fast"]).args(whole).args(args);
         stream(&mut tests, &mut std::io::stdout().lock(), &mut count)
     });
     Ok(Outcome { count, finished })
