@@ -1,0 +1,279 @@
+//! One approach: frames without a long gap between them, in which somebody comes to the gate. It gathers what the
+//! frames showed into evidence; `decide` says what follows.
+
+use std::collections::BTreeMap;
+
+use facegate_domain::face::Embedding;
+use facegate_domain::policy::Refusal;
+use facegate_domain::score::LivenessScore;
+use facegate_models::liveness::LivenessPolicy;
+use facegate_models::{Quality, QualityProblem, fuse};
+
+use crate::decide::{Evidence, Searched};
+use crate::vision::{FaceLook, UsableFace};
+
+/// What makes frames belong together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ApproachPolicy {
+    /// Silence that ends an approach.
+    pub gap_ms: u64,
+    /// A refusal that the rider can mend (look here, one at a time) is looked at again after this.
+    pub second_chance_ms: u64,
+    /// Cosine from which two frames of one approach show the same face. Frames of one walk are far more alike than
+    /// photographs of different days, so this lies well above what recognition needs.
+    pub same_face_cosine_min: f32,
+    pub liveness: LivenessPolicy,
+}
+
+/// See the module's description. All times are the gate's monotonic clock.
+#[derive(Debug)]
+pub struct Approach {
+    policy: ApproachPolicy,
+    last_seen_ms: Option<u64>,
+    last_usable_ms: Option<u64>,
+    frames_near: u32,
+    frames_several: u32,
+    problems: BTreeMap<Refusal, u32>,
+    track: Vec<UsableFace>,
+    searched: Option<Searched>,
+    conclusion: Option<Conclusion>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Conclusion {
+    at_ms: u64,
+    /// The rider may do better: worth another look.
+    mendable: bool,
+}
+
+impl Approach {
+    pub fn new(policy: ApproachPolicy) -> Self {
+        Self {
+            policy,
+            last_seen_ms: None,
+            last_usable_ms: None,
+            frames_near: 0,
+            frames_several: 0,
+            problems: BTreeMap::new(),
+            track: Vec::new(),
+            searched: None,
+            conclusion: None,
+        }
+    }
+
+    /// Takes in what a frame showed.
+    pub fn observe(&mut self, captured_ms: u64, face: FaceLook) {
+        match face {
+            FaceLook::NotLookedFor | FaceLook::Nobody | FaceLook::PasserBy => return,
+            FaceLook::Several => {
+                self.frames_near += 1;
+                self.frames_several += 1;
+            }
+            // Somebody still coming up the aisle: no frame of his is held against him.
+            FaceLook::Poor(QualityProblem::TooSmall) => self.problem(Refusal::TooFar),
+            FaceLook::Poor(problem) => {
+                self.frames_near += 1;
+                self.problem(refusal_of(problem));
+            }
+            FaceLook::Usable(face) => {
+                self.frames_near += 1;
+                self.follow(face);
+                self.last_usable_ms = Some(captured_ms);
+            }
+        }
+        self.seen(captured_ms);
+    }
+
+    /// Somebody is there (showing a code, say): the approach goes on.
+    pub fn seen(&mut self, captured_ms: u64) {
+        self.last_seen_ms = self.last_seen_ms.max(Some(captured_ms));
+    }
+
+    /// Keeps frames of the same face; another face starts over.
+    fn follow(&mut self, face: UsableFace) {
+        let same = |known: &UsableFace| {
+            known.embedding.similarity(&face.embedding).cosine() >= self.policy.same_face_cosine_min
+        };
+        if self.track.first().is_some_and(|first| !same(first)) {
+            self.track.clear();
+            self.searched = None;
+        }
+        self.track.push(face);
+    }
+
+    fn problem(&mut self, refusal: Refusal) {
+        *self.problems.entry(refusal).or_default() += 1;
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.last_seen_ms.is_some()
+    }
+
+    pub fn is_concluded(&self) -> bool {
+        self.conclusion.is_some()
+    }
+
+    /// Whether nobody has been seen for a gap, at `now_ms`.
+    pub fn has_ended(&self, now_ms: u64) -> bool {
+        self.last_seen_ms.is_some_and(|seen| now_ms.saturating_sub(seen) > self.policy.gap_ms)
+    }
+
+    /// Whether a rider who was told what to mend has had the time to.
+    pub fn deserves_second_chance(&self, now_ms: u64) -> bool {
+        self.conclusion.is_some_and(|c| c.mendable && now_ms.saturating_sub(c.at_ms) > self.policy.second_chance_ms)
+    }
+
+    pub fn evidence(&self, ended: bool) -> Evidence {
+        let scores: Vec<LivenessScore> = self.track.iter().map(|face| face.liveness).collect();
+        Evidence {
+            frames_near: self.frames_near,
+            frames_agreeing: self.frames(),
+            liveness: self.policy.liveness.judge_approach(&scores),
+            frames_several: self.frames_several,
+            problem: self.problems.iter().max_by_key(|(_, count)| **count).map(|(problem, _)| *problem),
+            searched: self.searched,
+            ended,
+        }
+    }
+
+    /// The agreeing frames as one probe, with their number; `None` if they cannot be fused.
+    pub fn probe(&self) -> Option<(Embedding, u32)> {
+        let parts: Vec<(Embedding, Quality)> =
+            self.track.iter().map(|face| (face.embedding.clone(), face.quality)).collect();
+        fuse(&parts).ok().map(|probe| (probe, self.frames()))
+    }
+
+    /// When the last usable frame was captured: what decision latency is measured from.
+    pub fn last_usable_ms(&self) -> Option<u64> {
+        self.last_usable_ms
+    }
+
+    /// The station did not recognise the probe; more frames may help.
+    pub fn searched_in_vain(&mut self, refusal: Refusal) {
+        self.searched = Some(Searched { frames: self.frames(), refusal });
+    }
+
+    /// A decision was made: nothing more is searched until the approach ends or, if mendable, after a while.
+    pub fn conclude(&mut self, now_ms: u64, mendable: bool) {
+        self.conclusion = Some(Conclusion { at_ms: now_ms, mendable });
+        self.track.clear();
+    }
+
+    fn frames(&self) -> u32 {
+        u32::try_from(self.track.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn refusal_of(problem: QualityProblem) -> Refusal {
+    match problem {
+        QualityProblem::TooSmall => Refusal::TooFar,
+        QualityProblem::TurnedAway => Refusal::TurnedAway,
+        QualityProblem::TooDark => Refusal::TooDark,
+        QualityProblem::TooBright => Refusal::TooBright,
+        QualityProblem::Blurred => Refusal::Blurred,
+    }
+}
+
+/// Whether the rider can do something about it right here.
+pub fn is_mendable(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::TooFar
+            | Refusal::Blurred
+            | Refusal::TooDark
+            | Refusal::TooBright
+            | Refusal::TurnedAway
+            | Refusal::SeveralFaces
+            | Refusal::LivenessInconclusive
+            | Refusal::TooFewFrames
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::ids::ModelId;
+    use facegate_models::liveness::LivenessVerdict;
+
+    use super::*;
+
+    fn approach() -> Approach {
+        Approach::new(ApproachPolicy {
+            gap_ms: 700,
+            second_chance_ms: 3000,
+            same_face_cosine_min: 0.5,
+            liveness: LivenessPolicy::default(),
+        })
+    }
+
+    fn face(values: [f32; 2], liveness: f32) -> FaceLook {
+        FaceLook::Usable(UsableFace {
+            embedding: Embedding::normalise(ModelId::new("m").unwrap(), values.to_vec()).unwrap(),
+            quality: Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.0 },
+            liveness: LivenessScore::new(liveness).unwrap(),
+        })
+    }
+
+    #[test]
+    fn agreeing_frames_become_one_probe() {
+        let mut approach = approach();
+        for (ms, values) in [(0, [1.0, 0.0]), (100, [0.9, 0.1]), (200, [1.0, 0.1])] {
+            approach.observe(ms, face(values, 0.9));
+        }
+        let evidence = approach.evidence(false);
+        assert_eq!((evidence.frames_near, evidence.frames_agreeing), (3, 3));
+        assert_eq!(evidence.liveness, LivenessVerdict::Live);
+        let (probe, frames) = approach.probe().unwrap();
+        assert!(frames == 3 && probe.values()[0] > 0.99);
+        assert_eq!(approach.last_usable_ms(), Some(200));
+    }
+
+    #[test]
+    fn another_face_starts_over() {
+        let mut approach = approach();
+        approach.observe(0, face([1.0, 0.0], 0.9));
+        approach.observe(100, face([1.0, 0.0], 0.9));
+        approach.searched_in_vain(Refusal::NotRecognised);
+        approach.observe(200, face([0.0, 1.0], 0.9));
+        let evidence = approach.evidence(false);
+        assert_eq!((evidence.frames_near, evidence.frames_agreeing, evidence.searched), (3, 1, None));
+    }
+
+    #[test]
+    fn liveness_is_judged_over_the_frames() {
+        let mut approach = approach();
+        [0.1, 0.2, 0.9].into_iter().zip(0..).for_each(|(live, n)| approach.observe(n * 100, face([1.0, 0.0], live)));
+        assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Inconclusive);
+        approach.observe(300, face([1.0, 0.0], 0.0));
+        assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Attack);
+    }
+
+    #[test]
+    fn passers_by_and_empty_frames_start_nothing_and_keep_nothing_going() {
+        let mut approach = approach();
+        approach.observe(0, FaceLook::Nobody);
+        approach.observe(1, FaceLook::PasserBy);
+        assert!(!approach.is_active());
+        approach.observe(100, FaceLook::Poor(QualityProblem::Blurred));
+        approach.observe(600, FaceLook::Nobody);
+        assert!(!approach.has_ended(800) && approach.has_ended(801));
+        assert_eq!(approach.evidence(true).problem, Some(Refusal::Blurred));
+    }
+
+    #[test]
+    fn walking_up_from_afar_uses_up_no_frames() {
+        let mut approach = approach();
+        (0..50).for_each(|n| approach.observe(n * 50, FaceLook::Poor(QualityProblem::TooSmall)));
+        let evidence = approach.evidence(false);
+        assert_eq!((evidence.frames_near, evidence.problem), (0, Some(Refusal::TooFar)));
+    }
+
+    #[test]
+    fn what_a_rider_can_mend_is_looked_at_again() {
+        let mut told = approach();
+        told.conclude(1000, is_mendable(Refusal::SeveralFaces));
+        assert!(!told.deserves_second_chance(4000) && told.deserves_second_chance(4001));
+        let mut refused = approach();
+        refused.conclude(1000, is_mendable(Refusal::PresentationAttack));
+        assert!(!refused.deserves_second_chance(100_000));
+    }
+}

@@ -1,0 +1,279 @@
+//! What the gate shows and tells about itself: one place that the loop writes to, and that the screen, `/state.json`,
+//! the status to the station and the metrics read from. Nothing here names a rider.
+
+pub mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use facegate_domain::Timestamp;
+use facegate_domain::ids::{GateId, RecordId, StationId};
+use facegate_domain::policy::Refusal;
+use facegate_domain::tap::{Direction, Medium, PassageOutcome};
+use facegate_proto::convert::gate::direction_to_wire;
+use facegate_proto::v1;
+use tokio::sync::watch;
+
+use self::view::{Decision, FrameCounts, View};
+use crate::config::{Mode, Role};
+use crate::latency::Latencies;
+
+/// Decisions kept for the screen and for tests.
+const DECISIONS_MAX: usize = 50;
+
+/// What the rider sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not ready: no epoch yet, or no aisle.
+    Starting,
+    Idle,
+    /// Somebody is coming and being looked at.
+    Looking,
+    Open,
+    Refused(Refusal),
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameFate {
+    Received,
+    Superseded,
+    Bad,
+    NotLookedAt,
+    NoFace,
+    Poor,
+    Usable,
+}
+
+/// Who this gate is.
+#[derive(Debug, Clone)]
+pub struct Who {
+    pub id: GateId,
+    pub role: Role,
+    pub mode: Mode,
+    /// `None` for an entrance camera.
+    pub direction: Option<Direction>,
+}
+
+/// A decision as it was made.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome<'a> {
+    Granted {
+        medium: Medium,
+        record: &'a RecordId,
+    },
+    /// Face and code of one rider within the window: one tap, and nothing new.
+    Merged,
+    Refused {
+        medium: Medium,
+        refusal: Refusal,
+    },
+    /// An entrance camera told the station.
+    Sighted,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Board {
+    who: Who,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    station: Option<StationId>,
+    station_reachable: bool,
+    epoch: u32,
+    next_sequence: u64,
+    backlog: u64,
+    aisle_online: bool,
+    fault: Option<String>,
+    frames: FrameCounts,
+    face_passages: u64,
+    code_passages: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    refusals: BTreeMap<&'static str, u64>,
+    decisions: VecDeque<Decision>,
+    decided: u64,
+    latencies: Latencies,
+}
+
+impl Board {
+    pub fn new(who: Who) -> Self {
+        let state = State {
+            phase: Phase::Starting,
+            station: None,
+            station_reachable: false,
+            epoch: 0,
+            next_sequence: 0,
+            backlog: 0,
+            aisle_online: false,
+            fault: None,
+            frames: FrameCounts::default(),
+            face_passages: 0,
+            code_passages: 0,
+            outcomes: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            decisions: VecDeque::new(),
+            decided: 0,
+            latencies: Latencies::default(),
+        };
+        Self { who, state: Mutex::new(state), changed: watch::Sender::new(0) }
+    }
+
+    /// Changes whenever the screen has something new to show.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub fn phase(&self, phase: Phase) {
+        self.change(|state| state.phase = phase);
+    }
+
+    pub fn registered(&self, station: &StationId, epoch: u32) {
+        self.change(|state| (state.station, state.epoch) = (Some(station.clone()), epoch));
+    }
+
+    pub fn station_reachable(&self, reachable: bool) {
+        metrics::gauge!("facegate_gate_station_reachable").set(f64::from(u8::from(reachable)));
+        self.change(|state| state.station_reachable = reachable);
+    }
+
+    pub fn aisle_online(&self, online: bool) {
+        metrics::gauge!("facegate_gate_aisle_online").set(f64::from(u8::from(online)));
+        self.change(|state| state.aisle_online = online);
+    }
+
+    /// What keeps the gate from working, or that it works again.
+    pub fn fault(&self, fault: Option<String>) {
+        self.change(|state| state.fault = fault);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    pub fn journal(&self, next_sequence: u64, backlog: u64) {
+        metrics::gauge!("facegate_gate_backlog").set(backlog as f64);
+        self.change(|state| (state.next_sequence, state.backlog) = (next_sequence, backlog));
+    }
+
+    /// Counts a frame; the screen does not hear of every one.
+    pub fn frame(&self, fate: FrameFate) {
+        let mut state = self.state();
+        let (name, count) = state.frames.of(fate);
+        *count += 1;
+        metrics::counter!("facegate_gate_frames_total", "fate" => name).increment(1);
+    }
+
+    /// `decision_ms`: from the capture of the last usable frame, if a frame brought the decision about.
+    pub fn decided(&self, at: Timestamp, outcome: Outcome<'_>, decision_ms: Option<f64>) {
+        let kind = outcome.kind();
+        metrics::counter!("facegate_gate_decisions_total", "kind" => kind).increment(1);
+        if let Outcome::Refused { refusal, .. } = outcome {
+            metrics::counter!("facegate_gate_refusals_total", "reason" => refusal.name()).increment(1);
+        }
+        if let Some(ms) = decision_ms {
+            metrics::histogram!("facegate_gate_decision_seconds").record(ms / 1e3);
+        }
+        self.change(|state| {
+            state.decided += 1;
+            if let Outcome::Refused { refusal, .. } = outcome {
+                *state.refusals.entry(refusal.name()).or_default() += 1;
+            }
+            if let Some(ms) = decision_ms {
+                state.latencies.record(ms);
+            }
+            if state.decisions.len() == DECISIONS_MAX {
+                state.decisions.pop_front();
+            }
+            state.decisions.push_back(Decision::new(state.decided, at, outcome, decision_ms));
+        });
+        tracing::info!(
+            kind,
+            medium = outcome.medium().map(Medium::name),
+            reason = outcome.reason(),
+            decision_ms,
+            "decided"
+        );
+    }
+
+    /// What the sensors concluded, recorded durably by now.
+    pub fn passed(&self, record: &RecordId, medium: Medium, outcome: PassageOutcome) {
+        let labels = [("medium", medium.name()), ("outcome", outcome.name())];
+        metrics::counter!("facegate_gate_passages_total", &labels).increment(1);
+        self.change(|state| {
+            *state.outcomes.entry(outcome.name()).or_default() += 1;
+            match (outcome, medium) {
+                (PassageOutcome::Passed, Medium::Face) => state.face_passages += 1,
+                (PassageOutcome::Passed, Medium::Code) => state.code_passages += 1,
+                _ => {}
+            }
+            let record = record.to_string();
+            if let Some(decision) = state.decisions.iter_mut().rev().find(|d| d.record.as_ref() == Some(&record)) {
+                decision.outcome = Some(outcome.name());
+            }
+        });
+        tracing::info!(%record, medium = medium.name(), outcome = outcome.name(), "passage concluded");
+    }
+
+    /// What the station is told every second.
+    pub fn status(&self) -> v1::GateStatus {
+        let state = self.state();
+        let latency = state.latencies.summary();
+        let refusals = state.refusals.iter();
+        v1::GateStatus {
+            direction: self.who.direction.map_or(v1::Direction::Unspecified, direction_to_wire).into(),
+            mode: self.who.mode.name().to_owned(),
+            face_passages: state.face_passages,
+            code_passages: state.code_passages,
+            refusals: refusals
+                .map(|(reason, n)| v1::RefusalCount { reason: (*reason).to_owned(), count: *n })
+                .collect(),
+            backlog: state.backlog,
+            decision_ms_p50: latency.p50,
+            decision_ms_p99: latency.p99,
+            fault: state.fault.clone().unwrap_or_default(),
+            kind: self.who.role.name().to_owned(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Everything, for the screen and `/state.json`.
+    pub fn view(&self) -> View {
+        View::of(&self.who, &self.state())
+    }
+
+    fn change(&self, apply: impl FnOnce(&mut State)) {
+        apply(&mut self.state());
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outcome<'_> {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Granted { .. } => "granted",
+            Self::Merged => "merged",
+            Self::Refused { .. } => "refused",
+            Self::Sighted => "sighted",
+        }
+    }
+
+    const fn medium(&self) -> Option<Medium> {
+        match self {
+            Self::Granted { medium, .. } | Self::Refused { medium, .. } => Some(*medium),
+            Self::Merged | Self::Sighted => None,
+        }
+    }
+
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.name()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The board in JSON: what `/state.json` and the screen's events carry.
+
+use std::collections::BTreeMap;
+
+use facegate_domain::Timestamp;
+use facegate_domain::tap::{Direction, Medium};
+use serde::Serialize;
+
+use super::{FrameFate, Outcome, Phase, State, Who};
+use crate::latency::LatencySummary;
+
+/// See `/state.json` in the crate's help.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    pub id: String,
+    pub role: &'static str,
+    pub mode: &'static str,
+    pub direction: Option<&'static str>,
+    pub station: Option<String>,
+    /// `starting`, `idle`, `looking`, `open` or `refused`.
+    pub phase: &'static str,
+    /// With `refused`: why, and what to do.
+    pub refusal: Option<&'static str>,
+    pub message_en: &'static str,
+    pub message_zh: &'static str,
+    pub station_reachable: bool,
+    pub aisle_online: bool,
+    pub fault: Option<String>,
+    pub epoch: u32,
+    pub next_sequence: u64,
+    pub backlog: u64,
+    pub frames: FrameCounts,
+    pub passages: Passages,
+    pub refusals: BTreeMap<&'static str, u64>,
+    pub decision_ms: LatencySummary,
+    /// Decisions since the process started; `decisions` holds the newest of them.
+    pub decided: u64,
+    pub decisions: Vec<Decision>,
+}
+
+/// Concluded passages: those that were taps by medium, and all by outcome.
+#[derive(Debug, Clone, Serialize)]
+pub struct Passages {
+    pub face: u64,
+    pub code: u64,
+    pub outcomes: BTreeMap<&'static str, u64>,
+}
+
+/// Frames by fate; `received` and either `superseded` or one of the others each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct FrameCounts {
+    pub received: u64,
+    pub superseded: u64,
+    pub bad: u64,
+    pub not_looked_at: u64,
+    pub no_face: u64,
+    pub poor: u64,
+    pub usable: u64,
+}
+
+impl FrameCounts {
+    pub(super) fn of(&mut self, fate: FrameFate) -> (&'static str, &mut u64) {
+        match fate {
+            FrameFate::Received => ("received", &mut self.received),
+            FrameFate::Superseded => ("superseded", &mut self.superseded),
+            FrameFate::Bad => ("bad", &mut self.bad),
+            FrameFate::NotLookedAt => ("not_looked_at", &mut self.not_looked_at),
+            FrameFate::NoFace => ("no_face", &mut self.no_face),
+            FrameFate::Poor => ("poor", &mut self.poor),
+            FrameFate::Usable => ("usable", &mut self.usable),
+        }
+    }
+}
+
+/// One decision, without who it was about.
+#[derive(Debug, Clone, Serialize)]
+pub struct Decision {
+    /// Counts from 1.
+    pub number: u64,
+    pub at_unix_ms: i64,
+    /// `granted`, `refused`, `merged` or `sighted`.
+    pub kind: &'static str,
+    pub medium: Option<&'static str>,
+    /// With `refused`.
+    pub reason: Option<&'static str>,
+    /// Last usable frame captured → decision; absent if the rider's leaving brought it about.
+    pub decision_ms: Option<f64>,
+    /// With `granted`: gate/epoch/sequence of the authorisation.
+    pub record: Option<String>,
+    /// With `granted`, once the sensors have concluded and it is on the disk.
+    pub outcome: Option<&'static str>,
+}
+
+impl Decision {
+    pub(super) fn new(number: u64, at: Timestamp, outcome: Outcome<'_>, decision_ms: Option<f64>) -> Self {
+        let record = match outcome {
+            Outcome::Granted { record, .. } => Some(record.to_string()),
+            _ => None,
+        };
+        Self {
+            number,
+            at_unix_ms: at.unix_ms(),
+            kind: outcome.kind(),
+            medium: outcome.medium().map(Medium::name),
+            reason: outcome.reason(),
+            decision_ms,
+            record,
+            outcome: None,
+        }
+    }
+}
+
+impl View {
+    pub(super) fn of(who: &Who, state: &State) -> Self {
+        let (phase, refusal) = match state.phase {
+            Phase::Starting => ("starting", None),
+            Phase::Idle => ("idle", None),
+            Phase::Looking => ("looking", None),
+            Phase::Open => ("open", None),
+            Phase::Refused(refusal) => ("refused", Some(refusal)),
+        };
+        let (message_en, message_zh) = match (refusal, phase) {
+            (Some(refusal), _) => (refusal.message_en(), refusal.message_zh()),
+            (None, "starting") => ("Please use the next gate.", "请使用旁边的闸机。"),
+            (None, "open") => ("Please walk through.", "请通行。"),
+            (None, "looking") => ("One moment.", "请稍候。"),
+            (None, _) => ("Look here, or show your ride code.", "请正视屏幕，或出示乘车码。"),
+        };
+        Self {
+            id: who.id.to_string(),
+            role: who.role.name(),
+            mode: who.mode.name(),
+            direction: who.direction.map(Direction::name),
+            station: state.station.as_ref().map(ToString::to_string),
+            phase,
+            refusal: refusal.map(facegate_domain::policy::Refusal::name),
+            message_en,
+            message_zh,
+            station_reachable: state.station_reachable,
+            aisle_online: state.aisle_online,
+            fault: state.fault.clone(),
+            epoch: state.epoch,
+            next_sequence: state.next_sequence,
+            backlog: state.backlog,
+            frames: state.frames,
+            passages: Passages {
+                face: state.face_passages,
+                code: state.code_passages,
+                outcomes: state.outcomes.clone(),
+            },
+            refusals: state.refusals.clone(),
+            decision_ms: state.latencies.summary(),
+            decided: state.decided,
+            decisions: state.decisions.iter().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What is refused, and that the example is true.
+
+use std::path::Path;
+
+use facegate_runtime::config::{ConfigError, parse};
+
+use super::*;
+
+/// The example with its identity files put where they exist.
+fn example(dir: &Path) -> String {
+    let pem = dir.join("x.pem");
+    std::fs::write(&pem, "x").unwrap();
+    let pem = pem.display();
+    EXAMPLE
+        .replace("identity/north-in-1.pem", &pem.to_string())
+        .replace("identity/north-in-1-key.pem", &pem.to_string())
+        .replace("identity/ca.pem", &pem.to_string())
+}
+
+fn check(text: &str) -> Result<Config, Vec<String>> {
+    match parse::<RawConfig, Config>(Path::new("gate.toml"), text) {
+        Ok(config) => Ok(config),
+        Err(ConfigError::Wrong { problems, .. }) => {
+            Err(problems.into_iter().map(|p| format!("{}: {}", p.path, p.message)).collect())
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_example_is_a_valid_configuration_and_its_values_are_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = example(dir.path());
+    let config = check(&text).unwrap();
+    assert_eq!(
+        (config.role(), config.mode, config.direction()),
+        (Role::Gate, Mode::Development, Some(Direction::Entry))
+    );
+    let (short, _) = text.split_once("[approach]").unwrap();
+    let short = check(short).unwrap();
+    assert_eq!(format!("{config:?}"), format!("{short:?}"));
+}
+
+#[test]
+fn production_refuses_the_folder_camera_and_the_simulated_aisle_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = example(dir.path()).replace("mode = \"development\"", "mode = \"production\"");
+    let problems = check(&text).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("camera.kind: `folder` is for mode = \"development\" only"));
+    assert!(problems[1].starts_with("actuator.kind: `simulated` is for mode = \"development\" only"));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = example(dir.path())
+        .replace("127.0.0.1:7700", "0.0.0.0:7700")
+        .replace("127.0.0.1:7443", "the-station")
+        .replace("id = \"north-in-1\"", "id = \"North 1\"")
+        .replace("frames_max = 9", "frames_max = 2\nframes_mx = 3")
+        .replace("offline_codes = \"accept\"", "offline_codes = \"maybe\"")
+        .replace("identify_deadline_ms = 800", "identify_deadline_ms = 1");
+    let problems = check(&text).unwrap_err();
+    let expected = [
+        "approach.frames_max: is below",
+        "approach.frames_mx: unknown key; did you mean `frames_max`?",
+        "codes.offline_codes: unknown variant",
+        "id: gate \"North 1\" is not a valid name",
+        "screen.listen: 0.0.0.0:7700 can be reached",
+        "station.address: `the-station` is not",
+        "station.identify_deadline_ms: 1 is not between",
+    ];
+    for start in expected {
+        assert!(problems.iter().any(|p| p.starts_with(start)), "{start} is not among {problems:#?}");
+    }
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+}
+
+#[test]
+fn an_entrance_camera_has_no_door_and_a_gate_needs_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = example(dir.path());
+    let problems = check(&text.replace("role = \"gate\"", "role = \"camera\"")).unwrap_err();
+    assert_eq!(problems.iter().filter(|p| p.ends_with("leave it out")).count(), 3, "{problems:?}");
+    let (head, rest) = text.split_once("[actuator]").unwrap();
+    let (_, tail) = rest.split_once("[screen]").unwrap();
+    let problems = check(&format!("{head}[screen]{tail}")).unwrap_err();
+    assert_eq!(problems, ["actuator: missing; a gate needs it"]);
+}

@@ -1,0 +1,184 @@
+//! What to do about an approach: pure, so that a table covers it.
+
+use facegate_domain::policy::Refusal;
+use facegate_models::liveness::LivenessVerdict;
+
+/// How many frames a decision takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionPolicy {
+    /// Usable frames that must show the same face before it is searched.
+    pub frames_agreeing_min: u32,
+    /// Near frames after which a rider is told what is wrong instead of being looked at any longer.
+    pub frames_max: u32,
+}
+
+/// What is known about one approach so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// Frames with somebody near enough to be on his way to this gate.
+    pub frames_near: u32,
+    /// Usable frames that show the same face.
+    pub frames_agreeing: u32,
+    /// Over the agreeing frames.
+    pub liveness: LivenessVerdict,
+    /// Frames in which two faces were of similar size.
+    pub frames_several: u32,
+    /// What was wrong with most of the other frames.
+    pub problem: Option<Refusal>,
+    /// The last search, if there was one.
+    pub searched: Option<Searched>,
+    /// Nobody has been seen for the length of a gap.
+    pub ended: bool,
+}
+
+/// A search that recognised nobody; more frames may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Searched {
+    /// Agreeing frames that were searched with.
+    pub frames: u32,
+    pub refusal: Refusal,
+}
+
+/// What the gate does next about the approach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateCommand {
+    /// Look at more frames.
+    Wait,
+    /// Ask the station who this is.
+    Search,
+    /// Tell the rider why not, and the other way in.
+    Refuse(Refusal),
+    /// Nobody wanted to pass.
+    Forget,
+}
+
+/// The next step. An attack is never searched; a stranger gets his answer when the frames are used up.
+pub fn decide(evidence: &Evidence, policy: &DecisionPolicy) -> GateCommand {
+    let enough = evidence.frames_agreeing >= policy.frames_agreeing_min;
+    if enough && evidence.liveness == LivenessVerdict::Attack {
+        return GateCommand::Refuse(Refusal::PresentationAttack);
+    }
+    if evidence.frames_several >= policy.frames_agreeing_min {
+        return GateCommand::Refuse(Refusal::SeveralFaces);
+    }
+    if enough && evidence.liveness == LivenessVerdict::Live && worth_a_search(evidence, policy) {
+        return GateCommand::Search;
+    }
+    let used_up = evidence.ended || evidence.frames_near >= policy.frames_max;
+    match evidence.searched {
+        _ if !used_up => GateCommand::Wait,
+        Some(searched) => GateCommand::Refuse(searched.refusal),
+        None => without_a_search(evidence, enough),
+    }
+}
+
+/// The first search at once, another only with half as many frames again: a fusion of one more changes little.
+fn worth_a_search(evidence: &Evidence, policy: &DecisionPolicy) -> bool {
+    evidence
+        .searched
+        .is_none_or(|last| evidence.frames_agreeing >= last.frames + policy.frames_agreeing_min.div_ceil(2))
+}
+
+fn without_a_search(evidence: &Evidence, enough: bool) -> GateCommand {
+    match evidence.problem {
+        _ if enough => GateCommand::Refuse(Refusal::LivenessInconclusive),
+        _ if evidence.frames_several > evidence.frames_agreeing => GateCommand::Refuse(Refusal::SeveralFaces),
+        Some(problem) => GateCommand::Refuse(problem),
+        None if evidence.frames_near > 0 => GateCommand::Refuse(Refusal::TooFewFrames),
+        None => GateCommand::Forget,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use GateCommand::{Forget, Refuse, Search, Wait};
+    use LivenessVerdict::{Attack, Inconclusive, Live};
+
+    const POLICY: DecisionPolicy = DecisionPolicy { frames_agreeing_min: 3, frames_max: 9 };
+    const NOTHING: Evidence = Evidence {
+        frames_near: 0,
+        frames_agreeing: 0,
+        liveness: Inconclusive,
+        frames_several: 0,
+        problem: None,
+        searched: None,
+        ended: false,
+    };
+
+    fn face(frames: u32, liveness: LivenessVerdict) -> Evidence {
+        Evidence { frames_near: frames, frames_agreeing: frames, liveness, ..NOTHING }
+    }
+
+    fn searched(frames: u32, at: u32) -> Evidence {
+        let last = Searched { frames: at, refusal: Refusal::NotRecognised };
+        Evidence { searched: Some(last), ..face(frames, Live) }
+    }
+
+    fn ended(evidence: Evidence) -> Evidence {
+        Evidence { ended: true, ..evidence }
+    }
+
+    fn poor(frames_near: u32) -> Evidence {
+        Evidence { frames_near, problem: Some(Refusal::Blurred), ..NOTHING }
+    }
+
+    fn several(frames: u32) -> Evidence {
+        Evidence { frames_near: frames, frames_several: frames, ..NOTHING }
+    }
+
+    #[test]
+    fn the_table() {
+        let table = [
+            ("nobody", NOTHING, Wait),
+            ("nobody came", ended(NOTHING), Forget),
+            ("two frames are too few to search", face(2, Live), Wait),
+            ("and too few when the rider is gone", ended(face(2, Live)), Refuse(Refusal::TooFewFrames)),
+            ("three live ones are searched", face(3, Live), Search),
+            ("three and gone are searched still", ended(face(3, Live)), Search),
+            ("an attack is refused, never searched", face(3, Attack), Refuse(Refusal::PresentationAttack)),
+            ("one attacking frame is not a verdict", face(1, Attack), Wait),
+            (
+                "an attack after a search is refused",
+                Evidence { liveness: Attack, ..searched(5, 3) },
+                Refuse(Refusal::PresentationAttack),
+            ),
+            ("unclear liveness gets more frames", face(3, Inconclusive), Wait),
+            ("but not for ever", face(9, Inconclusive), Refuse(Refusal::LivenessInconclusive)),
+            ("a stranger gets a second look", searched(3, 3), Wait),
+            ("with half as many frames again", searched(5, 3), Search),
+            ("until the frames are used up", searched(9, 9), Refuse(Refusal::NotRecognised)),
+            ("or he is gone", ended(searched(4, 3)), Refuse(Refusal::NotRecognised)),
+            ("poor frames get time", poor(8), Wait),
+            ("and then a reason", poor(9), Refuse(Refusal::Blurred)),
+            ("at the latest when gone", ended(poor(1)), Refuse(Refusal::Blurred)),
+            (
+                "somebody far off who never came near",
+                ended(Evidence { problem: Some(Refusal::TooFar), ..NOTHING }),
+                Refuse(Refusal::TooFar),
+            ),
+            ("two faces in one frame may pass by", several(2), Wait),
+            ("two faces that stay are told", several(3), Refuse(Refusal::SeveralFaces)),
+            ("or when they are gone", ended(several(2)), Refuse(Refusal::SeveralFaces)),
+            ("one pair among good frames does not matter", Evidence { frames_several: 1, ..face(3, Live) }, Search),
+        ];
+        for (what, evidence, expected) in table {
+            assert_eq!(decide(&evidence, &POLICY), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_live_agreeing_face_is_ever_searched() {
+        for liveness in [Live, Inconclusive, Attack] {
+            for frames_agreeing in 0..12 {
+                for frames_several in 0..4 {
+                    for ended in [false, true] {
+                        let evidence = Evidence { frames_several, ended, ..face(frames_agreeing, liveness) };
+                        let may = liveness == Live && frames_agreeing >= 3 && frames_several < 3;
+                        assert_eq!(decide(&evidence, &POLICY) == Search, may, "{evidence:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The gate itself: looks come in, decisions go out, one at a time.
+
+mod codes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::code::IssuerKey;
+use facegate_domain::ids::RiderId;
+use facegate_domain::policy::Refusal;
+use facegate_domain::tap::{Authorisation, Direction, Evidence, Medium, PassageOutcome};
+use facegate_domain::{Clock, Timestamp};
+use facegate_proto::convert::station::Answer;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::approach::{Approach, ApproachPolicy, is_mendable};
+use crate::board::{Board, Outcome, Phase};
+use crate::code::spent::SpentCodes;
+use crate::config::CodePolicy;
+use crate::decide::{DecisionPolicy, GateCommand, decide};
+use crate::door::{Blocked, Concluded, Door};
+use crate::journal::GateJournal;
+use crate::pipeline::Pipeline;
+use crate::station::{Station, StationError};
+use crate::vision::Look;
+
+/// How often silence is listened to.
+const TICK: Duration = Duration::from_millis(50);
+/// How often a passage that the disk would not take is tried again.
+const RETRY_EVERY_MS: u64 = 1000;
+
+/// How this gate decides.
+#[derive(Debug, Clone, Copy)]
+pub struct GatePolicy {
+    pub direction: Direction,
+    pub approach: ApproachPolicy,
+    pub decision: DecisionPolicy,
+    pub codes: CodePolicy,
+}
+
+/// What the gate works with.
+pub struct GateParts {
+    pub pipeline: Pipeline,
+    pub door: Door,
+    pub station: Arc<dyn Station>,
+    pub journal: Arc<GateJournal>,
+    pub board: Arc<Board>,
+    pub clock: Arc<dyn Clock>,
+    pub issuer_keys: watch::Receiver<Vec<IssuerKey>>,
+}
+
+/// See the module's description.
+pub struct Gate {
+    policy: GatePolicy,
+    parts: GateParts,
+    approach: Approach,
+    codes: SpentCodes,
+    last_tap: Option<LastTap>,
+    /// Frames captured before are of the rider who has just passed.
+    idle_since_ms: u64,
+    retried_ms: u64,
+}
+
+/// The rider let through last: the other medium of his within the window is the same tap.
+#[derive(Debug, Clone, Copy)]
+struct LastTap {
+    rider: RiderId,
+    at_ms: u64,
+}
+
+impl Gate {
+    pub fn new(policy: GatePolicy, parts: GateParts) -> Self {
+        let tolerance = policy.codes.tolerance;
+        let mut codes = SpentCodes::new(tolerance.valid_for + 2 * tolerance.clock_skew, policy.approach.gap_ms);
+        parts.journal.nonces().into_iter().for_each(|(nonce, at)| codes.spend(nonce, at));
+        let approach = Approach::new(policy.approach);
+        Self { policy, parts, approach, codes, last_tap: None, idle_since_ms: 0, retried_ms: 0 }
+    }
+
+    /// Runs until `shutdown`. A step that has begun (a decision, a record) is finished first.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                signal = self.parts.door.next_signal() => {
+                    let concluded = self.parts.door.on_signal(signal).await;
+                    self.after(&concluded);
+                }
+                look = self.parts.pipeline.next() => match look {
+                    Some(look) => self.on_look(look).await,
+                    None => return,
+                },
+                _ = tick.tick() => self.on_tick().await,
+            }
+        }
+    }
+
+    async fn on_look(&mut self, look: Look) {
+        if self.parts.door.is_busy() || look.captured_ms < self.idle_since_ms {
+            return;
+        }
+        if self.approach.has_ended(look.captured_ms) {
+            self.end_approach().await;
+        }
+        if let Some(text) = &look.code
+            && self.on_code(text, look.captured_ms).await
+        {
+            return;
+        }
+        self.approach.observe(look.captured_ms, look.face);
+        self.consider(false).await;
+    }
+
+    async fn on_tick(&mut self) {
+        let now_ms = self.now_ms();
+        if now_ms.saturating_sub(self.retried_ms) > RETRY_EVERY_MS {
+            self.retried_ms = now_ms;
+            let concluded = self.parts.door.retry_unstored().await;
+            self.after(&concluded);
+            self.rest_if_idle();
+        }
+        // A frame still on its way may show that he is there yet.
+        if self.parts.pipeline.is_idle() && self.approach.has_ended(now_ms) {
+            self.end_approach().await;
+        }
+        if self.approach.deserves_second_chance(now_ms) {
+            self.approach = Approach::new(self.policy.approach);
+        }
+    }
+
+    async fn end_approach(&mut self) {
+        self.consider(true).await;
+        if !self.parts.door.is_busy() {
+            self.begin_anew();
+        }
+    }
+
+    /// Follows the decision as far as the frames at hand carry.
+    async fn consider(&mut self, ended: bool) {
+        while !self.approach.is_concluded() {
+            match decide(&self.approach.evidence(ended), &self.policy.decision) {
+                GateCommand::Search => self.search(ended).await,
+                GateCommand::Refuse(refusal) => return self.refuse_face(refusal, ended),
+                GateCommand::Forget => return,
+                GateCommand::Wait => {
+                    if self.approach.is_active() {
+                        self.parts.board.phase(Phase::Looking);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn search(&mut self, ended: bool) {
+        let Some((probe, frames)) = self.approach.probe() else {
+            return self.refuse_face(Refusal::TooFewFrames, ended);
+        };
+        if let Some(fault) = self.unready() {
+            self.parts.board.fault(Some(fault));
+            return self.refuse_face(Refusal::GateFault, ended);
+        }
+        match self.parts.station.identify(&probe, frames, self.policy.direction).await {
+            Ok(Answer::Granted { rider, evidence: Some(evidence) }) => {
+                let latency = self.latency(self.approach.last_usable_ms(), ended);
+                self.grant(rider, evidence, latency).await;
+            }
+            Ok(Answer::Refused(Refusal::NotRecognised)) => self.approach.searched_in_vain(Refusal::NotRecognised),
+            Ok(Answer::Refused(refusal)) => self.refuse_face(refusal, ended),
+            Ok(Answer::Granted { evidence: None, .. }) => {
+                self.parts.board.fault(Some("the station recognised a face without evidence".into()));
+                self.refuse_face(Refusal::GateFault, ended);
+            }
+            Err(error) => {
+                let refusal = self.refusal_of(&error);
+                self.refuse_face(refusal, ended);
+            }
+        }
+    }
+
+    /// Lets the rider through, unless the other medium of his has just done so.
+    async fn grant(&mut self, rider: RiderId, evidence: Evidence, decision_ms: Option<f64>) {
+        let medium = evidence.medium();
+        let now_ms = self.now_ms();
+        if self.has_just_tapped(rider, now_ms) {
+            self.approach.conclude(now_ms, false);
+            return self.parts.board.decided(self.now(), Outcome::Merged, decision_ms);
+        }
+        let authorisation = Authorisation { rider, direction: self.policy.direction, evidence };
+        match self.parts.door.admit(authorisation).await {
+            Ok(record) => {
+                self.approach.conclude(now_ms, false);
+                self.parts.pipeline.attention.set(false, false);
+                self.last_tap = Some(LastTap { rider, at_ms: now_ms });
+                self.parts.board.fault(None);
+                self.parts.board.decided(self.now(), Outcome::Granted { medium, record: &record }, decision_ms);
+                self.parts.board.phase(Phase::Open);
+            }
+            // Cannot be: nothing is decided while somebody passes. Were it so, the next frame decides again.
+            Err(Blocked::Busy) => tracing::warn!("granted while somebody is passing; asked to wait"),
+            Err(Blocked::Fault(fault)) => {
+                tracing::error!(fault, "the gate cannot let anybody through");
+                self.parts.board.fault(Some(fault));
+                self.refuse(medium, Refusal::GateFault, decision_ms);
+                self.approach.conclude(now_ms, false);
+            }
+        }
+    }
+
+    fn refuse_face(&mut self, refusal: Refusal, ended: bool) {
+        let latency = self.latency(self.approach.last_usable_ms(), ended);
+        self.refuse(Medium::Face, refusal, latency);
+        self.approach.conclude(self.now_ms(), is_mendable(refusal));
+    }
+
+    fn refuse(&self, medium: Medium, refusal: Refusal, decision_ms: Option<f64>) {
+        self.parts.board.decided(self.now(), Outcome::Refused { medium, refusal }, decision_ms);
+        self.parts.board.phase(Phase::Refused(refusal));
+    }
+
+    fn refusal_of(&self, error: &StationError) -> Refusal {
+        tracing::warn!(%error, "no decision from the station");
+        match error {
+            StationError::Unreachable(_) => Refusal::StationUnreachable,
+            StationError::Rejected(_) | StationError::Nonsense(_) => {
+                self.parts.board.fault(Some(error.to_string()));
+                Refusal::GateFault
+            }
+        }
+    }
+
+    /// After passages were concluded: the next rider, please.
+    fn after(&mut self, concluded: &[Concluded]) {
+        for passage in concluded {
+            let same = self.last_tap.as_ref().is_some_and(|tap| tap.rider == passage.rider);
+            match passage.outcome {
+                PassageOutcome::Passed if same => {
+                    self.last_tap = Some(LastTap { rider: passage.rider, at_ms: self.now_ms() });
+                }
+                // He did not pass, so what he shows next is a new try.
+                _ if same => self.last_tap = None,
+                _ => {}
+            }
+        }
+        if !concluded.is_empty() && !self.parts.door.is_busy() {
+            self.idle_since_ms = self.now_ms();
+            self.codes.still_in_view(self.idle_since_ms);
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.approach = Approach::new(self.policy.approach);
+        self.parts.pipeline.attention.set(true, true);
+        self.parts.board.phase(if self.unready().is_some() { Phase::Starting } else { Phase::Idle });
+    }
+
+    /// Shows what the gate can do when nobody is there.
+    fn rest_if_idle(&mut self) {
+        if !self.parts.door.is_busy() && !self.approach.is_active() && !self.approach.is_concluded() {
+            self.begin_anew();
+        }
+    }
+
+    /// What keeps this gate from letting anybody through.
+    fn unready(&self) -> Option<String> {
+        if !self.parts.door.is_online() {
+            return Some("the aisle cannot be reached".into());
+        }
+        (self.parts.journal.position().0 == 0).then(|| "not registered with the station yet".into())
+    }
+
+    fn has_just_tapped(&self, rider: RiderId, now_ms: u64) -> bool {
+        let window_ms = u64::try_from(self.policy.codes.merge_window.as_millis()).unwrap_or(u64::MAX);
+        self.last_tap.is_some_and(|tap| tap.rider == rider && now_ms.saturating_sub(tap.at_ms) <= window_ms)
+    }
+
+    /// Milliseconds since the frame; none if the rider's leaving brought the decision about.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of one approach")]
+    fn latency(&self, captured_ms: Option<u64>, ended: bool) -> Option<f64> {
+        captured_ms.filter(|_| !ended).map(|captured| self.now_ms().saturating_sub(captured) as f64)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.parts.clock.monotonic_ms()
+    }
+}
+
+impl std::fmt::Debug for GateParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GateParts")
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gate({:?})", self.parts.door)
+    }
+}

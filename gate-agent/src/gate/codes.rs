@@ -1,0 +1,93 @@
+//! What the gate does about a code in a frame.
+
+use facegate_domain::code::{CodeError, VerifiedCode, verify};
+use facegate_domain::policy::Refusal;
+use facegate_domain::tap::{Evidence, Medium};
+use facegate_proto::convert::station::Answer;
+
+use super::Gate;
+use crate::board::Outcome;
+use crate::code::refusal_of;
+use crate::config::OfflineCodes;
+use crate::station::StationError;
+
+impl Gate {
+    /// True if the frame is dealt with: somebody shows a ride code, and his face is not searched.
+    pub(super) async fn on_code(&mut self, text: &str, captured_ms: u64) -> bool {
+        let policy = self.policy.codes;
+        if self.codes.is_repeat(text, captured_ms) {
+            self.approach.seen(captured_ms);
+            return self.approach.is_concluded();
+        }
+        let verified = {
+            let keys = self.parts.issuer_keys.borrow();
+            verify(text, &keys, self.now(), policy.tolerance)
+        };
+        let latency = self.latency(Some(captured_ms), false);
+        match verified {
+            Err(CodeError::NotOurs) => {
+                self.refuse(Medium::Code, Refusal::CodeNotOurs, latency);
+                // Another system's QR may be printed on a coat: the face above it still counts.
+                return false;
+            }
+            Err(error) => {
+                tracing::info!(%error, "code refused");
+                self.conclude_code(captured_ms);
+                self.refuse(Medium::Code, refusal_of(&error), latency);
+            }
+            Ok(code) => {
+                self.conclude_code(captured_ms);
+                self.on_verified_code(code, captured_ms).await;
+            }
+        }
+        true
+    }
+
+    async fn on_verified_code(&mut self, code: VerifiedCode, captured_ms: u64) {
+        if self.has_just_tapped(code.rider, self.now_ms()) {
+            return self.parts.board.decided(self.now(), Outcome::Merged, self.latency(Some(captured_ms), false));
+        }
+        let answer = self.check_code(&code).await;
+        let latency = self.latency(Some(captured_ms), false);
+        match answer {
+            Ok(checked_online) => {
+                let evidence = Evidence::Code { nonce: code.nonce, checked_online };
+                self.grant(code.rider, evidence, latency).await;
+                if self.parts.door.is_busy() {
+                    self.codes.spend(code.nonce, self.now());
+                }
+            }
+            Err(refusal) => self.refuse(Medium::Code, refusal, latency),
+        }
+    }
+
+    /// Replay and deny list, at the station if it answers in time. `Ok(false)`: let through by the offline rule.
+    async fn check_code(&self, code: &VerifiedCode) -> Result<bool, Refusal> {
+        if self.codes.is_spent(&code.nonce) {
+            return Err(Refusal::CodeReplayed);
+        }
+        if let Some(fault) = self.unready() {
+            self.parts.board.fault(Some(fault));
+            return Err(Refusal::GateFault);
+        }
+        match self.parts.station.present_code(code, self.policy.direction).await {
+            Ok(Answer::Granted { rider, .. }) if rider == code.rider => Ok(true),
+            Ok(Answer::Granted { .. }) => {
+                self.parts.board.fault(Some("the station granted a code to another rider".into()));
+                Err(Refusal::GateFault)
+            }
+            Ok(Answer::Refused(refusal)) => Err(refusal),
+            Err(StationError::Unreachable(reason)) if self.policy.codes.offline == OfflineCodes::Accept => {
+                tracing::warn!(reason, "code accepted by the offline rule");
+                Ok(false)
+            }
+            Err(error) => Err(self.refusal_of(&error)),
+        }
+    }
+
+    /// The approach is the code's from now on.
+    fn conclude_code(&mut self, captured_ms: u64) {
+        self.approach.seen(captured_ms);
+        self.approach.conclude(self.now_ms(), false);
+    }
+}

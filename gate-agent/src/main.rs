@@ -1,0 +1,110 @@
+//! `facegate-gate-agent`: reads the configuration, makes the effects, runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use facegate_gate_agent::actuator::Actuator;
+use facegate_gate_agent::actuator::simulated::SimulatedActuator;
+use facegate_gate_agent::camera::folder::FolderCamera;
+use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, EXAMPLE, RawConfig};
+use facegate_gate_agent::station::grpc::GrpcStation;
+use facegate_gate_agent::{Effects, run};
+use facegate_models::FaceEngine;
+use facegate_runtime::clock::SystemClock;
+use facegate_runtime::http::{ServerTls, serve};
+use facegate_runtime::identity::{DeviceIdentity, Role};
+use facegate_runtime::{config, grpc, shutdown, telemetry};
+use tokio_util::sync::CancellationToken;
+
+/// One metro gate, or one entrance camera: recognises riders by face or ride code and lets them through.
+///
+/// Frames never leave this process. A rider is let through when the station recognises him from several agreeing live
+/// frames, or when his ride code verifies; each authorisation is on the disk before the gate opens and each passage
+/// after it, and both are handed on to the station until it has acknowledged them.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = help())]
+struct Arguments {
+    /// The configuration, TOML; `--help` shows an example.
+    #[arg(long)]
+    config: PathBuf,
+    /// Only report what is wrong with the configuration, all of it at once.
+    #[arg(long)]
+    check_config: bool,
+}
+
+fn help() -> String {
+    let screen = "The screen's address serves the page at /, and the state as JSON at /state.json: phase, refusal, faults,\n\
+        frames by fate, passages, refusals by reason, decision_ms (count, p50, p99) and the last 50 decisions (kind,\n\
+        medium, reason, decision_ms, record, outcome).";
+    format!("An example of a gate's configuration, with the defaults:\n\n{EXAMPLE}\n{screen}")
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let config: Config = config::load::<RawConfig, Config>(&arguments.config)?;
+    let identity = DeviceIdentity::load(&config.tls)?;
+    check_identity(&config, &identity)?;
+    if arguments.check_config {
+        println!("{} is fine", arguments.config.display());
+        return Ok(());
+    }
+    let metrics = telemetry::install(&config.telemetry)?;
+    let shutdown = shutdown::on_signals()?;
+    serve_metrics(&config, &identity, metrics, shutdown.clone())?;
+
+    let clock = Arc::new(SystemClock::new());
+    let (models_dir, options) = (config.models_dir.clone(), config.engine.clone());
+    let engine = tokio::task::spawn_blocking(move || FaceEngine::load(&models_dir, options)).await??;
+    let camera = match &config.camera {
+        CameraConfig::Folder(folder) => {
+            let bytes_max = u64::try_from(config.engine.image.file_bytes_max)?;
+            Box::new(FolderCamera::new(folder.clone(), bytes_max, clock.clone()))
+        }
+    };
+    let channel = grpc::channel(&identity, &config.station_uri, Role::Station, grpc::ChannelOptions::default())?;
+    let station = Arc::new(GrpcStation::new(channel, config.deadlines));
+    let actuator: Option<Box<dyn Actuator>> = match &config.duty {
+        Duty::Gate(duty) => match duty.actuator {
+            ActuatorConfig::Simulated(address) => Some(Box::new(SimulatedActuator::connect(address))),
+        },
+        Duty::Camera => None,
+    };
+    tracing::info!(id = %config.id, role = config.role().name(), mode = config.mode.name(), model = %engine.model_id(), "started");
+    let effects = Effects { clock, engine: Arc::new(engine) };
+    Ok(run(config, effects, camera, station, actuator, shutdown).await?)
+}
+
+/// The station knows a gate by its certificate, and its records by the configured id: they must be one.
+fn check_identity(config: &Config, identity: &DeviceIdentity) -> Result<()> {
+    let name = identity.name();
+    ensure!(
+        name.role.as_str() == config.role().name() && name.id == config.id.as_str(),
+        "the certificate is of {name}, but the configuration is of {}/{}: correct `role` and `id`, or `tls`",
+        config.role().name(),
+        config.id
+    );
+    Ok(())
+}
+
+fn serve_metrics(
+    config: &Config,
+    identity: &DeviceIdentity,
+    metrics: telemetry::Metrics,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let Some(address) = config.telemetry.metrics_listen else { return Ok(()) };
+    let listener =
+        std::net::TcpListener::bind(address).with_context(|| format!("metrics cannot listen on {address}"))?;
+    let health = telemetry::Health::new();
+    health.set_ready();
+    let (router, tls) = (metrics.router(health), ServerTls::mutual(identity)?);
+    tokio::spawn(async move {
+        if let Err(error) = serve(listener, router, tls, shutdown).await {
+            tracing::error!(%error, "the metrics stopped; the gate goes on without them");
+        }
+    });
+    Ok(())
+}

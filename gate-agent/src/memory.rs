@@ -1,0 +1,102 @@
+//! What a gate knows after a restart without its station: the keys that verify codes, the station's name, and how far
+//! its journals were delivered. On sled; the journals themselves are not here.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use facegate_domain::code::IssuerKey;
+use facegate_domain::ids::StationId;
+use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+
+const ISSUER_KEYS: &str = "code_issuer_keys";
+const STATION: &str = "station";
+const DELIVERED: &str = "delivered/";
+
+/// Why the memory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    #[error("the gate's memory in {} cannot be opened: {source}; if it is damaged, delete it: the gate learns it anew", path.display())]
+    Open { path: PathBuf, source: sled::Error },
+    #[error("the gate's memory cannot be synced: {0}")]
+    Thread(#[from] io::Error),
+    #[error("the gate's memory cannot be read or written: {0}")]
+    Sled(#[from] sled::Error),
+    #[error(transparent)]
+    Sync(#[from] SledSyncError),
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    db: sled::Db,
+    sync: SledSync,
+}
+
+impl Memory {
+    pub fn open(path: &Path) -> Result<Self, MemoryError> {
+        let db = sled::Config::new().path(path).cache_capacity(4 << 20).flush_every_ms(None).open();
+        let db = db.map_err(|source| MemoryError::Open { path: path.to_owned(), source })?;
+        let sync = SledSync::start(db.clone(), path)?;
+        Ok(Self { db, sync })
+    }
+
+    /// The keys last heard of; a damaged one is left out.
+    pub fn issuer_keys(&self) -> Result<Vec<IssuerKey>, MemoryError> {
+        let stored = self.db.get(ISSUER_KEYS)?.unwrap_or_default();
+        Ok(stored.as_chunks::<32>().0.iter().filter_map(|key| IssuerKey::from_bytes(key).ok()).collect())
+    }
+
+    pub fn station(&self) -> Result<Option<StationId>, MemoryError> {
+        let stored = self.db.get(STATION)?;
+        Ok(stored.and_then(|name| StationId::new(String::from_utf8_lossy(&name)).ok()))
+    }
+
+    /// Keeps what the station said, durably.
+    pub async fn remember(&self, station: &StationId, keys: &[IssuerKey]) -> Result<(), MemoryError> {
+        self.db.insert(STATION, station.as_str())?;
+        self.remember_keys(keys).await
+    }
+
+    /// Keeps newer keys, durably.
+    pub async fn remember_keys(&self, keys: &[IssuerKey]) -> Result<(), MemoryError> {
+        let bytes: Vec<u8> = keys.iter().flat_map(IssuerKey::to_bytes).collect();
+        self.db.insert(ISSUER_KEYS, bytes)?;
+        Ok(self.sync.commit().await?)
+    }
+
+    /// The next sequence of this epoch that the station waits for, as far as we remember.
+    pub fn delivered(&self, epoch: u32) -> Result<u64, MemoryError> {
+        let stored = self.db.get(format!("{DELIVERED}{epoch}"))?;
+        Ok(stored.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes))
+    }
+
+    /// Not synced: forgetting it means delivering some records twice, which is harmless.
+    pub fn set_delivered(&self, epoch: u32, next_sequence: u64) -> Result<(), MemoryError> {
+        self.db.insert(format!("{DELIVERED}{epoch}"), &next_sequence.to_le_bytes())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::code::CodeIssuer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_station_and_cursor_survive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memory");
+        let keys = [[7; 32], [8; 32]].map(|secret| CodeIssuer::from_secret(&secret).public());
+        let station = StationId::new("north").unwrap();
+        let memory = Memory::open(&path).unwrap();
+        assert_eq!((memory.issuer_keys().unwrap(), memory.station().unwrap()), (vec![], None));
+        memory.remember(&station, &keys).await.unwrap();
+        memory.set_delivered(3, 42).unwrap();
+        drop(memory);
+        let memory = Memory::open(&path).unwrap();
+        assert_eq!(memory.issuer_keys().unwrap(), keys);
+        assert_eq!(memory.station().unwrap(), Some(station));
+        assert_eq!((memory.delivered(3).unwrap(), memory.delivered(4).unwrap()), (42, 0));
+    }
+}

@@ -1,0 +1,180 @@
+//! Puts the parts together and runs them until shutdown.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use facegate_domain::Clock;
+use facegate_models::FaceEngine;
+use facegate_runtime::disk::RealDisk;
+use facegate_runtime::http::serve_loopback;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::actuator::Actuator;
+use crate::board::{Board, Who};
+use crate::camera::Camera;
+use crate::config::{Config, Duty, GateDuty};
+use crate::delivery::deliver;
+use crate::door::Door;
+use crate::entrance::Entrance;
+use crate::gate::{Gate, GateParts, GatePolicy};
+use crate::journal::{GateJournal, GateJournalError, JournalPlace};
+use crate::link::Link;
+use crate::memory::{Memory, MemoryError};
+use crate::pipeline::Pipeline;
+use crate::screen;
+use crate::station::Station;
+use crate::vision::Vision;
+
+/// What a gate works on and with, made by `main` or by a test.
+#[derive(Debug)]
+pub struct Effects {
+    pub clock: Arc<dyn Clock>,
+    pub engine: Arc<FaceEngine>,
+}
+
+/// Why a gate could not be started or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    #[error(transparent)]
+    Journal(#[from] GateJournalError),
+    #[error("the screen cannot listen on {address}: {source}")]
+    Screen { address: std::net::SocketAddr, source: io::Error },
+    #[error("a gate needs an actuator")]
+    NoActuator,
+}
+
+/// Runs a gate (which needs the `actuator`) or an entrance camera (which has none) until `shutdown`. What has begun is
+/// finished: a decision made is stored, a record stored is left for the next start.
+pub async fn run(
+    config: Config,
+    effects: Effects,
+    camera: Box<dyn Camera>,
+    station: Arc<dyn Station>,
+    actuator: Option<Box<dyn Actuator>>,
+    shutdown: CancellationToken,
+) -> Result<(), RunError> {
+    let who = Who { id: config.id.clone(), role: config.role(), mode: config.mode, direction: config.direction() };
+    let shared = Shared { board: Arc::new(Board::new(who)), tasks: TaskTracker::new(), station, effects, shutdown };
+    let memory = Memory::open(&config.data_dir.join("memory"))?;
+    let outcome = match config.duty.clone() {
+        Duty::Gate(duty) => {
+            let actuator = actuator.ok_or(RunError::NoActuator)?;
+            shared.run_gate(&config, &duty, memory, camera, actuator).await
+        }
+        Duty::Camera => shared.run_camera(&config, memory, camera).await,
+    };
+    shared.shutdown.cancel();
+    shared.tasks.close();
+    shared.tasks.wait().await;
+    outcome
+}
+
+/// What both roles have.
+struct Shared {
+    board: Arc<Board>,
+    tasks: TaskTracker,
+    station: Arc<dyn Station>,
+    effects: Effects,
+    shutdown: CancellationToken,
+}
+
+impl Shared {
+    async fn run_gate(
+        &self,
+        config: &Config,
+        duty: &GateDuty,
+        memory: Memory,
+        camera: Box<dyn Camera>,
+        actuator: Box<dyn Actuator>,
+    ) -> Result<(), RunError> {
+        self.serve_screen(duty)?;
+        let place = JournalPlace {
+            gate: config.id.clone(),
+            dir: config.data_dir.join("journal"),
+            options: duty.journal,
+            disk: Arc::new(RealDisk),
+            clock: Arc::clone(&self.effects.clock),
+        };
+        let journal = Arc::new(GateJournal::open(place, memory.clone())?);
+        self.board.journal(journal.position().1, journal.backlog());
+        let issuer_keys = self.attend(memory, Some(Arc::clone(&journal)))?;
+        let (station, board) = (Arc::clone(&self.station), Arc::clone(&self.board));
+        self.tasks.spawn(deliver(Arc::clone(&journal), station, board, self.shutdown.clone()));
+        let policy = GatePolicy {
+            direction: duty.direction,
+            approach: config.approach,
+            decision: config.decision,
+            codes: duty.codes,
+        };
+        let parts = GateParts {
+            pipeline: self.see(config, camera, true),
+            door: Door::new(actuator, Arc::clone(&journal), Arc::clone(&self.board)),
+            station: Arc::clone(&self.station),
+            journal,
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.effects.clock),
+            issuer_keys,
+        };
+        Gate::new(policy, parts).run(self.shutdown.clone()).await;
+        Ok(())
+    }
+
+    async fn run_camera(&self, config: &Config, memory: Memory, camera: Box<dyn Camera>) -> Result<(), RunError> {
+        self.attend(memory, None)?;
+        let entrance = Entrance {
+            pipeline: self.see(config, camera, false),
+            approach: config.approach,
+            decision: config.decision,
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.effects.clock),
+        };
+        entrance.run(Arc::clone(&self.station), self.shutdown.clone()).await;
+        Ok(())
+    }
+
+    fn see(&self, config: &Config, camera: Box<dyn Camera>, reads_codes: bool) -> Pipeline {
+        let vision = Vision { engine: Arc::clone(&self.effects.engine), policy: config.faces, reads_codes };
+        let (board, shutdown) = (Arc::clone(&self.board), self.shutdown.clone());
+        Pipeline::start(camera, vision, config.frames_queued_max, board, shutdown)
+    }
+
+    /// Starts the line to the station; gives the issuer keys, from memory until it is up.
+    fn attend(
+        &self,
+        memory: Memory,
+        journal: Option<Arc<GateJournal>>,
+    ) -> Result<watch::Receiver<Vec<facegate_domain::code::IssuerKey>>, RunError> {
+        let (issuer_keys, keys) = watch::channel(memory.issuer_keys()?);
+        if let Some(station) = memory.station()? {
+            self.board.registered(&station, journal.as_ref().map_or(0, |journal| journal.position().0));
+        }
+        let link = Link {
+            station: Arc::clone(&self.station),
+            journal,
+            memory,
+            board: Arc::clone(&self.board),
+            clock: Arc::clone(&self.effects.clock),
+            model: self.effects.engine.model_id().clone(),
+            issuer_keys,
+        };
+        self.tasks.spawn(link.run(self.shutdown.clone()));
+        Ok(keys)
+    }
+
+    fn serve_screen(&self, duty: &GateDuty) -> Result<(), RunError> {
+        let address = duty.screen_listen;
+        let listener = TcpListener::bind(address).map_err(|source| RunError::Screen { address, source })?;
+        let (router, shutdown) = (screen::router(Arc::clone(&self.board)), self.shutdown.clone());
+        self.tasks.spawn(async move {
+            if let Err(error) = serve_loopback(listener, router, shutdown).await {
+                tracing::error!(%error, "the screen stopped; the gate goes on without it");
+            }
+        });
+        Ok(())
+    }
+}
