@@ -1,6 +1,7 @@
 //! Running other programs so that a failure says what was run and what to do next.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -45,9 +46,10 @@ fn not_started(command: &Command, next: &str) -> String {
     format!("`{}` could not be started.\n{next}\nReason", describe(command))
 }
 
-/// The command as one would type it.
+/// The command as one would type it: of the program its name, not the toolchain's folder.
 pub fn describe(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let words = std::iter::once(program.file_name().unwrap_or(program.as_os_str())).chain(command.get_args());
     words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
