@@ -1,0 +1,55 @@
+//! The oracle: the same answers as any [`Engine`] must give, by the plainest scan.
+
+use std::collections::BTreeMap;
+
+use facegate_domain::face::{Embedding, Template};
+use facegate_domain::ids::{ModelId, TemplateId};
+use facegate_domain::score::Similarity;
+
+use crate::engine::{Engine, EngineError, Hit, best_first};
+
+/// Every template in a map, every search over all of them. For tests and for checking a sample of live searches.
+#[derive(Debug)]
+pub struct Exact {
+    model: ModelId,
+    dims: usize,
+    templates: BTreeMap<TemplateId, Embedding>,
+}
+
+impl Exact {
+    pub fn new(model: ModelId, dims: usize) -> Self {
+        Self { model, dims, templates: BTreeMap::new() }
+    }
+}
+
+impl Engine for Exact {
+    fn put(&mut self, template: &Template) -> Result<(), EngineError> {
+        template.embedding.expect(&self.model, self.dims)?;
+        self.templates.insert(template.id, template.embedding.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, template: TemplateId) -> Result<bool, EngineError> {
+        Ok(self.templates.remove(&template).is_some())
+    }
+
+    fn search(&self, probe: &Embedding, k: usize) -> Result<Vec<Hit>, EngineError> {
+        probe.expect(&self.model, self.dims)?;
+        let hit = |(template, embedding): (&TemplateId, &Embedding)| Hit {
+            template: *template,
+            similarity: probe.similarity(embedding),
+        };
+        let mut hits: Vec<Hit> = self.templates.iter().map(hit).collect();
+        best_first(&mut hits, k);
+        Ok(hits)
+    }
+
+    fn similarity(&self, probe: &Embedding, template: TemplateId) -> Result<Option<Similarity>, EngineError> {
+        probe.expect(&self.model, self.dims)?;
+        Ok(self.templates.get(&template).map(|embedding| probe.similarity(embedding)))
+    }
+
+    fn len(&self) -> usize {
+        self.templates.len()
+    }
+}

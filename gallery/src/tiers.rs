@@ -1,0 +1,133 @@
+//! Who belongs to which tier: sets of riders that carry a prior of their own.
+
+use std::collections::{HashMap, HashSet};
+
+use facegate_domain::Timestamp;
+use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::score::Tier;
+use facegate_domain::tap::Direction;
+
+/// Memberships. Knows riders only: whether they have a template here is the gallery's to know, so that a membership
+/// that arrives before its template is not lost. Everyone is in `Tier::City`, which therefore is not kept.
+#[derive(Debug, Default)]
+pub struct Tiers {
+    /// By the entries that have not ended; one at most unless an exit was lost.
+    in_system: HashMap<RiderId, HashSet<RecordId>>,
+    /// The station's habit set; filled by a later version, read already.
+    regulars: HashSet<RiderId>,
+    /// Until when.
+    expected: HashMap<RiderId, Timestamp>,
+}
+
+impl Tiers {
+    /// The narrow tiers that may hold a rider who stands at a gate of this direction.
+    pub const fn narrow(direction: Direction) -> &'static [Tier] {
+        match direction {
+            Direction::Entry => &[Tier::Regulars, Tier::Expected],
+            Direction::Exit => &[Tier::InSystem],
+        }
+    }
+
+    /// The members of a narrow tier. `Tier::City` has no list: it is the gallery.
+    pub fn members(&self, tier: Tier, now: Timestamp) -> Vec<RiderId> {
+        match tier {
+            Tier::InSystem => self.in_system.keys().copied().collect(),
+            Tier::Regulars => self.regulars.iter().copied().collect(),
+            Tier::Expected => self.expected.iter().filter(|(_, until)| **until > now).map(|(r, _)| *r).collect(),
+            Tier::City => Vec::new(),
+        }
+    }
+
+    /// Members of a narrow tier.
+    pub fn len(&self, tier: Tier, now: Timestamp) -> usize {
+        match tier {
+            Tier::InSystem => self.in_system.len(),
+            Tier::Regulars => self.regulars.len(),
+            Tier::Expected => self.expected.values().filter(|until| **until > now).count(),
+            Tier::City => 0,
+        }
+    }
+
+    pub(crate) fn entered(&mut self, rider: RiderId, entry: RecordId) {
+        self.in_system.entry(rider).or_default().insert(entry);
+    }
+
+    pub(crate) fn left(&mut self, rider: RiderId, entry: &RecordId) {
+        if let Some(entries) = self.in_system.get_mut(&rider) {
+            entries.remove(entry);
+            if entries.is_empty() {
+                self.in_system.remove(&rider);
+            }
+        }
+    }
+
+    /// Expects a rider until the given moment, and forgets everyone whose moment is past.
+    pub(crate) fn expect(&mut self, rider: RiderId, until: Timestamp, now: Timestamp) {
+        self.forget_late(now);
+        self.expected.insert(rider, until);
+    }
+
+    pub(crate) fn forget_late(&mut self, now: Timestamp) {
+        self.expected.retain(|_, until| *until > now);
+    }
+
+    pub(crate) fn set_regulars(&mut self, riders: HashSet<RiderId>) {
+        self.regulars = riders;
+    }
+
+    pub(crate) fn remove(&mut self, rider: RiderId) {
+        self.in_system.remove(&rider);
+        self.regulars.remove(&rider);
+        self.expected.remove(&rider);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use facegate_domain::ids::GateId;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
+
+    fn entry(sequence: u64) -> RecordId {
+        RecordId { gate: GateId::new("north-in").unwrap(), epoch: 1, sequence }
+    }
+
+    #[test]
+    fn an_exit_ends_its_own_entry_only() {
+        let (mut tiers, rider) = (Tiers::default(), RiderId::random());
+        tiers.entered(rider, entry(1));
+        tiers.entered(rider, entry(1));
+        tiers.entered(rider, entry(2));
+        tiers.left(rider, &entry(1));
+        assert_eq!(tiers.members(Tier::InSystem, NOW), [rider]);
+        tiers.left(rider, &entry(9));
+        tiers.left(rider, &entry(2));
+        assert_eq!(tiers.len(Tier::InSystem, NOW), 0);
+        tiers.left(rider, &entry(2));
+    }
+
+    #[test]
+    fn an_expected_rider_is_forgotten_on_time() {
+        let (mut tiers, early, late) = (Tiers::default(), RiderId::random(), RiderId::random());
+        let after = |s| NOW.plus(Duration::from_secs(s));
+        tiers.expect(early, after(60), NOW);
+        assert_eq!(tiers.members(Tier::Expected, after(59)), [early]);
+        assert_eq!(tiers.len(Tier::Expected, after(60)), 0);
+        tiers.expect(late, after(200), after(61));
+        assert!(!tiers.expected.contains_key(&early), "an ended sighting leaves memory at the next one");
+    }
+
+    #[test]
+    fn a_removed_rider_is_in_no_tier() {
+        let (mut tiers, rider) = (Tiers::default(), RiderId::random());
+        tiers.entered(rider, entry(1));
+        tiers.expect(rider, NOW.plus(Duration::from_secs(9)), NOW);
+        tiers.set_regulars(HashSet::from([rider]));
+        tiers.remove(rider);
+        assert!(Tier::ALL.iter().all(|tier| tiers.len(*tier, NOW) == 0));
+    }
+}

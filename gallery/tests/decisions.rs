@@ -1,0 +1,225 @@
+//! What a gallery answers when riders come, go, enter and look alike.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use facegate_domain::Timestamp;
+use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
+use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, TemplateId};
+use facegate_domain::score::{Recognition, Tier, Verdict};
+use facegate_domain::tap::Direction;
+use facegate_gallery::calibration::shipped;
+use facegate_gallery::{DecisionSettings, Gallery, GalleryError};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const DIMS: usize = 128;
+const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
+
+fn model() -> ModelId {
+    ModelId::new("sface-2021dec").unwrap()
+}
+
+fn gallery() -> Gallery {
+    Gallery::new(DIMS, shipped(&model()).unwrap(), DecisionSettings::default())
+}
+
+fn face(rng: &mut StdRng) -> Embedding {
+    Embedding::normalise(model(), (0..DIMS).map(|_| rng.random_range(-1.0..1.0)).collect()).unwrap()
+}
+
+/// Another look at `of`, at exactly this cosine.
+fn look(of: &Embedding, cosine: f32, rng: &mut StdRng) -> Embedding {
+    let noise = face(rng);
+    let along = noise.similarity(of).cosine();
+    let across: Vec<f32> = noise.values().iter().zip(of.values()).map(|(n, o)| n - along * o).collect();
+    let across = Embedding::normalise(model(), across).unwrap();
+    let side = (1.0 - cosine * cosine).sqrt();
+    let mix = of.values().iter().zip(across.values()).map(|(o, a)| cosine * o + side * a).collect();
+    Embedding::normalise(model(), mix).unwrap()
+}
+
+fn enrol(gallery: &Gallery, embedding: &Embedding) -> Template {
+    let template = Template { id: TemplateId::random(), rider: RiderId::random(), embedding: embedding.clone() };
+    gallery.put(&template).unwrap();
+    template
+}
+
+fn entry() -> RecordId {
+    RecordId { gate: GateId::new("north-in").unwrap(), epoch: 1, sequence: 4 }
+}
+
+fn recognised(verdict: Verdict) -> Recognition {
+    match verdict {
+        Verdict::Recognised(recognition) => recognition,
+        other => panic!("expected a recognition, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_mate_is_recognised_and_a_stranger_is_not() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(1));
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    for _ in 0..20 {
+        enrol(&gallery, &face(&mut rng));
+    }
+    let seen = recognised(gallery.identify(&look(&mate, 0.72, &mut rng), Direction::Entry, NOW).unwrap());
+    assert_eq!((seen.rider, seen.tier), (template.rider, Tier::City));
+    let stranger = gallery.identify(&face(&mut rng), Direction::Entry, NOW).unwrap();
+    assert!(matches!(stranger, Verdict::Unknown { .. }));
+}
+
+#[test]
+fn the_best_of_a_riders_templates_counts() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(2));
+    let mate = face(&mut rng);
+    let first = enrol(&gallery, &look(&mate, 0.3, &mut rng));
+    gallery.put(&Template { id: TemplateId::random(), embedding: mate.clone(), ..first.clone() }).unwrap();
+    gallery.entered(first.rider, entry());
+    let probe = look(&mate, 0.7, &mut rng);
+    let seen = recognised(gallery.identify(&probe, Direction::Exit, NOW).unwrap());
+    assert!((seen.similarity.cosine() - 0.7).abs() < 1e-3 && seen.tier == Tier::InSystem);
+    assert_eq!((gallery.templates(), gallery.tier_len(Tier::City, NOW)), (2, 1));
+}
+
+#[test]
+fn a_member_of_a_tier_is_scored_though_the_city_search_misses_him() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let settings = DecisionSettings { candidates_max: 2, ..DecisionSettings::default() };
+    let gallery = Gallery::new(DIMS, shipped(&model()).unwrap(), settings);
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    let probe = look(&mate, 0.61, &mut rng);
+    for _ in 0..2 {
+        let twin = look(&probe, 0.63, &mut rng);
+        enrol(&gallery, &twin);
+    }
+    let two_alike = gallery.identify(&probe, Direction::Exit, NOW).unwrap();
+    assert!(matches!(two_alike, Verdict::Ambiguous { .. }), "{two_alike:?}");
+    let outvoted = match two_alike {
+        Verdict::Ambiguous { risk } => risk,
+        _ => 1.0,
+    };
+    gallery.entered(template.rider, entry());
+    match gallery.identify(&probe, Direction::Exit, NOW).unwrap() {
+        // Inside is where the third one is, and the only one: he carries most of the posterior now.
+        Verdict::Ambiguous { risk } => assert!(risk < 0.5 && outvoted >= 0.5, "{risk} after {outvoted}"),
+        other => panic!("two lookalikes remain possible, but {other:?}"),
+    }
+}
+
+#[test]
+fn in_system_ends_with_the_exit_and_never_refuses_one() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(4));
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    let probe = look(&mate, 0.8, &mut rng);
+    let tier = || recognised(gallery.identify(&probe, Direction::Exit, NOW).unwrap()).tier;
+    gallery.entered(template.rider, entry());
+    assert_eq!(tier(), Tier::InSystem);
+    gallery.left(template.rider, &entry());
+    assert_eq!(tier(), Tier::City);
+}
+
+#[test]
+fn a_sighting_expects_the_rider_for_its_time_and_keeps_nobody_else() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(5));
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    let until = NOW.plus(Duration::from_secs(300));
+    assert!(!gallery.sight(&face(&mut rng), until, NOW).unwrap());
+    assert_eq!(gallery.tier_len(Tier::Expected, NOW), 0);
+    assert!(gallery.sight(&look(&mate, 0.75, &mut rng), until, NOW).unwrap());
+    let seen = |now| {
+        recognised(gallery.identify(&look(&mate, 0.7, &mut StdRng::seed_from_u64(6)), Direction::Entry, now).unwrap())
+    };
+    assert_eq!((seen(NOW).rider, seen(NOW).tier), (template.rider, Tier::Expected));
+    assert_eq!(seen(until).tier, Tier::City);
+}
+
+#[test]
+fn a_removed_rider_is_gone_from_every_answer() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(7));
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    gallery.put(&Template { id: TemplateId::random(), ..template.clone() }).unwrap();
+    gallery.entered(template.rider, entry());
+    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 2);
+    assert_eq!(gallery.identify(&mate, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
+    assert_eq!(gallery.nearest(&mate, 5).unwrap(), []);
+    assert_eq!((gallery.templates(), gallery.tier_len(Tier::InSystem, NOW)), (0, 0));
+    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 0);
+    assert!(!gallery.remove_template(template.id).unwrap());
+}
+
+#[test]
+fn a_template_put_again_moves_to_its_new_rider() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(8));
+    let first = enrol(&gallery, &face(&mut rng));
+    let second = Template { rider: RiderId::random(), embedding: face(&mut rng), ..first.clone() };
+    gallery.put(&second).unwrap();
+    let nearest = gallery.nearest(&second.embedding, 3).unwrap();
+    assert_eq!(nearest.iter().map(|n| n.rider).collect::<Vec<_>>(), [second.rider]);
+    assert_eq!(gallery.remove_rider(first.rider).unwrap(), 0);
+    assert!(gallery.remove_template(second.id).unwrap());
+    assert_eq!(gallery.tier_len(Tier::City, NOW), 0);
+}
+
+#[test]
+fn foreign_probes_and_templates_are_refused_and_nothing_changes() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(9));
+    let template = enrol(&gallery, &face(&mut rng));
+    let other = ModelId::new("arcface").unwrap();
+    let foreign = Embedding::normalise(other, template.embedding.values().to_vec()).unwrap();
+    let short = Embedding::normalise(model(), vec![1.0; 64]).unwrap();
+    let is_model = |e: GalleryError| matches!(e, GalleryError::Embedding(InvalidEmbedding::WrongModel { .. }));
+    let is_size =
+        |e| matches!(e, GalleryError::Embedding(InvalidEmbedding::WrongDimension { expected: DIMS, got: 64, .. }));
+    assert!(is_model(gallery.identify(&foreign, Direction::Entry, NOW).unwrap_err()));
+    assert!(is_model(gallery.sight(&foreign, NOW, NOW).unwrap_err()));
+    assert!(is_model(gallery.put(&Template { embedding: foreign, ..template.clone() }).unwrap_err()));
+    assert!(is_size(gallery.identify(&short, Direction::Entry, NOW).unwrap_err()));
+    assert!(is_size(gallery.nearest(&short, 1).unwrap_err()));
+    assert!(is_size(gallery.put(&Template { embedding: short, ..template.clone() }).unwrap_err()));
+    let nearest = gallery.nearest(&template.embedding, 9).unwrap();
+    assert!(nearest.len() == 1 && nearest[0].template == template.id);
+}
+
+#[test]
+fn a_removed_face_is_never_found_while_others_come_and_go() {
+    let gallery = Arc::new(gallery());
+    let mut rng = StdRng::seed_from_u64(10);
+    for _ in 0..300 {
+        enrol(&gallery, &face(&mut rng));
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let churn = {
+        let (gallery, stop) = (Arc::clone(&gallery), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let mut rng = StdRng::seed_from_u64(11);
+            while !stop.load(Ordering::Relaxed) {
+                let passing = enrol(&gallery, &face(&mut rng));
+                gallery.remove_rider(passing.rider).unwrap();
+            }
+        })
+    };
+    for _ in 0..200 {
+        let template = enrol(&gallery, &face(&mut rng));
+        assert_eq!(gallery.nearest(&template.embedding, 1).unwrap()[0].template, template.id);
+        gallery.remove_rider(template.rider).unwrap();
+        let after = gallery.nearest(&template.embedding, 1000).unwrap();
+        assert!(after.iter().all(|n| n.template != template.id));
+    }
+    stop.store(true, Ordering::Relaxed);
+    churn.join().unwrap();
+    assert_eq!(gallery.templates(), 300);
+}
+
+#[test]
+fn a_gallery_prints_its_size_only() {
+    assert_eq!(format!("{:?}", gallery()), "Gallery(model=sface-2021dec, dims=128, templates=0)");
+}
