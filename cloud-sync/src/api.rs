@@ -1,0 +1,4 @@
+//! The interfaces that other programs call.
+
+pub mod grpc;
+pub mod rest;

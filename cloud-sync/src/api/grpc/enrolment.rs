@@ -1,0 +1,166 @@
+//! `EnrolmentService`: the enrolment service for integrators.
+
+use std::sync::Arc;
+
+use facegate_domain::ids::RiderId;
+use facegate_proto::v1::enrolment_service_server::EnrolmentService;
+use facegate_proto::v1::{self, bind_account_request::Account};
+use facegate_runtime::identity::{Role, require};
+use tonic::{Request, Response, Status};
+
+use crate::cloud::Cloud;
+use crate::enrolment::{AccountToBind, Actor, EnrolmentError};
+use crate::store::{ErasureReceipt, Pricing, Trip};
+
+#[derive(Debug)]
+pub struct EnrolmentRpc {
+    cloud: Arc<Cloud>,
+}
+
+impl EnrolmentRpc {
+    pub fn new(cloud: Arc<Cloud>) -> Self {
+        Self { cloud }
+    }
+}
+
+/// Who calls, and what.
+fn admit<T>(request: Request<T>) -> Result<(Actor, T), Status> {
+    let peer = require(&request, &[Role::Integrator])?;
+    Ok((Actor::new("integrator", &peer.id), request.into_inner()))
+}
+
+fn rider(id: &str) -> Result<RiderId, Status> {
+    id.parse().map_err(|_| EnrolmentError::UnknownRider.into())
+}
+
+#[tonic::async_trait]
+impl EnrolmentService for EnrolmentRpc {
+    async fn create_rider(
+        &self,
+        request: Request<v1::CreateRiderRequest>,
+    ) -> Result<Response<v1::CreateRiderResponse>, Status> {
+        let (actor, request) = admit(request)?;
+        let rider = self.cloud.enrolment.create_rider(&actor, &request.display_name).await?;
+        Ok(Response::new(v1::CreateRiderResponse { rider_id: rider.to_string() }))
+    }
+
+    async fn give_consent(
+        &self,
+        request: Request<v1::GiveConsentRequest>,
+    ) -> Result<Response<v1::GiveConsentResponse>, Status> {
+        let (actor, asked) = admit(request)?;
+        let enrolment = &self.cloud.enrolment;
+        let given = enrolment
+            .give_consent(&actor, rider(&asked.rider_id)?, &asked.purpose, &asked.text_version, &asked.channel)
+            .await?;
+        Ok(Response::new(v1::GiveConsentResponse { recorded_at_unix_ms: given.unix_ms() }))
+    }
+
+    async fn enrol_face(
+        &self,
+        request: Request<v1::EnrolFaceRequest>,
+    ) -> Result<Response<v1::EnrolFaceResponse>, Status> {
+        let (actor, asked) = admit(request)?;
+        let enrolled = self.cloud.enrolment.enrol_face(&actor, rider(&asked.rider_id)?, asked.image).await?;
+        let (template_id, feed_version) = (enrolled.template.to_string(), enrolled.feed_version);
+        Ok(Response::new(v1::EnrolFaceResponse { template_id, feed_version }))
+    }
+
+    async fn bind_account(
+        &self,
+        request: Request<v1::BindAccountRequest>,
+    ) -> Result<Response<v1::BindAccountResponse>, Status> {
+        let (actor, asked) = admit(request)?;
+        let account = match asked.account {
+            Some(Account::Wallet(wallet)) => {
+                AccountToBind::Wallet { top_up_minor: wallet.top_up_minor, reference: wallet.top_up_reference }
+            }
+            Some(Account::Acquirer(acquirer)) => AccountToBind::Acquirer { token: acquirer.token },
+            None => {
+                return Err(EnrolmentError::BadField { field: "account", problem: "is missing".into() }.into());
+            }
+        };
+        self.cloud.enrolment.bind_account(&actor, rider(&asked.rider_id)?, account).await?;
+        Ok(Response::new(v1::BindAccountResponse {}))
+    }
+
+    async fn certify_phone(
+        &self,
+        request: Request<v1::CertifyPhoneRequest>,
+    ) -> Result<Response<v1::CertifyPhoneResponse>, Status> {
+        let (actor, asked) = admit(request)?;
+        let enrolment = &self.cloud.enrolment;
+        let certified = enrolment.certify_phone(&actor, rider(&asked.rider_id)?, &asked.phone_key).await?;
+        Ok(Response::new(v1::CertifyPhoneResponse {
+            certificate: certified.certificate.as_bytes().to_vec(),
+            expires_at_unix_ms: certified.expires_at.unix_ms(),
+        }))
+    }
+
+    async fn list_trips(
+        &self,
+        request: Request<v1::ListTripsRequest>,
+    ) -> Result<Response<v1::ListTripsResponse>, Status> {
+        let (_, asked) = admit(request)?;
+        let trips = self.cloud.enrolment.trips(rider(&asked.rider_id)?)?;
+        Ok(Response::new(v1::ListTripsResponse { trips: trips.iter().map(trip_to_wire).collect() }))
+    }
+
+    async fn erase_rider(
+        &self,
+        request: Request<v1::EraseRiderRequest>,
+    ) -> Result<Response<v1::ErasureReceipt>, Status> {
+        let (actor, asked) = admit(request)?;
+        let receipt = self.cloud.enrolment.erase(&actor, rider(&asked.rider_id)?).await?;
+        Ok(Response::new(receipt_to_wire(&receipt)))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<v1::GetErasureRequest>,
+    ) -> Result<Response<v1::ErasureReceipt>, Status> {
+        let (_, asked) = admit(request)?;
+        let id = asked.erasure_id.parse().map_err(|_| EnrolmentError::UnknownErasure)?;
+        Ok(Response::new(receipt_to_wire(&self.cloud.enrolment.erasure(id)?)))
+    }
+}
+
+fn receipt_to_wire(receipt: &ErasureReceipt) -> v1::ErasureReceipt {
+    v1::ErasureReceipt {
+        erasure_id: receipt.id.to_string(),
+        requested_at_unix_ms: receipt.requested_at.unix_ms(),
+        outstanding_stations: receipt.outstanding.iter().map(ToString::to_string).collect(),
+        r#final: receipt.is_final(),
+    }
+}
+
+fn trip_to_wire(trip: &Trip) -> v1::Trip {
+    let journey = &trip.journey.journey;
+    let fare = trip.journey.fare();
+    let lines = fare.map(facegate_domain::fares::Fare::lines).unwrap_or_default().iter();
+    let charge_state = match (&trip.charge, &trip.journey.pricing) {
+        (Some(charge), _) => charge.state().name(),
+        (None, Pricing::Held { .. }) => "held",
+        (None, Pricing::Priced { fare }) if fare.total().is_positive() => "waiting",
+        (None, Pricing::Priced { .. }) => "nothing_due",
+    };
+    v1::Trip {
+        journey_id: journey.id.to_string(),
+        entry_station: journey.entry.station.to_string(),
+        exit_station: journey.exit.station.to_string(),
+        entry_medium: journey.entry.medium.name().to_owned(),
+        exit_medium: journey.exit.medium.name().to_owned(),
+        entered_at_unix_ms: journey.entry.at.unix_ms(),
+        left_at_unix_ms: journey.exit.at.unix_ms(),
+        fare_minor: fare.map_or(0, |fare| fare.total().minor()),
+        currency: fare.map(|fare| fare.total().currency().to_string()).unwrap_or_default(),
+        lines: lines
+            .map(|line| v1::FareLine {
+                rule: line.rule.to_string(),
+                quantity: line.quantity.to_string(),
+                amount_minor: line.amount.minor(),
+            })
+            .collect(),
+        charge_state: charge_state.to_owned(),
+    }
+}

@@ -1,0 +1,63 @@
+//! `OpsService`: the overview for the operations centre.
+
+use std::sync::Arc;
+
+use facegate_proto::v1;
+use facegate_proto::v1::ops_service_server::OpsService;
+use facegate_runtime::identity::{Role, require};
+use tonic::{Request, Response, Status};
+
+use super::sync::report_to_wire;
+use crate::cloud::Cloud;
+use crate::store::{Gap, StationView};
+use crate::web::passage_rate::PassageRate;
+
+#[derive(Debug)]
+pub struct OpsRpc {
+    cloud: Arc<Cloud>,
+    passages: PassageRate,
+}
+
+impl OpsRpc {
+    pub fn new(cloud: Arc<Cloud>) -> Self {
+        Self { cloud, passages: PassageRate::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl OpsService for OpsRpc {
+    async fn overview(&self, request: Request<v1::OverviewRequest>) -> Result<Response<v1::OverviewResponse>, Status> {
+        require(&request, &[Role::Monitor])?;
+        let overview = self.cloud.store.overview()?;
+        let charges = overview.charges.into_iter().map(|c| v1::ChargeCount { state: c.state, count: c.count });
+        Ok(Response::new(v1::OverviewResponse {
+            head_version: overview.head_version,
+            stations: overview.stations.into_iter().map(station_to_wire).collect(),
+            taps: overview.taps,
+            journeys: overview.journeys,
+            charges: charges.collect(),
+            gaps: overview.gaps.into_iter().map(gap_to_wire).collect(),
+            passages_unknown: overview.passages_unknown,
+            passages_per_minute: self.passages.per_minute(overview.taps, self.cloud.clock.monotonic_ms()),
+            conflicts: overview.conflicts,
+            ledger_balanced: overview.ledger_balanced,
+        }))
+    }
+}
+
+fn station_to_wire(view: StationView) -> v1::StationReport {
+    v1::StationReport {
+        station: view.station.into(),
+        status: view.report.map(report_to_wire),
+        last_seen_unix_ms: view.last_seen.unix_ms(),
+    }
+}
+
+fn gap_to_wire(gap: Gap) -> v1::Gap {
+    v1::Gap {
+        gate: gap.gate.into(),
+        epoch: gap.epoch,
+        first_missing: gap.first_missing,
+        last_missing: gap.last_missing,
+    }
+}

@@ -1,0 +1,63 @@
+//! Errors as gRPC puts them. The machine's code travels in the trailer `facegate-code`, what to do next in the text.
+
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
+
+use crate::enrolment::{EnrolmentError, ErrorKind};
+use crate::feed::FeedError;
+use crate::intake::IntakeError;
+use crate::store::{OutOfReach, StoreError};
+
+/// Trailer with the stable code of an enrolment error.
+pub const CODE: &str = "facegate-code";
+
+impl From<EnrolmentError> for Status {
+    fn from(error: EnrolmentError) -> Self {
+        let code = match error.kind() {
+            ErrorKind::Invalid => Code::InvalidArgument,
+            ErrorKind::NotFound => Code::NotFound,
+            ErrorKind::Conflict => Code::AlreadyExists,
+            ErrorKind::Precondition => Code::FailedPrecondition,
+            ErrorKind::Busy => Code::Unavailable,
+            ErrorKind::Internal => {
+                tracing::error!(%error, "an enrolment call failed inside the cloud");
+                Code::Internal
+            }
+        };
+        let mut status = Self::new(code, format!("{}. {}", error.client_text(), error.next_step()));
+        status.metadata_mut().insert(CODE, MetadataValue::from_static(error.code()));
+        status
+    }
+}
+
+impl From<FeedError> for Status {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::OutOfReach(reason @ OutOfReach::BeyondHead { .. }) => Self::out_of_range(reason.to_string()),
+            FeedError::OutOfReach(reason @ OutOfReach::Compacted { .. }) => {
+                Self::failed_precondition(reason.to_string())
+            }
+            FeedError::Stopping => Self::unavailable(error.to_string()),
+            FeedError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IntakeError> for Status {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::ForeignStation { .. } => Self::permission_denied(error.to_string()),
+            IntakeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a call failed in the store");
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable("the cloud's disk does not take writes; try again later"),
+            _ => Self::internal("something went wrong in the cloud; nothing was changed"),
+        }
+    }
+}

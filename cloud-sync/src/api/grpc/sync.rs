@@ -1,0 +1,176 @@
+//! `SyncService`: the change feed down to stations, journals and reports up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use facegate_domain::Timestamp;
+use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::tap::GateRecord;
+use facegate_proto::convert::InvalidMessage;
+use facegate_proto::convert::gate::{direction_from_wire, direction_to_wire};
+use facegate_proto::convert::sync::VersionedChange;
+use facegate_proto::v1;
+use facegate_proto::v1::sync_service_server::SyncService;
+use facegate_runtime::identity::{Role, require};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status};
+
+use crate::cloud::Cloud;
+use crate::feed;
+use crate::store::{GateReport, Intake, RefusalCount, StationReport};
+
+#[derive(Debug)]
+pub struct SyncRpc {
+    cloud: Arc<Cloud>,
+}
+
+impl SyncRpc {
+    pub fn new(cloud: Arc<Cloud>) -> Self {
+        Self { cloud }
+    }
+}
+
+/// Which station calls, by its certificate alone, and what.
+fn admit<T>(request: Request<T>) -> Result<(StationId, T), Status> {
+    let peer = require(&request, &[Role::Station])?;
+    let station = StationId::new(peer.id).map_err(|error| Status::permission_denied(error.to_string()))?;
+    Ok((station, request.into_inner()))
+}
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl SyncService for SyncRpc {
+    type SubscribeStream = Streamed<v1::Change>;
+    type SnapshotStream = Streamed<v1::SnapshotChunk>;
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let (station, asked) = admit(request)?;
+        let cloud = &self.cloud;
+        cloud.store.station_joined(station.clone(), cloud.clock.now()).await?;
+        let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, cloud.stop.clone())?;
+        tracing::info!(%station, after = asked.after_version, "a station follows the feed");
+        let changes = ReceiverStream::new(changes).map(|change| Ok(change?.into()));
+        Ok(Response::new(Box::pin(changes)))
+    }
+
+    async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        let (station, _) = admit(request)?;
+        let cloud = &self.cloud;
+        let now = cloud.clock.now();
+        cloud.store.station_joined(station.clone(), now).await?;
+        tracing::info!(%station, "a station takes a snapshot");
+        let parts = feed::snapshot(Arc::clone(&cloud.store), now.minus(cloud.config.code_memory));
+        let chunks = ReceiverStream::new(parts).map(|part| Ok(chunk_to_wire(part?)));
+        Ok(Response::new(Box::pin(chunks)))
+    }
+
+    async fn deliver(&self, request: Request<v1::DeliverRequest>) -> Result<Response<v1::DeliverResponse>, Status> {
+        let (station, asked) = admit(request)?;
+        let records: Result<Vec<GateRecord>, _> = asked.records.into_iter().map(GateRecord::try_from).collect();
+        let intake = self.cloud.intakes.deliver(&station, records?).await?;
+        Ok(Response::new(intake_to_wire(intake)))
+    }
+
+    async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
+        let (station, status) = admit(request)?;
+        let cloud = &self.cloud;
+        cloud.store.record_report(station, report_from_wire(status)?, cloud.clock.now()).await?;
+        Ok(Response::new(v1::ReportResponse { head_version: *cloud.store.head().borrow() }))
+    }
+}
+
+fn chunk_to_wire(part: feed::SnapshotPart) -> v1::SnapshotChunk {
+    let version = part.version;
+    let facts = part.facts.into_iter().map(|change| VersionedChange { version, change }.into());
+    v1::SnapshotChunk { version, facts: facts.collect(), complete: part.complete }
+}
+
+fn intake_to_wire(intake: Intake) -> v1::DeliverResponse {
+    let mark = |mark: crate::store::Mark| v1::JournalMark {
+        gate: mark.gate.into(),
+        epoch: mark.epoch,
+        next_sequence: mark.next_sequence,
+    };
+    v1::DeliverResponse {
+        marks: intake.marks.into_iter().map(mark).collect(),
+        conflicts: intake.conflicts.into_iter().map(Into::into).collect(),
+    }
+}
+
+fn report_from_wire(status: v1::StationStatus) -> Result<StationReport, InvalidMessage> {
+    Ok(StationReport {
+        applied_version: status.applied_version,
+        templates: status.templates,
+        in_system: status.in_system,
+        backlog: status.backlog,
+        gates: status.gates.into_iter().map(gate_from_wire).collect::<Result<_, _>>()?,
+        software_version: status.software_version,
+    })
+}
+
+fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> {
+    // A gate that was never heard of has no status yet.
+    let status = report.status.unwrap_or_default();
+    let refusals = status.refusals.into_iter().map(|r| RefusalCount { reason: r.reason, count: r.count });
+    Ok(GateReport {
+        gate: GateId::new(report.gate)?,
+        connected: report.connected,
+        last_seen: Timestamp::from_unix_ms(report.last_seen_unix_ms),
+        kind: status.kind,
+        direction: direction_from_wire(status.direction).ok(),
+        mode: status.mode,
+        face_passages: status.face_passages,
+        code_passages: status.code_passages,
+        refusals: refusals.collect(),
+        backlog: status.backlog,
+        decision_ms_p50: finite(status.decision_ms_p50),
+        decision_ms_p99: finite(status.decision_ms_p99),
+        fault: status.fault,
+        software_version: status.software_version,
+    })
+}
+
+/// JSON has no other numbers.
+fn finite(value: f64) -> f64 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
+/// A stored report as the operations centre reads it.
+pub(super) fn report_to_wire(report: StationReport) -> v1::StationStatus {
+    v1::StationStatus {
+        applied_version: report.applied_version,
+        templates: report.templates,
+        in_system: report.in_system,
+        backlog: report.backlog,
+        gates: report.gates.into_iter().map(gate_to_wire).collect(),
+        software_version: report.software_version,
+    }
+}
+
+fn gate_to_wire(report: GateReport) -> v1::GateReport {
+    let refusals = report.refusals.into_iter().map(|r| v1::RefusalCount { reason: r.reason, count: r.count });
+    let status = v1::GateStatus {
+        direction: report.direction.map_or(v1::Direction::Unspecified, direction_to_wire).into(),
+        mode: report.mode,
+        face_passages: report.face_passages,
+        code_passages: report.code_passages,
+        refusals: refusals.collect(),
+        backlog: report.backlog,
+        decision_ms_p50: report.decision_ms_p50,
+        decision_ms_p99: report.decision_ms_p99,
+        fault: report.fault,
+        kind: report.kind,
+        software_version: report.software_version,
+    };
+    v1::GateReport {
+        gate: report.gate.into(),
+        status: Some(status),
+        connected: report.connected,
+        last_seen_unix_ms: report.last_seen.unix_ms(),
+    }
+}

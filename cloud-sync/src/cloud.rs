@@ -1,0 +1,65 @@
+//! What every interface of the cloud works on: one store, one enrolment, one clock.
+
+use std::sync::Arc;
+
+use facegate_domain::Clock;
+use facegate_domain::code::CodeIssuer;
+use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
+use crate::intake::Intakes;
+use crate::store::sled::SledStore;
+use crate::store::{Store, StoreError};
+
+/// Purpose of the key that signs rider certificates.
+const ISSUER_KEY: &str = "ride-code-issuer";
+
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+}
+
+/// The cloud, open and ready; shared by all its listeners and loops.
+#[derive(Debug)]
+pub struct Cloud {
+    pub config: Config,
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn Store>,
+    pub enrolment: Enrolment,
+    pub intakes: Intakes,
+    /// Rung when taps have come.
+    pub taps_came: Arc<Notify>,
+    /// Cancelled when the server stops: long streams end with it.
+    pub stop: CancellationToken,
+}
+
+impl Cloud {
+    /// Opens the store and reads every template into the duplicate search. Blocks.
+    pub fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        faces: Arc<dyn FaceCapture>,
+        stop: CancellationToken,
+    ) -> Result<Self, CloudError> {
+        let keys = FileKeys::open(&config.keys_dir)?;
+        let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
+        let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.data_dir, &keys)?);
+        let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment)?;
+        let taps_came = Arc::new(Notify::new());
+        let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));
+        Ok(Self { config, clock, store, enrolment, intakes, taps_came, stop })
+    }
+
+    /// Puts the keys that verify rider certificates on the feed, if they are not there yet.
+    pub async fn publish_issuer(&self) -> Result<(), CloudError> {
+        Ok(self.store.publish_issuer_keys(vec![self.enrolment.issuer_key()]).await?)
+    }
+}

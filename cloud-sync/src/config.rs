@@ -1,0 +1,164 @@
+//! The cloud's config: raw as written, checked as run, every problem at once, those of the fare table among them.
+
+mod raw;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::fares::FareTable;
+use facegate_domain::journey::PairingPolicy;
+use facegate_domain::score::Similarity;
+use facegate_models::{EngineOptions, QualityPolicy};
+use facegate_runtime::config::Problems;
+use facegate_runtime::identity::TlsPaths;
+use facegate_runtime::telemetry::Telemetry;
+
+pub use raw::RawConfig;
+
+use crate::enrolment::EnrolmentPolicy;
+use crate::journeys::SettlingPolicy;
+use crate::web::WebConfig;
+
+/// What `--help` prints below the options: a whole config to start from.
+pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
+
+    listen     = "0.0.0.0:7440"              # required: gRPC for stations, integrators and monitors, mutual TLS
+    data_dir   = "/var/lib/facegate/cloud"   # required: the store; one process at a time
+    # keys_dir = "/etc/facegate/cloud-keys"  # default: keys/ in data_dir; better on another disk
+    models_dir = "/usr/share/facegate/models"   # required: what `cargo xtask models` made
+    fares      = "/etc/facegate/fares.toml"  # required: the fare table
+
+    [tls]                                    # required: PEM files of this device
+    cert = "/etc/facegate/cloud.pem"
+    key  = "/etc/facegate/cloud-key.pem"
+    ca   = "/etc/facegate/ca.pem"
+
+    [telemetry]
+    format = "text"                          # or "json"
+    filter = "info"
+    # metrics_listen = "0.0.0.0:7441"        # HTTPS for the role monitor: /metrics, /healthz
+
+    [journeys]
+    settle_after_ms = 60000                  # from the exit to the settled journey: what is late may still arrive
+    give_up_after_s = 604800                 # how long an entry or exit waits for its other end
+    merge_window_ms = 10000                  # face and code at one gate within this are one tap
+    journey_max_s   = 64800                  # an exit later than this after the entry is another journey's
+
+    [codes]
+    certificate_valid_s = 604800             # how long a phone makes ride codes without asking anew
+    memory_s = 600                           # a station that starts is told of codes spent within this
+
+    [enrolment]
+    same_person_from = 0.55                  # cosine from which two faces are taken for one person's
+    [enrolment.quality]
+    inter_eye_px_min = 24.0
+    sharpness_min = 0.15
+    exposure_min = 0.12
+    exposure_max = 0.92
+    yaw_max = 0.6
+
+    [web]                                    # without it there are no pages and no REST
+    listen = "0.0.0.0:7443"                  # required: HTTPS, sign-in or API key instead of a device certificate
+    session_lifetime_s = 28800
+    session_idle_s = 1800
+    sign_in_failures_max = 5
+    sign_in_window_s = 300
+    image_bytes_max = 8388608
+    [[web.operators]]
+    name = "ops"
+    password_hash = "$argon2id$…"            # from `facegate-cloud-sync hash-password`
+    [[web.api_keys]]
+    name = "metro-app"
+    sha256 = "…"                             # of the key, hexadecimal
+
+    [engine]                                 # as in the gate's config
+    provider = "cpu"
+    threads = 1
+"#;
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub keys_dir: PathBuf,
+    pub models_dir: PathBuf,
+    pub tls: TlsPaths,
+    pub telemetry: Telemetry,
+    pub fares: Arc<FareTable>,
+    pub settling: SettlingPolicy,
+    pub enrolment: EnrolmentPolicy,
+    pub quality: QualityPolicy,
+    pub engine: EngineOptions,
+    /// Codes spent longer ago than this are refused for their age, and no station need remember them.
+    pub code_memory: Duration,
+    /// The HTTPS listener for people and apps; none without the section.
+    pub web: Option<WebConfig>,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = Problems;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Problems> {
+        let mut problems = Problems::new();
+        let listen = problems.address("listen", &raw.listen);
+        let tls = raw.tls.check("tls", &mut problems);
+        let telemetry = raw.telemetry.check("telemetry", &mut problems);
+        let fares = read_fares(&raw.fares, &mut problems);
+        let settling = raw.journeys.check("journeys", &mut problems);
+        let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
+        let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
+        let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
+        let web = raw.web.map(|web| web.check("web", &mut problems));
+        let checked = (|| {
+            let fares = fares?;
+            let enrolment = EnrolmentPolicy {
+                same_person: Similarity::from_cosine(same?),
+                certificate_valid_for: valid?,
+                currency: fares.currency(),
+            };
+            Some(Self {
+                listen: listen?,
+                keys_dir: raw.keys_dir.unwrap_or_else(|| raw.data_dir.join("keys")),
+                data_dir: raw.data_dir,
+                models_dir: raw.models_dir,
+                tls: tls?,
+                telemetry: telemetry?,
+                fares: Arc::new(fares),
+                settling: settling?,
+                enrolment,
+                quality: raw.enrolment.quality,
+                engine: raw.engine,
+                code_memory: code_memory?,
+                web: web.map_or(Some(None), |checked| checked.map(Some))?,
+            })
+        })();
+        problems.into_result(checked)
+    }
+}
+
+impl raw::RawJourneys {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<SettlingPolicy> {
+        let at = |key: &str| format!("{path}.{key}");
+        let settle_after = problems.duration_ms(&at("settle_after_ms"), self.settle_after_ms, 0..=7 * 86_400_000);
+        let give_up = problems.duration_s(&at("give_up_after_s"), self.give_up_after_s, 3600..=90 * 86_400);
+        let merge_window = problems.duration_ms(&at("merge_window_ms"), self.merge_window_ms, 0..=600_000);
+        let journey_max = problems.duration_s(&at("journey_max_s"), self.journey_max_s, 600..=3 * 86_400);
+        let pairing = PairingPolicy { merge_window: merge_window?, journey_max: journey_max? };
+        Some(SettlingPolicy { pairing, settle_after: settle_after?, give_up_after: give_up? })
+    }
+}
+
+fn read_fares(path: &Path, problems: &mut Problems) -> Option<FareTable> {
+    let text = std::fs::read_to_string(path);
+    let text = problems.check("fares", text.map_err(|error| format!("cannot read {}: {error}", path.display())))?;
+    match FareTable::parse(&text) {
+        Ok(fares) => Some(fares),
+        Err(found) => {
+            found.0.iter().for_each(|problem| problems.add("fares", format!("{}: {problem}", path.display())));
+            None
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Enrolment: the one application service behind both gRPC and REST, from a new rider to one who is forgotten.
+//!
+//! Every act is written into the audit log before it is done. Photographs are examined in memory on a blocking thread
+//! and dropped with the call.
+
+mod account;
+mod capture;
+mod consent;
+mod duplicates;
+mod erasure;
+mod error;
+mod phone;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::Clock;
+use facegate_domain::code::{CodeIssuer, IssuerKey};
+use facegate_domain::ids::RiderId;
+use facegate_domain::money::Currency;
+use facegate_domain::score::Similarity;
+use tokio::sync::{Mutex, Semaphore};
+
+pub use account::AccountToBind;
+pub use capture::{Captured, EngineCapture, FaceCapture};
+pub use duplicates::Duplicates;
+pub use error::{EnrolmentError, ErrorKind};
+pub use phone::PhoneCertificate;
+
+use crate::store::{Profile, Rider, Store, Trip};
+
+/// Photographs examined at the same time; more wait for [`CAPTURE_WAIT`].
+const CAPTURES_MAX: usize = 2;
+const CAPTURE_WAIT: Duration = Duration::from_secs(10);
+
+/// What an operator sets about enrolment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EnrolmentPolicy {
+    /// From this similarity on, two templates are taken for the same person.
+    pub same_person: Similarity,
+    pub certificate_valid_for: Duration,
+    /// What wallets are kept in: the fare table's.
+    pub currency: Currency,
+}
+
+/// Who asks: the name of an integrator or of a member of staff, as the audit log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(String);
+
+impl Actor {
+    /// `kind` is "integrator" or "operator".
+    pub fn new(kind: &str, name: &str) -> Self {
+        Self(format!("{kind}/{name}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[derive(Debug)]
+pub struct Enrolment {
+    store: Arc<dyn Store>,
+    faces: Arc<dyn FaceCapture>,
+    duplicates: Duplicates,
+    issuer: CodeIssuer,
+    clock: Arc<dyn Clock>,
+    policy: EnrolmentPolicy,
+    captures: Semaphore,
+    /// Held from the duplicate search to the stored template, so that two enrolments of one face at once are seen.
+    one_face_at_a_time: Mutex<()>,
+}
+
+impl Enrolment {
+    /// Reads every template into the duplicate search.
+    pub fn new(
+        store: Arc<dyn Store>,
+        faces: Arc<dyn FaceCapture>,
+        issuer: CodeIssuer,
+        clock: Arc<dyn Clock>,
+        policy: EnrolmentPolicy,
+    ) -> Result<Self, EnrolmentError> {
+        let duplicates = Duplicates::load(&*store, faces.model())?;
+        Ok(Self {
+            store,
+            faces,
+            duplicates,
+            issuer,
+            clock,
+            policy,
+            captures: Semaphore::new(CAPTURES_MAX),
+            one_face_at_a_time: Mutex::new(()),
+        })
+    }
+
+    /// What gates need to verify the phones that this cloud vouched for.
+    pub fn issuer_key(&self) -> IssuerKey {
+        self.issuer.public()
+    }
+
+    /// The rider, if he is known and not erased.
+    pub fn rider(&self, rider: RiderId) -> Result<Rider, EnrolmentError> {
+        match self.store.rider(rider)? {
+            None => Err(EnrolmentError::UnknownRider),
+            Some(rider) if rider.erasure.is_some() => Err(EnrolmentError::ErasedRider),
+            Some(rider) => Ok(rider),
+        }
+    }
+
+    pub fn profile(&self, rider: RiderId) -> Result<Profile, EnrolmentError> {
+        self.rider(rider)?;
+        self.store.profile(rider)?.ok_or(EnrolmentError::UnknownRider)
+    }
+
+    /// The rider's trips, the latest first.
+    pub fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, EnrolmentError> {
+        self.rider(rider)?;
+        Ok(self.store.trips(rider)?)
+    }
+
+    /// Sets the password of the rider's own page; `hash` is in PHC form.
+    pub async fn set_page_password(&self, actor: &Actor, rider: RiderId, hash: String) -> Result<(), EnrolmentError> {
+        self.rider(rider)?;
+        self.audit(actor, "rider.set-password", rider).await?;
+        Ok(self.store.set_page_password(rider, hash).await?)
+    }
+
+    async fn audit(&self, actor: &Actor, action: &str, subject: impl ToString) -> Result<(), EnrolmentError> {
+        Ok(self.store.audit(actor.as_str(), action, &subject.to_string(), self.clock.now()).await?)
+    }
+}

@@ -1,0 +1,75 @@
+//! What a rider pays with.
+
+use facegate_domain::charge::{AcquirerToken, Instrument};
+use facegate_domain::ids::RiderId;
+use facegate_domain::ledger::{Account, Entry, EntryId};
+use facegate_domain::money::Money;
+
+use super::{Actor, Enrolment, EnrolmentError};
+
+/// Largest top-up at once, minor units: a typing error must not become money.
+const TOP_UP_MINOR_MAX: i64 = 1_000_000;
+
+/// The top-up that binding a wallet makes if it is not named otherwise.
+const FIRST_TOP_UP: &str = "first";
+
+/// An account as the caller names it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AccountToBind {
+    /// `reference` names the top-up: the same one is booked once, however often it is sent.
+    Wallet {
+        top_up_minor: i64,
+        reference: String,
+    },
+    Acquirer {
+        token: String,
+    },
+}
+
+impl std::fmt::Debug for AccountToBind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Wallet { top_up_minor, reference } => write!(f, "Wallet({top_up_minor}, {reference:?})"),
+            Self::Acquirer { token } => write!(f, "Acquirer(token of {} characters)", token.len()),
+        }
+    }
+}
+
+impl Enrolment {
+    pub async fn bind_account(
+        &self,
+        actor: &Actor,
+        rider: RiderId,
+        account: AccountToBind,
+    ) -> Result<(), EnrolmentError> {
+        self.rider(rider)?;
+        let (instrument, entries) = match account {
+            AccountToBind::Acquirer { token } => {
+                (Instrument::Acquirer { token: AcquirerToken::new(token)? }, Vec::new())
+            }
+            AccountToBind::Wallet { top_up_minor, reference } => {
+                (Instrument::Wallet, self.top_up(rider, top_up_minor, &reference)?)
+            }
+        };
+        self.audit(actor, &format!("rider.bind-{}", instrument.name()), rider).await?;
+        Ok(self.store.bind_account(rider, instrument, entries).await?)
+    }
+
+    fn top_up(&self, rider: RiderId, minor: i64, reference: &str) -> Result<Vec<Entry>, EnrolmentError> {
+        let bad = |field, problem: &str| EnrolmentError::BadField { field, problem: problem.to_owned() };
+        if !(0..=TOP_UP_MINOR_MAX).contains(&minor) {
+            return Err(bad("top_up_minor", &format!("must be from 0 to {TOP_UP_MINOR_MAX}")));
+        }
+        let reference = if reference.is_empty() { FIRST_TOP_UP } else { reference };
+        if reference.len() > 64 || !reference.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(bad("top_up_reference", "must be at most 64 letters, digits, '-' and '_'"));
+        }
+        if minor == 0 {
+            return Ok(Vec::new());
+        }
+        let id = EntryId::of("top-up", format_args!("{rider}/{reference}"));
+        let amount = Money::from_minor(minor, self.policy.currency);
+        let entry = Entry::transfer(id, self.clock.now(), amount, Account::Wallet(rider), Account::BoothCash);
+        Ok(vec![entry.map_err(|error| EnrolmentError::Internal(error.to_string()))?])
+    }
+}

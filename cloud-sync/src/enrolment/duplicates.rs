@@ -1,0 +1,58 @@
+//! The duplicate search: every enrolled face in one index, in memory.
+
+use std::sync::{PoisonError, RwLock};
+
+use facegate_domain::face::{Embedding, Template};
+use facegate_domain::ids::{ModelId, TemplateId};
+use facegate_domain::score::Similarity;
+use facegate_gallery::engine::{Engine, FaissFlat};
+
+use super::EnrolmentError;
+use crate::store::Store;
+
+/// Templates read from the store at a time.
+const PAGE: usize = 10_000;
+
+#[derive(Debug)]
+pub struct Duplicates {
+    model: ModelId,
+    /// Made with the first template, which tells the model's dimension.
+    index: RwLock<Option<FaissFlat>>,
+}
+
+impl Duplicates {
+    /// Reads every template of `model`; those of other models cannot be compared and are left out.
+    pub fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
+        let duplicates = Self { model: model.clone(), index: RwLock::new(None) };
+        let mut after = None;
+        loop {
+            let page = store.templates(after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(duplicates) };
+            after = Some(last.id);
+            page.iter().filter(|t| t.embedding.model() == model).try_for_each(|t| duplicates.put(t))?;
+        }
+    }
+
+    /// The highest similarity to anybody enrolled; None while nobody is.
+    pub fn nearest(&self, probe: &Embedding) -> Result<Option<Similarity>, EnrolmentError> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(index) = index.as_ref() else { return Ok(None) };
+        Ok(index.search(probe, 1).map_err(internal)?.first().map(|hit| hit.similarity))
+    }
+
+    pub fn put(&self, template: &Template) -> Result<(), EnrolmentError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let index = index.get_or_insert_with(|| FaissFlat::new(self.model.clone(), template.embedding.dims()));
+        index.put(template).map_err(internal)
+    }
+
+    pub fn remove(&self, template: TemplateId) -> Result<(), EnrolmentError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.as_mut().map_or(Ok(false), |index| index.remove(template)).map_err(internal)?;
+        Ok(())
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> EnrolmentError {
+    EnrolmentError::Internal(error.to_string())
+}

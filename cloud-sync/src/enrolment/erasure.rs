@@ -1,0 +1,27 @@
+//! Leaving, and being forgotten.
+
+use facegate_domain::ids::RiderId;
+
+use super::{Actor, Enrolment, EnrolmentError};
+use crate::store::{ErasureId, ErasureReceipt};
+
+impl Enrolment {
+    /// Forgets the rider here at once and at every station as it confirms. Asking again gives the same receipt.
+    pub async fn erase(&self, actor: &Actor, rider: RiderId) -> Result<ErasureReceipt, EnrolmentError> {
+        let known = self.store.rider(rider)?.ok_or(EnrolmentError::UnknownRider)?;
+        // No enrolment may finish between forgetting the face and taking it out of the search.
+        let _alone = self.one_face_at_a_time.lock().await;
+        self.audit(actor, "rider.erase", rider).await?;
+        let face = self.store.rider(rider)?.and_then(|rider| rider.face).or(known.face);
+        let receipt = self.store.erase_rider(rider, self.clock.now()).await?;
+        if let Some(face) = face {
+            self.duplicates.remove(face.template)?;
+        }
+        metrics::counter!("facegate_erasures_total").increment(1);
+        Ok(receipt)
+    }
+
+    pub fn erasure(&self, id: ErasureId) -> Result<ErasureReceipt, EnrolmentError> {
+        self.store.erasure(id)?.ok_or(EnrolmentError::UnknownErasure)
+    }
+}

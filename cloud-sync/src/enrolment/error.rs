@@ -1,0 +1,141 @@
+//! Why an enrolment step is refused: a stable code for programs, a sentence for people, and what to do next.
+
+use facegate_domain::charge::InvalidToken;
+use facegate_domain::ledger::LedgerError;
+use facegate_models::enrolment::CaptureProblem;
+use facegate_models::{ImageError, QualityProblem};
+
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolmentError {
+    #[error("there is no such rider")]
+    UnknownRider,
+    #[error("this rider was erased")]
+    ErasedRider,
+    #[error("there is no such erasure")]
+    UnknownErasure,
+    #[error("the rider has not consented to recognition")]
+    ConsentMissing,
+    #[error("this person is enrolled already")]
+    AlreadyEnrolled,
+    #[error("{field}: {problem}")]
+    BadField { field: &'static str, problem: String },
+    #[error(transparent)]
+    BadToken(#[from] InvalidToken),
+    #[error("this top-up was booked already with another amount")]
+    TopUpConflict,
+    #[error("{0}")]
+    Capture(CaptureProblem),
+    #[error("too many photographs are being examined")]
+    Busy,
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What kind of answer an error is, for either protocol to put in its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request itself is wrong.
+    Invalid,
+    NotFound,
+    /// The rider's state does not allow it.
+    Conflict,
+    /// Something has to be done first.
+    Precondition,
+    Busy,
+    Internal,
+}
+
+impl EnrolmentError {
+    /// Stable: programs may depend on it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownRider => "unknown_rider",
+            Self::ErasedRider => "erased_rider",
+            Self::UnknownErasure => "unknown_erasure",
+            Self::ConsentMissing => "consent_missing",
+            Self::AlreadyEnrolled => "already_enrolled",
+            Self::BadField { .. } => "bad_field",
+            Self::BadToken(InvalidToken::CardNumber) => "card_number",
+            Self::BadToken(InvalidToken::Characters) => "bad_token",
+            Self::TopUpConflict => "top_up_conflict",
+            Self::Capture(problem) => capture_code(problem),
+            Self::Busy => "busy",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownRider | Self::UnknownErasure => ErrorKind::NotFound,
+            Self::ErasedRider | Self::ConsentMissing => ErrorKind::Precondition,
+            Self::AlreadyEnrolled | Self::TopUpConflict => ErrorKind::Conflict,
+            Self::Capture(CaptureProblem::Engine(_)) | Self::Internal(_) => ErrorKind::Internal,
+            Self::BadField { .. } | Self::BadToken(_) | Self::Capture(_) => ErrorKind::Invalid,
+            Self::Busy => ErrorKind::Busy,
+        }
+    }
+
+    /// What whoever called can do next.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::UnknownRider => "Check the rider id; it is the one that creating the rider gave.",
+            Self::ErasedRider => "Create a new rider and ask for consent anew.",
+            Self::UnknownErasure => "Check the erasure id; it is the one on the receipt.",
+            Self::ConsentMissing => "Record the rider's consent to \"recognition\" first, or offer the ride code.",
+            Self::AlreadyEnrolled => "Use the rider that exists, or erase that one first.",
+            Self::BadField { .. } => "Correct the field and send it again.",
+            Self::BadToken(InvalidToken::CardNumber) => {
+                "Never send a card number: have the acquirer's page make a token of it, and send the token."
+            }
+            Self::BadToken(InvalidToken::Characters) => "Send the token exactly as the acquirer gave it.",
+            Self::TopUpConflict => "Send another top_up_reference for another top-up.",
+            Self::Capture(CaptureProblem::Image(_)) => "Send one JPEG or PNG photograph within the limits.",
+            Self::Capture(CaptureProblem::Engine(_)) | Self::Busy | Self::Internal(_) => "Try again in a moment.",
+            Self::Capture(_) => "Take the photograph again as the message says, or offer the ride code.",
+        }
+    }
+
+    /// The sentence for whoever called. What went wrong inside the server stays in its log.
+    pub fn client_text(&self) -> String {
+        match self {
+            Self::Internal(_) => "something went wrong in the server; nothing was changed".into(),
+            shown => shown.to_string(),
+        }
+    }
+}
+
+fn capture_code(problem: &CaptureProblem) -> &'static str {
+    match problem {
+        CaptureProblem::Image(ImageError::NotAnImage) => "not_an_image",
+        CaptureProblem::Image(ImageError::UnsupportedType { .. }) => "unsupported_image_type",
+        CaptureProblem::Image(ImageError::FileTooLarge { .. }) => "file_too_large",
+        CaptureProblem::Image(ImageError::TooLarge { .. }) => "image_too_large",
+        CaptureProblem::Image(ImageError::TooSmall { .. }) => "image_too_small",
+        CaptureProblem::Image(ImageError::Corrupt) => "image_corrupt",
+        CaptureProblem::NoFace => "no_face",
+        CaptureProblem::SeveralFaces { .. } => "several_faces",
+        CaptureProblem::Quality(QualityProblem::TooSmall) => "face_too_small",
+        CaptureProblem::Quality(QualityProblem::TurnedAway) => "face_turned_away",
+        CaptureProblem::Quality(QualityProblem::TooDark) => "face_too_dark",
+        CaptureProblem::Quality(QualityProblem::TooBright) => "face_too_bright",
+        CaptureProblem::Quality(QualityProblem::Blurred) => "face_blurred",
+        CaptureProblem::Attack => "presentation_attack",
+        CaptureProblem::LivenessInconclusive => "liveness_inconclusive",
+        CaptureProblem::Engine(_) => "internal",
+    }
+}
+
+impl From<StoreError> for EnrolmentError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownRider(_) => Self::UnknownRider,
+            StoreError::Erased(_) => Self::ErasedRider,
+            StoreError::ConsentMissing { .. } => Self::ConsentMissing,
+            StoreError::AlreadyEnrolled(_) => Self::AlreadyEnrolled,
+            StoreError::Ledger(LedgerError::Conflict { .. }) => Self::TopUpConflict,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}

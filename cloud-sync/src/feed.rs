@@ -1,0 +1,111 @@
+//! The change feed as a stream: from a station's cursor to the head, then live.
+//!
+//! The log is in the store, so a station reads at its own pace: a slow one holds nothing in memory but its place, and
+//! hurts nobody.
+
+use std::sync::Arc;
+
+use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{OutOfReach, Store, StoreError};
+
+/// Changes read from the log at once.
+const PAGE: usize = 512;
+
+/// Changes waiting for one station's connection; beyond that its reader waits.
+const QUEUED_MAX: usize = 1024;
+
+/// Facts read for a snapshot at once.
+const SNAPSHOT_PAGE: usize = 2000;
+
+/// Why a stream ends.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the server is stopping: subscribe again when it is back")]
+    Stopping,
+}
+
+/// Follows the log from `cursor` on. The cursor is checked before this returns.
+pub fn subscribe(
+    store: Arc<dyn Store>,
+    cursor: u64,
+    stop: CancellationToken,
+) -> Result<mpsc::Receiver<Result<VersionedChange, FeedError>>, FeedError> {
+    store.changes_after(cursor, 1)??;
+    let (to_station, changes) = mpsc::channel(QUEUED_MAX);
+    tokio::spawn(async move {
+        let ended = tokio::select! {
+            ended = follow(&*store, cursor, &to_station) => ended,
+            () = stop.cancelled() => Some(FeedError::Stopping),
+            () = to_station.closed() => None,
+        };
+        if let Some(error) = ended {
+            // A station that has hung up meanwhile is told nothing.
+            let _ = to_station.send(Err(error)).await;
+        }
+    });
+    Ok(changes)
+}
+
+/// None when the station has hung up.
+async fn follow(
+    store: &dyn Store,
+    mut cursor: u64,
+    to_station: &mpsc::Sender<Result<VersionedChange, FeedError>>,
+) -> Option<FeedError> {
+    let mut head = store.head();
+    loop {
+        // Marked as seen before reading, so that a change that comes in between wakes the next wait.
+        head.mark_unchanged();
+        let (changes, reached) = match store.changes_after(cursor, PAGE) {
+            Ok(Ok(page)) => page,
+            Ok(Err(out_of_reach)) => return Some(out_of_reach.into()),
+            Err(error) => return Some(error.into()),
+        };
+        let idle = reached == cursor;
+        cursor = reached;
+        for change in changes {
+            to_station.send(Ok(change)).await.ok()?;
+        }
+        if idle && head.changed().await.is_err() {
+            return Some(FeedError::Stopping);
+        }
+    }
+}
+
+/// One part of a snapshot; all parts are of one version, and the last is `complete`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotPart {
+    pub version: u64,
+    pub facts: Vec<FeedChange>,
+    pub complete: bool,
+}
+
+/// Everything as of the present head. Reads page by page, no faster than the station takes it.
+pub fn snapshot(
+    store: Arc<dyn Store>,
+    codes_since: facegate_domain::Timestamp,
+) -> mpsc::Receiver<Result<SnapshotPart, FeedError>> {
+    let (to_station, parts) = mpsc::channel(2);
+    tokio::task::spawn_blocking(move || {
+        let version = *store.head().borrow();
+        let mut from = None;
+        loop {
+            let part = store.snapshot_page(from.take(), SNAPSHOT_PAGE, codes_since).map(|page| {
+                from = page.next;
+                SnapshotPart { version, facts: page.facts, complete: from.is_none() }
+            });
+            let last = part.as_ref().map_or(true, |part| part.complete);
+            if to_station.blocking_send(part.map_err(FeedError::from)).is_err() || last {
+                return;
+            }
+        }
+    });
+    parts
+}

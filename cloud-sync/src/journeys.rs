@@ -1,0 +1,140 @@
+//! Making journeys of taps. A journey is settled some time after its exit, so that what arrives late but not too late is
+//! simply paired with the rest; an entry or exit whose other end is missing waits much longer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::Clock;
+use facegate_domain::fares::FareTable;
+use facegate_domain::ids::RiderId;
+use facegate_domain::journey::{Journey, Pairing, PairingPolicy, pair};
+use facegate_domain::tap::Tap;
+use facegate_domain::{Timestamp, journey::Incomplete};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Pricing, RiderTaps, Settlement, Store, StoreError};
+
+/// Riders looked up at a time.
+const RIDERS_PAGE: usize = 256;
+
+/// Pause between two rounds while there are open taps.
+const ROUND_MS_MIN: u64 = 50;
+const ROUND_MS_MAX: u64 = 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettlingPolicy {
+    pub pairing: PairingPolicy,
+    /// From the exit (by its gate's clock) to the settled journey.
+    pub settle_after: Duration,
+    /// How long a tap waits for its other end.
+    pub give_up_after: Duration,
+}
+
+/// Settles until `stop`. `taps_came` wakes it early.
+pub async fn run(
+    store: Arc<dyn Store>,
+    fares: Arc<FareTable>,
+    clock: Arc<dyn Clock>,
+    policy: SettlingPolicy,
+    taps_came: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let round = Duration::from_millis(
+        u64::try_from(policy.settle_after.as_millis() / 4).unwrap_or(ROUND_MS_MAX).clamp(ROUND_MS_MIN, ROUND_MS_MAX),
+    );
+    loop {
+        match settle_all(&*store, &fares, clock.now(), &policy).await {
+            Ok(waiting) => metrics::gauge!("facegate_riders_with_open_taps").set(waiting as f64),
+            Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = taps_came.notified() => {}
+            () = tokio::time::sleep(round) => {}
+        }
+        // However fast taps come, rounds do not follow each other without a pause.
+        tokio::time::sleep(Duration::from_millis(ROUND_MS_MIN)).await;
+    }
+}
+
+/// One round over all riders with open taps; gives how many there were.
+pub async fn settle_all(
+    store: &dyn Store,
+    fares: &FareTable,
+    now: Timestamp,
+    policy: &SettlingPolicy,
+) -> Result<usize, StoreError> {
+    let (mut after, mut seen) = (None, 0);
+    loop {
+        let riders = store.riders_with_open_taps(after, RIDERS_PAGE)?;
+        let Some(last) = riders.last() else { break };
+        after = Some(*last);
+        seen += riders.len();
+        for rider in riders {
+            settle_rider(store, fares, rider, now, policy).await?;
+        }
+    }
+    store.forget_settled_accounts().await?;
+    Ok(seen)
+}
+
+async fn settle_rider(
+    store: &dyn Store,
+    fares: &FareTable,
+    rider: RiderId,
+    now: Timestamp,
+    policy: &SettlingPolicy,
+) -> Result<(), StoreError> {
+    let reach = policy.pairing.journey_max + policy.pairing.merge_window;
+    let taps = store.taps_to_pair(rider, reach)?;
+    let pairing = pair(&taps.taps, &policy.pairing);
+    let Some((journeys, merged, given_up)) = ripe(&taps, pairing, now, policy) else { return Ok(()) };
+    let journeys: Vec<(Journey, Pricing)> =
+        journeys.into_iter().map(|journey| (journey.clone(), price(fares, &journey))).collect();
+    for (journey, pricing) in &journeys {
+        metrics::counter!("facegate_journeys_total").increment(1);
+        if let Pricing::Held { reason } = pricing {
+            tracing::error!(journey = ?journey.id, reason, "the journey has no price; it is held and not charged");
+        }
+    }
+    let settlement = Settlement { rider, journeys, merged, given_up };
+    match store.settle(settlement, now).await {
+        // Somebody else was faster: the next round sees it.
+        Err(StoreError::TapSettled(_)) => Ok(()),
+        other => other,
+    }
+}
+
+type Ripe = (Vec<Journey>, Vec<Tap>, Vec<Incomplete>);
+
+/// What can be settled now; None if nothing can. A journey of which one tap is used up already came too late to be
+/// paired as it should have been: it stays open, and is given up at last.
+fn ripe(taps: &RiderTaps, pairing: Pairing, now: Timestamp, policy: &SettlingPolicy) -> Option<Ripe> {
+    let open = |tap: &Tap| !taps.settled.contains(&tap.id);
+    let settles = |at: Timestamp| at.plus(policy.settle_after) <= now;
+    let given_up = |at: Timestamp| at.plus(policy.give_up_after) <= now;
+
+    let (mut journeys, mut lone) = (Vec::new(), Vec::new());
+    for journey in pairing.journeys {
+        match (open(&journey.entry), open(&journey.exit)) {
+            (true, true) if settles(journey.exit.at) => journeys.push(journey),
+            (true, false) => lone.push(Incomplete::MissingExit { entry: journey.entry }),
+            (false, true) => lone.push(Incomplete::MissingEntry { exit: journey.exit }),
+            _ => {}
+        }
+    }
+    let merged: Vec<Tap> = pairing.merged.into_iter().filter(|tap| open(tap) && settles(tap.at)).collect();
+    let never_left = pairing.open.into_iter().map(|entry| Incomplete::MissingExit { entry });
+    lone.extend(pairing.incomplete.into_iter().chain(never_left).filter(|incomplete| open(incomplete.tap())));
+    lone.retain(|incomplete| given_up(incomplete.tap().at));
+    let nothing = journeys.is_empty() && merged.is_empty() && lone.is_empty();
+    (!nothing).then_some((journeys, merged, lone))
+}
+
+fn price(fares: &FareTable, journey: &Journey) -> Pricing {
+    match fares.price(journey) {
+        Ok(fare) => Pricing::Priced { fare },
+        Err(error) => Pricing::Held { reason: error.to_string() },
+    }
+}

@@ -1,0 +1,15 @@
+//! The cloud of Facegate: enrolment and consent, the change feed to stations, taps in, journeys, fares, charges.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod api;
+pub mod charging;
+pub mod cloud;
+pub mod config;
+pub mod enrolment;
+pub mod feed;
+pub mod figures;
+pub mod intake;
+pub mod journeys;
+pub mod server;
+pub mod store;
+pub mod web;

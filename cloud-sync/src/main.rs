@@ -1,0 +1,77 @@
+//! `facegate-cloud-sync`: parse, build, run.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use facegate_cloud_sync::api::rest;
+use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
+use facegate_cloud_sync::enrolment::EngineCapture;
+use facegate_cloud_sync::server::Server;
+use facegate_cloud_sync::web::password::Password;
+use facegate_models::FaceEngine;
+use facegate_runtime::clock::SystemClock;
+use facegate_runtime::{config, shutdown, telemetry};
+
+/// The cloud of Facegate: enrols riders, feeds stations, takes taps in, makes journeys of them, and charges for those.
+#[derive(Parser)]
+#[command(version, after_long_help = EXAMPLE, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// The config file (TOML); see below for every key.
+    #[arg(long, required = true)]
+    config: Option<PathBuf>,
+    /// Reads and checks the config and the fare table, reports everything that is wrong, and starts nothing.
+    #[arg(long)]
+    check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reads a password from standard input and prints what `[[web.operators]]` takes.
+    HashPassword,
+    /// Prints a new API key, which only the app should keep, and what `[[web.api_keys]]` takes.
+    NewApiKey,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match (arguments.command, arguments.config) {
+        (Some(Command::HashPassword), _) => hash_password(),
+        (Some(Command::NewApiKey), _) => {
+            let (key, sha256) = rest::new_api_key();
+            println!("key    = \"{key}\"\nsha256 = \"{sha256}\"");
+            Ok(())
+        }
+        (None, Some(config)) => serve(&config, arguments.check_config),
+        (None, None) => anyhow::bail!("--config is missing"),
+    }
+}
+
+fn hash_password() -> anyhow::Result<()> {
+    let mut typed = String::new();
+    std::io::stdin().read_to_string(&mut typed).context("reading the password from standard input")?;
+    println!("{}", Password::typed(typed.trim_end_matches(['\r', '\n']))?.hash()?);
+    Ok(())
+}
+
+fn serve(path: &Path, check_config: bool) -> anyhow::Result<()> {
+    let config: Config = config::load::<RawConfig, Config>(path)?;
+    if check_config {
+        println!("{} is good", path.display());
+        return Ok(());
+    }
+    let metrics = telemetry::install(&config.telemetry)?;
+    let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
+    runtime.block_on(async {
+        let stop = shutdown::on_signals().context("listening for signals")?;
+        let engine = FaceEngine::load(&config.models_dir, config.engine.clone())?;
+        let faces = Arc::new(EngineCapture { engine, quality: config.quality });
+        let server = Server::bind(config, Arc::new(SystemClock::new()), faces, Some(metrics)).await?;
+        server.serve(stop).await?;
+        Ok(())
+    })
+}

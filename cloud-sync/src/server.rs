@@ -1,0 +1,173 @@
+//! The cloud from its config to its end: open what is on the disk, listen, run the loops, stop in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::Clock;
+use facegate_runtime::grpc;
+use facegate_runtime::http::{self, ServerTls};
+use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
+use facegate_runtime::telemetry::{Health, Metrics};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::{Cloud, CloudError};
+use crate::config::Config;
+use crate::enrolment::FaceCapture;
+use crate::web::password::PasswordError;
+use crate::{api, figures, journeys, web};
+
+/// How long open calls may take once the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why the cloud does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("the certificate is of {given}; the cloud needs one of the role cloud")]
+    NotACloud { given: String },
+    #[error("cannot listen at {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error("serving: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    #[error("serving: {0}")]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("a part of the cloud panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// A cloud that is ready to serve: its listeners are bound, its store is open.
+#[derive(Debug)]
+pub struct Server {
+    cloud: Arc<Cloud>,
+    identity: DeviceIdentity,
+    listener: TcpListener,
+    metrics: Option<(Metrics, TcpListener)>,
+    web: Option<TcpListener>,
+}
+
+impl Server {
+    /// Opens everything. `metrics` are served if the config says where.
+    pub async fn bind(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        faces: Arc<dyn FaceCapture>,
+        metrics: Option<Metrics>,
+    ) -> Result<Self, ServerError> {
+        let identity = DeviceIdentity::load(&config.tls)?;
+        if identity.name().role != Role::Cloud {
+            return Err(ServerError::NotACloud { given: identity.name().to_string() });
+        }
+        let listener = listen(config.listen)?;
+        let metrics = match (metrics, config.telemetry.metrics_listen) {
+            (Some(metrics), Some(address)) => Some((metrics, listen(address)?)),
+            _ => None,
+        };
+        let web = config.web.as_ref().map(|web| listen(web.listen)).transpose()?;
+        let stop = CancellationToken::new();
+        let cloud = tokio::task::spawn_blocking(move || Cloud::open(config, clock, faces, stop)).await??;
+        cloud.publish_issuer().await?;
+        Ok(Self { cloud: Arc::new(cloud), identity, listener, metrics, web })
+    }
+
+    /// Where stations and integrators connect; tells the port if the config left it to the system.
+    pub fn address(&self) -> Result<SocketAddr, ServerError> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Where the pages and the REST API are, if they are served.
+    pub fn web_address(&self) -> Result<Option<SocketAddr>, ServerError> {
+        Ok(self.web.as_ref().map(TcpListener::local_addr).transpose()?)
+    }
+
+    /// Where `/metrics` is, if it is served.
+    pub fn metrics_address(&self) -> Result<Option<SocketAddr>, ServerError> {
+        Ok(self.metrics.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?)
+    }
+
+    pub fn cloud(&self) -> &Arc<Cloud> {
+        &self.cloud
+    }
+
+    /// Serves until `stop`, then lets open calls finish.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
+        let Self { cloud, identity, listener, metrics, web } = self;
+        tracing::info!(address = %listener.local_addr()?, fares = cloud.config.fares.name(), "serving");
+        let health = Health::new();
+        let mut loops = JoinSet::new();
+        if let Some((metrics, listener)) = metrics {
+            let tls = ServerTls::mutual(&identity)?;
+            loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));
+        }
+        if let (Some(listener), Some(config)) = (web, &cloud.config.web) {
+            let router = web::router(&cloud, config)?;
+            let tls = ServerTls::without_client_certificates(&identity)?;
+            loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
+        }
+        loops.spawn(figures::keep(Arc::clone(&cloud)));
+        loops.spawn(journeys::run(
+            Arc::clone(&cloud.store),
+            Arc::clone(&cloud.config.fares),
+            Arc::clone(&cloud.clock),
+            cloud.config.settling,
+            Arc::clone(&cloud.taps_came),
+            cloud.stop.clone(),
+        ));
+        health.set_ready();
+        let served = serve_grpc(&cloud, &identity, listener, &stop).await;
+        // Streams and loops end with the cloud, also should serving have failed by itself.
+        cloud.stop.cancel();
+        while let Some(ended) = loops.join_next().await {
+            ended?;
+        }
+        served
+    }
+}
+
+async fn serve_grpc(
+    cloud: &Arc<Cloud>,
+    identity: &DeviceIdentity,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> Result<(), ServerError> {
+    let routes = api::grpc::routes(cloud).await?;
+    let stopping = {
+        let (stop, streams) = (stop.clone(), cloud.stop.clone());
+        async move {
+            stop.cancelled().await;
+            streams.cancel();
+        }
+    };
+    let serving =
+        grpc::server(identity)?.add_routes(routes).serve_with_incoming_shutdown(grpc::incoming(listener)?, stopping);
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = overdue => {
+            tracing::warn!("calls were still open when the cloud stopped");
+            Ok(())
+        }
+    }
+}
+
+/// A listener beside the main one: should it fail, the rest goes on and the log says so.
+async fn told(serving: impl Future<Output = std::io::Result<()>>) {
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "a listener has ended; restart the cloud to have it back");
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).map_err(|source| ServerError::Listen { address, source })
+}

@@ -1,0 +1,45 @@
+//! What the cloud knows, behind whole domain commands ("record these taps", "erase this rider"), never get and put.
+//!
+//! Each command is atomic and durable before it returns, and each is harmless when repeated. One trait per concern, so
+//! that a reader finds the command beside the types it speaks in; [`Store`] is all of them together, and what the rest
+//! of the server holds as `Arc<dyn Store>`.
+
+mod audit;
+mod charges;
+mod error;
+mod feed;
+mod journeys;
+mod ledger;
+mod overview;
+mod riders;
+pub mod sled;
+mod stations;
+mod taps;
+
+pub use audit::{AuditEntry, AuditStore, BrokenChain};
+pub use charges::ChargeStore;
+pub use error::StoreError;
+pub use feed::{FeedStore, OutOfReach, SnapshotPage};
+pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
+pub use ledger::LedgerStore;
+pub use overview::{ChargeCount, Overview, OverviewStore};
+pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore};
+pub use stations::{GateReport, RefusalCount, StationReport, StationStore, StationView};
+pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
+
+/// Everything that the cloud keeps.
+pub trait Store:
+    RiderStore
+    + FeedStore
+    + StationStore
+    + TapStore
+    + JourneyStore
+    + ChargeStore
+    + LedgerStore
+    + AuditStore
+    + OverviewStore
+    + std::fmt::Debug
+    + Send
+    + Sync
+{
+}

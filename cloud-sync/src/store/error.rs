@@ -1,0 +1,41 @@
+//! Why a command did not happen. After any of these the store is as it was before.
+
+use facegate_domain::charge::{ChargeError, ChargeId};
+use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::journey::JourneyId;
+use facegate_domain::ledger::LedgerError;
+
+use super::riders::Purpose;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no rider {0}")]
+    UnknownRider(RiderId),
+    #[error("rider {0} was erased and cannot be changed")]
+    Erased(RiderId),
+    #[error("rider {rider} has not consented to {purpose}: record the consent first", purpose = purpose.name())]
+    ConsentMissing { rider: RiderId, purpose: Purpose },
+    #[error("rider {0} has a face enrolled already")]
+    AlreadyEnrolled(RiderId),
+    #[error("tap {0} belongs to a settled journey: pair the rider's taps again")]
+    TapSettled(RecordId),
+    #[error("there is no journey {0}")]
+    UnknownJourney(JourneyId),
+    #[error("journey {journey} is in charge {charge} already: leave it to that one")]
+    JourneyCharged { journey: JourneyId, charge: ChargeId },
+    #[error("there is no charge {0}")]
+    UnknownCharge(ChargeId),
+    #[error(transparent)]
+    Charge(#[from] ChargeError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An impossible state: the process stops and reports, since going on could charge somebody twice.
+    #[error("the store holds something impossible at {key}: {reason}; stop and restore from the last backup")]
+    Damaged { key: String, reason: String },
+    #[error(transparent)]
+    Key(#[from] facegate_runtime::keys::KeyError),
+    #[error("the store's disk does not take writes: {0}; nothing was acknowledged, try again when it does")]
+    Unavailable(String),
+    #[error("the store at {path} was written by a newer version (layout {found}, this one knows {known}): run that version")]
+    Newer { path: String, found: u32, known: u32 },
+}

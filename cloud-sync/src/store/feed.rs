@@ -1,0 +1,50 @@
+//! The change feed: an ordered log of facts that stations must honour.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::code::IssuerKey;
+use facegate_domain::ids::RiderId;
+use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use tokio::sync::watch;
+
+use super::StoreError;
+
+/// Why the log cannot be followed from a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OutOfReach {
+    #[error("cursor {cursor} lies beyond the log, which ends at {head}: was the cloud restored from a backup? take a snapshot")]
+    BeyondHead { cursor: u64, head: u64 },
+    #[error("the log begins after {first}, the cursor is {cursor}: take a snapshot")]
+    Compacted { cursor: u64, first: u64 },
+}
+
+/// Some of the facts that hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SnapshotPage {
+    pub facts: Vec<FeedChange>,
+    /// Where the next page starts; None after the last.
+    pub next: Option<Vec<u8>>,
+}
+
+#[async_trait]
+pub trait FeedStore {
+    /// The last durable version; 0 before the first change. Changes wake the receiver.
+    fn head(&self) -> watch::Receiver<u64>;
+
+    /// At most `max` durable changes after version `cursor`, and the version up to which that is all there is. Versions
+    /// rise but may leave holes, since what an erased rider's changes said is gone from the log.
+    fn changes_after(&self, cursor: u64, max: usize) -> Result<Result<(Vec<VersionedChange>, u64), OutOfReach>, StoreError>;
+
+    /// At most `max` of the facts that hold, from `from` on (None: the beginning). Pages may see later changes; with
+    /// the changes after the version that the feed had before the first page, they always add up to the present. Of
+    /// spent codes only those since `codes_since` are told; older ones are refused for their age.
+    fn snapshot_page(&self, from: Option<Vec<u8>>, max: usize, codes_since: Timestamp) -> Result<SnapshotPage, StoreError>;
+
+    /// Publishes the keys that verify rider certificates, if they differ from those published last.
+    async fn publish_issuer_keys(&self, keys: Vec<IssuerKey>) -> Result<(), StoreError>;
+
+    /// Puts the rider on the deny list at every gate, or takes him off. True if that changed anything.
+    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError>;
+
+    fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError>;
+}

@@ -1,0 +1,169 @@
+//! Riders: consent, face, account, and being forgotten.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::charge::Instrument;
+use facegate_domain::face::Template;
+use facegate_domain::ids::{RiderId, StationId, TemplateId};
+use facegate_domain::ledger::Entry;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// What a rider's face may be used for; each is consented to by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    Recognition,
+}
+
+impl Purpose {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Recognition => "recognition",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        (name == Self::Recognition.name()).then_some(Self::Recognition)
+    }
+}
+
+/// A recorded consent: to what, in which words, how it was given, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    pub purpose: Purpose,
+    pub text_version: String,
+    pub channel: String,
+    pub given_at: Timestamp,
+}
+
+/// The face that stations know a rider by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    pub template: TemplateId,
+    /// Version of the feed from which stations know it.
+    pub feed_version: u64,
+}
+
+/// What is known of a rider without opening the identity store or the face store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rider {
+    pub id: RiderId,
+    pub created_at: Timestamp,
+    pub consents: Vec<Consent>,
+    pub face: Option<Enrolled>,
+    /// Of an erased rider only this and the id remain.
+    pub erasure: Option<ErasureId>,
+}
+
+impl Rider {
+    pub fn consented_to(&self, purpose: Purpose) -> bool {
+        self.consents.iter().any(|consent| consent.purpose == purpose)
+    }
+}
+
+/// The part of a rider that the identity store keeps under its own key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub display_name: String,
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Profile({} characters)", self.display_name.chars().count())
+    }
+}
+
+/// Names an erasure, for the rider to ask about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErasureId(Uuid);
+
+impl ErasureId {
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl std::fmt::Display for ErasureId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl std::str::FromStr for ErasureId {
+    type Err = uuid::Error;
+    fn from_str(s: &str) -> Result<Self, uuid::Error> {
+        Uuid::parse_str(s).map(Self)
+    }
+}
+
+/// Proof of an erasure: final once no station is outstanding, and final for ever then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureReceipt {
+    pub id: ErasureId,
+    pub rider: RiderId,
+    pub requested_at: Timestamp,
+    /// Version of the feed that tells stations; a station has forgotten the rider once it has applied this.
+    pub feed_version: u64,
+    /// Stations that may have known the rider and have not confirmed yet.
+    pub outstanding: BTreeSet<StationId>,
+}
+
+impl ErasureReceipt {
+    pub fn is_final(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+}
+
+#[async_trait]
+pub trait RiderStore {
+    async fn create_rider(&self, rider: RiderId, profile: Profile, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The newest consent to a purpose in the same words and by the same channel counts once.
+    async fn record_consent(&self, rider: RiderId, consent: Consent) -> Result<(), StoreError>;
+
+    /// Stores the face and puts it on the feed; gives the feed's version.
+    ///
+    /// Errors: `ConsentMissing` without consent to recognition, `AlreadyEnrolled`, `Erased`, `UnknownRider`.
+    async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Binds what the rider pays with, in place of what was bound before. `entries` (a wallet's top-up) are posted with
+    /// it; one that is posted already counts once.
+    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError>;
+
+    /// `hash` is a password hash in PHC form, for the rider page.
+    async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError>;
+
+    /// Forgets the rider: face, name, password and consent at once; the account once nothing is owed on it.
+    /// Erasing twice gives the first receipt.
+    async fn erase_rider(&self, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError>;
+
+    /// Removes the accounts of erased riders on which nothing is owed any more; gives their number.
+    async fn forget_settled_accounts(&self) -> Result<usize, StoreError>;
+
+    fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError>;
+
+    fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError>;
+
+    /// At most `max` riders in the order of their ids, after `after`; erased ones included.
+    fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError>;
+
+    /// None for an unknown or erased rider.
+    fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError>;
+
+    fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError>;
+
+    fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError>;
+
+    /// At most `max` templates in the order of their ids, after `after`: what the duplicate search is built from.
+    fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError>;
+}

@@ -1,0 +1,207 @@
+//! The embedded store: one writer at a time reads, computes, and applies one atomic batch; then the command waits for the
+//! group commit. Queries read what is applied, and the feed shows only what is durable.
+//!
+//! Three databases in three folders. `core` knows riders by their random id alone; `faces` and `identity` hold sealed
+//! values under a key each. A crash between two databases leaves either an orphan in one of the latter, or a reference
+//! to what was never acknowledged: `reconcile` removes both when the store is opened.
+//!
+//! | `core` key | value (JSON unless said) |
+//! |---|---|
+//! | `layout` | the version of this table, 1 |
+//! | `count/` name | counter |
+//! | `rider/` rider | `Rider` |
+//! | `leaving/` rider | erased, account kept until nothing is owed on it |
+//! | `face/` template | the rider whose sealed face it is |
+//! | `erasure/` id · `erasing/` id | `ErasureReceipt` · its id, until it is final |
+//! | `feed-head` · `feed/` version | last version · `Logged`; a face's entry names the template and never holds it |
+//! | `issuer-keys` · `denied/` rider | published keys · empty |
+//! | `inside/` rider | record id of the entry |
+//! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
+//! | `station/` station | `StationView` |
+//! | `record/` gate 0 epoch sequence | `facegate.v1.GateRecord` (protobuf) |
+//! | `journal/` gate 0 epoch | `Arrived`: next sequence missing, highest seen |
+//! | `passage/` authorisation sequence | `PassageOutcome` of the passage with that sequence |
+//! | `unknown/` authorisation | `UnknownPassage` |
+//! | `conflict/` record sha256 | `Conflict` |
+//! | `tap/` rider time record · `open/` (same) | `Tap` · empty, until a journey uses it |
+//! | `settled/` record | the journey that used it, or null for a second presentation |
+//! | `incomplete/` record | `Incomplete`, given up waiting for the other end |
+//! | `journey/` id · `trip/` rider time id · `uncharged/` time id | `PricedJourney` · empty · empty |
+//! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
+//! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
+//! | `audit/` number | `AuditEntry` |
+//!
+//! | database | key | sealed value |
+//! |---|---|---|
+//! | `faces` | template | model and float32 values of one embedding |
+//! | `identity` | `profile/` · `account/` · `password/` rider | `Profile` · `Instrument` · password hash |
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use facegate_runtime::keys::KeyProvider;
+use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+use tokio::sync::watch;
+
+use super::{Store, StoreError};
+use sealed::Sealed;
+use tx::{Tx, from_sled};
+
+mod audit;
+mod charges;
+mod erasure;
+mod feed;
+mod intake;
+mod journeys;
+mod key;
+mod ledger;
+mod overview;
+mod reconcile;
+mod riders;
+mod sealed;
+mod stations;
+mod taps;
+mod tx;
+
+/// Version of the table above.
+const LAYOUT: u32 = 1;
+
+/// Memory that one of the three databases may use for its pages.
+const CACHE_BYTES: u64 = 64 << 20;
+
+#[derive(Debug)]
+pub struct SledStore {
+    core: sled::Tree,
+    faces: Sealed,
+    identity: Sealed,
+    writer: Mutex<()>,
+    durable: Durable,
+}
+
+/// Which databases a command has written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touched {
+    Core,
+    All,
+}
+
+/// Makes a command durable, then shows it to the feed's readers.
+#[derive(Debug, Clone)]
+struct Durable {
+    core: SledSync,
+    faces: SledSync,
+    identity: SledSync,
+    head: watch::Sender<u64>,
+}
+
+impl Durable {
+    async fn commit(self, touched: Touched, head: u64) -> Result<(), SledSyncError> {
+        if touched == Touched::All {
+            self.faces.commit().await?;
+            self.identity.commit().await?;
+        }
+        self.core.commit().await?;
+        self.head.send_if_modified(|shown| {
+            let rises = head > *shown;
+            *shown = head.max(*shown);
+            rises
+        });
+        Ok(())
+    }
+}
+
+impl SledStore {
+    /// Opens or creates the store in `dir`.
+    ///
+    /// Errors: `Newer` for a store that a newer version wrote, `Key` without the keys it was sealed under,
+    /// `Unavailable` while another process has it open.
+    pub fn open(dir: &Path, keys: &dyn KeyProvider) -> Result<Self, StoreError> {
+        let (core, core_sync) = database(&dir.join("core"))?;
+        let (faces, faces_sync) = database(&dir.join("faces"))?;
+        let (identity, identity_sync) = database(&dir.join("identity"))?;
+        let head = check_layout(&core, dir)?;
+        let store = Self {
+            faces: Sealed::new(faces, &keys.key("templates")?),
+            identity: Sealed::new(identity, &keys.key("identities")?),
+            core,
+            writer: Mutex::new(()),
+            durable: Durable {
+                core: core_sync,
+                faces: faces_sync,
+                identity: identity_sync,
+                head: watch::Sender::new(head),
+            },
+        };
+        reconcile::reconcile(&store)?;
+        Ok(store)
+    }
+
+    fn read(&self) -> Tx<'_> {
+        Tx::new(&self.core)
+    }
+
+    /// Runs a command over `core`.
+    async fn write<T>(&self, command: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let (value, head) = self.apply(command)?;
+        self.commit(Touched::Core, head).await?;
+        Ok(value)
+    }
+
+    /// Runs a command that also writes sealed values.
+    async fn write_sealed<T>(
+        &self,
+        command: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (value, head) = self.apply(command)?;
+        self.commit(Touched::All, head).await?;
+        Ok(value)
+    }
+
+    fn apply<T>(&self, command: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>) -> Result<(T, u64), StoreError> {
+        // A panic in a command leaves nothing half-written, since its batch is applied last.
+        let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tx = self.read();
+        let value = command(&mut tx)?;
+        let head = feed::head(&tx)?;
+        tx.apply()?;
+        Ok((value, head))
+    }
+
+    /// A task of its own, so that a caller who hangs up does not leave the feed's readers unaware of what is durable.
+    async fn commit(&self, touched: Touched, head: u64) -> Result<(), StoreError> {
+        let committed = tokio::spawn(self.durable.clone().commit(touched, head)).await;
+        committed
+            .map_err(|stopped| StoreError::Unavailable(stopped.to_string()))?
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+impl Store for SledStore {}
+
+fn database(dir: &Path) -> Result<(sled::Tree, SledSync), StoreError> {
+    let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
+    std::fs::create_dir_all(dir).map_err(unavailable)?;
+    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let db = config.open().map_err(from_sled)?;
+    let tree = sled::Tree::clone(&db);
+    let sync = SledSync::start(db, dir).map_err(unavailable)?;
+    Ok((tree, sync))
+}
+
+/// Refuses a newer layout; gives the feed's head.
+fn check_layout(core: &sled::Tree, dir: &Path) -> Result<u64, StoreError> {
+    let mut tx = Tx::new(core);
+    let found = tx.get::<u32>(key::LAYOUT)?;
+    if let Some(found) = found.filter(|found| *found > LAYOUT) {
+        return Err(StoreError::Newer { path: dir.display().to_string(), found, known: LAYOUT });
+    }
+    let head = feed::head(&tx)?;
+    if found.is_none() {
+        tx.put(key::LAYOUT.to_vec(), &LAYOUT);
+        tx.apply()?;
+    }
+    Ok(head)
+}
+
+#[cfg(test)]
+mod tests;

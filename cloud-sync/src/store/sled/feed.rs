@@ -1,0 +1,167 @@
+//! The change feed.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::code::IssuerKey;
+use facegate_domain::ids::{RecordId, RiderId, TemplateId};
+use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::intake::SpentNonce;
+use super::tx::{Tx, damaged, decode};
+use super::{SledStore, key};
+use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
+
+/// A change as the log keeps it: a face by its template's id alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Logged {
+    TemplatePut { template: TemplateId, rider: RiderId },
+    RiderRemoved { rider: RiderId },
+    EnteredSystem { rider: RiderId, entry: RecordId },
+    LeftSystem { rider: RiderId, entry: RecordId },
+    Denied { rider: RiderId },
+    Allowed { rider: RiderId },
+    IssuerKeys { keys: Vec<[u8; 32]> },
+    CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
+}
+
+/// Appends a change; gives its version, counted from 1.
+pub(super) fn publish(tx: &mut Tx<'_>, change: &Logged) -> Result<u64, StoreError> {
+    let version = head(tx)? + 1;
+    tx.put(key::FEED_HEAD.to_vec(), &version);
+    tx.put(key::feed(version), change);
+    Ok(version)
+}
+
+pub(super) fn head(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    Ok(tx.get(key::FEED_HEAD)?.unwrap_or(0))
+}
+
+#[async_trait]
+impl FeedStore for SledStore {
+    fn head(&self) -> watch::Receiver<u64> {
+        self.durable.head.subscribe()
+    }
+
+    fn changes_after(
+        &self,
+        cursor: u64,
+        max: usize,
+    ) -> Result<Result<(Vec<VersionedChange>, u64), OutOfReach>, StoreError> {
+        let head = *self.durable.head.borrow();
+        if cursor > head {
+            return Ok(Err(OutOfReach::BeyondHead { cursor, head }));
+        }
+        let found = self.read().scan_from(key::FEED, &key::feed(cursor + 1), max)?;
+        let complete = found.len() < max;
+        let mut changes = Vec::with_capacity(found.len());
+        let mut reached = cursor;
+        for (k, v) in found {
+            let version = u64::from_be_bytes(key::tail(&k));
+            if version > head {
+                break;
+            }
+            reached = version;
+            let change = self.resolve(decode(&k, &v)?)?;
+            changes.extend(change.map(|change| VersionedChange { version, change }));
+        }
+        Ok(Ok((changes, if complete { head } else { reached })))
+    }
+
+    fn snapshot_page(&self, from: Option<Vec<u8>>, max: usize, codes_since: Timestamp) -> Result<SnapshotPage, StoreError> {
+        // One keyspace after the other; a page starts in the one that its key belongs to.
+        let spaces = [key::ISSUER_KEYS, key::DENIED, key::FACE, key::INSIDE, key::NONCE];
+        let first = from.as_ref().map_or(0, |from| spaces.iter().position(|s| from.starts_with(s)).unwrap_or(0));
+        let tx = self.read();
+        let mut facts = Vec::new();
+        let mut room = max;
+        for space in &spaces[first..] {
+            let start = from.as_deref().filter(|from| from.starts_with(space)).unwrap_or(space);
+            let mut found = tx.scan_from(space, start, room + 1)?;
+            let next = if found.len() > room { found.pop().map(|(k, _)| k) } else { None };
+            room -= found.len();
+            for (k, v) in found {
+                facts.extend(self.fact(space, &k, &v)?.filter(|fact| !is_older(fact, codes_since)));
+            }
+            if next.is_some() {
+                return Ok(SnapshotPage { facts, next });
+            }
+        }
+        Ok(SnapshotPage { facts, next: None })
+    }
+
+    async fn publish_issuer_keys(&self, keys: Vec<IssuerKey>) -> Result<(), StoreError> {
+        let keys: Vec<[u8; 32]> = keys.iter().map(IssuerKey::to_bytes).collect();
+        self.write(|tx| {
+            if tx.get::<Vec<[u8; 32]>>(key::ISSUER_KEYS)?.as_ref() != Some(&keys) {
+                tx.put(key::ISSUER_KEYS.to_vec(), &keys);
+                publish(tx, &Logged::IssuerKeys { keys: keys.clone() })?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            if tx.contains(&key::denied(rider))? == denied {
+                return Ok(false);
+            }
+            if denied {
+                tx.put(key::denied(rider), &());
+                publish(tx, &Logged::Denied { rider })?;
+            } else {
+                tx.remove(key::denied(rider));
+                publish(tx, &Logged::Allowed { rider })?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError> {
+        self.read().contains(&key::denied(rider))
+    }
+}
+
+impl SledStore {
+    /// None for a face that is gone by now: its removal comes later in the log.
+    fn resolve(&self, logged: Logged) -> Result<Option<FeedChange>, StoreError> {
+        Ok(Some(match logged {
+            Logged::TemplatePut { template, .. } => return Ok(self.template(template)?.map(FeedChange::TemplatePut)),
+            Logged::RiderRemoved { rider } => FeedChange::RiderRemoved(rider),
+            Logged::EnteredSystem { rider, entry } => FeedChange::EnteredSystem { rider, entry },
+            Logged::LeftSystem { rider, entry } => FeedChange::LeftSystem { rider, entry },
+            Logged::Denied { rider } => FeedChange::Denied(rider),
+            Logged::Allowed { rider } => FeedChange::Allowed(rider),
+            Logged::IssuerKeys { keys } => issuer_keys(&keys)?,
+            Logged::CodeNonceSpent { nonce, issued_at } => FeedChange::CodeNonceSpent { nonce, issued_at },
+        }))
+    }
+
+    /// What one pair of a keyspace says.
+    fn fact(&self, space: &[u8], k: &[u8], v: &[u8]) -> Result<Option<FeedChange>, StoreError> {
+        let id = key::id_after(space, k);
+        Ok(match space {
+            key::ISSUER_KEYS => Some(issuer_keys(&decode::<Vec<[u8; 32]>>(k, v)?)?),
+            key::DENIED => Some(FeedChange::Denied(RiderId::from_bytes(id))),
+            key::FACE => self.template(TemplateId::from_bytes(id))?.map(FeedChange::TemplatePut),
+            key::INSIDE => Some(FeedChange::EnteredSystem { rider: RiderId::from_bytes(id), entry: decode(k, v)? }),
+            _ => {
+                let spent: SpentNonce = decode(k, v)?;
+                Some(FeedChange::CodeNonceSpent { nonce: key::tail(k), issued_at: spent.at })
+            }
+        })
+    }
+}
+
+fn is_older(fact: &FeedChange, than: Timestamp) -> bool {
+    matches!(fact, FeedChange::CodeNonceSpent { issued_at, .. } if *issued_at < than)
+}
+
+fn issuer_keys(keys: &[[u8; 32]]) -> Result<FeedChange, StoreError> {
+    let keys: Result<_, _> = keys.iter().map(IssuerKey::from_bytes).collect();
+    keys.map(FeedChange::IssuerKeys).map_err(|error| damaged(key::ISSUER_KEYS, error))
+}

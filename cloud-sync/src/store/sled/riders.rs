@@ -1,0 +1,194 @@
+//! Riders: consent, face, account.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::charge::Instrument;
+use facegate_domain::face::{Embedding, Template};
+use facegate_domain::ids::{ModelId, RiderId, TemplateId};
+use facegate_domain::ledger::Entry;
+use zeroize::Zeroizing;
+
+use super::feed::{Logged, publish};
+use super::tx::{Tx, damaged, decode};
+use super::{SledStore, erasure, key, ledger};
+use crate::store::{
+    Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore, StoreError,
+};
+
+pub(super) const RIDERS: &str = "riders";
+pub(super) const ENROLLED: &str = "enrolled";
+
+/// The rider, unless he is unknown or erased.
+pub(super) fn living(tx: &Tx<'_>, id: RiderId) -> Result<Rider, StoreError> {
+    match tx.get::<Rider>(&key::rider(id))? {
+        None => Err(StoreError::UnknownRider(id)),
+        Some(rider) if rider.erasure.is_some() => Err(StoreError::Erased(id)),
+        Some(rider) => Ok(rider),
+    }
+}
+
+pub(super) fn identity_key(kind: &str, rider: RiderId) -> Vec<u8> {
+    [kind.as_bytes(), b"/", rider.as_bytes()].concat()
+}
+
+pub(super) const PROFILE: &str = "profile";
+pub(super) const ACCOUNT: &str = "account";
+pub(super) const PASSWORD: &str = "password";
+
+#[async_trait]
+impl RiderStore for SledStore {
+    async fn create_rider(&self, rider: RiderId, profile: Profile, now: Timestamp) -> Result<(), StoreError> {
+        self.write_sealed(|tx| {
+            if tx.contains(&key::rider(rider))? {
+                return Ok(());
+            }
+            self.identity.put_json(&identity_key(PROFILE, rider), &profile)?;
+            let new = Rider { id: rider, created_at: now, consents: Vec::new(), face: None, erasure: None };
+            tx.put(key::rider(rider), &new);
+            tx.count(RIDERS, 1)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn record_consent(&self, rider: RiderId, consent: Consent) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let mut rider = living(tx, rider)?;
+            let words = |c: &Consent| (c.purpose, c.text_version.clone(), c.channel.clone());
+            if !rider.consents.iter().any(|given| words(given) == words(&consent)) {
+                rider.consents.push(consent);
+                tx.put(key::rider(rider.id), &rider);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError> {
+        self.write_sealed(|tx| {
+            let mut rider = living(tx, template.rider)?;
+            let recent_consent = rider.consents.iter().any(|c| c.purpose == Purpose::Recognition && c.given_at <= now);
+            if !recent_consent {
+                return Err(StoreError::ConsentMissing { rider: rider.id, purpose: Purpose::Recognition });
+            }
+            if rider.face.is_some() {
+                return Err(StoreError::AlreadyEnrolled(rider.id));
+            }
+            self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding))?;
+            tx.put(key::face(template.id), &rider.id);
+            let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: rider.id })?;
+            rider.face = Some(Enrolled { template: template.id, feed_version });
+            tx.put(key::rider(rider.id), &rider);
+            tx.count(ENROLLED, 1)?;
+            Ok(feed_version)
+        })
+        .await
+    }
+
+    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.write_sealed(|tx| {
+            let rider = living(tx, rider)?;
+            entries.iter().try_for_each(|entry| ledger::post(tx, entry))?;
+            self.identity.put_json(&identity_key(ACCOUNT, rider.id), &account)
+        })
+        .await
+    }
+
+    async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError> {
+        self.write_sealed(|tx| {
+            let rider = living(tx, rider)?;
+            self.identity.put_json(&identity_key(PASSWORD, rider.id), &hash)
+        })
+        .await
+    }
+
+    async fn erase_rider(&self, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
+        // Sealed values go after the batch is in: were it the other way round, a crash could leave a rider half erased.
+        let (receipt, face) = self.write(|tx| erasure::erase(tx, rider, now)).await?;
+        self.write_sealed(|tx| {
+            face.map_or(Ok(()), |face| self.faces.remove(face.as_bytes()))?;
+            self.identity.remove(&identity_key(PROFILE, rider))?;
+            self.identity.remove(&identity_key(PASSWORD, rider))?;
+            erasure::forget_account_if_settled(tx, &self.identity, rider)
+        })
+        .await?;
+        Ok(receipt)
+    }
+
+    async fn forget_settled_accounts(&self) -> Result<usize, StoreError> {
+        if self.read().scan_from(key::LEAVING, key::LEAVING, 1)?.is_empty() {
+            return Ok(0);
+        }
+        self.write_sealed(|tx| {
+            let leaving = tx.scan(key::LEAVING)?;
+            for (k, _) in &leaving {
+                let rider = RiderId::from_bytes(key::id_after(key::LEAVING, k));
+                erasure::forget_account_if_settled(tx, &self.identity, rider)?;
+            }
+            Ok(leaving.len() - tx.scan(key::LEAVING)?.len())
+        })
+        .await
+    }
+
+    fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError> {
+        self.read().get(&key::erasure(id))
+    }
+
+    fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError> {
+        self.read().get(&key::rider(rider))
+    }
+
+    fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError> {
+        // The next possible key after a rider's is his with a zero byte.
+        let from = after.map_or(key::RIDER.to_vec(), |after| [key::rider(after), vec![0]].concat());
+        self.read().scan_from(key::RIDER, &from, max)?.iter().map(|(k, v)| decode(k, v)).collect()
+    }
+
+    fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError> {
+        self.identity.get_json(&identity_key(PROFILE, rider))
+    }
+
+    fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
+        self.identity.get_json(&identity_key(ACCOUNT, rider))
+    }
+
+    fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
+        self.identity.get_json(&identity_key(PASSWORD, rider))
+    }
+
+    fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError> {
+        let after = after.as_ref().map(|id| id.as_bytes().as_slice());
+        let ids = self.faces.keys_after(after, max)?;
+        let templates = ids.iter().map(|id| self.template(TemplateId::from_bytes(key::tail(id))));
+        templates.filter_map(Result::transpose).collect()
+    }
+}
+
+impl SledStore {
+    /// None once the rider is erased.
+    pub(super) fn template(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
+        let Some(rider) = self.read().get::<RiderId>(&key::face(id))? else { return Ok(None) };
+        let Some(bytes) = self.faces.get(id.as_bytes())? else { return Ok(None) };
+        let embedding = face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
+        Ok(Some(Template { id, rider, embedding }))
+    }
+}
+
+/// Length of the model's name (one byte), the name, the values in little-endian float32.
+fn face_to_bytes(embedding: &Embedding) -> Zeroizing<Vec<u8>> {
+    let model = embedding.model().as_str().as_bytes();
+    let length = u8::try_from(model.len()).expect("a model's name has at most 48 characters");
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1 + model.len() + 4 * embedding.dims()));
+    bytes.push(length);
+    bytes.extend_from_slice(model);
+    embedding.values().iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes
+}
+
+fn face_from_bytes(bytes: &[u8]) -> Option<Embedding> {
+    let (length, rest) = bytes.split_first()?;
+    let (model, values) = rest.split_at_checked(usize::from(*length))?;
+    let model = ModelId::new(std::str::from_utf8(model).ok()?).ok()?;
+    let values = values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Embedding::from_unit(model, values).ok()
+}

@@ -1,0 +1,62 @@
+//! A database whose values are sealed, each bound to its key.
+
+use facegate_runtime::keys::{Key, Sealer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::tx::{damaged, from_sled};
+use crate::store::StoreError;
+
+#[derive(Debug)]
+pub(super) struct Sealed {
+    tree: sled::Tree,
+    sealer: Sealer,
+}
+
+impl Sealed {
+    pub fn new(tree: sled::Tree, key: &Key) -> Self {
+        Self { tree, sealer: Sealer::new(key) }
+    }
+
+    pub fn put(&self, key: &[u8], plain: &[u8]) -> Result<(), StoreError> {
+        let sealed = self.sealer.seal(plain, key).map_err(|error| damaged(key, error))?;
+        self.tree.insert(key, sealed).map_err(from_sled)?;
+        Ok(())
+    }
+
+    pub fn get(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let sealed = self.tree.get(key).map_err(from_sled)?;
+        sealed.map(|sealed| self.sealer.open(&sealed, key).map_err(|error| damaged(key, error))).transpose()
+    }
+
+    pub fn put_json<T: Serialize>(&self, key: &[u8], value: &T) -> Result<(), StoreError> {
+        let plain = serde_json::to_vec(value).map(Zeroizing::new).map_err(|error| damaged(key, error))?;
+        self.put(key, &plain)
+    }
+
+    pub fn get_json<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let plain = self.get(key)?;
+        plain.map(|plain| serde_json::from_slice(&plain).map_err(|error| damaged(key, error))).transpose()
+    }
+
+    pub fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        self.tree.contains_key(key).map_err(from_sled)
+    }
+
+    pub fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
+        self.tree.remove(key).map_err(from_sled)?;
+        Ok(())
+    }
+
+    pub fn keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.tree.iter().keys().map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+    }
+
+    /// At most `max` keys above `after`.
+    pub fn keys_after(&self, after: Option<&[u8]>, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let range = (after.map_or(Unbounded, Excluded), Unbounded::<&[u8]>);
+        self.tree.range::<&[u8], _>(range).keys().take(max).map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+    }
+}

@@ -1,0 +1,70 @@
+//! Stations as the cloud last heard of them.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::tap::Direction;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalCount {
+    /// A name of `domain::policy::Refusal`.
+    pub reason: String,
+    pub count: u64,
+}
+
+/// One gate or entrance camera, as its station sees it. Counters run from the start of the gate's process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateReport {
+    pub gate: GateId,
+    pub connected: bool,
+    pub last_seen: Timestamp,
+    /// "gate" or "camera".
+    pub kind: String,
+    pub direction: Option<Direction>,
+    /// "production" or "development".
+    pub mode: String,
+    pub face_passages: u64,
+    pub code_passages: u64,
+    pub refusals: Vec<RefusalCount>,
+    /// Records not yet acknowledged by the station.
+    pub backlog: u64,
+    pub decision_ms_p50: f64,
+    pub decision_ms_p99: f64,
+    /// Empty while all is well.
+    pub fault: String,
+    pub software_version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct StationReport {
+    /// Highest version of the feed that searches there honour.
+    pub applied_version: u64,
+    pub templates: u64,
+    pub in_system: u64,
+    /// Records not yet acknowledged by the cloud.
+    pub backlog: u64,
+    pub gates: Vec<GateReport>,
+    pub software_version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StationView {
+    pub station: StationId,
+    pub last_seen: Timestamp,
+    /// None for a station that has subscribed and not reported yet.
+    pub report: Option<StationReport>,
+}
+
+#[async_trait]
+pub trait StationStore {
+    /// Notes, before any face is handed to it, that the station may know faces from now on.
+    async fn station_joined(&self, station: StationId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// What a station says of itself; also confirms the erasures that it has applied.
+    async fn record_report(&self, station: StationId, report: StationReport, now: Timestamp) -> Result<(), StoreError>;
+
+    fn stations(&self) -> Result<Vec<StationView>, StoreError>;
+}
