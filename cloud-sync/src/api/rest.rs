@@ -1,0 +1,89 @@
+//! The enrolment API for apps that speak REST: the same application service as gRPC in JSON, described by
+//! `/openapi.json` (OpenAPI 3.1). Every call carries `Authorization: Bearer <api key>`.
+//!
+//! | method and path | does |
+//! |---|---|
+//! | `POST /v1/riders` | makes a rider |
+//! | `POST /v1/riders/{id}/consents` | records a consent |
+//! | `POST /v1/riders/{id}/faces` | enrols a face from one photograph, the body |
+//! | `PUT /v1/riders/{id}/account` | binds a wallet or an acquirer's token |
+//! | `PUT /v1/riders/{id}/page-password` | sets the password of the rider's own page |
+//! | `POST /v1/riders/{id}/code-certificates` | certifies a phone for ride codes |
+//! | `GET /v1/riders/{id}/trips` | lists trips |
+//! | `GET /v1/riders/{id}/receipts/{journey}` | shows one receipt |
+//! | `DELETE /v1/riders/{id}` | erases; answers the erasure receipt |
+//! | `GET /v1/erasures/{id}` | shows how far an erasure has come |
+
+mod access;
+mod auth;
+mod erasure;
+mod faces;
+mod input;
+mod moment;
+mod openapi;
+mod refusal;
+mod riders;
+mod trips;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post, put};
+
+pub use auth::{ApiKeys, InvalidApiKey, new_api_key};
+pub use moment::Moment;
+pub use openapi::document;
+pub use trips::TripView;
+
+use crate::cloud::Cloud;
+use crate::web::Sessions;
+use crate::web::password::Passwords;
+
+/// The largest JSON body is a few hundred bytes.
+const JSON_BYTES_MAX: usize = 16 << 10;
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct Rest(Arc<Shared>);
+
+#[derive(Debug)]
+pub struct Shared {
+    pub cloud: Arc<Cloud>,
+    pub api_keys: ApiKeys,
+    /// Of the pages: a new password and an erasure end the rider's sessions there.
+    pub sessions: Arc<Sessions>,
+    pub passwords: Passwords,
+}
+
+impl Rest {
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for Rest {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Errors never. `image_bytes_max` bounds a photograph.
+pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
+    Router::new()
+        .route("/v1/riders", post(riders::create))
+        .route("/v1/riders/{id}", delete(erasure::erase))
+        .route("/v1/riders/{id}/consents", post(riders::consent))
+        .route("/v1/riders/{id}/account", put(riders::bind_account))
+        .route("/v1/riders/{id}/page-password", put(access::set_page_password))
+        .route("/v1/riders/{id}/code-certificates", post(access::certify_phone))
+        .route("/v1/riders/{id}/trips", get(trips::list))
+        .route("/v1/riders/{id}/receipts/{journey}", get(trips::receipt))
+        .route("/v1/erasures/{id}", get(erasure::show))
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .route("/v1/riders/{id}/faces", post(faces::enrol).layer(DefaultBodyLimit::max(image_bytes_max)))
+        .with_state(rest)
+        .route("/openapi.json", get(openapi::serve))
+}

@@ -1,0 +1,68 @@
+//! Leaving, and the proof of being forgotten.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use facegate_domain::ids::RiderId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Rest;
+use super::auth::Integrator;
+use super::input::Ids;
+use super::moment::Moment;
+use crate::store::{ErasureId, ErasureReceipt};
+use crate::web::Account;
+use crate::web::problem::Problem;
+
+/// Proof of an erasure; final once no station is outstanding.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Erasure {
+    #[schema(format = Uuid)]
+    erasure_id: String,
+    requested_at: Moment,
+    /// Stations that have not confirmed yet.
+    outstanding_stations: Vec<String>,
+    #[serde(rename = "final")]
+    is_final: bool,
+}
+
+/// Erases the rider: face, name, password and consent at once, at every station as it confirms.
+///
+/// Answers 200 with a final receipt, or 202 while stations are outstanding. Asking again gives the same receipt.
+#[utoipa::path(delete, path = "/v1/riders/{id}", tag = "erasure", operation_id = "eraseRider",
+    params(("id" = uuid::Uuid, Path, description = "Rider")),
+    responses((status = 200, description = "Forgotten everywhere", body = Erasure),
+        (status = 202, description = "Forgotten here; the named stations have not confirmed yet", body = Erasure)))]
+pub async fn erase(
+    State(rest): State<Rest>,
+    app: Integrator,
+    Ids((rider,)): Ids<(RiderId,)>,
+) -> Result<(StatusCode, Json<Erasure>), Problem> {
+    let receipt = rest.cloud.enrolment.erase(&app.actor(), rider).await?;
+    rest.sessions.end_all(&Account::Rider(rider));
+    let status = if receipt.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(receipt.into())))
+}
+
+/// How far an erasure has come.
+#[utoipa::path(get, path = "/v1/erasures/{id}", tag = "erasure", operation_id = "getErasure",
+    params(("id" = uuid::Uuid, Path, description = "Erasure")), responses((status = 200, body = Erasure)))]
+pub async fn show(
+    State(rest): State<Rest>,
+    _app: Integrator,
+    Ids((erasure,)): Ids<(ErasureId,)>,
+) -> Result<Json<Erasure>, Problem> {
+    Ok(Json(rest.cloud.enrolment.erasure(erasure)?.into()))
+}
+
+impl From<ErasureReceipt> for Erasure {
+    fn from(receipt: ErasureReceipt) -> Self {
+        Self {
+            erasure_id: receipt.id.to_string(),
+            requested_at: Moment(receipt.requested_at),
+            is_final: receipt.is_final(),
+            outstanding_stations: receipt.outstanding.into_iter().map(String::from).collect(),
+        }
+    }
+}

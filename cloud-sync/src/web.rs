@@ -1,0 +1,103 @@
+//! What people open in a browser: the ops page and the rider's page, both behind a local sign-in, with the REST API of
+//! apps beside them on the same HTTPS listener.
+//!
+//! | path | who |
+//! |---|---|
+//! | `GET /` | leads to the account's own page, or to the sign-in |
+//! | `GET /sign-in`, `POST /sign-in`, `POST /sign-out` | anybody |
+//! | `GET /ops`, `GET /ops/overview.json` | operators |
+//! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
+//! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
+
+mod assets;
+mod attempts;
+mod config;
+mod guard;
+mod mask;
+mod me;
+mod ops;
+pub(crate) mod passage_rate;
+pub mod password;
+pub mod problem;
+mod session;
+mod sign_in;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+pub use config::{RawApiKey, RawOperator, RawWeb, WebConfig};
+pub use session::{Account, Sessions};
+
+use crate::api::rest::{self, Rest};
+use crate::cloud::Cloud;
+use attempts::Attempts;
+use passage_rate::PassageRate;
+use password::{PasswordError, Passwords};
+
+/// A sign-in form is a name and a password; nothing else is sent to the pages.
+const FORM_BYTES_MAX: usize = 4096;
+
+/// What the pages' handlers share.
+#[derive(Debug, Clone)]
+struct Pages(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    cloud: Arc<Cloud>,
+    sessions: Arc<Sessions>,
+    passwords: Passwords,
+    operators: BTreeMap<String, String>,
+    attempts: Attempts,
+    passages: PassageRate,
+}
+
+impl Deref for Pages {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Everything that the HTTPS listener for people and apps serves.
+///
+/// Errors: `PasswordError::Hashing`, if the machine has no randomness to give.
+pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Result<Router, PasswordError> {
+    let sessions = Arc::new(Sessions::new(config.sessions));
+    let passwords = Passwords::new()?;
+    let pages = Pages(Arc::new(Shared {
+        cloud: Arc::clone(cloud),
+        sessions: Arc::clone(&sessions),
+        passwords: passwords.clone(),
+        operators: config.operators.clone(),
+        attempts: Attempts::new(config.attempts),
+        passages: PassageRate::default(),
+    }));
+    let rest =
+        Rest::new(rest::Shared { cloud: Arc::clone(cloud), api_keys: config.api_keys.clone(), sessions, passwords });
+    Ok(pages_router(pages)
+        .merge(rest::router(rest, config.image_bytes_max))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::map_response(guard::set_headers)))
+}
+
+fn pages_router(pages: Pages) -> Router {
+    Router::new()
+        .route("/", get(sign_in::start))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/ops", get(ops::page))
+        .route("/ops/overview.json", get(ops::overview))
+        .route("/me", get(me::page))
+        .route("/me/overview.json", get(me::overview))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(middleware::from_fn(guard::same_origin_only))
+        .with_state(pages)
+        .merge(assets::router())
+}

@@ -1,0 +1,104 @@
+//! The rider's page: trips, receipts and what is on record, for the one rider who is signed in.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Html;
+use facegate_domain::charge::Instrument;
+use facegate_domain::ids::RiderId;
+use facegate_domain::ledger::Account as LedgerAccount;
+use serde::Serialize;
+
+use super::Pages;
+use super::assets::ME_HTML;
+use super::mask::masked;
+use super::problem::Problem;
+use super::session::Account;
+use super::sign_in::SignedInRider;
+use crate::api::rest::{Moment, TripView};
+use crate::store::{Consent, StoreError};
+
+#[derive(Debug, Serialize)]
+pub struct MeView {
+    /// Masked.
+    rider: String,
+    display_name: String,
+    face_enrolled: bool,
+    consents: Vec<ConsentLine>,
+    account: Option<AccountLine>,
+    trips: Vec<TripView>,
+}
+
+#[derive(Debug, Serialize)]
+struct ConsentLine {
+    purpose: &'static str,
+    text_version: String,
+    channel: String,
+    given_at: Moment,
+}
+
+#[derive(Debug, Serialize)]
+struct AccountLine {
+    /// "wallet" or "acquirer".
+    kind: &'static str,
+    /// What is left in the wallet.
+    balance: Option<AmountLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct AmountLine {
+    amount_minor: i64,
+    currency: String,
+}
+
+pub async fn page(_who: SignedInRider) -> Html<&'static str> {
+    Html(ME_HTML)
+}
+
+/// What the page shows.
+pub async fn overview(
+    State(pages): State<Pages>,
+    SignedInRider(rider): SignedInRider,
+) -> Result<Json<MeView>, Problem> {
+    let store = &pages.cloud.store;
+    let known = store.rider(rider)?.filter(|rider| rider.erasure.is_none());
+    let (Some(known), Some(profile)) = (known, store.profile(rider)?) else {
+        // Erased while signed in: there is nothing left to show, and nobody to show it to.
+        pages.sessions.end_all(&Account::Rider(rider));
+        let detail = "This rider is no longer on record.";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "not_signed_in", detail, "There is nothing left to do."));
+    };
+    Ok(Json(MeView {
+        rider: masked(rider),
+        display_name: profile.display_name,
+        face_enrolled: known.face.is_some(),
+        consents: known.consents.into_iter().map(ConsentLine::from).collect(),
+        account: account(&pages, rider)?,
+        trips: store.trips(rider)?.iter().map(TripView::from).collect(),
+    }))
+}
+
+fn account(pages: &Pages, rider: RiderId) -> Result<Option<AccountLine>, StoreError> {
+    let Some(instrument) = pages.cloud.store.account(rider)? else { return Ok(None) };
+    let balance = match instrument {
+        Instrument::Acquirer { .. } => None,
+        Instrument::Wallet => {
+            // What is in a wallet is owed to its rider, which the ledger writes as a negative balance.
+            let currency = pages.cloud.config.enrolment.currency;
+            let owed = pages.cloud.store.balance(LedgerAccount::Wallet(rider), currency)?;
+            Some(AmountLine { amount_minor: owed.minor().saturating_neg(), currency: currency.to_string() })
+        }
+    };
+    Ok(Some(AccountLine { kind: instrument.name(), balance }))
+}
+
+impl From<Consent> for ConsentLine {
+    fn from(consent: Consent) -> Self {
+        Self {
+            purpose: consent.purpose.name(),
+            text_version: consent.text_version,
+            channel: consent.channel,
+            given_at: Moment(consent.given_at),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The overview as the ops page reads it: a pure view of what the store counted and what stations reported.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use facegate_domain::Timestamp;
+use serde::Serialize;
+
+use crate::store::{ChargeCount, Conflict, Gap, GateReport, Overview, StationView, UnknownPassage};
+use crate::web::mask::masked;
+
+/// A station reports every second or two; after this long it is worth a look, and then an alarm.
+const SILENT_AFTER: Duration = Duration::from_secs(6);
+const OFFLINE_AFTER: Duration = Duration::from_secs(30);
+
+/// Unknown passages and conflicts listed one by one; the counts are complete.
+const LISTED_MAX: usize = 20;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OpsView {
+    head_version: u64,
+    stations: Vec<StationLine>,
+    riders: u64,
+    enrolled: u64,
+    in_system: u64,
+    taps: u64,
+    journeys: u64,
+    passages_per_minute: f64,
+    refusals: Vec<NamedCount>,
+    charges: Vec<NamedCount>,
+    gaps: Vec<Gap>,
+    passages_unknown: u64,
+    unknown: Vec<UnknownLine>,
+    conflicts: u64,
+    conflicting: Vec<String>,
+    codes_replayed: u64,
+    ledger_balanced: bool,
+}
+
+/// What there is to list one by one, if there is any.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    pub unknown: Vec<UnknownPassage>,
+    pub conflicts: Vec<Conflict>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Live,
+    Silent,
+    Offline,
+    Fault,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct StationLine {
+    station: String,
+    state: State,
+    silent_ms: u64,
+    /// Changes that searches at the station do not honour yet.
+    feed_lag: u64,
+    templates: u64,
+    in_system: u64,
+    backlog: u64,
+    software_version: String,
+    gates: Vec<GateLine>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct GateLine {
+    gate: String,
+    kind: String,
+    state: State,
+    silent_ms: u64,
+    direction: &'static str,
+    mode: String,
+    face_passages: u64,
+    code_passages: u64,
+    refused: u64,
+    backlog: u64,
+    decision_ms_p50: f64,
+    decision_ms_p99: f64,
+    fault: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct NamedCount {
+    name: String,
+    count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct UnknownLine {
+    authorisation: String,
+    station: String,
+    rider: String,
+}
+
+impl OpsView {
+    pub fn new(overview: Overview, findings: &Findings, passages_per_minute: f64, now: Timestamp) -> Self {
+        let head = overview.head_version;
+        Self {
+            head_version: head,
+            refusals: refusals(&overview.stations),
+            stations: overview.stations.into_iter().map(|view| station(view, head, now)).collect(),
+            riders: overview.riders,
+            enrolled: overview.enrolled,
+            in_system: overview.in_system,
+            taps: overview.taps,
+            journeys: overview.journeys,
+            passages_per_minute,
+            charges: overview.charges.into_iter().filter(|charge| charge.count > 0).map(NamedCount::from).collect(),
+            gaps: overview.gaps,
+            passages_unknown: overview.passages_unknown,
+            unknown: findings.unknown.iter().take(LISTED_MAX).map(UnknownLine::from).collect(),
+            conflicts: overview.conflicts,
+            conflicting: findings.conflicts.iter().take(LISTED_MAX).map(|c| c.refused.id.to_string()).collect(),
+            codes_replayed: overview.codes_replayed,
+            ledger_balanced: overview.ledger_balanced,
+        }
+    }
+}
+
+fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
+    let silent = now.since(view.last_seen);
+    let state = by_silence(silent);
+    let report = view.report.unwrap_or_default();
+    StationLine {
+        station: view.station.to_string(),
+        state,
+        silent_ms: millis(silent),
+        feed_lag: head.saturating_sub(report.applied_version),
+        templates: report.templates,
+        in_system: report.in_system,
+        backlog: report.backlog,
+        software_version: report.software_version,
+        gates: report.gates.into_iter().map(|report| gate(report, state, now)).collect(),
+    }
+}
+
+/// What a station said of a gate is worth no more than the station's own freshness.
+fn gate(report: GateReport, station: State, now: Timestamp) -> GateLine {
+    let silent = now.since(report.last_seen);
+    let state = match station {
+        State::Live if !report.connected => State::Offline,
+        State::Live if !report.fault.is_empty() => State::Fault,
+        State::Live => by_silence(silent),
+        stale => stale,
+    };
+    GateLine {
+        gate: report.gate.to_string(),
+        kind: report.kind,
+        state,
+        silent_ms: millis(silent),
+        direction: report.direction.map_or("", facegate_domain::tap::Direction::name),
+        mode: report.mode,
+        face_passages: report.face_passages,
+        code_passages: report.code_passages,
+        refused: report.refusals.iter().map(|refusal| refusal.count).sum(),
+        backlog: report.backlog,
+        decision_ms_p50: report.decision_ms_p50,
+        decision_ms_p99: report.decision_ms_p99,
+        fault: report.fault,
+    }
+}
+
+fn by_silence(silent: Duration) -> State {
+    match silent {
+        silent if silent < SILENT_AFTER => State::Live,
+        silent if silent < OFFLINE_AFTER => State::Silent,
+        _ => State::Offline,
+    }
+}
+
+/// Sums over all gates, the most frequent first.
+fn refusals(stations: &[StationView]) -> Vec<NamedCount> {
+    let gates = stations.iter().filter_map(|view| view.report.as_ref()).flat_map(|report| &report.gates);
+    let mut sums = BTreeMap::<&str, u64>::new();
+    for refusal in gates.flat_map(|gate| &gate.refusals).filter(|refusal| refusal.count > 0) {
+        *sums.entry(&refusal.reason).or_default() += refusal.count;
+    }
+    let mut sums: Vec<_> = sums.into_iter().map(|(name, count)| NamedCount { name: name.to_owned(), count }).collect();
+    sums.sort_by_key(|sum| std::cmp::Reverse(sum.count));
+    sums
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<ChargeCount> for NamedCount {
+    fn from(charge: ChargeCount) -> Self {
+        Self { name: charge.state, count: charge.count }
+    }
+}
+
+impl From<&UnknownPassage> for UnknownLine {
+    fn from(passage: &UnknownPassage) -> Self {
+        Self {
+            authorisation: passage.authorisation.to_string(),
+            station: passage.station.to_string(),
+            rider: masked(passage.rider),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use facegate_domain::ids::{GateId, RiderId, StationId};
+use facegate_domain::tap::Direction;
+
+use super::*;
+use crate::store::{RefusalCount, StationReport};
+
+const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
+
+fn gate_report(name: &str, refusals: &[(&str, u64)]) -> GateReport {
+    GateReport {
+        gate: GateId::new(name).unwrap(),
+        connected: true,
+        last_seen: NOW,
+        kind: "gate".into(),
+        direction: Some(Direction::Entry),
+        mode: "development".into(),
+        face_passages: 3,
+        code_passages: 1,
+        refusals: refusals.iter().map(|(r, n)| RefusalCount { reason: (*r).into(), count: *n }).collect(),
+        backlog: 0,
+        decision_ms_p50: 40.0,
+        decision_ms_p99: 90.0,
+        fault: String::new(),
+        software_version: "0.1.0".into(),
+    }
+}
+
+fn station_view(silent_s: u64, gates: Vec<GateReport>) -> StationView {
+    StationView {
+        station: StationId::new("north").unwrap(),
+        last_seen: NOW.minus(Duration::from_secs(silent_s)),
+        report: Some(StationReport { applied_version: 40, gates, ..StationReport::default() }),
+    }
+}
+
+fn overview(stations: Vec<StationView>) -> Overview {
+    Overview {
+        head_version: 42,
+        stations,
+        riders: 2,
+        enrolled: 1,
+        in_system: 1,
+        taps: 4,
+        journeys: 1,
+        charges: vec![
+            ChargeCount { state: "due".into(), count: 0 },
+            ChargeCount { state: "captured".into(), count: 1 },
+        ],
+        gaps: Vec::new(),
+        passages_unknown: 0,
+        conflicts: 0,
+        codes_replayed: 0,
+        ledger_balanced: true,
+    }
+}
+
+fn state_of(silent_s: u64, gate: GateReport) -> (State, State) {
+    let view = OpsView::new(overview(vec![station_view(silent_s, vec![gate])]), &Findings::default(), 0.0, NOW);
+    (view.stations[0].state, view.stations[0].gates[0].state)
+}
+
+#[test]
+fn states_follow_silence_and_a_gate_is_never_livelier_than_its_station() {
+    let gate = || gate_report("north-in-1", &[]);
+    assert_eq!(state_of(0, gate()), (State::Live, State::Live));
+    assert_eq!(state_of(6, gate()), (State::Silent, State::Silent));
+    assert_eq!(state_of(30, gate()), (State::Offline, State::Offline));
+    assert_eq!(state_of(0, GateReport { connected: false, ..gate() }), (State::Live, State::Offline));
+    assert_eq!(state_of(0, GateReport { fault: "door".into(), ..gate() }), (State::Live, State::Fault));
+    assert_eq!(state_of(30, GateReport { fault: "door".into(), ..gate() }), (State::Offline, State::Offline));
+    let quiet = GateReport { last_seen: NOW.minus(Duration::from_secs(10)), ..gate() };
+    assert_eq!(state_of(0, quiet), (State::Live, State::Silent));
+}
+
+#[test]
+fn refusals_are_summed_over_gates_and_lag_is_counted_from_the_head() {
+    let gates = vec![
+        gate_report("north-in-1", &[("too_dark", 1), ("not_recognised", 2)]),
+        gate_report("north-in-2", &[("not_recognised", 3), ("blurred", 0)]),
+    ];
+    let view = OpsView::new(overview(vec![station_view(0, gates)]), &Findings::default(), 1.5, NOW);
+    let named = |name: &str, count| NamedCount { name: name.into(), count };
+    assert_eq!(view.refusals, [named("not_recognised", 5), named("too_dark", 1)]);
+    assert_eq!(view.charges, [named("captured", 1)]);
+    assert_eq!(view.stations[0].feed_lag, 2);
+    assert_eq!(view.stations[0].gates[0].refused, 3);
+}
+
+#[test]
+fn a_riders_id_is_nowhere_in_it() {
+    let rider = RiderId::random();
+    let passage = UnknownPassage {
+        authorisation: "north-in-1/1/7".parse().unwrap(),
+        rider,
+        station: StationId::new("north").unwrap(),
+        at: NOW,
+    };
+    let findings = Findings { unknown: vec![passage; LISTED_MAX + 5], ..Findings::default() };
+    let view = OpsView::new(overview(Vec::new()), &findings, 0.0, NOW);
+    let json = serde_json::to_string(&view).unwrap();
+    assert_eq!(json.matches("north-in-1/1/7").count(), LISTED_MAX);
+    assert!(!json.contains(&rider.to_string()) && json.contains(&masked(rider)));
+}

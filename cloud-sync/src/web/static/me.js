@@ -1,0 +1,106 @@
+"use strict";
+// The rider's trips, newest first, each with the receipt that says which rule priced each line.
+
+const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+const MEDIA = { face: "by face", code: "with a ride code" };
+
+// What each state of a charge means to the person who pays.
+const CHARGES = {
+  due: ["note", "To be charged", "The fare is collected later today."],
+  authorising: ["wait", "Being charged", "Your bank is being asked."],
+  authorised: ["wait", "Being charged", "Your bank has agreed; the amount is being collected."],
+  capturing: ["wait", "Being charged", "The amount is being collected."],
+  captured: ["good", "Paid", "The amount has been collected."],
+  declined: ["bad", "Declined", "The payment was declined; the fare is still owed."],
+  unknown: ["wait", "Being checked", "Your bank has not answered yet. You are never charged twice for one trip."],
+  nothing_due: ["good", "Nothing to pay", "This journey costs nothing."],
+  held: ["wait", "Price held", "Somebody looks at the price before anything is charged."],
+};
+
+/** Minor units of a currency as people write them, without passing through a float's rounding. */
+function money(minor, currency) {
+  const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
+  const digits = format.resolvedOptions().maximumFractionDigits;
+  const sign = minor < 0 ? "-" : "";
+  const text = String(Math.abs(minor)).padStart(digits + 1, "0");
+  const whole = text.slice(0, text.length - digits);
+  return format.format(digits ? `${sign}${whole}.${text.slice(-digits)}` : `${sign}${whole}`);
+}
+
+function receiptTable(fare) {
+  const rows = fare.lines.map((line) => el("tr", {}, el("th", { scope: "row" }, words(line.rule)),
+    el("td", { class: "number" }, line.quantity), el("td", { class: "number" }, money(line.amount_minor, fare.currency))));
+  return el("table", {}, el("caption", {}, "How this fare is made up"),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Rule"), el("th", { scope: "col", class: "number" }, "Quantity"),
+      el("th", { scope: "col", class: "number" }, "Amount"))),
+    el("tbody", {}, ...rows),
+    el("tfoot", {}, el("tr", {}, el("th", { scope: "row", colspan: "2" }, "Total"),
+      el("td", { class: "number" }, money(fare.total_minor, fare.currency)))));
+}
+
+function makeTrip() {
+  const summary = el("summary", {}, el("span", { class: "way" }), el("span", { class: "fare number" }),
+    el("span", { class: "when" }), el("span", { class: "state" }, el("span", { class: "tag" })), el("span", { class: "more" }, "Receipt"));
+  return el("li", { class: "card trip" }, el("details", {}, summary, el("div", { class: "receipt" })));
+}
+
+function showTrip(item, trip) {
+  const [entered, left] = [new Date(trip.entered_at), new Date(trip.left_at)];
+  const [tone, state, meaning] = CHARGES[trip.charge_state] ?? ["", words(trip.charge_state), ""];
+  const minutes = Math.max(1, Math.round((left - entered) / 60000));
+  const part = (name) => item.querySelector(name);
+  part(".way").replaceChildren(trip.entry_station, el("span", { class: "arrow" }, el("span", { "aria-hidden": "true" }, "→"),
+    el("span", { class: "unseen" }, " to ")), trip.exit_station);
+  say(part(".fare"), trip.fare ? money(trip.fare.total_minor, trip.fare.currency) : "–");
+  say(part(".when"), `${day.format(entered)}, ${time.formatRange(entered, left)}`);
+  setTag(part(".state .tag"), tone, state);
+  const reason = trip.charge_detail ? ` (${trip.charge_detail})` : "";
+  part(".receipt").replaceChildren(...(trip.fare ? [receiptTable(trip.fare)] : []),
+    el("p", {}, `In ${MEDIA[trip.entry_medium]}, out ${MEDIA[trip.exit_medium]}, ${minutes} min. ${meaning}${reason}`),
+    el("p", { class: "soft" }, "Receipt ", el("code", {}, trip.journey_id)));
+}
+
+function showAccount(account) {
+  if (!account) return "Nothing bound yet";
+  if (account.kind !== "wallet") return "Bank or card";
+  return `Wallet, ${money(account.balance.amount_minor, account.balance.currency)} left`;
+}
+
+function showAbout(me) {
+  say(byId("rider"), me.rider);
+  if (me.display_name) say(byId("greeting"), `${me.display_name}’s trips`);
+  const tone = me.face_enrolled ? "good" : "";
+  byId("face").replaceChildren(el("span", { class: `tag ${tone}` }, me.face_enrolled ? "Enrolled" : "Not enrolled"));
+  const consents = me.consents.map((consent) => {
+    const given = day.format(new Date(consent.given_at));
+    return el("div", {}, `${words(consent.purpose)}, text ${consent.text_version}, ${given}`);
+  });
+  byId("consent").replaceChildren(...(consents.length > 0 ? consents : ["None on record"]));
+  say(byId("account"), showAccount(me.account));
+}
+
+function showTrips(trips) {
+  keyed(byId("trips"), trips, (trip) => trip.journey_id, makeTrip, showTrip);
+  byId("trips").setAttribute("aria-busy", "false");
+  byId("no-trips").hidden = trips.length > 0;
+  say(byId("month"), trips.length === 1 ? "1 trip" : trips.length > 0 ? `${trips.length} trips` : "");
+}
+
+async function load() {
+  try {
+    const me = await fetchJson("/me/overview.json");
+    showAbout(me);
+    showTrips(me.trips);
+    byId("problem").hidden = true;
+  } catch (error) {
+    byId("problem").hidden = false;
+    say(byId("problem"), `Your trips could not be loaded. ${error.message} Please reload this page in a moment.`);
+    byId("trips").setAttribute("aria-busy", "false");
+  }
+}
+
+// A charge moves on while the page is open; what the rider has unfolded stays unfolded.
+document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
+setInterval(() => { if (!document.hidden) load(); }, 10_000);
+load();

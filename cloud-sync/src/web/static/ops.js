@@ -1,0 +1,162 @@
+"use strict";
+// The operations overview, read once a second and written into the page.
+
+const POLL_MS = 1000;
+const SAMPLES_MAX = 180;
+const CHARGE_TONES = { captured: "good", declined: "bad", unknown: "wait" };
+const rates = [];
+const count = new Intl.NumberFormat("en");
+
+function ago(ms) {
+  if (ms === null) return "never";
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  return `${Math.floor(s / 3600)} h ago`;
+}
+
+const STATES = {
+  live: ["good", "Live"],
+  silent: ["wait", "Silent"],
+  offline: ["bad", "Offline"],
+  fault: ["bad", "Fault"],
+};
+
+function showState(element, state) {
+  const [tone, text] = STATES[state] ?? ["", words(state)];
+  setTag(element, tone, text);
+}
+
+function makeFact(label) {
+  return el("div", {}, el("dt", {}, label), el("dd", { class: "number" }));
+}
+
+function makeStation(station) {
+  const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99"];
+  const titles = head.map((title, i) => el("th", { scope: "col", class: i > 1 ? "number" : null }, title));
+  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software"].map(makeFact);
+  return el("article", { class: "card station", "aria-label": `Station ${station.station}` },
+    el("header", {}, el("h3", {}, station.station), el("span", { class: "tag" }), el("small")),
+    el("dl", { class: "facts" }, ...facts),
+    el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `Gates of ${station.station}` },
+      el("table", { class: "gates" }, el("thead", {}, el("tr", {}, ...titles)), el("tbody"))));
+}
+
+function showStation(card, station) {
+  showState(card.querySelector("header .tag"), station.state);
+  say(card.querySelector("header small"), `seen ${ago(station.silent_ms)}`);
+  const facts = [...card.querySelectorAll(".facts dd")];
+  const values = [count.format(station.templates), count.format(station.in_system),
+    station.feed_lag === 0 ? "none" : `${count.format(station.feed_lag)} changes`,
+    count.format(station.backlog), station.software_version || "–"];
+  facts.forEach((fact, i) => say(fact, values[i]));
+  facts[2].classList.toggle("alarm", station.feed_lag > 100);
+  keyed(card.querySelector("tbody"), station.gates, (gate) => gate.gate, makeGate, showGate);
+}
+
+function makeGate(gate) {
+  const numbers = Array.from({ length: 5 }, () => el("td", { class: "number" }));
+  return el("tr", {}, el("th", { scope: "row" }, gate.gate, el("small", { class: "soft" })),
+    el("td", {}, el("span", { class: "tag" })), ...numbers);
+}
+
+function showGate(row, gate) {
+  const camera = gate.kind === "camera";
+  const mode = gate.mode === "development" ? " · development" : "";
+  say(row.querySelector("th small"), (camera ? "entrance camera" : gate.direction) + mode);
+  const tag = row.querySelector(".tag");
+  showState(tag, gate.state);
+  tag.title = gate.fault || `seen ${ago(gate.silent_ms)}`;
+  const timing = gate.decision_ms_p99 > 0
+    ? `${gate.decision_ms_p50.toFixed(0)} / ${gate.decision_ms_p99.toFixed(0)} ms` : "–";
+  const passed = camera ? ["–", "–", "–"] : [gate.face_passages, gate.code_passages, gate.refused].map(count.format);
+  [...passed, count.format(gate.backlog), timing].forEach((text, i) => say(row.querySelectorAll("td.number")[i], text));
+}
+
+function showBars(table, empty, items, toneOf) {
+  const most = Math.max(1, ...items.map((item) => item.count));
+  byId(empty).hidden = items.length > 0;
+  keyed(byId(table), items, (item) => item.name,
+    (item) => el("tr", {}, el("th", { scope: "row" }, words(item.name)),
+      el("td", {}, el("div", { class: `meter ${toneOf(item.name)}`, "aria-hidden": "true" }, el("div"))),
+      el("td", { class: "number" })),
+    (row, item) => {
+      row.querySelector(".meter div").style.width = `${(100 * item.count) / most}%`;
+      say(row.querySelector(".number"), count.format(item.count));
+    });
+}
+
+function showRate(rate) {
+  rates.push(rate);
+  if (rates.length > SAMPLES_MAX) rates.shift();
+  say(byId("rate"), rate.toFixed(rate < 10 ? 1 : 0));
+  const most = Math.max(1, ...rates);
+  const left = 240 - ((rates.length - 1) * 240) / (SAMPLES_MAX - 1);
+  const points = rates.map((r, i) => `${(left + (i * 240) / (SAMPLES_MAX - 1)).toFixed(1)},${(37 - (32 * r) / most).toFixed(1)}`);
+  byId("spark").querySelector("polyline").setAttribute("points", points.join(" "));
+  byId("spark").querySelector("path").setAttribute("d", `M${left.toFixed(1)},40 L${points.join(" L")} L240,40 Z`);
+}
+
+function issuesOf(overview) {
+  const issues = overview.gaps.map((gap) => ({
+    key: `${gap.gate}/${gap.epoch}/${gap.first_missing}`, tone: "wait", kind: "Gap",
+    text: `${gap.gate}, epoch ${gap.epoch}: records ${gap.first_missing} to ${gap.last_missing} have not arrived, later ones have.`,
+  }));
+  const some = (n, one, many) => `${count.format(n)} ${n === 1 ? one : many}`;
+  for (const passage of overview.unknown) issues.push({ key: `unknown ${passage.authorisation}`, tone: "wait", kind: "Passage unknown",
+    text: `${passage.authorisation} at ${passage.station}: rider ${passage.rider} was let through, and nobody knows whether he went. Nobody is charged for that.` });
+  for (const record of overview.conflicting) issues.push({ key: `conflict ${record}`, tone: "bad", kind: "Conflict",
+    text: `${record} came again with other content, which was not applied. Compare the gate's journal with the cloud's.` });
+  if (overview.codes_replayed > 0) issues.push({ key: "codes", tone: "bad", kind: "Code replayed",
+    text: `${some(overview.codes_replayed, "ride code", "ride codes")} opened two gates while a station was cut off.` });
+  if (!overview.ledger_balanced) issues.push({ key: "ledger", tone: "bad", kind: "Ledger",
+    text: "Debits and credits differ. Stop charging and compare the journal with the last balanced day." });
+  return issues;
+}
+
+function showIssues(overview) {
+  const issues = issuesOf(overview);
+  byId("no-issues").hidden = issues.length > 0;
+  keyed(byId("issue-list"), issues, (issue) => issue.key, () => el("li", {}, el("span", { class: "tag" }), el("span")),
+    (item, issue) => {
+      setTag(item.firstChild, issue.tone, issue.kind);
+      say(item.lastChild, issue.text);
+    });
+  const missing = overview.gaps.reduce((sum, gap) => sum + gap.last_missing - gap.first_missing + 1, 0);
+  say(byId("issues"), count.format(missing + overview.passages_unknown + overview.conflicts + overview.codes_replayed));
+  say(byId("issues-note"), `${missing} missing, ${overview.passages_unknown} unknown, ${overview.conflicts} conflicts`);
+}
+
+function show(overview) {
+  const gates = overview.stations.flatMap((station) => station.gates);
+  const sum = (key) => gates.reduce((total, gate) => total + gate[key], 0);
+  const [face, code] = [sum("face_passages"), sum("code_passages")];
+  showRate(overview.passages_per_minute);
+  say(byId("taps"), count.format(overview.taps));
+  say(byId("media"), face + code > 0 ? `gates count ${count.format(face)} by face, ${count.format(code)} by code` : "");
+  say(byId("journeys"), count.format(overview.journeys));
+  say(byId("inside"), `${count.format(overview.in_system)} riders inside, ${count.format(overview.enrolled)} faces enrolled`);
+  setTag(byId("ledger"), overview.ledger_balanced ? "good" : "bad", overview.ledger_balanced ? "Balanced" : "Not balanced");
+  say(byId("ledger-note"), overview.ledger_balanced ? "debits equal credits" : "see below");
+  byId("development").hidden = !gates.some((gate) => gate.mode === "development");
+  byId("no-stations").hidden = overview.stations.length > 0;
+  keyed(byId("stations"), overview.stations, (station) => station.station, makeStation, showStation);
+  showBars("refusals", "no-refusals", overview.refusals, () => "");
+  showBars("charges", "no-charges", overview.charges, (state) => CHARGE_TONES[state] ?? "");
+  showIssues(overview);
+}
+
+async function poll() {
+  try {
+    if (!document.hidden) {
+      show(await fetchJson("/ops/overview.json"));
+      say(byId("connection"), "Live, updated every second");
+    }
+  } catch (error) {
+    say(byId("connection"), "The cloud does not answer; these are the last figures. Trying again every second.");
+    console.warn(error);
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+poll();
