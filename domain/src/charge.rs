@@ -185,8 +185,8 @@ impl Charge {
         let entry = if state == State::Captured { Some(self.captured_entry(now)?) } else { None };
         let troubles = match event {
             Event::NotReached | Event::NoAnswer | Event::QueryFailed => self.troubles.saturating_add(1),
-            // Trying again is not yet progress; an answer is.
-            Event::AuthoriseBegun | Event::CaptureBegun => self.troubles,
+            // Trying again is not yet progress, nor is hearing that the last try came to nothing.
+            Event::AuthoriseBegun | Event::CaptureBegun | Event::Found(Found::Nothing) => self.troubles,
             _ => 0,
         };
         let next_at = now.plus(retry.rest(troubles, self.id.as_bytes()[0]));

@@ -150,10 +150,7 @@ mod tests {
             probe.expect(&model(), 128),
             Err(InvalidEmbedding::WrongDimension { expected: 128, got: 2, .. })
         ));
-        assert!(matches!(
-            probe.expect(&ModelId::new("arcface").unwrap(), 2),
-            Err(InvalidEmbedding::WrongModel { .. })
-        ));
+        assert!(matches!(probe.expect(&ModelId::new("arcface").unwrap(), 2), Err(InvalidEmbedding::WrongModel { .. })));
     }
 
     #[test]

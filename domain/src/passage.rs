@@ -35,10 +35,17 @@ pub enum PassageEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PassageCommand {
     StoreAuthorisation,
-    OpenDoor { authorisation: u64 },
-    StorePassage { authorisation: u64, outcome: PassageOutcome },
+    OpenDoor {
+        authorisation: u64,
+    },
+    StorePassage {
+        authorisation: u64,
+        outcome: PassageOutcome,
+    },
     /// The hardware may forget the event now.
-    AcknowledgeSensors { authorisation: u64 },
+    AcknowledgeSensors {
+        authorisation: u64,
+    },
     /// Someone is already passing: this rider is asked to wait.
     RefuseBusy,
     ReportFault,

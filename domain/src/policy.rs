@@ -96,7 +96,9 @@ impl Refusal {
             Self::SeveralFaces => "One at a time, please, or show your ride code.",
             Self::DenyListed => "There is an open payment. Please settle it in the app, or ask at the ticket booth.",
             Self::CodeNotOurs => "This is not a ride code. Please open the ride code in your app.",
-            Self::CodeForged | Self::CodeReplayed => "This ride code is not valid. Please open a new ride code in your app.",
+            Self::CodeForged | Self::CodeReplayed => {
+                "This ride code is not valid. Please open a new ride code in your app."
+            }
             Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
             Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
             Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",

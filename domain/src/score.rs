@@ -3,6 +3,7 @@
 //! A candidate's posterior is its prior times the likelihood ratio of its similarity; the stranger is a candidate like
 //! any other. A rider is accepted only if the posterior leaves a risk below the budget (DESIGN.md, Recognition 5).
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -92,8 +93,8 @@ pub struct NormalScores {
 }
 
 impl NormalScores {
-    fn ln_density(&self, similarity: Similarity) -> f64 {
-        let z = (f64::from(similarity.cosine()) - self.mean) / self.sigma;
+    fn ln_density(&self, similarity: f64) -> f64 {
+        let z = (similarity - self.mean) / self.sigma;
         -0.5 * z * z - self.sigma.ln()
     }
 }
@@ -131,7 +132,7 @@ impl Calibration {
         if !positive(read.mated.sigma) || !positive(read.impostor.sigma) {
             return Err(InvalidCalibration::Value("sigma must be a positive number"));
         }
-        if !(read.mated.mean > read.impostor.mean) {
+        if read.mated.mean.is_nan() || read.impostor.mean.is_nan() || read.mated.mean <= read.impostor.mean {
             return Err(InvalidCalibration::Value("the mated mean must lie above the impostor mean"));
         }
         if !positive(read.ln_likelihood_ratio_max) {
@@ -142,13 +143,19 @@ impl Calibration {
 
     /// ln(p(s | mated) / p(s | impostor)), made monotone in s and bounded above.
     ///
-    /// Two normals of different width cross twice; above the mated mean the ratio is held at its value there when it
-    /// would fall again, so that a better score is never worse evidence.
+    /// Two normals of different width cross twice, so their ratio turns once; beyond the turn it is held at its value
+    /// there, so that a better score is never worse evidence.
     pub fn ln_likelihood_ratio(&self, similarity: Similarity) -> f64 {
-        #[expect(clippy::cast_possible_truncation, reason = "means are within -1..=1")]
-        let held = similarity.cosine().min(self.mated.mean.max(self.impostor.mean) as f32);
-        let at = |s| self.mated.ln_density(s) - self.impostor.ln_density(s);
-        at(Similarity::from_cosine(held)).min(self.ln_likelihood_ratio_max)
+        let s = f64::from(similarity.cosine());
+        let (mated, impostor) = (self.mated.sigma.powi(-2), self.impostor.sigma.powi(-2));
+        // d/ds = (s − μᵢ)/σᵢ² − (s − μₘ)/σₘ² is zero at the turn.
+        let turn = (self.mated.mean * mated - self.impostor.mean * impostor) / (mated - impostor);
+        let held = match mated.total_cmp(&impostor) {
+            Ordering::Greater => s.min(turn),
+            Ordering::Less => s.max(turn),
+            Ordering::Equal => s,
+        };
+        (self.mated.ln_density(held) - self.impostor.ln_density(held)).min(self.ln_likelihood_ratio_max)
     }
 }
 
@@ -283,9 +290,13 @@ impl From<RiskBudget> for f64 {
 pub enum Verdict {
     Recognised(Recognition),
     /// Nobody is likely enough; most often a rider who is not enrolled.
-    Unknown { risk: f64 },
+    Unknown {
+        risk: f64,
+    },
     /// Two riders are both likely (twins, or one person enrolled twice): only a code can tell.
-    Ambiguous { risk: f64 },
+    Ambiguous {
+        risk: f64,
+    },
 }
 
 /// An accepted rider with the evidence that carried him.

@@ -39,7 +39,7 @@ impl Phone {
             (CLAIM_ID, Value::Bytes(nonce.to_vec())),
             (CLAIM_CERTIFICATE, Value::Bytes(self.certificate.0.clone())),
         ]);
-        format!("{PREFIX}{}", base45::encode(&sign(&self.key, None, claims)))
+        format!("{PREFIX}{}", base45::encode(sign(&self.key, None, claims)))
     }
 }
 

@@ -87,10 +87,7 @@ impl TryFrom<v1::GateRecord> for GateRecord {
         Ok(Self {
             id: required("id", wire.id)?.try_into()?,
             station: StationId::new(wire.station)?,
-            stamp: GateStamp {
-                wall: Timestamp::from_unix_ms(stamp.wall_unix_ms),
-                monotonic_ms: stamp.monotonic_ms,
-            },
+            stamp: GateStamp { wall: Timestamp::from_unix_ms(stamp.wall_unix_ms), monotonic_ms: stamp.monotonic_ms },
             body: match required("body", wire.body)? {
                 v1::gate_record::Body::Authorisation(a) => RecordBody::Authorisation(a.try_into()?),
                 v1::gate_record::Body::Passage(p) => RecordBody::Passage(Passage {
@@ -183,12 +180,8 @@ mod tests {
             stamp: GateStamp { wall: Timestamp::from_unix_ms(1_790_000_000_123), monotonic_ms: 77 },
             body,
         };
-        let face = Evidence::Face {
-            similarity: Similarity::from_cosine(0.7),
-            tier: Tier::InSystem,
-            risk: 1e-7,
-            frames: 3,
-        };
+        let face =
+            Evidence::Face { similarity: Similarity::from_cosine(0.7), tier: Tier::InSystem, risk: 1e-7, frames: 3 };
         let code = Evidence::Code { nonce: [4; 8], checked_online: false };
         let authorise = |direction, evidence| {
             RecordBody::Authorisation(Authorisation { rider: RiderId::random(), direction, evidence })

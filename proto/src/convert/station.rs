@@ -15,7 +15,11 @@ const DIMS_MAX: usize = 4096;
 /// Little-endian float32 values of one embedding.
 pub fn embedding_from_wire(model: String, bytes: &[u8]) -> Result<Embedding, InvalidMessage> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(4) || bytes.len() / 4 > DIMS_MAX {
-        return Err(InvalidMessage::WrongSize { field: "embedding", expected: "4 for each dimension", got: bytes.len() });
+        return Err(InvalidMessage::WrongSize {
+            field: "embedding",
+            expected: "4 for each dimension",
+            got: bytes.len(),
+        });
     }
     let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     Ok(Embedding::from_unit(ModelId::new(model)?, values)?)
@@ -39,7 +43,10 @@ pub fn probe_to_wire(embedding: &Embedding, frames: u32) -> v1::Probe {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// `evidence` is absent for a code: the gate holds it already.
-    Granted { rider: RiderId, evidence: Option<Evidence> },
+    Granted {
+        rider: RiderId,
+        evidence: Option<Evidence>,
+    },
     Refused(Refusal),
 }
 
@@ -57,9 +64,9 @@ impl Answer {
             .ok_or(InvalidMessage::UnknownValue { field: "reason", got: refused.reason })
     }
 
-    fn granted_to_wire(rider: RiderId, evidence: Option<Evidence>) -> v1::Granted {
+    fn granted_to_wire(rider: RiderId, evidence: Option<&Evidence>) -> v1::Granted {
         let face = match evidence {
-            Some(Evidence::Face { similarity, tier, risk, frames }) => Some(v1::FaceEvidence {
+            Some(&Evidence::Face { similarity, tier, risk, frames }) => Some(v1::FaceEvidence {
                 similarity: similarity.cosine(),
                 tier: tier_to_wire(tier).into(),
                 risk,
@@ -87,7 +94,7 @@ macro_rules! answer_conversions {
             fn from(answer: Answer) -> Self {
                 let outcome = match answer {
                     Answer::Granted { rider, evidence } => {
-                        v1::$module::Outcome::Granted(Answer::granted_to_wire(rider, evidence))
+                        v1::$module::Outcome::Granted(Answer::granted_to_wire(rider, evidence.as_ref()))
                     }
                     Answer::Refused(refusal) => {
                         v1::$module::Outcome::Refused(v1::Refused { reason: refusal.name().to_owned() })
@@ -123,10 +130,7 @@ mod tests {
             wire(&[f32::NAN, 1.0]),
             Err(InvalidMessage::Embedding(InvalidEmbedding::NotFinite { position: 0 }))
         ));
-        assert!(matches!(
-            wire(&[0.6, 0.9]),
-            Err(InvalidMessage::Embedding(InvalidEmbedding::NotUnit { .. }))
-        ));
+        assert!(matches!(wire(&[0.6, 0.9]), Err(InvalidMessage::Embedding(InvalidEmbedding::NotUnit { .. }))));
         assert!(matches!(embedding_from_wire("No Model".into(), &[0; 8]), Err(InvalidMessage::Id(_))));
     }
 

@@ -65,9 +65,7 @@ impl TryFrom<v1::Change> for VersionedChange {
     fn try_from(wire: v1::Change) -> Result<Self, InvalidMessage> {
         use v1::change::Change as Wire;
         let change = match required("change", wire.change)? {
-            Wire::TemplatePut(put) => {
-                FeedChange::TemplatePut(template_from_wire(required("template", put.template)?)?)
-            }
+            Wire::TemplatePut(put) => FeedChange::TemplatePut(template_from_wire(required("template", put.template)?)?),
             Wire::RiderRemoved(removed) => FeedChange::RiderRemoved(rider_from_wire(&removed.rider)?),
             Wire::EnteredSystem(e) => FeedChange::EnteredSystem {
                 rider: rider_from_wire(&e.rider)?,

@@ -1,0 +1,74 @@
+//! What the city's servers say about themselves, asked as the operations centre would ask.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use facegate_proto::v1;
+use facegate_proto::v1::ops_service_client::OpsServiceClient;
+use facegate_runtime::grpc::{ChannelOptions, channel};
+use facegate_runtime::http::client;
+use facegate_runtime::identity::Role;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::process::beside_this_executable;
+use super::{City, STATIONS};
+use crate::acquirer::Statistics;
+
+impl City {
+    /// What the operations centre sees.
+    pub async fn overview(&self) -> Result<v1::OverviewResponse> {
+        let uri = format!("https://127.0.0.1:{}", self.addresses.cloud);
+        let channel = channel(&self.monitor, &uri, Role::Cloud, ChannelOptions::default())?;
+        Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
+    }
+
+    /// Waits until searches at both stations honour everything the cloud has put on the feed so far.
+    pub async fn wait_for_feed(&self) -> Result<()> {
+        for _ in 0..300 {
+            let overview = self.overview().await?;
+            let behind = overview.stations.iter().filter(|station| {
+                station.status.as_ref().is_none_or(|status| status.applied_version < overview.head_version)
+            });
+            if overview.stations.len() == STATIONS.len() && behind.count() == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("a station does not follow the change feed; see its log")
+    }
+
+    /// The acquirer's own book of what it authorised and captured.
+    pub async fn acquirer_book(&self) -> Result<Statistics> {
+        let url = format!("https://127.0.0.1:{}/v1/statistics", self.addresses.acquirer);
+        let response = client(&self.monitor, Role::Acquirer)?.build()?.get(url).send().await?;
+        Ok(response.error_for_status()?.json().await?)
+    }
+
+    /// The Prometheus texts of the cloud and the stations.
+    pub async fn metrics(&self) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for (port, role) in self.addresses.metrics.into_iter().zip([Role::Cloud, Role::Station, Role::Station]) {
+            let url = format!("https://127.0.0.1:{port}/metrics");
+            let response = client(&self.monitor, role)?.build()?.get(url).send().await?;
+            texts.push(response.error_for_status()?.text().await?);
+        }
+        Ok(texts)
+    }
+}
+
+/// The hash that goes into the cloud's config, made by the cloud's own command.
+pub(super) async fn hash_password(password: &str) -> Result<String> {
+    let mut command = Command::new(beside_this_executable("facegate-cloud-sync")?)
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = command.stdin.take().context("the command takes no input")?;
+    stdin.write_all(format!("{password}\n").as_bytes()).await?;
+    drop(stdin);
+    let output = command.wait_with_output().await?;
+    ensure!(output.status.success(), "facegate-cloud-sync hash-password failed");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}

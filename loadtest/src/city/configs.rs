@@ -1,0 +1,228 @@
+//! The config files of the city's processes: what an operator would write, with free ports and throw-away folders.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use facegate_runtime::identity::{Role, TlsPaths};
+use serde_json::{Value, json};
+
+use sha2::{Digest, Sha256};
+
+use super::{CAMERA, Certificates, CityOptions, STATIONS, free_port};
+
+pub const OPS_USER: &str = "operator";
+
+/// The ports of the city's servers.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// gRPC of the cloud.
+    pub cloud: u16,
+    /// HTTPS of the cloud: pages and REST.
+    pub pages: u16,
+    pub acquirer: u16,
+    /// gRPC of the stations, in the order of [`STATIONS`].
+    pub stations: [u16; 2],
+    /// HTTPS `/metrics` of the cloud, then of the stations.
+    pub metrics: [u16; 3],
+}
+
+impl Addresses {
+    pub fn choose() -> Result<Self> {
+        Ok(Self {
+            cloud: free_port()?,
+            pages: free_port()?,
+            acquirer: free_port()?,
+            stations: [free_port()?, free_port()?],
+            metrics: [free_port()?, free_port()?, free_port()?],
+        })
+    }
+}
+
+/// Where one gate stands.
+#[derive(Debug, Clone, Copy)]
+pub struct GatePlace<'a> {
+    pub id: &'a str,
+    pub station: &'a str,
+    /// `in`, `out` or `camera`.
+    pub way: &'a str,
+    pub aisle: SocketAddr,
+    pub camera: &'a Path,
+    pub screen: u16,
+}
+
+/// The command line of the sandbox acquirer.
+pub fn acquirer(folder: &Path, certificates: &Certificates, addresses: &Addresses) -> Result<Vec<String>> {
+    let tls = certificates.issue(Role::Acquirer, "sandbox")?;
+    let config = json!({
+        "listen": format!("127.0.0.1:{}", addresses.acquirer),
+        "data_dir": folder.join("acquirer"),
+        "tls": tls_table(&tls),
+    });
+    let path = write(folder, "acquirer", &config)?;
+    Ok(vec!["acquirer".to_owned(), "--config".to_owned(), path.display().to_string()])
+}
+
+/// The cloud, with one operator and one integrator.
+pub fn cloud(
+    options: &CityOptions,
+    certificates: &Certificates,
+    addresses: &Addresses,
+    ops_password_hash: &str,
+    api_key: &str,
+) -> Result<PathBuf> {
+    let folder = &options.folder;
+    let fares = folder.join("fares.toml");
+    std::fs::write(&fares, FARES)?;
+    let tls = certificates.issue(Role::Cloud, "cloud")?;
+    let config = json!({
+        "listen": format!("127.0.0.1:{}", addresses.cloud),
+        "data_dir": folder.join("cloud"),
+        "models_dir": options.home.join("models"),
+        "fares": fares,
+        "tls": tls_table(&tls),
+        "telemetry": { "metrics_listen": format!("127.0.0.1:{}", addresses.metrics[0]) },
+        "journeys": { "settle_after_ms": u64::try_from(options.settle_after.as_millis())? },
+        "web": {
+            "listen": format!("127.0.0.1:{}", addresses.pages),
+            "operators": [{ "name": OPS_USER, "password_hash": ops_password_hash }],
+            "api_keys": [{ "name": "metro-app", "sha256": hex(&Sha256::digest(api_key)) }],
+        },
+        "charging": { "acquirer": { "address": format!("https://127.0.0.1:{}", addresses.acquirer) } },
+    });
+    write(folder, "cloud", &config)
+}
+
+/// One station of the city with its gates, and the camera if it stands there.
+pub fn city_station(folder: &Path, certificates: &Certificates, addresses: &Addresses, id: &str) -> Result<PathBuf> {
+    let tls = certificates.issue(Role::Station, id)?;
+    let index = STATIONS.iter().position(|station| *station == id).unwrap_or_default();
+    let cloud = format!("https://127.0.0.1:{}", addresses.cloud);
+    let gates = [format!("{id}-in"), format!("{id}-out")];
+    let cameras: &[&str] = if index == 0 { &[CAMERA] } else { &[] };
+    let gates: Vec<&str> = gates.iter().map(String::as_str).collect();
+    let mut config = station(id, addresses.stations[index], &cloud, &gates, cameras, &tls, folder);
+    config["telemetry"] = json!({ "metrics_listen": format!("127.0.0.1:{}", addresses.metrics[index + 1]) });
+    write(folder, &format!("station-{id}"), &config)
+}
+
+/// One gate, or the entrance camera.
+pub fn gate(
+    options: &CityOptions,
+    certificates: &Certificates,
+    addresses: &Addresses,
+    place: &GatePlace<'_>,
+) -> Result<PathBuf> {
+    let is_camera = place.way == "camera";
+    let role = if is_camera { Role::Camera } else { Role::Gate };
+    let tls = certificates.issue(role, place.id)?;
+    let index = STATIONS.iter().position(|station| *station == place.station).unwrap_or_default();
+    let mut config = json!({
+        "role": role.as_str(),
+        "mode": "development",
+        "id": place.id,
+        "models_dir": options.home.join("models"),
+        "data_dir": options.folder.join(format!("gate-{}", place.id)),
+        "tls": tls_table(&tls),
+        "station": { "address": format!("127.0.0.1:{}", addresses.stations[index]) },
+        "camera": { "kind": "folder", "folder": place.camera },
+    });
+    if !is_camera {
+        config["direction"] = json!(if place.way == "in" { "entry" } else { "exit" });
+        config["actuator"] = json!({ "kind": "simulated", "address": place.aisle.to_string() });
+        config["screen"] = json!({ "listen": format!("127.0.0.1:{}", place.screen) });
+    }
+    write(&options.folder, &format!("gate-{}", place.id), &config)
+}
+
+/// Two stations 7.4 km apart: 2 yuan up to 6 km, 3 yuan to 11 km, as many Chinese metros price.
+const FARES: &str = r#"name = "demo distance fares"
+valid_from = "2026-01-01T00:00:00Z"
+currency = "CNY"
+maximum_fare_minor = 900
+
+[[station]]
+id = "north"
+name = "North"
+
+[[station]]
+id = "middle"
+name = "Middle"
+
+[[station]]
+id = "south"
+name = "South"
+
+[[link]]
+from = "north"
+to = "middle"
+metres = 3900
+
+[[link]]
+from = "middle"
+to = "south"
+metres = 3500
+
+[[band]]
+from_m = 0
+up_to_m = 6000
+price_minor = 200
+
+[[band]]
+from_m = 6000
+up_to_m = 11000
+price_minor = 300
+
+[[band]]
+from_m = 11000
+price_minor = 900
+"#;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The gate whose identity the station load uses.
+pub const LOAD_GATE: &str = "load-in";
+
+/// A station for `facegate-loadtest station`: fed by `feed`, listening on `port`, called by [`LOAD_GATE`].
+pub fn station_for_load(folder: &Path, certificates: &Certificates, feed: SocketAddr, port: u16) -> Result<PathBuf> {
+    let tls = certificates.issue(Role::Station, "load")?;
+    let mut config = station("load", port, &format!("https://{feed}"), &[LOAD_GATE], &[], &tls, folder);
+    // Ten thousand strangers to each other at a provisional calibration: with the default budget nobody would pass,
+    // and the load is there to measure the path, not the policy.
+    config["decision"] = json!({ "risk_budget": 1000.0, "entry": { "expected": 0.0, "regulars": 0.0, "city": 0.15 } });
+    write(folder, "station", &config)
+}
+
+/// One station of the city.
+pub fn station(
+    id: &str,
+    port: u16,
+    cloud: &str,
+    gates: &[&str],
+    cameras: &[&str],
+    tls: &TlsPaths,
+    folder: &Path,
+) -> Value {
+    json!({
+        "station": id,
+        "listen": format!("127.0.0.1:{port}"),
+        "cloud": cloud,
+        "data_dir": folder.join(format!("station-{id}")),
+        "gates": gates,
+        "cameras": cameras,
+        "tls": tls_table(tls),
+    })
+}
+
+fn tls_table(tls: &TlsPaths) -> Value {
+    json!({ "cert": tls.cert, "key": tls.key, "ca": tls.ca })
+}
+
+/// Writes `config` as `<folder>/<name>.toml`.
+pub fn write(folder: &Path, name: &str, config: &Value) -> Result<PathBuf> {
+    let path = folder.join(format!("{name}.toml"));
+    std::fs::write(&path, toml::to_string(config)?)?;
+    Ok(path)
+}

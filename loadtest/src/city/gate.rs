@@ -1,0 +1,109 @@
+//! One gate of the city as a passer-by meets it: its aisle, its screen, and the folder that plays its camera.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use facegate_domain::policy::Refusal;
+use serde::Deserialize;
+
+use crate::aisle::{Aisle, Walk};
+
+/// Time between two frames: a camera of about 15 frames a second.
+const FRAME_INTERVAL: Duration = Duration::from_millis(66);
+
+/// A gate or, with `aisle` and `screen` unused, an entrance camera. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub id: String,
+    /// Where its process logs to.
+    pub log: PathBuf,
+    pub aisle: Aisle,
+    /// `http://127.0.0.1:port` of the gate's own screen.
+    pub screen: String,
+    camera: PathBuf,
+    frames_shown: Arc<AtomicU64>,
+}
+
+/// What the gate's screen says about one decision.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Decision {
+    /// Counts up from 1 with every decision of this process.
+    pub number: u64,
+    /// `granted`, `refused`, `merged` or `sighted`.
+    pub kind: String,
+    pub medium: Option<String>,
+    /// With `refused`: a name of `domain::policy::Refusal`.
+    pub reason: Option<String>,
+    /// Last usable frame captured → decision.
+    pub decision_ms: Option<f64>,
+}
+
+impl Decision {
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.reason.as_deref().and_then(Refusal::from_name)
+    }
+}
+
+/// The part of `/state.json` that the demo and the tests look at.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Screen {
+    pub mode: String,
+    /// `starting`, `idle`, `looking`, `open` or `refused`.
+    pub phase: String,
+    pub aisle_online: bool,
+    pub decisions: Vec<Decision>,
+}
+
+impl Gate {
+    pub fn new(id: &str, log: PathBuf, aisle: Aisle, screen: String, camera: PathBuf) -> Self {
+        Self { id: id.to_owned(), log, aisle, screen, camera, frames_shown: Arc::default() }
+    }
+
+    /// Plays frames to the gate's camera, at a camera's pace.
+    pub async fn show(&self, frames: &[Vec<u8>]) -> Result<()> {
+        for frame in frames {
+            let number = self.frames_shown.fetch_add(1, Ordering::Relaxed);
+            place(&self.camera, number, frame)?;
+            tokio::time::sleep(FRAME_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// A body walks up showing `frames` and waits for the door.
+    pub async fn walk(&self, frames: &[Vec<u8>], patience: Duration) -> Result<Walk> {
+        let (walk, shown) = tokio::join!(self.aisle.walk(patience), self.show(frames));
+        shown?;
+        Ok(walk)
+    }
+
+    pub async fn screen(&self) -> Result<Screen> {
+        let url = format!("{}/state.json", self.screen);
+        let response =
+            reqwest::get(&url).await.with_context(|| format!("the screen of {} does not answer", self.id))?;
+        Ok(response.error_for_status()?.json().await?)
+    }
+}
+
+/// Written under another name and renamed, so that the camera never sees half a picture.
+fn place(folder: &Path, number: u64, bytes: &[u8]) -> Result<()> {
+    let part = folder.join(format!("frame-{number:08}.part"));
+    std::fs::write(&part, bytes)?;
+    Ok(std::fs::rename(&part, folder.join(format!("frame-{number:08}.jpg")))?)
+}
+
+impl Screen {
+    /// The number of the newest decision; 0 before the first.
+    pub fn decided(&self) -> u64 {
+        self.decisions.iter().map(|d| d.number).max().unwrap_or(0)
+    }
+
+    /// The first decision after number `before` that lets somebody in or turns somebody away.
+    pub fn verdict_after(&self, before: u64) -> Option<Decision> {
+        let verdicts =
+            self.decisions.iter().filter(|d| d.number > before && (d.kind == "granted" || d.kind == "refused"));
+        verdicts.min_by_key(|d| d.number).cloned()
+    }
+}

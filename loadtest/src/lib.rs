@@ -1,0 +1,12 @@
+//! The simulated world around the servers: aisles with bodies, people with phones, the sandbox acquirer, a small city
+//! of real processes, and load on a station. Never linked into a server.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod acquirer;
+pub mod aisle;
+pub mod app;
+pub mod city;
+pub mod demo;
+pub mod people;
+pub mod phone;
+pub mod station;

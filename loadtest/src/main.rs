@@ -1,0 +1,76 @@
+//! `facegate-loadtest`: the simulated world around the servers.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use facegate_loadtest::{acquirer, demo, station};
+
+/// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts a small city on loopback and tells the story of four rides in it.
+    Demo {
+        #[command(flatten)]
+        demo: demo::Demo,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Drives one station with synthetic riders, open loop; prints one JSON line last.
+    Station {
+        #[command(flatten)]
+        load: station::StationLoad,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Runs the sandbox acquirer: a small real HTTP server that authorises and captures.
+    Acquirer(acquirer::Arguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct Places {
+    /// Where models and portraits are (`cargo xtask models` puts them there).
+    #[arg(long, env = "FACEGATE_HOME", default_value = ".facegate")]
+    home: PathBuf,
+    /// Where the run keeps its certificates, data and logs; a throw-away folder unless given.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+impl Places {
+    /// Runs `scenario` in its folder; a throw-away folder goes with it, unless there is a failure to look into.
+    async fn run<F: Future<Output = Result<()>>>(&self, scenario: impl FnOnce(PathBuf) -> F) -> Result<()> {
+        if let Some(folder) = &self.folder {
+            std::fs::create_dir_all(folder)?;
+            return scenario(std::path::absolute(folder)?).await;
+        }
+        let throw_away = tempfile::Builder::new().prefix("facegate-").tempdir()?;
+        let outcome = scenario(throw_away.path().to_owned()).await;
+        if outcome.is_err() {
+            eprintln!("logs and data of this run are kept in {}", throw_away.keep().display());
+        }
+        outcome
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Demo { demo, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { demo::run(&demo, &home, &folder).await }).await
+        }
+        Command::Station { load, places } => {
+            places.run(|folder| async move { station::run(&load, &folder).await }).await
+        }
+        Command::Acquirer(arguments) => acquirer::run(arguments).await,
+    }
+}
