@@ -1,0 +1,165 @@
+//! The station's config: raw as written, checked as run, every problem at once.
+
+mod raw;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use facegate_domain::ids::{GateId, ModelId, StationId};
+use facegate_domain::score::Calibration;
+use facegate_gallery::{DecisionSettings, calibration};
+use facegate_runtime::config::Problems;
+use facegate_runtime::identity::TlsPaths;
+use facegate_runtime::journal::JournalOptions;
+use facegate_runtime::telemetry::Telemetry;
+
+pub use raw::RawConfig;
+
+/// What `--help` prints below the options: a whole config to start from.
+pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
+
+    station  = "north"                        # required: this station's name, as in its certificate
+    listen   = "0.0.0.0:7443"                 # required: gRPC for gates and cameras, mutual TLS
+    cloud    = "https://cloud.example:7440"   # required: where the feed comes from and journals go
+    data_dir = "/var/lib/facegate/station"    # required: journal, state and keys; one process at a time
+    gates    = ["north-in", "north-out"]      # required: the gates that may call
+    cameras  = []                             # the entrance cameras that may call
+
+    [tls]                                     # required: PEM files of this device
+    cert = "/etc/facegate/north.pem"
+    key  = "/etc/facegate/north-key.pem"
+    ca   = "/etc/facegate/ca.pem"
+
+    [telemetry]
+    format = "text"                           # or "json"
+    filter = "info"
+    # metrics_listen = "0.0.0.0:7444"         # HTTPS for the role monitor: /metrics, /healthz
+
+    [recognition]
+    model = "sface-2021dec"                   # probes and templates of other models are refused
+    dims = 128
+    # calibration = "/etc/facegate/sface.toml"   # default: the one that ships for the model
+    identify_deadline_ms = 800                # a gate is told to use codes rather than wait longer
+    searches_max = 2                          # at a time; use the number of cores
+
+    [decision]
+    risk_budget = 10.0                        # accepted false charges per million passages
+    stranger = 0.85                           # share of searched faces that are not enrolled
+    expected_rider_max = 0.001                # most that a sighting may raise one rider's prior to
+    candidates_max = 64
+    [decision.entry]                          # with stranger: adds up to 1
+    expected = 0.06                           # seen by the entrance camera in the last minutes
+    regulars = 0.05
+    city = 0.04
+    [decision.exit]                           # with stranger: adds up to 1
+    in_system = 0.12                          # inside the network now
+    city = 0.03
+
+    [sightings]
+    enabled = true
+    keep_s = 600                              # how long a rider seen at the entrance is expected
+
+    [codes]
+    memory_s = 600                            # ride codes older than this are refused; younger ones are remembered
+
+    [journal]
+    segment_bytes_max = 16777216
+    total_bytes_max = 4294967296              # then deliveries are refused until the cloud is back
+"#;
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub station: StationId,
+    pub listen: SocketAddr,
+    pub cloud: String,
+    pub data_dir: PathBuf,
+    pub gates: BTreeSet<GateId>,
+    pub cameras: BTreeSet<GateId>,
+    pub tls: TlsPaths,
+    pub telemetry: Telemetry,
+    pub calibration: Calibration,
+    pub dims: usize,
+    /// From the call's arrival to its answer; beyond it the gate is told to use codes.
+    pub identify_deadline: Duration,
+    pub searches_max: usize,
+    pub decision: DecisionSettings,
+    /// `None`: entrance cameras are answered and what they see is dropped.
+    pub sightings_keep: Option<Duration>,
+    pub code_memory: Duration,
+    pub journal: JournalOptions,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = Problems;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Problems> {
+        let mut problems = Problems::new();
+        let station = problems.check("station", StationId::new(raw.station));
+        let listen = problems.address("listen", &raw.listen);
+        if !raw.cloud.starts_with("https://") {
+            problems.add("cloud", format!("`{}` is not an address like https://host:port", raw.cloud));
+        }
+        let gates = names("gates", &raw.gates, &BTreeSet::new(), &mut problems);
+        let cameras = names("cameras", &raw.cameras, &gates, &mut problems);
+        if raw.gates.is_empty() {
+            problems.add("gates", "name at least one gate");
+        }
+        let tls = raw.tls.check("tls", &mut problems);
+        let telemetry = raw.telemetry.check("telemetry", &mut problems);
+        let model = problems.check("recognition.model", ModelId::new(raw.recognition.model));
+        let calibration = model.and_then(|model| match &raw.recognition.calibration {
+            Some(path) => problems.check("recognition.calibration", calibration::load(path, &model)),
+            None => problems.check("recognition.model", calibration::shipped(&model)),
+        });
+        let dims = problems.within("recognition.dims", raw.recognition.dims, 2..=4096);
+        let deadline_ms = raw.recognition.identify_deadline_ms;
+        let deadline = problems.duration_ms("recognition.identify_deadline_ms", deadline_ms, 10..=60_000);
+        let searches_max = problems.within("recognition.searches_max", raw.recognition.searches_max, 1..=256);
+        for problem in raw.decision.problems() {
+            problems.add(format!("decision.{}", problem.path), problem.message);
+        }
+        // Minutes only: who came in is nobody's business later.
+        let keep = problems.duration_s("sightings.keep_s", raw.sightings.keep_s, 1..=1800);
+        // Gates accept a code for a minute of clock differences included; what is remembered must outlast that.
+        let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 120..=86_400);
+        let config = (|| {
+            Some(Self {
+                station: station?,
+                listen: listen?,
+                cloud: raw.cloud,
+                data_dir: raw.data_dir,
+                gates,
+                cameras,
+                tls: tls?,
+                telemetry: telemetry?,
+                calibration: calibration?,
+                dims: dims?,
+                identify_deadline: deadline?,
+                searches_max: searches_max?,
+                decision: raw.decision,
+                sightings_keep: raw.sightings.enabled.then_some(keep?),
+                code_memory: code_memory?,
+                journal: JournalOptions {
+                    segment_bytes_max: raw.journal.segment_bytes_max,
+                    total_bytes_max: raw.journal.total_bytes_max,
+                },
+            })
+        })();
+        problems.into_result(config)
+    }
+}
+
+fn names(path: &str, given: &[String], taken: &BTreeSet<GateId>, problems: &mut Problems) -> BTreeSet<GateId> {
+    let mut names = BTreeSet::new();
+    for (i, name) in given.iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        let Some(id) = problems.check(&path, GateId::new(name.clone())) else { continue };
+        if taken.contains(&id) || !names.insert(id) {
+            problems.add(path, format!("`{name}` is named twice"));
+        }
+    }
+    names
+}

@@ -1,0 +1,87 @@
+//! The config file as it is written, with its defaults.
+
+use std::path::PathBuf;
+
+use facegate_gallery::DecisionSettings;
+use facegate_runtime::config::{RawTelemetry, RawTls};
+use serde::Deserialize;
+
+/// A station's config file. `Config` documents the meaning of each key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    pub station: String,
+    pub listen: String,
+    pub cloud: String,
+    pub data_dir: PathBuf,
+    pub gates: Vec<String>,
+    #[serde(default)]
+    pub cameras: Vec<String>,
+    pub tls: RawTls,
+    #[serde(default)]
+    pub telemetry: RawTelemetry,
+    #[serde(default)]
+    pub recognition: RawRecognition,
+    #[serde(default)]
+    pub decision: DecisionSettings,
+    #[serde(default)]
+    pub sightings: RawSightings,
+    #[serde(default)]
+    pub codes: RawCodes,
+    #[serde(default)]
+    pub journal: RawJournal,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRecognition {
+    pub model: String,
+    pub dims: usize,
+    pub calibration: Option<PathBuf>,
+    pub identify_deadline_ms: u64,
+    pub searches_max: usize,
+}
+
+impl Default for RawRecognition {
+    fn default() -> Self {
+        Self { model: "sface-2021dec".into(), dims: 128, calibration: None, identify_deadline_ms: 800, searches_max: 2 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSightings {
+    pub enabled: bool,
+    pub keep_s: u64,
+}
+
+impl Default for RawSightings {
+    fn default() -> Self {
+        Self { enabled: true, keep_s: 600 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCodes {
+    pub memory_s: u64,
+}
+
+impl Default for RawCodes {
+    fn default() -> Self {
+        Self { memory_s: 600 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawJournal {
+    pub segment_bytes_max: u64,
+    pub total_bytes_max: u64,
+}
+
+impl Default for RawJournal {
+    fn default() -> Self {
+        Self { segment_bytes_max: 16 << 20, total_bytes_max: 4 << 30 }
+    }
+}

@@ -1,0 +1,45 @@
+//! Which epoch a gate writes its journal under: the station issues them, so that no two records share an identity.
+
+use facegate_domain::ids::GateId;
+
+use crate::metrics;
+use crate::station::{Station, StationError};
+use crate::store::JournalKey;
+
+/// A gate's journal as the station sees it after a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registered {
+    pub epoch: u32,
+    /// Delivery of this epoch starts here.
+    pub delivered_next_sequence: u64,
+}
+
+/// The epoch under which `gate` goes on, given what it has on its disk (`epoch` 0: nothing). A new one is durable
+/// before it is answered.
+///
+/// The gate keeps its epoch only if that is the last one issued and its journal has everything that it ever handed
+/// over; a disk that was lost, restored from an older state or brought from elsewhere would write new records under
+/// sequences that are taken, and gets a new epoch. What it still holds of older epochs it may deliver as before.
+pub async fn register(
+    station: &Station,
+    gate: &GateId,
+    epoch: u32,
+    next_sequence: u64,
+) -> Result<Registered, StationError> {
+    let journals = &station.store.journals;
+    let issued = journals.epoch(gate)?;
+    if epoch != 0 && epoch == issued {
+        let key = JournalKey { gate: gate.clone(), epoch };
+        let delivered = journals.mark(&key)?.unwrap_or(0);
+        if next_sequence >= delivered {
+            return Ok(Registered { epoch, delivered_next_sequence: delivered });
+        }
+        tracing::warn!(%gate, epoch, next_sequence, delivered, "the gate's journal lost records that were handed over");
+    }
+    let key = JournalKey { gate: gate.clone(), epoch: issued.max(epoch).saturating_add(1) };
+    journals.issue(&key)?;
+    station.store.commit().await?;
+    metrics::epoch_issued();
+    tracing::info!(%gate, epoch = key.epoch, had = epoch, "epoch issued");
+    Ok(Registered { epoch: key.epoch, delivered_next_sequence: 0 })
+}

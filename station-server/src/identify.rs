@@ -1,0 +1,78 @@
+//! From a probe to an answer: search, decide, and the deny list.
+
+use std::sync::Arc;
+
+use facegate_domain::face::Embedding;
+use facegate_domain::policy::Refusal;
+use facegate_domain::score::Verdict;
+use facegate_domain::tap::{Direction, Evidence};
+use facegate_proto::convert::station::Answer;
+use facegate_runtime::clock::Stopwatch;
+
+use crate::facts::Facts;
+use crate::metrics;
+use crate::station::{Station, StationError};
+
+/// Who this is, within the deadline. `frames` goes into the evidence.
+pub async fn identify(
+    station: &Arc<Station>,
+    probe: Embedding,
+    frames: u32,
+    direction: Direction,
+) -> Result<Answer, StationError> {
+    let stopwatch = Stopwatch::start();
+    let facts = station.facts();
+    let searched = Arc::clone(&facts);
+    let now = station.clock.now();
+    let verdict = search(station, move || searched.gallery.identify(&probe, direction, now)).await?;
+    let answer = answer(&facts, verdict?, frames);
+    metrics::identified(stopwatch.elapsed());
+    match &answer {
+        Answer::Granted { evidence: Some(Evidence::Face { tier, .. }), .. } => metrics::decided(*tier),
+        Answer::Refused(reason) => metrics::refused(*reason),
+        Answer::Granted { .. } => (),
+    }
+    Ok(answer)
+}
+
+/// An entrance camera saw this face. Whoever is not recognised is dropped here.
+pub async fn sight(station: &Arc<Station>, probe: Embedding) -> Result<(), StationError> {
+    let Some(keep) = station.config.sightings_keep else { return Ok(()) };
+    let facts = station.facts();
+    let now = station.clock.now();
+    let recognised = search(station, move || facts.gallery.sight(&probe, now.plus(keep), now)).await?;
+    metrics::sighted(recognised?);
+    Ok(())
+}
+
+fn answer(facts: &Facts, verdict: Verdict, frames: u32) -> Answer {
+    match verdict {
+        Verdict::Recognised(seen) if facts.is_denied(seen.rider) => Answer::Refused(Refusal::DenyListed),
+        Verdict::Recognised(seen) => {
+            let evidence = Evidence::Face { similarity: seen.similarity, tier: seen.tier, risk: seen.risk, frames };
+            Answer::Granted { rider: seen.rider, evidence: Some(evidence) }
+        }
+        Verdict::Unknown { .. } => Answer::Refused(Refusal::NotRecognised),
+        Verdict::Ambiguous { .. } => Answer::Refused(Refusal::Ambiguous),
+    }
+}
+
+/// Runs a search on a blocking thread, at most `searches_max` at a time, so that a crowd waits in order and the other
+/// calls are not held up.
+async fn search<T: Send + 'static>(
+    station: &Arc<Station>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StationError> {
+    let slot = Arc::clone(&station.searches).acquire_owned();
+    let searching = async {
+        let slot = slot.await.map_err(|_| StationError::Busy)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(slot);
+            result
+        });
+        task.await.map_err(|_| StationError::Panicked)
+    };
+    let deadline = station.config.identify_deadline;
+    tokio::time::timeout(deadline, searching).await.map_err(|_| StationError::Busy)?
+}

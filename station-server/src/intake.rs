@@ -1,0 +1,134 @@
+//! Taking in the gates' journals: each record once, in order, on the disk before it is acknowledged.
+
+mod plan;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use facegate_domain::ids::GateId;
+use facegate_domain::tap::{Evidence, GateRecord, RecordBody};
+use facegate_proto::v1;
+use facegate_runtime::journal::Journal;
+use prost::Message;
+use tokio::sync::Mutex;
+
+use crate::metrics;
+use crate::station::{Station, StationError};
+use crate::store::{IndexUpdate, JournalKey, Store, StoreError};
+
+pub use plan::Counts;
+use plan::{Incoming, Plan};
+
+/// Records that are read at a time when the index is completed after a start.
+const REINDEX_RECORDS: usize = 1024;
+
+/// Serialises the intake, so that a record is looked up, stored and indexed before the next is looked at. Gates hand
+/// over batches, so one at a time is far more than a station's gates can fill.
+#[derive(Debug)]
+pub struct Intake {
+    one_at_a_time: Mutex<()>,
+}
+
+impl Intake {
+    /// Completes the index with what a crash left in the journal only. Blocks.
+    pub fn open(store: &Store, journal: &Journal, code_memory: Duration) -> Result<Self, StationError> {
+        let mut from = store.journals.indexed()?.max(journal.first_index());
+        while from < journal.next_index() {
+            let mut update = IndexUpdate { indexed: from, ..IndexUpdate::default() };
+            let mut marks = BTreeMap::new();
+            for (index, payload) in journal.read(from, REINDEX_RECORDS)? {
+                let incoming = read(payload)?;
+                marks.insert(incoming.journal.clone(), incoming.record.id.sequence + 1);
+                learn_code(store, &incoming.record, code_memory)?;
+                update.hashes.push((incoming.journal, incoming.record.id.sequence, incoming.hash));
+                update.indexed = index + 1;
+            }
+            update.marks.extend(marks);
+            store.journals.index(&update)?;
+            from = update.indexed;
+        }
+        Ok(Self { one_at_a_time: Mutex::new(()) })
+    }
+}
+
+/// Takes a batch from `gate`. Answers how far each journal in it has arrived; all below is durable here.
+///
+/// A record already stored is acknowledged again. One that was stored with another content is reported as a conflict
+/// and changes nothing. One after a gap is left to be sent again, after what is missing.
+pub async fn deliver(
+    station: &Station,
+    gate: &GateId,
+    records: Vec<v1::GateRecord>,
+) -> Result<v1::DeliverResponse, StationError> {
+    let incoming = check(station, gate, records)?;
+    let _turn = station.intake.one_at_a_time.lock().await;
+    let journals = &station.store.journals;
+    for key in incoming.iter().map(|i| &i.journal) {
+        let issued = journals.epoch(gate)?;
+        if key.epoch > issued {
+            return Err(StationError::UnknownEpoch { gate: gate.clone(), epoch: key.epoch, issued });
+        }
+    }
+    let plan = Plan::make(&incoming, journals)?;
+    metrics::intake(&plan.counts);
+    for id in &plan.conflicts {
+        tracing::error!(record = %id, "a record came with another content than before; the first stands: find out which is true");
+    }
+    if !plan.accepted.is_empty() {
+        let payloads = plan.accepted.iter().map(|&i| incoming[i].payload.clone()).collect();
+        let stored = station.journal.append_all(payloads).await?;
+        let accepted = plan.accepted.iter().map(|&i| &incoming[i]);
+        for one in accepted.clone() {
+            learn_code(&station.store, &one.record, station.config.code_memory)?;
+        }
+        let hashes = accepted.map(|one| (one.journal.clone(), one.record.id.sequence, one.hash)).collect();
+        let marks = plan.marks.iter().map(|(journal, next)| (journal.clone(), *next)).collect();
+        journals.index(&IndexUpdate { hashes, marks, indexed: stored.end })?;
+    }
+    let mark = |(journal, next_sequence): (JournalKey, u64)| v1::JournalMark {
+        gate: journal.gate.into(),
+        epoch: journal.epoch,
+        next_sequence,
+    };
+    Ok(v1::DeliverResponse {
+        marks: plan.marks.into_iter().map(mark).collect(),
+        conflicts: plan.conflicts.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// A gate hands over its own records of this station only.
+fn check(station: &Station, gate: &GateId, records: Vec<v1::GateRecord>) -> Result<Vec<Incoming>, StationError> {
+    let not_the_senders =
+        |what, given: String, expected: String| Err(StationError::NotTheSenders { what, given, expected });
+    let mut incoming = Vec::with_capacity(records.len());
+    for wire in records {
+        let record: GateRecord = wire.clone().try_into()?;
+        if record.id.gate != *gate {
+            return not_the_senders("gate", record.id.gate.into(), format!("gate `{gate}`"));
+        }
+        if record.station != station.config.station {
+            let expected = format!("a gate of station `{}`", station.config.station);
+            return not_the_senders("station", record.station.into(), expected);
+        }
+        incoming.push(Incoming::new(record, wire.encode_to_vec()));
+    }
+    Ok(incoming)
+}
+
+/// A record as the station's own journal holds it.
+fn read(payload: Vec<u8>) -> Result<Incoming, StationError> {
+    let wire =
+        v1::GateRecord::decode(payload.as_slice()).map_err(|_| StoreError::Damaged { what: "journal record" })?;
+    Ok(Incoming::new(wire.try_into()?, payload))
+}
+
+/// A code that opened a gate is spent, also when the gate could not ask at the time.
+fn learn_code(store: &Store, record: &GateRecord, memory: Duration) -> Result<(), StoreError> {
+    match &record.body {
+        RecordBody::Authorisation(authorisation) => match authorisation.evidence {
+            Evidence::Code { nonce, .. } => store.codes.learn(nonce, record.stamp.wall, memory),
+            Evidence::Face { .. } => Ok(()),
+        },
+        RecordBody::Passage(_) => Ok(()),
+    }
+}

@@ -1,0 +1,35 @@
+//! The station: 1:N search over everyone enrolled, ride codes, the gates' journals, and the link to the cloud.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`config`] | raw → checked, every problem at once |
+//! | [`server`] | opens, listens, runs the loops, stops in order |
+//! | [`rpc`] | who may call what; wire ↔ domain |
+//! | [`identify`] | probe → search → decision → deny list; sightings |
+//! | [`authorise`] | ride codes: replay and deny list |
+//! | [`epochs`] | issues the epochs of the gates' journals |
+//! | [`intake`] | takes the gates' records, each once, durable before it is acknowledged |
+//! | [`forward`] | hands the journal on to the cloud |
+//! | [`sync`] | follows the change feed, with snapshots where it does not reach |
+//! | [`report`] | acknowledges the feed and tells how the station is |
+//! | [`attend`] | status of the connected gates, commands to them |
+//! | [`station`], [`facts`], [`store`] | what all of these share: in memory and on the disk |
+//!
+//! It never sees an image or a name: a probe is a vector, a rider a random number.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod attend;
+pub mod authorise;
+pub mod config;
+pub mod epochs;
+pub mod facts;
+pub mod forward;
+pub mod identify;
+pub mod intake;
+pub mod metrics;
+pub mod report;
+pub mod rpc;
+pub mod server;
+pub mod station;
+pub mod store;
+pub mod sync;

@@ -1,0 +1,95 @@
+//! What a station counts. Every name starts with `facegate_`; see `describe` for what each means.
+
+use std::time::Duration;
+
+use facegate_domain::policy::Refusal;
+use facegate_domain::score::Tier;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::station::Station;
+
+pub use crate::intake::Counts;
+
+/// Tells the recorder what the names mean; once, at start.
+pub fn describe() {
+    describe_histogram!("facegate_identify_seconds", "From a probe's arrival at the station to the decision");
+    describe_counter!("facegate_decisions_total", "Riders recognised, by the narrowest tier that held them");
+    describe_counter!("facegate_refusals_total", "Faces and codes refused by the station, by reason");
+    describe_counter!("facegate_sightings_total", "Faces at entrance cameras, by whether a rider was recognised");
+    describe_counter!("facegate_journal_records_total", "Records handed over by gates, by what became of them");
+    describe_counter!("facegate_forward_shortfalls_total", "Batches that the cloud did not acknowledge in full");
+    describe_counter!("facegate_feed_refused_total", "Changes of the feed that could not be honoured");
+    describe_counter!("facegate_epochs_issued_total", "Journal epochs issued to gates");
+    describe_gauge!("facegate_templates", "Templates in the gallery");
+    describe_gauge!("facegate_tier_riders", "Riders in each tier");
+    describe_gauge!("facegate_denied_riders", "Riders on the deny list");
+    describe_gauge!("facegate_codes_remembered", "Ride codes remembered against replay");
+    describe_gauge!("facegate_backlog_records", "Records not yet acknowledged by the cloud");
+    describe_gauge!("facegate_journal_bytes", "Size of the station's journal");
+    describe_gauge!("facegate_feed_version", "Version of the feed that searches honour");
+    describe_gauge!("facegate_feed_head_version", "Version of the feed in the cloud, when it was last heard of");
+}
+
+pub fn identified(took: Duration) {
+    histogram!("facegate_identify_seconds").record(took.as_secs_f64());
+}
+
+pub fn decided(tier: Tier) {
+    counter!("facegate_decisions_total", "tier" => tier.name()).increment(1);
+}
+
+pub fn refused(reason: Refusal) {
+    counter!("facegate_refusals_total", "reason" => reason.name()).increment(1);
+}
+
+pub fn sighted(recognised: bool) {
+    counter!("facegate_sightings_total", "recognised" => if recognised { "yes" } else { "no" }).increment(1);
+}
+
+pub fn intake(counts: &Counts) {
+    let outcomes = [
+        ("accepted", counts.accepted),
+        ("duplicate", counts.duplicate),
+        ("conflict", counts.conflict),
+        ("after_gap", counts.after_gap),
+    ];
+    for (outcome, count) in outcomes {
+        counter!("facegate_journal_records_total", "outcome" => outcome).increment(count);
+    }
+}
+
+pub fn forward_shortfall() {
+    counter!("facegate_forward_shortfalls_total").increment(1);
+}
+
+pub fn feed_refused() {
+    counter!("facegate_feed_refused_total").increment(1);
+}
+
+pub fn epoch_issued() {
+    counter!("facegate_epochs_issued_total").increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; these counts stay far below 2^52")]
+pub fn sizes(station: &Station) {
+    let facts = station.facts();
+    gauge!("facegate_templates").set(facts.gallery.templates() as f64);
+    for tier in Tier::ALL {
+        let riders = facts.gallery.tier_len(tier, station.clock.now());
+        gauge!("facegate_tier_riders", "tier" => tier.name()).set(riders as f64);
+    }
+    gauge!("facegate_denied_riders").set(facts.denied() as f64);
+    gauge!("facegate_backlog_records").set(station.backlog() as f64);
+    gauge!("facegate_journal_bytes").set(station.journal.total_bytes() as f64);
+    gauge!("facegate_feed_version").set(station.applied_version() as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; versions stay far below 2^52")]
+pub fn feed_head(version: u64) {
+    gauge!("facegate_feed_head_version").set(version as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; codes stay far below 2^52")]
+pub fn codes(remembered: usize) {
+    gauge!("facegate_codes_remembered").set(remembered as f64);
+}

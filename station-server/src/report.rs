@@ -1,0 +1,90 @@
+//! Once a second: what the station looks like, to the cloud and to the metrics. The report also acknowledges the feed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::score::Tier;
+use facegate_proto::v1;
+use facegate_proto::v1::sync_service_client::SyncServiceClient;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::metrics;
+use crate::station::Station;
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Reports between two sweeps of the remembered codes.
+const SWEEP_EVERY: u64 = 60;
+
+/// Reports until stopped. A report that fails is not repeated: the next one says it all again.
+pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(REPORT_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reachable = true;
+    for round in 0.. {
+        tokio::select! {
+            _ = tick.tick() => (),
+            () = stop.cancelled() => return,
+        }
+        metrics::sizes(&station);
+        if round % SWEEP_EVERY == 0 {
+            sweep(&station).await;
+        }
+        let Some(status) = status(&station).await else { continue };
+        let answer = tokio::select! {
+            answer = cloud.report(status) => answer,
+            () = stop.cancelled() => return,
+        };
+        match answer {
+            Ok(answer) => {
+                metrics::feed_head(answer.into_inner().head_version);
+                if !reachable {
+                    tracing::info!("the cloud takes reports again");
+                }
+                reachable = true;
+            }
+            Err(error) => {
+                if reachable {
+                    tracing::warn!(%error, "the cloud takes no reports; the station goes on by itself");
+                }
+                reachable = false;
+            }
+        }
+    }
+}
+
+/// The version is read before the commit, so that what it acknowledges is durable. `None` if it cannot be made so.
+async fn status(station: &Station) -> Option<v1::StationStatus> {
+    let applied_version = station.applied_version();
+    if let Err(error) = station.store.commit().await {
+        tracing::error!(%error, "the state cannot be made durable, so nothing is acknowledged");
+        return None;
+    }
+    let gallery = &station.facts().gallery;
+    Some(v1::StationStatus {
+        applied_version,
+        templates: gallery.templates() as u64,
+        in_system: gallery.tier_len(Tier::InSystem, station.clock.now()) as u64,
+        backlog: station.backlog(),
+        gates: station.attendance.report(),
+        software_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Forgets the codes whose time is over.
+async fn sweep(station: &Arc<Station>) {
+    let shared = Arc::clone(station);
+    let swept = tokio::task::spawn_blocking(move || {
+        let forgotten = shared.store.codes.forget(shared.clock.now())?;
+        Ok::<_, crate::store::StoreError>((forgotten, shared.store.codes.len()))
+    });
+    match swept.await {
+        Ok(Ok((forgotten, kept))) => {
+            metrics::codes(kept);
+            tracing::debug!(forgotten, kept, "codes swept");
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the remembered codes could not be swept"),
+        Err(error) => tracing::error!(%error, "sweeping the remembered codes panicked"),
+    }
+}

@@ -1,0 +1,184 @@
+//! A station from its config to its end: open what is on the disk, listen, run the loops, stop in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use facegate_domain::Clock;
+use facegate_proto::FILE_DESCRIPTOR_SET;
+use facegate_proto::v1::station_service_server::StationServiceServer;
+use facegate_proto::v1::sync_service_client::SyncServiceClient;
+use facegate_runtime::disk::RealDisk;
+use facegate_runtime::grpc::{self, ChannelError, ChannelOptions};
+use facegate_runtime::http::{self, ServerTls};
+use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
+use facegate_runtime::journal::{Journal, JournalError};
+use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider, Sealer};
+use facegate_runtime::telemetry::{Health, Metrics};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+use crate::config::Config;
+use crate::rpc::StationRpc;
+use crate::station::{Station, StationError};
+use crate::store::{Store, StoreError};
+use crate::{forward, metrics, report, sync};
+
+/// Purpose of the key that seals the stored templates.
+const TEMPLATE_KEY: &str = "station-templates";
+/// How long open calls may take once the station stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Largest message read, feed and deliveries included.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Why a station does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("the certificate is of {given}, but the config is of station/{expected}; use this station's certificate")]
+    NotThisStation { given: String, expected: String },
+    #[error("cannot listen at {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Station(#[from] StationError),
+    #[error("the cloud's address: {0}")]
+    Cloud(#[from] ChannelError),
+    #[error("serving: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    #[error("serving: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("a part of the station panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// A station that is ready to serve: its listeners are bound, its state is loaded.
+#[derive(Debug)]
+pub struct Server {
+    station: Arc<Station>,
+    identity: DeviceIdentity,
+    listener: TcpListener,
+    metrics: Option<(Metrics, TcpListener)>,
+    cloud: SyncServiceClient<Channel>,
+}
+
+impl Server {
+    /// Opens everything; takes as long as reading the stored templates does. `metrics` are served if the config says
+    /// where.
+    pub async fn bind(config: Config, clock: Arc<dyn Clock>, metrics: Option<Metrics>) -> Result<Self, ServerError> {
+        let identity = DeviceIdentity::load(&config.tls)?;
+        let name = identity.name();
+        if name.role != Role::Station || name.id != config.station.as_str() {
+            let (given, expected) = (name.to_string(), config.station.to_string());
+            return Err(ServerError::NotThisStation { given, expected });
+        }
+        let listener = listen(config.listen)?;
+        let metrics = match (metrics, config.telemetry.metrics_listen) {
+            (Some(metrics), Some(address)) => Some((metrics, listen(address)?)),
+            _ => None,
+        };
+        let cloud = grpc::channel(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
+        let cloud = SyncServiceClient::new(cloud)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let opened = tokio::task::spawn_blocking(move || open(config, clock)).await?;
+        Ok(Self { station: Arc::new(opened?), identity, listener, metrics, cloud })
+    }
+
+    /// Where gates and cameras connect; tells the port if the config left it to the system.
+    pub fn address(&self) -> Result<SocketAddr, ServerError> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Where `/metrics` is, if it is served.
+    pub fn metrics_address(&self) -> Result<Option<SocketAddr>, ServerError> {
+        Ok(self.metrics.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?)
+    }
+
+    /// Serves until `stop`, then lets open calls finish and makes the state durable.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
+        metrics::describe();
+        let Self { station, identity, listener, metrics, cloud } = self;
+        tracing::info!(station = %station.config.station, address = %listener.local_addr()?, "serving");
+        let mut loops = JoinSet::new();
+        loops.spawn(sync::follow(Arc::clone(&station), cloud.clone(), stop.clone()));
+        loops.spawn(forward::forward(Arc::clone(&station), cloud.clone(), stop.clone()));
+        loops.spawn(report::report(Arc::clone(&station), cloud, stop.clone()));
+        if let Some((metrics, listener)) = metrics {
+            let health = Health::new();
+            health.set_ready();
+            let served = http::serve(listener, metrics.router(health), ServerTls::mutual(&identity)?, stop.clone());
+            loops.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "metrics are not served any more");
+                }
+            });
+        }
+        let served = serve_rpc(&station, &identity, listener, &stop).await;
+        // Should serving have failed by itself, the loops must end all the same.
+        stop.cancel();
+        while let Some(ended) = loops.join_next().await {
+            ended?;
+        }
+        station.store.commit().await?;
+        served
+    }
+}
+
+async fn serve_rpc(
+    station: &Arc<Station>,
+    identity: &DeviceIdentity,
+    listener: TcpListener,
+    stop: &CancellationToken,
+) -> Result<(), ServerError> {
+    let service = StationServiceServer::new(StationRpc::new(Arc::clone(station), stop.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<StationServiceServer<StationRpc>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let serving = grpc::server(identity)?
+        .add_service(service)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(grpc::incoming(listener)?, stop.clone().cancelled_owned());
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => Ok(served?),
+        () = overdue => {
+            tracing::warn!("calls were still open when the station stopped");
+            Ok(())
+        }
+    }
+}
+
+fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
+    let keys = FileKeys::open(&config.data_dir.join("keys"))?;
+    let sealer = Sealer::new(&keys.key(TEMPLATE_KEY)?);
+    // The journal's lock comes first: it tells a second process apart from a broken disk.
+    let journal_dir = config.data_dir.join("journal");
+    let (journal, recovery) = Journal::open(Arc::new(RealDisk), &journal_dir, config.journal)?;
+    if let Some(torn) = &recovery.torn {
+        tracing::warn!(?torn, "the last write was cut short and is gone; nobody was told of it");
+    }
+    let store = Store::open(&config.data_dir.join("state"), sealer)?;
+    Ok(Station::open(config, clock, store, journal)?)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).map_err(|source| ServerError::Listen { address, source })
+}

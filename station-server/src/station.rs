@@ -1,0 +1,147 @@
+//! What every call and every loop of a station shares.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use facegate_domain::Clock;
+use facegate_domain::code::IssuerKey;
+use facegate_domain::ids::GateId;
+use facegate_gallery::{Gallery, GalleryError};
+use facegate_proto::convert::InvalidMessage;
+use facegate_runtime::journal::{Journal, JournalError};
+use tokio::sync::{Semaphore, watch};
+use tonic::Status;
+
+use crate::attend::Attendance;
+use crate::config::Config;
+use crate::facts::Facts;
+use crate::intake::Intake;
+use crate::store::{Store, StoreError};
+
+/// Why a call to the station failed; as a `Status` the caller learns what he can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StationError {
+    #[error(transparent)]
+    Message(#[from] InvalidMessage),
+    #[error(transparent)]
+    Gallery(#[from] GalleryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("gate `{gate}` was issued epochs up to {issued} only, not {epoch}: register first")]
+    UnknownEpoch { gate: GateId, epoch: u32, issued: u32 },
+    #[error("the record names {what} `{given}`, but {expected} sent it")]
+    NotTheSenders { what: &'static str, given: String, expected: String },
+    #[error("the station is busy: no search was free within the deadline; use the ride code")]
+    Busy,
+    #[error("a search panicked; see the station's log")]
+    Panicked,
+}
+
+impl From<StationError> for Status {
+    fn from(error: StationError) -> Self {
+        let text = error.to_string();
+        match error {
+            StationError::Message(_)
+            | StationError::NotTheSenders { .. }
+            | StationError::Gallery(GalleryError::Embedding(_)) => Self::invalid_argument(text),
+            StationError::UnknownEpoch { .. } => Self::failed_precondition(text),
+            StationError::Busy => Self::deadline_exceeded(text),
+            StationError::Journal(JournalError::Full { .. }) => Self::resource_exhausted(text),
+            _ => {
+                // The caller can only try again; whoever reads the log can do more.
+                tracing::error!(error = %text, "a call failed");
+                Self::internal("the station failed; it is in its log")
+            }
+        }
+    }
+}
+
+/// One running station. Calls and loops hold it in an `Arc`.
+#[derive(Debug)]
+pub struct Station {
+    pub config: Config,
+    pub clock: Arc<dyn Clock>,
+    pub store: Store,
+    pub journal: Journal,
+    pub intake: Intake,
+    pub attendance: Attendance,
+    pub searches: Arc<Semaphore>,
+    facts: RwLock<Arc<Facts>>,
+    issuer_keys: watch::Sender<Vec<IssuerKey>>,
+    applied_version: AtomicU64,
+}
+
+impl Station {
+    /// Fills a gallery from the store. Blocks for as long as that takes.
+    pub fn open(config: Config, clock: Arc<dyn Clock>, store: Store, journal: Journal) -> Result<Self, StationError> {
+        let intake = Intake::open(&store, &journal, config.code_memory)?;
+        let facts = load(&config, &store.facts()?)?;
+        let version = store.facts()?.cursor()?;
+        tracing::info!(templates = facts.gallery.templates(), version, "facts loaded");
+        Ok(Self {
+            searches: Arc::new(Semaphore::new(config.searches_max)),
+            attendance: Attendance::new(&config),
+            issuer_keys: watch::Sender::new(facts.issuer_keys()),
+            facts: RwLock::new(Arc::new(facts)),
+            applied_version: AtomicU64::new(version),
+            config,
+            clock,
+            store,
+            journal,
+            intake,
+        })
+    }
+
+    /// The facts as they are now; a snapshot may replace them for the next caller.
+    pub fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&self.facts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces all facts by those of a snapshot.
+    pub fn replace_facts(&self, facts: Facts, version: u64) {
+        let keys = facts.issuer_keys();
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+        self.set_applied(version, keys);
+    }
+
+    /// The highest version of the feed that searches here honour.
+    pub fn applied_version(&self) -> u64 {
+        self.applied_version.load(Ordering::Acquire)
+    }
+
+    /// Everything up to `version` is honoured from now on.
+    pub fn set_applied(&self, version: u64, issuer_keys: Vec<IssuerKey>) {
+        self.applied_version.store(version, Ordering::Release);
+        self.issuer_keys.send_if_modified(|keys| {
+            let new = *keys != issuer_keys;
+            *keys = issuer_keys;
+            new
+        });
+    }
+
+    /// The keys that verify ride codes, and every change of them.
+    pub fn issuer_keys(&self) -> watch::Receiver<Vec<IssuerKey>> {
+        self.issuer_keys.subscribe()
+    }
+
+    /// Records that the cloud has not acknowledged.
+    pub fn backlog(&self) -> u64 {
+        // The cursor is a number in an index that was read before; failing here would only hide the failure there.
+        self.journal.next_index().saturating_sub(self.store.journals.forwarded().unwrap_or(0))
+    }
+}
+
+/// Facts as stored, in memory. Blocks.
+pub fn load(config: &Config, stored: &crate::store::FactStore) -> Result<Facts, StationError> {
+    let facts = Facts::new(Gallery::new(config.dims, config.calibration.clone(), config.decision.clone()));
+    for fact in stored.read() {
+        match facts.apply(&fact?) {
+            // Stored before the station was moved to another model; the feed brings the new model's templates.
+            Err(error @ GalleryError::Embedding(_)) => tracing::warn!(%error, "a stored template is left out"),
+            applied => applied?,
+        }
+    }
+    Ok(facts)
+}

@@ -1,0 +1,232 @@
+//! The facts of the change feed with the cursor up to which they are complete, always changed together.
+//!
+//! | key | value |
+//! |---|---|
+//! | `c` | version of the last change applied, 8 bytes big-endian |
+//! | `t` rider (16) template (16) | the template, sealed to that key |
+//! | `i` rider (16) entry's record id (text) | empty: inside since that entry |
+//! | `d` rider (16) | empty: denied |
+//! | `k` | the issuers' public keys, 32 bytes each |
+
+use facegate_domain::code::IssuerKey;
+use facegate_domain::face::Template;
+use facegate_domain::ids::{RecordId, RiderId};
+use facegate_proto::convert::sync::{
+    FeedChange, VersionedChange, issuer_keys_from_wire, template_from_wire, template_to_wire,
+};
+use facegate_proto::v1;
+use facegate_runtime::keys::Sealer;
+use prost::Message;
+use zeroize::Zeroizing;
+
+use super::{StoreError, number};
+
+const CURSOR: &[u8] = b"c";
+const ISSUER_KEYS: &[u8] = b"k";
+
+/// See the module. A template keeps its rider for ever, so that a rider's removal is a range.
+#[derive(Debug, Clone)]
+pub struct FactStore {
+    tree: sled::Tree,
+    sealer: Sealer,
+}
+
+impl FactStore {
+    pub(super) fn new(tree: sled::Tree, sealer: Sealer) -> Self {
+        Self { tree, sealer }
+    }
+
+    /// The version of the last change that is stored; 0 if none is.
+    pub fn cursor(&self) -> Result<u64, StoreError> {
+        self.tree.get(CURSOR)?.map_or(Ok(0), |value| number(&value, "cursor"))
+    }
+
+    /// Stores changes in their order. A crash leaves a whole prefix of them, with its cursor.
+    pub fn write(&self, changes: &[VersionedChange]) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        let mut version = self.cursor()?;
+        for change in changes {
+            if let FeedChange::RiderRemoved(rider) = &change.change {
+                // What was put by an earlier change of this call must be in the tree to be found and removed.
+                batch.insert(CURSOR, &version.to_be_bytes());
+                self.tree.apply_batch(std::mem::take(&mut batch))?;
+                self.remove_rider(*rider, &mut batch)?;
+            } else {
+                self.write_one(&change.change, &mut batch)?;
+            }
+            version = change.version;
+        }
+        batch.insert(CURSOR, &version.to_be_bytes());
+        Ok(self.tree.apply_batch(batch)?)
+    }
+
+    /// Says that the facts are complete up to `version`.
+    pub fn set_cursor(&self, version: u64) -> Result<(), StoreError> {
+        self.tree.insert(CURSOR, &version.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// Every stored fact as the change that brings it about, for filling a gallery at start. Spent codes are not
+    /// among them: [`super::CodeStore`] keeps those.
+    pub fn read(&self) -> impl Iterator<Item = Result<FeedChange, StoreError>> + '_ {
+        self.tree.iter().filter_map(|entry| match entry {
+            Ok((key, value)) => self.read_one(&key, &value).transpose(),
+            Err(error) => Some(Err(error.into())),
+        })
+    }
+
+    pub(super) fn clear(&self) -> Result<(), StoreError> {
+        Ok(self.tree.clear()?)
+    }
+
+    fn write_one(&self, change: &FeedChange, batch: &mut sled::Batch) -> Result<(), StoreError> {
+        match change {
+            FeedChange::TemplatePut(template) => {
+                let key = template_key(template);
+                let plain = Zeroizing::new(template_to_wire(template).encode_to_vec());
+                batch.insert(key.clone(), self.sealer.seal(&plain, &key)?);
+            }
+            FeedChange::EnteredSystem { rider, entry } => batch.insert(entry_key(*rider, entry), &[]),
+            FeedChange::LeftSystem { rider, entry } => batch.remove(entry_key(*rider, entry)),
+            FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), &[]),
+            FeedChange::Allowed(rider) => batch.remove(rider_key(b'd', *rider)),
+            FeedChange::IssuerKeys(keys) => {
+                batch.insert(ISSUER_KEYS, keys.iter().flat_map(IssuerKey::to_bytes).collect::<Vec<u8>>());
+            }
+            FeedChange::RiderRemoved(rider) => self.remove_rider(*rider, batch)?,
+            FeedChange::CodeNonceSpent { .. } => (),
+        }
+        Ok(())
+    }
+
+    /// The deny list is kept: an open debt outlives the face.
+    fn remove_rider(&self, rider: RiderId, batch: &mut sled::Batch) -> Result<(), StoreError> {
+        for kind in [b't', b'i'] {
+            for key in self.tree.scan_prefix(rider_key(kind, rider)).keys() {
+                batch.remove(key?);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_one(&self, key: &[u8], value: &[u8]) -> Result<Option<FeedChange>, StoreError> {
+        let damaged = |what| StoreError::Damaged { what };
+        Ok(match key.first() {
+            Some(b't') => {
+                let plain = self.sealer.open(value, key)?;
+                let wire = v1::TemplateRecord::decode(plain.as_slice()).map_err(|_| damaged("template"))?;
+                Some(FeedChange::TemplatePut(template_from_wire(wire).map_err(|_| damaged("template"))?))
+            }
+            Some(b'i') => {
+                let entry = key.get(17..).and_then(|text| std::str::from_utf8(text).ok());
+                let entry = entry.and_then(|text| text.parse::<RecordId>().ok()).ok_or(damaged("entry"))?;
+                Some(FeedChange::EnteredSystem { rider: rider_of(key)?, entry })
+            }
+            Some(b'd') => Some(FeedChange::Denied(rider_of(key)?)),
+            Some(b'k') => {
+                let keys: Vec<Vec<u8>> = value.chunks(32).map(<[u8]>::to_vec).collect();
+                Some(FeedChange::IssuerKeys(issuer_keys_from_wire(&keys).map_err(|_| damaged("issuer key"))?))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn rider_key(kind: u8, rider: RiderId) -> Vec<u8> {
+    [&[kind], rider.as_bytes().as_slice()].concat()
+}
+
+fn template_key(template: &Template) -> Vec<u8> {
+    [rider_key(b't', template.rider), template.id.as_bytes().to_vec()].concat()
+}
+
+fn entry_key(rider: RiderId, entry: &RecordId) -> Vec<u8> {
+    [rider_key(b'i', rider), entry.to_string().into_bytes()].concat()
+}
+
+fn rider_of(key: &[u8]) -> Result<RiderId, StoreError> {
+    let bytes = key.get(1..17).and_then(|bytes| bytes.try_into().ok());
+    bytes.map(RiderId::from_bytes).ok_or(StoreError::Damaged { what: "rider" })
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::code::CodeIssuer;
+    use facegate_domain::face::Embedding;
+    use facegate_domain::ids::{GateId, ModelId, TemplateId};
+    use facegate_runtime::keys::Key;
+
+    use super::*;
+
+    fn store(db: &sled::Db) -> FactStore {
+        FactStore::new(db.open_tree("f").unwrap(), Sealer::new(&Key::from_bytes([7; 32])))
+    }
+
+    fn temporary() -> sled::Db {
+        sled::Config::new().temporary(true).open().unwrap()
+    }
+
+    fn template(rider: RiderId) -> Template {
+        let embedding = Embedding::from_unit(ModelId::new("sface").unwrap(), vec![0.6, 0.8]).unwrap();
+        Template { id: TemplateId::random(), rider, embedding }
+    }
+
+    fn entry(sequence: u64) -> RecordId {
+        RecordId { gate: GateId::new("north-in").unwrap(), epoch: 1, sequence }
+    }
+
+    fn versioned(changes: Vec<FeedChange>) -> Vec<VersionedChange> {
+        changes.into_iter().zip(1..).map(|(change, version)| VersionedChange { version, change }).collect()
+    }
+
+    #[test]
+    fn facts_read_back_as_they_were_written() {
+        let db = temporary();
+        let rider = RiderId::random();
+        let facts = vec![
+            FeedChange::Denied(rider),
+            FeedChange::EnteredSystem { rider, entry: entry(5) },
+            FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
+            FeedChange::TemplatePut(template(rider)),
+        ];
+        let store = store(&db);
+        assert_eq!(store.cursor().unwrap(), 0);
+        store.write(&versioned(facts.clone())).unwrap();
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts);
+        assert_eq!(store.cursor().unwrap(), 4);
+    }
+
+    #[test]
+    fn what_ended_is_gone_even_within_one_call() {
+        let db = temporary();
+        let (gone, stays) = (RiderId::random(), RiderId::random());
+        let kept = template(stays);
+        let changes = vec![
+            FeedChange::TemplatePut(template(gone)),
+            FeedChange::TemplatePut(kept.clone()),
+            FeedChange::EnteredSystem { rider: gone, entry: entry(1) },
+            FeedChange::EnteredSystem { rider: stays, entry: entry(2) },
+            FeedChange::LeftSystem { rider: stays, entry: entry(2) },
+            FeedChange::Denied(stays),
+            FeedChange::RiderRemoved(gone),
+            FeedChange::Allowed(stays),
+        ];
+        let store = store(&db);
+        store.write(&versioned(changes)).unwrap();
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), [FeedChange::TemplatePut(kept)]);
+        assert_eq!(store.cursor().unwrap(), 8);
+    }
+
+    #[test]
+    fn no_value_of_a_face_lies_open_and_a_moved_template_does_not_open() {
+        let db = temporary();
+        let store = store(&db);
+        let (template, other) = (template(RiderId::random()), RiderId::random());
+        store.write(&versioned(vec![FeedChange::TemplatePut(template.clone())])).unwrap();
+        let sealed = store.tree.get(template_key(&template)).unwrap().unwrap();
+        let open = 0.6f32.to_le_bytes();
+        assert!(!sealed.windows(4).any(|window| window == open));
+        store.tree.insert(template_key(&Template { rider: other, ..template }), sealed).unwrap();
+        assert!(store.read().any(|fact| matches!(fact, Err(StoreError::Sealed(_)))));
+    }
+}

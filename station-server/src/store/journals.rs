@@ -1,0 +1,126 @@
+//! The index of the station's journal: how far each gate's journal has arrived, what each record was, what the cloud
+//! has. And the epochs issued to gates, the only thing here that the journal could not give back.
+//!
+//! | key | value (numbers big-endian) |
+//! |---|---|
+//! | `e` gate | highest epoch issued, 4 bytes |
+//! | `m` gate `/` epoch (4) | next sequence awaited, 8 bytes |
+//! | `h` gate `/` epoch (4) sequence (8) | first 16 bytes of the record's SHA-256 |
+//! | `i` | journal index up to which the above is complete, 8 bytes |
+//! | `f` | journal index up to which the cloud has acknowledged, 8 bytes |
+
+use facegate_domain::ids::GateId;
+
+use super::{StoreError, number};
+
+const INDEXED: &[u8] = b"i";
+const FORWARDED: &[u8] = b"f";
+
+/// Records behind a mark whose hashes are kept, per journal: an older duplicate is acknowledged without comparing,
+/// since the cloud compares again.
+const HASHES_KEPT: u64 = 100_000;
+
+/// One gate's journal of one epoch.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JournalKey {
+    pub gate: GateId,
+    pub epoch: u32,
+}
+
+pub type RecordHash = [u8; 16];
+
+/// What a stretch of the station's journal adds to the index.
+#[derive(Debug, Default)]
+pub struct IndexUpdate {
+    pub hashes: Vec<(JournalKey, u64, RecordHash)>,
+    pub marks: Vec<(JournalKey, u64)>,
+    /// Journal index after the last record covered.
+    pub indexed: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct JournalStore {
+    tree: sled::Tree,
+}
+
+impl JournalStore {
+    pub(super) fn new(tree: sled::Tree) -> Self {
+        Self { tree }
+    }
+
+    /// The highest epoch issued to a gate; 0 if none was.
+    pub fn epoch(&self, gate: &GateId) -> Result<u32, StoreError> {
+        let Some(value) = self.tree.get(epoch_key(gate))? else { return Ok(0) };
+        let bytes = value.as_ref().try_into().map_err(|_| StoreError::Damaged { what: "epoch" })?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    /// Notes a newly issued epoch and that its journal starts at sequence 0.
+    pub fn issue(&self, journal: &JournalKey) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        batch.insert(epoch_key(&journal.gate), &journal.epoch.to_be_bytes());
+        batch.insert(journal.key(b'm'), &0u64.to_be_bytes());
+        Ok(self.tree.apply_batch(batch)?)
+    }
+
+    /// The sequence awaited next; `None` if nothing is known of this journal (a replaced station).
+    pub fn mark(&self, journal: &JournalKey) -> Result<Option<u64>, StoreError> {
+        self.tree.get(journal.key(b'm'))?.map(|value| number(&value, "mark")).transpose()
+    }
+
+    /// What the record with this sequence was, if that is still kept.
+    pub fn hash(&self, journal: &JournalKey, sequence: u64) -> Result<Option<RecordHash>, StoreError> {
+        let read = |value: sled::IVec| value.as_ref().try_into().map_err(|_| StoreError::Damaged { what: "hash" });
+        self.tree.get(journal.hash_key(sequence))?.map(read).transpose()
+    }
+
+    /// Journal index from which the index has to be completed after a start.
+    pub fn indexed(&self) -> Result<u64, StoreError> {
+        self.number(INDEXED)
+    }
+
+    /// Adds to the index, in one step.
+    pub fn index(&self, update: &IndexUpdate) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (journal, sequence, hash) in &update.hashes {
+            batch.insert(journal.hash_key(*sequence), hash);
+            if let Some(old) = sequence.checked_sub(HASHES_KEPT) {
+                batch.remove(journal.hash_key(old));
+            }
+        }
+        for (journal, next) in &update.marks {
+            batch.insert(journal.key(b'm'), &next.to_be_bytes());
+        }
+        batch.insert(INDEXED, &update.indexed.to_be_bytes());
+        Ok(self.tree.apply_batch(batch)?)
+    }
+
+    /// Journal index of the first record that the cloud has not acknowledged.
+    pub fn forwarded(&self) -> Result<u64, StoreError> {
+        self.number(FORWARDED)
+    }
+
+    pub fn set_forwarded(&self, index: u64) -> Result<(), StoreError> {
+        self.tree.insert(FORWARDED, &index.to_be_bytes())?;
+        Ok(())
+    }
+
+    fn number(&self, key: &[u8]) -> Result<u64, StoreError> {
+        self.tree.get(key)?.map_or(Ok(0), |value| number(&value, "journal index"))
+    }
+}
+
+impl JournalKey {
+    fn key(&self, kind: u8) -> Vec<u8> {
+        [&[kind], self.gate.as_str().as_bytes(), b"/", &self.epoch.to_be_bytes()].concat()
+    }
+
+    fn hash_key(&self, sequence: u64) -> Vec<u8> {
+        [self.key(b'h').as_slice(), &sequence.to_be_bytes()].concat()
+    }
+}
+
+fn epoch_key(gate: &GateId) -> Vec<u8> {
+    [b"e", gate.as_str().as_bytes()].concat()
+}
