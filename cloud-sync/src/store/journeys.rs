@@ -15,9 +15,13 @@ use super::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Pricing {
-    Priced { fare: Fare },
+    Priced {
+        fare: Fare,
+    },
     /// Held for a person to look at; never charged as it stands.
-    Held { reason: String },
+    Held {
+        reason: String,
+    },
 }
 
 /// A journey that is settled: its taps are used up, its price stands.

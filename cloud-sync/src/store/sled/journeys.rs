@@ -59,12 +59,8 @@ impl JourneyStore for SledStore {
             for (journey, pricing) in &settlement.journeys {
                 use_up(tx, &journey.entry, Some(journey.id))?;
                 use_up(tx, &journey.exit, Some(journey.id))?;
-                let priced = PricedJourney {
-                    journey: journey.clone(),
-                    pricing: pricing.clone(),
-                    settled_at: now,
-                    charge: None,
-                };
+                let priced =
+                    PricedJourney { journey: journey.clone(), pricing: pricing.clone(), settled_at: now, charge: None };
                 tx.put(key::journey(journey.id), &priced);
                 tx.put(key::trip(journey.rider(), journey.exit.at, journey.id), &());
                 if costs(&priced) {

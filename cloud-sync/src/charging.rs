@@ -1,0 +1,35 @@
+//! Deferred charging: settled journeys become charges, and each charge is brought to its end, whatever happens on the
+//! way. The rules are `facegate_domain::charge`; here are the store, the acquirer and the clock around them.
+
+pub mod acquirer;
+mod schedule;
+
+use std::time::Duration;
+
+use facegate_domain::charge::RetryPolicy;
+
+pub use schedule::{Pass, Scheduler};
+
+/// How the scheduler goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargingPolicy {
+    /// Pause between two passes.
+    pub pass_every: Duration,
+    /// Of one charge, after a call or query without an answer.
+    pub retry: RetryPolicy,
+    /// Charges that are looked at in one pass; the others wait for the next.
+    pub charges_per_pass_max: usize,
+    /// Charges that may wait for the acquirer's answer at the same time.
+    pub in_flight_max: usize,
+}
+
+impl Default for ChargingPolicy {
+    fn default() -> Self {
+        Self {
+            pass_every: Duration::from_secs(1),
+            retry: RetryPolicy::default(),
+            charges_per_pass_max: 1_000,
+            in_flight_max: 16,
+        }
+    }
+}

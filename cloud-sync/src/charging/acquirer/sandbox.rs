@@ -1,0 +1,153 @@
+//! The adapter for the sandbox acquirer (`facegate-loadtest acquirer`), over HTTPS under mutual TLS.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use facegate_domain::charge::{AuthorisationId, Call, Found, IdempotencyKey};
+use facegate_domain::money::Money;
+use facegate_runtime::http;
+use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
+use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Acquirer, Answer, Trouble};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("the HTTPS client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A client of one sandbox acquirer.
+#[derive(Debug, Clone)]
+pub struct SandboxAcquirer {
+    client: reqwest::Client,
+    base: String,
+}
+
+/// A charge as the acquirer describes it, in every answer that is about one.
+#[derive(Debug, Deserialize)]
+struct Described {
+    status: Status,
+    authorisation: String,
+    amount_minor: i64,
+    currency: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Authorised,
+    Captured,
+    Voided,
+    Declined,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refused {
+    error: String,
+}
+
+impl SandboxAcquirer {
+    /// `base` is such as `https://acquirer.example:8443`; `answer_within` is how long a call may take.
+    pub fn new(identity: &DeviceIdentity, base: &str, answer_within: Duration) -> Result<Self, SandboxError> {
+        let client = http::client(identity, Role::Acquirer)?.timeout(answer_within).build()?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    fn post(&self, path: &str, key: &IdempotencyKey, body: &serde_json::Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).header("Idempotency-Key", key.as_str()).json(body)
+    }
+}
+
+#[async_trait]
+impl Acquirer for SandboxAcquirer {
+    async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
+        let request = match call {
+            Call::Authorise { key, token, amount } => {
+                let (minor, currency) = (amount.minor(), amount.currency().to_string());
+                let body = json!({ "token": token.expose(), "amount_minor": minor, "currency": currency });
+                self.post("/v1/authorisations", key, &body)
+            }
+            Call::Capture { key, authorisation, amount } => {
+                let body = json!({ "amount_minor": amount.minor(), "currency": amount.currency().to_string() });
+                self.post(&format!("/v1/authorisations/{authorisation}/capture"), key, &body)
+            }
+        };
+        let (status, text) = exchange(request).await?;
+        if !matches!(status, StatusCode::OK | StatusCode::PAYMENT_REQUIRED) {
+            return Err(Trouble::NoAnswer(format!("{status}: {text}")));
+        }
+        let charge: Described = read(&text)?;
+        match (call, charge.status) {
+            (_, Status::Declined) => Ok(Answer::Declined { reason: charge.declined_for() }),
+            (Call::Authorise { .. }, Status::Authorised) => {
+                Ok(Answer::Authorised(AuthorisationId::new(charge.authorisation)))
+            }
+            (Call::Capture { .. }, Status::Captured) => Ok(Answer::Captured),
+            // The charge is elsewhere than the call would have brought it: only a query can tell what that means.
+            (_, status) => Err(Trouble::NoAnswer(format!("the charge is {status:?}"))),
+        }
+    }
+
+    async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble> {
+        let request = self.client.get(format!("{}/v1/charges", self.base)).query(&[("key", key.as_str())]);
+        let (status, text) = exchange(request).await?;
+        // A 404 of anything between us and the acquirer must not pass for the acquirer's word.
+        if status == StatusCode::NOT_FOUND && read::<Refused>(&text)?.error == "unknown_key" {
+            return Ok(Found::Nothing);
+        }
+        if status != StatusCode::OK {
+            return Err(Trouble::NoAnswer(format!("{status}: {text}")));
+        }
+        let charge: Described = read(&text)?;
+        if (charge.amount_minor, charge.currency.as_str()) != (amount.minor(), amount.currency().as_str()) {
+            tracing::error!(%key, ours = %amount, "the acquirer has a charge of another amount under our key");
+            return Err(Trouble::NoAnswer("the amount differs".to_owned()));
+        }
+        let authorisation = AuthorisationId::new(charge.authorisation.as_str());
+        Ok(match charge.status {
+            Status::Authorised => Found::Authorised { authorisation },
+            Status::Captured => Found::Captured { authorisation },
+            Status::Voided | Status::Declined => Found::Declined { reason: charge.declined_for() },
+        })
+    }
+}
+
+impl Described {
+    fn declined_for(&self) -> String {
+        self.reason.clone().unwrap_or_else(|| format!("{:?}", self.status).to_lowercase())
+    }
+}
+
+/// Sends once and reads the whole answer.
+async fn exchange(request: RequestBuilder) -> Result<(StatusCode, String), Trouble> {
+    let sent = request.send().await;
+    let response = sent.map_err(|error| {
+        let told = chain(&error);
+        if error.is_connect() { Trouble::NotReached(told) } else { Trouble::NoAnswer(told) }
+    })?;
+    let status = response.status();
+    let text = response.text().await.map_err(|error| Trouble::NoAnswer(chain(&error)))?;
+    Ok((status, text))
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Trouble> {
+    serde_json::from_str(text).map_err(|error| Trouble::NoAnswer(format!("{error} in {text:?}")))
+}
+
+/// reqwest keeps the cause behind its own message.
+fn chain(error: &reqwest::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        told.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    told
+}
