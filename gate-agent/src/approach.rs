@@ -201,7 +201,7 @@ mod tests {
             gap_ms: 700,
             second_chance_ms: 3000,
             same_face_cosine_min: 0.5,
-            liveness: LivenessPolicy::default(),
+            liveness: LivenessPolicy { attack_below: 0.35, live_from: 0.55 },
         })
     }
 

@@ -51,6 +51,8 @@ impl Link {
     async fn attend_once(&self, backoff: &mut Backoff) -> Result<(), LinkError> {
         let (epoch, next_sequence) = self.journal.as_ref().map_or((0, 0), |journal| journal.position());
         let mut registered = self.register(epoch, next_sequence).await?;
+        // The station's name comes to the disk before any record that carries it.
+        self.memory.remember(&registered.station, &registered.issuer_keys).await?;
         if !self.take_up(&registered)? {
             tracing::error!(
                 epoch = registered.epoch,
@@ -60,7 +62,6 @@ impl Link {
             registered = self.register(0, 0).await?;
             self.take_up(&registered)?;
         }
-        self.memory.remember(&registered.station, &registered.issuer_keys).await?;
         self.issuer_keys.send_replace(registered.issuer_keys.clone());
         self.warn_of_skew(&registered);
         self.board.registered(&registered.station, registered.epoch);

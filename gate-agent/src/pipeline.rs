@@ -70,7 +70,6 @@ impl Feed {
                 CameraEvent::BadFrame { reason } => bad_frame(&self.board, &reason),
             }
         }
-        self.queue.close();
     }
 
     fn push(&self, frame: CapturedFrame) {
@@ -81,6 +80,13 @@ impl Feed {
             self.board.frame(FrameFate::Superseded);
             tracing::debug!(frame = superseded.sequence, "superseded by a newer frame");
         }
+    }
+}
+
+impl Drop for Feed {
+    /// However the task ends, the looking thread must not wait for ever.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

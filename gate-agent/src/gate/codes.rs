@@ -62,7 +62,7 @@ impl Gate {
     }
 
     /// Replay and deny list, at the station if it answers in time. `Ok(false)`: let through by the offline rule.
-    async fn check_code(&self, code: &VerifiedCode) -> Result<bool, Refusal> {
+    async fn check_code(&mut self, code: &VerifiedCode) -> Result<bool, Refusal> {
         if self.codes.is_spent(&code.nonce) {
             return Err(Refusal::CodeReplayed);
         }

@@ -48,6 +48,7 @@ async fn an_authorisation_left_alone_is_found_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (first, second) = {
         let journal = open(dir.path());
+        journal.memory.remember(&station(), &[]).await.unwrap();
         assert!(journal.adopt(4, station(), 0).unwrap());
         let first = journal.authorise(face()).await.unwrap();
         journal.conclude(first, PassageOutcome::Passed).await.unwrap();

@@ -1,0 +1,11 @@
+//! A gate as a whole: real models on real portraits, real mutual TLS to a station, the aisle over its real protocol.
+#![allow(clippy::unwrap_used)]
+
+mod aisle;
+mod codes;
+mod faces;
+mod failures;
+mod people;
+mod station;
+mod surroundings;
+mod world;

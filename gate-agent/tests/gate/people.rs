@@ -1,0 +1,102 @@
+//! Frames of real people: the six credited portraits that come with the models, as a walk-up would show them.
+
+use std::io::Cursor;
+use std::sync::{Arc, OnceLock};
+
+use facegate_domain::face::Embedding;
+use facegate_models::home::Home;
+use facegate_models::{EngineOptions, FaceEngine};
+use image::imageops::{FilterType, crop_imm, fast_blur, overlay, resize};
+use image::{DynamicImage, ImageFormat, Luma, Rgb, RgbImage};
+use qrcode::{EcLevel, QrCode};
+
+const WIDTH: u32 = 1280;
+const HEIGHT: u32 = 720;
+
+/// One engine for all tests; models take a while to load.
+pub fn engine() -> Arc<FaceEngine> {
+    static ENGINE: OnceLock<Arc<FaceEngine>> = OnceLock::new();
+    let load = || {
+        let engine = FaceEngine::load(&Home::from_env().models_dir(), EngineOptions::default());
+        Arc::new(engine.unwrap_or_else(|e| panic!("{e}; `cargo xtask test` fetches what the tests need")))
+    };
+    Arc::clone(ENGINE.get_or_init(load))
+}
+
+fn portrait(name: &str) -> RgbImage {
+    let path = Home::from_env().people_dir().join(name);
+    let read = image::open(&path);
+    read.unwrap_or_else(|e| panic!("{}: {e}; `cargo xtask test` fetches it", path.display())).into_rgb8()
+}
+
+/// What enrolment would have stored for this portrait.
+pub fn template(name: &str) -> Embedding {
+    let frame = engine().decode(&jpeg(portrait(name))).unwrap();
+    let faces = engine().analyse(&frame).unwrap();
+    engine().embed(&frame, &faces[0]).unwrap()
+}
+
+/// `frames` frames of somebody coming up: the portrait fills the whole frame, moved a little from one to the next.
+pub fn walk_up(name: &str, frames: u32) -> Vec<Vec<u8>> {
+    let portrait = portrait(name);
+    (0..frames).map(|n| jpeg(filling(&portrait, n))).collect()
+}
+
+fn filling(portrait: &RgbImage, n: u32) -> RgbImage {
+    let wide = resize(portrait, WIDTH, WIDTH * portrait.height() / portrait.width(), FilterType::Triangle);
+    // The face of a portrait lies in its upper half.
+    crop_imm(&wide, 0, wide.height() / 12 + 3 * n, WIDTH, HEIGHT).to_image()
+}
+
+/// Somebody blurred beyond recognition.
+pub fn blurred(name: &str) -> Vec<Vec<u8>> {
+    let portrait = portrait(name);
+    (0..9).map(|n| jpeg(fast_blur(&filling(&portrait, n), 24.0))).collect()
+}
+
+/// Somebody too far off: a face of about `px` between the eyes in an empty hall.
+pub fn far_off(name: &str, width: u32) -> Vec<Vec<u8>> {
+    let portrait = portrait(name);
+    let small = resize(&portrait, width, width * portrait.height() / portrait.width(), FilterType::Triangle);
+    (0..4).map(|n| jpeg(pasted(&[(&small, 560 + 2 * n)]))).collect()
+}
+
+/// Two people side by side, equally near.
+pub fn side_by_side(left: &str, right: &str) -> Vec<Vec<u8>> {
+    let half = |name| {
+        let portrait = portrait(name);
+        resize(&portrait, 600, 600 * portrait.height() / portrait.width(), FilterType::Triangle)
+    };
+    let (left, right) = (half(left), half(right));
+    (0..4).map(|n| jpeg(pasted(&[(&left, 2 * n), (&right, 660 + 2 * n)]))).collect()
+}
+
+fn pasted(people: &[(&RgbImage, i64)]) -> RgbImage {
+    let mut hall = hall();
+    people.iter().for_each(|(person, x)| overlay(&mut hall, *person, *x, 10));
+    hall
+}
+
+/// Nobody there.
+pub fn empty_hall() -> Vec<u8> {
+    jpeg(hall())
+}
+
+fn hall() -> RgbImage {
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb([90 + (x / 40 % 8) as u8, 95, 100 + (y / 30 % 8) as u8]))
+}
+
+/// A phone that shows this text as a QR, held into the camera.
+pub fn phone_with(text: &str) -> Vec<u8> {
+    let qr = QrCode::with_error_correction_level(text, EcLevel::L).unwrap().render::<Luma<u8>>().build();
+    let shown = DynamicImage::ImageLuma8(resize(&qr, 500, 500, FilterType::Triangle)).into_rgb8();
+    let mut hall = hall();
+    overlay(&mut hall, &shown, 400, 100);
+    jpeg(hall)
+}
+
+pub fn jpeg(pixels: RgbImage) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    pixels.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
