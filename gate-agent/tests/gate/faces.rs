@@ -11,7 +11,7 @@ use facegate_runtime::journal::{Journal, JournalOptions};
 use prost::Message;
 
 use crate::aisle::Body;
-use crate::people::{blurred, empty_hall, far_off, jpeg, side_by_side, template, walk_up};
+use crate::people::{blurred, empty_hall, encoded, far_off, jpeg, side_by_side, template, walk_up};
 use crate::world::{World, authorisations, passages};
 
 /// Records of the first epoch in a copied journal.
@@ -51,14 +51,15 @@ fn a_rider_walks_through_by_face_and_every_record_is_on_the_disk_in_time() {
 fn a_stranger_is_refused_once_and_shown_the_other_way() {
     let mut world = World::new();
     world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
-    world.show(&walk_up("impostor_1.jpg", 9));
+    let (coming, standing_on) = (walk_up("impostor_1.jpg", 9), walk_up("impostor_1.jpg", 3));
+    world.show(&coming);
     let decision = world.decision(1);
     assert_eq!(decision["reason"], "not_recognised", "{decision}");
     let state = world.state();
     assert_eq!(state["phase"], "refused");
     assert!(state["message_en"].as_str().unwrap().contains("ride code"));
     assert!(state["message_zh"].as_str().unwrap().contains("乘车码"));
-    world.show(&walk_up("impostor_1.jpg", 3));
+    world.show(&standing_on);
     world.pause();
     assert_eq!(world.state()["decided"], 1, "standing on brings no second refusal");
     assert!(world.aisle.opened().is_empty());
@@ -72,14 +73,14 @@ fn frames_that_show_no_single_good_face_open_nothing_and_say_why() {
     world.station.memory().riders.push((RiderId::random(), template("person_b_1.jpg")));
 
     world.show(&[empty_hall(), empty_hall(), empty_hall()]);
-    world.show(&far_off("person_a_2.jpg", 60));
+    world.show(&far_off("person_a_2.jpg", 9.0));
     world.pause();
     assert_eq!(world.state()["decided"], 0, "nobody, and a passer-by far off, are told nothing");
 
     world.show(&side_by_side("person_a_2.jpg", "person_b_2.jpg"));
     assert_eq!(world.decision(1)["reason"], "several_faces");
     world.pause();
-    world.show(&far_off("person_a_2.jpg", 130));
+    world.show(&far_off("person_a_2.jpg", 18.0));
     assert_eq!(world.decision(2)["reason"], "too_far");
     world.show(&blurred("person_a_2.jpg"));
     assert_eq!(world.decision(3)["reason"], "blurred");
@@ -96,13 +97,14 @@ fn bad_pictures_are_dropped_and_counted_and_the_gate_goes_on() {
     let mut world = World::new();
     world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
     let good = walk_up("person_a_2.jpg", 3);
-    let corrupt = good[0][..good[0].len() / 3].to_vec();
+    let whole = encoded(image::RgbImage::new(1280, 720), image::ImageFormat::Png);
+    let corrupt = whole[..whole.len() / 2].to_vec();
     let wrong_type = b"GIF89a and so on".to_vec();
     let huge_file = vec![0xff; 10_000_001];
     let huge_picture = jpeg(image::RgbImage::new(5000, 5000));
     let tiny_picture = jpeg(image::RgbImage::new(8, 8));
     world.show(&[corrupt, wrong_type, huge_file, huge_picture, tiny_picture, vec![]]);
-    assert_eq!(world.state()["frames"]["bad"], 6);
+    assert_eq!(world.state()["frames"]["bad"], 6, "{}", world.state()["frames"]);
     assert_eq!(world.state()["decided"], 0);
     world.show(&good);
     assert_eq!(world.decision(1)["kind"], "granted");

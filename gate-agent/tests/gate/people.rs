@@ -54,10 +54,13 @@ pub fn blurred(name: &str) -> Vec<Vec<u8>> {
     (0..9).map(|n| jpeg(fast_blur(&filling(&portrait, n), 24.0))).collect()
 }
 
-/// Somebody too far off: a face of about `px` between the eyes in an empty hall.
-pub fn far_off(name: &str, width: u32) -> Vec<Vec<u8>> {
+/// Somebody far off in an empty hall, with this much between the eyes.
+pub fn far_off(name: &str, inter_eye_px: f32) -> Vec<Vec<u8>> {
     let portrait = portrait(name);
-    let small = resize(&portrait, width, width * portrait.height() / portrait.width(), FilterType::Triangle);
+    let frame = engine().decode(&jpeg(portrait.clone())).unwrap();
+    let scale = inter_eye_px / engine().analyse(&frame).unwrap()[0].quality.inter_eye_px;
+    let scaled = |px: u32| (px as f32 * scale).round() as u32;
+    let small = resize(&portrait, scaled(portrait.width()), scaled(portrait.height()), FilterType::Triangle);
     (0..4).map(|n| jpeg(pasted(&[(&small, 560 + 2 * n)]))).collect()
 }
 
@@ -96,7 +99,11 @@ pub fn phone_with(text: &str) -> Vec<u8> {
 }
 
 pub fn jpeg(pixels: RgbImage) -> Vec<u8> {
+    encoded(pixels, ImageFormat::Jpeg)
+}
+
+pub fn encoded(pixels: RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    pixels.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    pixels.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
