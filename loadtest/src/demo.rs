@@ -14,14 +14,14 @@ use report::Report;
 
 /// Enrol, ride, be refused, be charged: everything real, on loopback.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Demo {
+pub struct DemoOptions {
     /// Verify everything, stop by itself, print one JSON line last; exit 0 only if all holds.
     #[arg(long)]
     pub check: bool,
 }
 
 /// Runs the story in `folder` with the models and portraits of `home`.
-pub async fn run(demo: &Demo, home: &Path, folder: &Path) -> Result<()> {
+pub async fn run(demo: &DemoOptions, home: &Path, folder: &Path) -> Result<()> {
     let watch = Stopwatch::start();
     let options = CityOptions { settle_after: Duration::from_secs(2), ..CityOptions::new(home, folder) };
     let mut city = City::start(&options).await?;

@@ -19,7 +19,7 @@ enum Command {
     /// Starts a small city on loopback and tells the story of four rides in it.
     Demo {
         #[command(flatten)]
-        demo: demo::Demo,
+        demo: demo::DemoOptions,
         #[command(flatten)]
         places: Places,
     },

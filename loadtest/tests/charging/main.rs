@@ -1,0 +1,8 @@
+//! Charging from settled journeys to captured money: the cloud's store and scheduler against the sandbox acquirer, over
+//! real HTTPS under mutual TLS. What was captured is counted in the acquirer's own book.
+#![allow(clippy::unwrap_used)]
+
+mod acquirer;
+mod crash;
+mod harness;
+mod outcomes;
