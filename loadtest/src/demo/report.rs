@@ -18,6 +18,7 @@ pub struct Report {
     pub strangers_refused: usize,
     pub strangers_let_in: usize,
     pub replays_refused: usize,
+    pub sighted: bool,
     /// Captures beyond one per journey, by the ledger and by the acquirer's own book.
     pub double_charges: u64,
     /// Bodies that crossed a beam without a tap in the cloud.
@@ -50,6 +51,7 @@ impl Report {
             strangers_refused: told.strangers_refused,
             strangers_let_in: told.strangers_let_in,
             replays_refused: told.replays_refused,
+            sighted: told.sighted,
             double_charges: beyond(captured) + double_captures,
             lost_taps: i64::try_from(bodies)? - i64::try_from(overview.taps)?,
             ledger_balanced: overview.ledger_balanced,
@@ -70,6 +72,7 @@ impl Report {
             (self.strangers_refused == 2, format!("{} strangers were refused, not 2", self.strangers_refused)),
             (self.strangers_let_in == 0, format!("{} strangers were let in", self.strangers_let_in)),
             (self.replays_refused == 1, "a code was accepted twice".to_owned()),
+            (self.sighted, "the entrance camera's sighting did not reach the expected tier".to_owned()),
             (self.double_charges == 0, format!("{} double charges", self.double_charges)),
             (self.lost_taps == 0, format!("{} bodies crossed a beam without a tap", self.lost_taps)),
             (self.ledger_balanced, "the ledger does not balance".to_owned()),

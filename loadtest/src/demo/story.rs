@@ -30,6 +30,8 @@ pub struct Told {
     pub strangers_refused: usize,
     pub strangers_let_in: usize,
     pub replays_refused: usize,
+    /// The entrance camera's sighting made its way into the station's `expected` tier.
+    pub sighted: bool,
 }
 
 /// An enrolled person with his phone and his other photograph.
@@ -62,8 +64,10 @@ pub async fn tell(city: &City, home: &Path) -> Result<Told> {
     let app = city.metro_app()?;
     let mut told = Told { riders: enrol(city, &app, &engine, &people).await?, ..Told::default() };
 
-    say("\nRider A comes in past the entrance camera, which learns nothing; the station expects him now.");
+    say("\nRider A comes in past the entrance camera:");
     city.camera().show(&told.riders[0].frames(By::Face)?).await?;
+    told.sighted = is_expected(city).await?;
+    say(&format!("  the camera learns nothing; the station {} him now", if told.sighted { "expects" } else { "missed" }));
 
     say("\nFour rides, all pairs of face and code:");
     let rides = [
@@ -131,6 +135,19 @@ async fn enrol(city: &City, app: &MetroApp, engine: &FaceEngine, people: &People
     city.wait_for_feed().await?;
     say("  both stations hold the new templates");
     Ok(riders)
+}
+
+/// Whether a station's `expected` tier holds somebody, by its metrics.
+async fn is_expected(city: &City) -> Result<bool> {
+    for _ in 0..50 {
+        let texts = city.metrics().await?;
+        let mut lines = texts.iter().flat_map(|text| text.lines());
+        if lines.any(|l| l.starts_with("facegate_tier_riders") && l.contains("expected") && l.ends_with(" 1")) {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
 }
 
 /// Passes one gate; gives the frames that were shown.
