@@ -1,0 +1,84 @@
+//! The config file and the binary that reads it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use facegate_runtime::config::{self, ConfigError};
+use facegate_station_server::config::{Config, EXAMPLE, RawConfig};
+
+/// The config that `--help` shows, with files that exist.
+fn example(dir: &Path) -> String {
+    for file in ["north.pem", "north-key.pem", "ca.pem"] {
+        std::fs::write(dir.join(file), "PEM").unwrap();
+    }
+    let (_, toml) = EXAMPLE.split_once(":\n\n").unwrap();
+    toml.replace("/etc/facegate", dir.to_str().unwrap())
+}
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    config::parse::<RawConfig, Config>(Path::new("station.toml"), text)
+}
+
+#[test]
+fn the_example_of_the_help_is_a_good_config_and_shows_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = example(dir.path());
+    let whole = load(&shown).unwrap();
+    let required = ["station", "listen", "cloud", "data_dir", "gates", "[tls]", "cert", "key ", "ca "];
+    let least: Vec<&str> =
+        shown.lines().filter(|line| required.iter().any(|key| line.trim().starts_with(key))).collect();
+    let least = load(&least.join("\n")).unwrap();
+    assert_eq!(format!("{whole:?}"), format!("{least:?}"));
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = example(dir.path())
+        .replace("station  = \"north\"", "station = \"North\"")
+        .replace("https://cloud", "http://cloud")
+        .replace("\"north-in\", \"north-out\"", "\"north-in\", \"north-in\"")
+        .replace("cameras  = []", "cameras = [\"north-in\"]\ncamera = []")
+        .replace("stranger = 0.85", "stranger = 0.9")
+        .replace("keep_s = 600", "keep_s = 86400")
+        .replace("model = \"sface-2021dec\"", "model = \"arcface\"");
+    let ConfigError::Wrong { problems, .. } = load(&wrong).unwrap_err() else { panic!("not a list of problems") };
+    let mut paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    paths.sort_unstable();
+    let expected = [
+        "camera",
+        "cameras[0]",
+        "cloud",
+        "decision.entry",
+        "decision.exit",
+        "gates[1]",
+        "recognition.model",
+        "sightings.keep_s",
+        "station",
+    ];
+    assert_eq!(paths, expected, "{problems}");
+}
+
+#[test]
+fn the_binary_checks_a_config_and_starts_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        let path = dir.path().join("station.toml");
+        std::fs::write(&path, text).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_facegate-station-server"))
+            .args(["--check-config", "--config"])
+            .arg(&path)
+            .output()
+            .unwrap()
+    };
+    let good = check(&example(dir.path()));
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+    let bad = check("station = \"North\"\nlisen = \"x\"");
+    let errors = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert!(!bad.status.success());
+    for named in ["did you mean `listen`", "North", "tls", "gates"] {
+        assert!(errors.contains(named), "{named}: {errors}");
+    }
+    assert!(!dir.path().join("data").exists());
+}

@@ -1,0 +1,171 @@
+//! The cloud as a test plays it: a log, a floor below which only a snapshot helps, and what stations handed in.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use facegate_proto::v1;
+use facegate_proto::v1::sync_service_server::{SyncService, SyncServiceServer};
+use facegate_runtime::grpc;
+use facegate_runtime::identity::{DeviceIdentity, Role, require};
+use futures::Stream;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[derive(Default)]
+pub struct Seen {
+    log: Vec<v1::Change>,
+    /// Subscriptions from below are refused.
+    floor: u64,
+    snapshot: Vec<v1::Change>,
+    pub subscribed_after: Vec<u64>,
+    pub delivered: Vec<v1::GateRecord>,
+    marks: BTreeMap<(String, u32), u64>,
+    pub report: Option<v1::StationStatus>,
+    /// Deliveries fail while this is set.
+    pub refuses_deliveries: bool,
+}
+
+#[derive(Clone)]
+pub struct Cloud {
+    pub address: SocketAddr,
+    pub seen: Arc<Mutex<Seen>>,
+    head: watch::Sender<u64>,
+}
+
+impl Cloud {
+    pub async fn start(identity: &DeviceIdentity) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let cloud = Self { address, seen: Arc::default(), head: watch::Sender::new(0) };
+        let served = grpc::server(identity)
+            .unwrap()
+            .add_service(SyncServiceServer::new(cloud.clone()))
+            .serve_with_incoming(grpc::incoming(listener).unwrap());
+        tokio::spawn(async move { served.await.unwrap() });
+        cloud
+    }
+
+    /// Appends to the log and gives the version.
+    pub fn publish(&self, change: FeedChange) -> u64 {
+        let mut seen = self.seen.lock().unwrap();
+        let version = self.head() + 1;
+        seen.log.push(VersionedChange { version, change }.into());
+        self.head.send_replace(version);
+        version
+    }
+
+    /// Forgets the log: whoever comes from below `version` needs the snapshot, which is these facts.
+    pub fn compact(&self, version: u64, facts: Vec<FeedChange>) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.log.clear();
+        seen.floor = version;
+        seen.snapshot = facts.into_iter().map(|change| VersionedChange { version, change }.into()).collect();
+        self.head.send_replace(version);
+    }
+
+    pub fn head(&self) -> u64 {
+        *self.head.borrow()
+    }
+
+    /// The version that the station has acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.seen.lock().unwrap().report.as_ref().map_or(0, |report| report.applied_version)
+    }
+
+    /// Publishes and waits until the station has acknowledged it.
+    pub async fn publish_and_wait(&self, change: FeedChange) {
+        let version = self.publish(change);
+        crate::world::eventually("the station acknowledges the change", || async { self.acknowledged() >= version })
+            .await;
+    }
+}
+
+#[tonic::async_trait]
+impl SyncService for Cloud {
+    type SubscribeStream = Answer<v1::Change>;
+    type SnapshotStream = Answer<v1::SnapshotChunk>;
+
+    async fn subscribe(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        require(&request, &[Role::Station])?;
+        let mut after = request.into_inner().after_version;
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.subscribed_after.push(after);
+            if after > self.head() {
+                return Err(Status::out_of_range("the cursor lies beyond the log"));
+            }
+            if after < seen.floor {
+                return Err(Status::failed_precondition("the log does not reach back so far"));
+            }
+        }
+        let (changes, queue) = mpsc::channel(64);
+        let (seen, mut head) = (Arc::clone(&self.seen), self.head.subscribe());
+        tokio::spawn(async move {
+            loop {
+                let news: Vec<_> = seen.lock().unwrap().log.iter().filter(|c| c.version > after).cloned().collect();
+                for change in news {
+                    after = change.version;
+                    if changes.send(Ok(change)).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::select! {
+                    changed = head.changed() => if changed.is_err() { return },
+                    () = changes.closed() => return,
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(queue))))
+    }
+
+    async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
+        require(&request, &[Role::Station])?;
+        let seen = self.seen.lock().unwrap();
+        let version = self.head();
+        let chunk = |facts: &[v1::Change], complete| Ok(v1::SnapshotChunk { version, facts: facts.to_vec(), complete });
+        let mut chunks: Vec<_> = seen.snapshot.chunks(2).map(|facts| chunk(facts, false)).collect();
+        chunks.push(chunk(&[], true));
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+    }
+
+    async fn deliver(&self, request: Request<v1::DeliverRequest>) -> Result<Response<v1::DeliverResponse>, Status> {
+        require(&request, &[Role::Station])?;
+        let mut seen = self.seen.lock().unwrap();
+        if seen.refuses_deliveries {
+            return Err(Status::unavailable("the test's cloud takes nothing now"));
+        }
+        let mut touched = vec![];
+        for record in request.into_inner().records {
+            let id = record.id.clone().unwrap();
+            let key = (id.gate, id.epoch);
+            let next = seen.marks.entry(key.clone()).or_default();
+            if id.sequence == *next {
+                *next += 1;
+                seen.delivered.push(record);
+            }
+            touched.push(key);
+        }
+        let mark = |(gate, epoch): (String, u32)| v1::JournalMark {
+            next_sequence: seen.marks[&(gate.clone(), epoch)],
+            gate,
+            epoch,
+        };
+        Ok(Response::new(v1::DeliverResponse { marks: touched.into_iter().map(mark).collect(), conflicts: vec![] }))
+    }
+
+    async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
+        let peer = require(&request, &[Role::Station])?;
+        assert_eq!(peer.id, "north");
+        self.seen.lock().unwrap().report = Some(request.into_inner());
+        Ok(Response::new(v1::ReportResponse { head_version: self.head() }))
+    }
+}

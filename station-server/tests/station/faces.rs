@@ -1,0 +1,67 @@
+//! Synthetic faces: random unit vectors, which are as far apart as real strangers' are.
+
+use facegate_domain::face::{Embedding, Template};
+use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, StationId, TemplateId};
+use facegate_domain::tap::{
+    Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody,
+};
+use facegate_proto::convert::station::probe_to_wire;
+use facegate_proto::v1;
+use rand::Rng;
+
+use crate::world::NOW;
+
+pub fn model() -> ModelId {
+    ModelId::new("sface-2021dec").unwrap()
+}
+
+pub fn face() -> Embedding {
+    face_of(model())
+}
+
+pub fn face_of(model: ModelId) -> Embedding {
+    let mut rng = rand::rng();
+    Embedding::normalise(model, (0..128).map(|_| rng.random_range(-1.0..1.0)).collect()).unwrap()
+}
+
+/// Another look at the same face, at a cosine of about .8.
+pub fn look(of: &Embedding) -> Embedding {
+    let other = face();
+    let mix = of.values().iter().zip(other.values()).map(|(a, b)| a + 0.7 * b).collect();
+    Embedding::normalise(model(), mix).unwrap()
+}
+
+pub fn template(rider: RiderId, embedding: &Embedding) -> Template {
+    Template { id: TemplateId::random(), rider, embedding: embedding.clone() }
+}
+
+pub fn probe(embedding: &Embedding, direction: v1::Direction) -> v1::IdentifyRequest {
+    v1::IdentifyRequest { probe: Some(probe_to_wire(embedding, 3)), direction: direction.into() }
+}
+
+pub fn record_id(gate: &str, epoch: u32, sequence: u64) -> RecordId {
+    RecordId { gate: GateId::new(gate).unwrap(), epoch, sequence }
+}
+
+fn record(gate: &str, epoch: u32, sequence: u64, body: RecordBody) -> v1::GateRecord {
+    let stamp = GateStamp { wall: NOW, monotonic_ms: sequence };
+    let station = StationId::new("north").unwrap();
+    GateRecord { id: record_id(gate, epoch, sequence), station, stamp, body }.into()
+}
+
+/// Someone came in with a code.
+pub fn authorised(gate: &str, epoch: u32, sequence: u64, nonce: [u8; 8]) -> v1::GateRecord {
+    let evidence = Evidence::Code { nonce, checked_online: false };
+    let body = Authorisation { rider: RiderId::random(), direction: Direction::Entry, evidence };
+    record(gate, epoch, sequence, RecordBody::Authorisation(body))
+}
+
+/// He passed; the content depends on nothing but the arguments.
+pub fn passed(gate: &str, epoch: u32, sequence: u64) -> v1::GateRecord {
+    let body = Passage { authorisation: sequence.saturating_sub(1), outcome: PassageOutcome::Passed };
+    record(gate, epoch, sequence, RecordBody::Passage(body))
+}
+
+pub fn sequences(records: &[v1::GateRecord]) -> Vec<u64> {
+    records.iter().map(|record| record.id.as_ref().unwrap().sequence).collect()
+}

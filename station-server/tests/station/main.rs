@@ -1,0 +1,15 @@
+//! The real station over real mutual TLS, with gates that are clients of it and a cloud that the test plays.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod attendance;
+mod cloud;
+mod codes;
+mod faces;
+mod feed;
+mod identify;
+mod journals;
+mod metrics;
+mod restart;
+mod sightings;
+mod world;
