@@ -32,6 +32,10 @@ struct State {
     locked: BTreeSet<PathBuf>,
     /// Counts power cuts, so that handles from before are known as dead.
     boot: u64,
+    /// After a power cut, until the power is restored.
+    off: bool,
+    /// Changes to go before the power cuts itself, and the seed for what it leaves.
+    cut_after: Option<(u64, u64)>,
     capacity_bytes: Option<u64>,
     syncs_to_fail: u32,
     syncs: u64,
@@ -49,21 +53,22 @@ impl SimDisk {
         Self::default()
     }
 
-    /// The power fails and comes back: what was not synced is lost, kept or torn as `seed` has it.
+    /// The power fails: what was not synced is lost, kept or torn as `seed` has it, and nothing works until
+    /// [`SimDisk::restore_power`].
     pub fn cut_power(&self, seed: u64) {
-        let mut rng = SmallRng::seed_from_u64(seed);
+        self.state().cut_power(seed);
+    }
+
+    /// Cuts the power by itself before the change (write, sync, new name…) after the next `changes`.
+    pub fn cut_power_after(&self, changes: u64, seed: u64) {
+        self.state().cut_after = Some((changes, seed));
+    }
+
+    /// The machine starts again. Handles and locks from before stay dead.
+    pub fn restore_power(&self) {
         let mut state = self.state();
-        let changes = std::mem::take(&mut state.name_changes);
-        let kept = rng.random_range(0..=changes.len());
-        for change in &changes[..kept] {
-            apply(&mut state.durable_names, change);
-        }
-        state.names = state.durable_names.clone();
-        let named: BTreeSet<_> = state.names.values().copied().collect();
-        state.files.retain(|id, _| named.contains(id));
-        state.files.values_mut().for_each(|file| file.lose_power(&mut rng));
-        state.locked.clear();
-        state.boot += 1;
+        state.off = false;
+        state.cut_after = None;
     }
 
     /// Writes beyond this many bytes in all files fail with `StorageFull`, after as much as fits.
@@ -106,6 +111,32 @@ impl SimDisk {
 }
 
 impl State {
+    fn cut_power(&mut self, seed: u64) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let changes = std::mem::take(&mut self.name_changes);
+        let kept = rng.random_range(0..=changes.len());
+        for change in &changes[..kept] {
+            apply(&mut self.durable_names, change);
+        }
+        self.names = self.durable_names.clone();
+        let named: BTreeSet<_> = self.names.values().copied().collect();
+        self.files.retain(|id, _| named.contains(id));
+        self.files.values_mut().for_each(|file| file.lose_power(&mut rng));
+        self.locked.clear();
+        self.boot += 1;
+        self.off = true;
+    }
+
+    /// To be called before every change.
+    fn powered(&mut self) -> io::Result<()> {
+        match self.cut_after {
+            Some((0, seed)) if !self.off => self.cut_power(seed),
+            Some((changes, seed)) => self.cut_after = Some((changes.saturating_sub(1), seed)),
+            None => (),
+        }
+        if self.off { Err(io::Error::other("the power is off")) } else { Ok(()) }
+    }
+
     fn id(&self, path: &Path) -> io::Result<FileId> {
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -140,11 +171,12 @@ fn parent(path: &Path) -> PathBuf {
 
 impl Disk for SimDisk {
     fn create_dir(&self, _: &Path) -> io::Result<()> {
-        Ok(())
+        self.state().powered()
     }
 
     fn lock(&self, dir: &Path) -> io::Result<DirLock> {
         let mut state = self.state();
+        state.powered()?;
         if !state.locked.insert(dir.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -159,6 +191,7 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
+        state.powered()?;
         let id = FileId::next();
         state.files.insert(id, SimFile::default());
         state.change(NameChange { dir: parent(path), gone: None, come: Some((path.to_owned(), id)) });
@@ -172,6 +205,7 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.powered()?;
         let id = state.id(from)?;
         let change = NameChange { dir: parent(to), gone: Some(from.to_owned()), come: Some((to.to_owned(), id)) };
         state.change(change);
@@ -180,6 +214,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.powered()?;
         state.id(path)?;
         state.change(NameChange { dir: parent(path), gone: Some(path.to_owned()), come: None });
         Ok(())
@@ -187,6 +222,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.powered()?;
         let (synced, pending) = std::mem::take(&mut state.name_changes).into_iter().partition(|c| c.dir == dir);
         state.name_changes = pending;
         let synced: Vec<NameChange> = synced;
@@ -208,5 +244,66 @@ impl Drop for SimLock {
         if state.boot == self.boot {
             state.locked.remove(&self.dir);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path() -> &'static Path {
+        Path::new("dir/file")
+    }
+
+    #[test]
+    fn what_was_synced_stays_and_the_rest_takes_every_shape() {
+        let mut shapes = BTreeSet::new();
+        for seed in 0..200 {
+            let disk = SimDisk::new();
+            let file = disk.create(path()).unwrap();
+            file.write_at(0, &[b'a'; 100]).unwrap();
+            file.sync_data().unwrap();
+            disk.sync_dir(Path::new("dir")).unwrap();
+            file.write_at(100, &[b'b'; 100]).unwrap();
+            disk.cut_power(seed);
+            assert!(file.size().is_err(), "a handle from before the cut is dead");
+            disk.restore_power();
+            let content = disk.content(path()).unwrap();
+            assert!(content.starts_with(&[b'a'; 100]), "seed {seed}");
+            let kept = content[100..].iter().filter(|byte| **byte == b'b').count();
+            shapes.insert(if kept == 0 {
+                "lost"
+            } else if kept < 100 {
+                "torn"
+            } else {
+                "kept"
+            });
+        }
+        assert_eq!(shapes, BTreeSet::from(["kept", "lost", "torn"]));
+    }
+
+    #[test]
+    fn a_name_lasts_only_once_its_directory_is_synced() {
+        let survives = |synced: bool, seed| {
+            let disk = SimDisk::new();
+            disk.create(path()).unwrap().sync_data().unwrap();
+            if synced {
+                disk.sync_dir(Path::new("dir")).unwrap();
+            }
+            disk.cut_power(seed);
+            disk.restore_power();
+            disk.open(path()).is_ok()
+        };
+        assert!((0..50).all(|seed| survives(true, seed)));
+        assert!((0..50).any(|seed| !survives(false, seed)));
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let disk = SimDisk::new();
+        disk.set_capacity(Some(10));
+        let file = disk.create(path()).unwrap();
+        assert_eq!(file.write_at(0, &[1; 16]).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.size().unwrap(), 10);
     }
 }

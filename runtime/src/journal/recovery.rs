@@ -110,19 +110,24 @@ fn recover_last(
         }
         None => None,
     };
-    let unsure = &bytes[scan.unsure_from..good];
-    if torn.is_some() || !unsure.is_empty() {
-        make_durable(file.as_ref(), &mut scan, unsure).map_err(JournalError::io("recover the segment", &path))?;
-    }
+    let whole = torn.is_none() && !scan.unsure_records;
+    let unsure = &bytes[scan.sure_bytes..good];
+    make_durable(file.as_ref(), &mut scan, unsure, whole).map_err(JournalError::io("recover the segment", &path))?;
     Ok((file, scan, torn))
 }
 
-/// Cuts the torn tail off and makes the rest durable. Frames that are only in the page cache, perhaps since a sync that
-/// failed, are written once more: the kernel may think them clean. Same bytes at the same place, so a crash in the
-/// middle does no harm.
-fn make_durable(file: &dyn DiskFile, scan: &mut Scan, unsure: &[u8]) -> io::Result<()> {
+/// Makes durable what is there, and cuts the torn tail off unless the segment is `whole`. Frames that are only in the
+/// page cache, perhaps since a sync that failed, are written once more: the kernel may think them clean, marks too, and
+/// a mark that never reaches the disk is a hole before the next record. Same bytes at the same place, so a crash in
+/// the middle does no harm.
+fn make_durable(file: &dyn DiskFile, scan: &mut Scan, unsure: &[u8], whole: bool) -> io::Result<()> {
+    if !unsure.is_empty() {
+        file.write_at(scan.sure_bytes as u64, unsure)?;
+    }
+    if whole {
+        return Ok(());
+    }
     file.truncate(scan.segment.bytes)?;
-    file.write_at(scan.unsure_from as u64, unsure)?;
     file.sync_data()?;
     let mut mark = Vec::new();
     Frame::mark(scan.next).encode(&mut mark);

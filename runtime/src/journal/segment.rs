@@ -89,8 +89,11 @@ pub(super) struct Scan {
     pub segment: Segment,
     /// The index after the last good record.
     pub next: u64,
-    /// Frames from this offset on are not known to be durable.
-    pub unsure_from: usize,
+    /// After the last record that is known to be durable. Marks may follow, which nobody ever synced for their own
+    /// sake, and records.
+    pub sure_bytes: usize,
+    /// Whether there are records that are not known to be durable.
+    pub unsure_records: bool,
     /// What is wrong after the good frames, if they do not fill the file.
     pub damage: Option<&'static str>,
 }
@@ -107,7 +110,7 @@ pub(super) fn scan(bytes: &[u8], first: u64) -> Scan {
     let mut segment = Segment::empty(first);
     let mut next = first;
     let mut durable_before = first;
-    let mut begins = Vec::new();
+    let mut ends = Vec::new();
     let mut offset = HEADER_BYTES;
     let mut damage = None;
     while offset < bytes.len() {
@@ -115,7 +118,7 @@ pub(super) fn scan(bytes: &[u8], first: u64) -> Scan {
             Ok(frame) if frame.index == next => {
                 if frame.kind == Kind::Record {
                     segment.note(next, offset as u64);
-                    begins.push(offset);
+                    ends.push(offset + frame.bytes());
                     next += 1;
                 }
                 durable_before = durable_before.max(frame.durable_before);
@@ -129,9 +132,9 @@ pub(super) fn scan(bytes: &[u8], first: u64) -> Scan {
         }
     }
     segment.bytes = offset as u64;
-    let sure = usize::try_from(durable_before - first).unwrap_or(usize::MAX);
-    let unsure_from = begins.get(sure).copied().unwrap_or(offset);
-    Scan { segment, next, unsure_from, damage }
+    let sure = usize::try_from(durable_before - first).unwrap_or(usize::MAX).min(ends.len());
+    let sure_bytes = sure.checked_sub(1).map_or(HEADER_BYTES, |last| ends[last]);
+    Scan { segment, next, sure_bytes, unsure_records: sure < ends.len(), damage }
 }
 
 /// Whether a frame after the damage at `offset` says that record `index`, which should begin there, was durable.
@@ -165,7 +168,7 @@ mod tests {
         }
         let scan = scan(&bytes, 10);
         assert_eq!((scan.next, scan.good_bytes(), scan.damage), (200, bytes.len(), None));
-        assert_eq!(scan.unsure_from, begins[180]);
+        assert_eq!((scan.sure_bytes, scan.unsure_records), (begins[180], true));
         let (offset, index) = scan.segment.landmark(150).unwrap();
         assert_eq!(index, 138);
         assert_eq!(usize::try_from(offset).unwrap(), begins[128]);
@@ -177,7 +180,8 @@ mod tests {
         Frame::record(0, 0, b"a").encode(&mut bytes);
         let torn = bytes.len();
         Frame::mark(1).encode(&mut bytes);
-        assert_eq!(scan(&bytes, 0).unsure_from, bytes.len());
+        let scan = scan(&bytes, 0);
+        assert_eq!((scan.sure_bytes, scan.unsure_records, scan.good_bytes()), (torn, false, bytes.len()));
         assert!(was_durable(&bytes, HEADER_BYTES, 0));
         assert!(!was_durable(&bytes[..torn], HEADER_BYTES, 0));
     }

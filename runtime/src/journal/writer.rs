@@ -189,8 +189,12 @@ impl Writer {
         self.shared.durable.send_replace(self.durable);
     }
 
-    /// Goes on in a new segment; everything in the old one is durable.
+    /// Goes on in a new segment. The old one's records are durable; its closing mark may be torn or not be, and must
+    /// be made so, because in a closed segment whatever does not check is corruption.
     fn rotate(&mut self) -> Result<(), JournalError> {
+        if let Err(error) = self.file.truncate(self.end).and_then(|()| self.file.sync_data()) {
+            return Err(self.stop(&format!("a segment that could not be closed: {error}")));
+        }
         match recovery::create_segment(self.shared.disk.as_ref(), &self.shared.dir, self.durable) {
             Ok(file) => self.file = file,
             Err((false, error)) => return Err(error),

@@ -115,8 +115,13 @@ impl SimHandle {
         let boot = state.boot;
         match state.files.get_mut(&self.id) {
             Some(file) if boot == self.boot => Ok(work(file)),
-            _ => Err(io::Error::other("the power is off")),
+            _ => Err(io::Error::other("the file was open before the power was cut")),
         }
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut SimFile) -> T) -> io::Result<T> {
+        self.disk.state().powered()?;
+        self.with(work)
     }
 }
 
@@ -141,7 +146,7 @@ impl DiskFile for SimHandle {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = position(offset);
         let free = position(self.disk.state().free_bytes());
-        self.with(|file| {
+        self.change(|file| {
             let room = file.seen.len().saturating_add(free).saturating_sub(offset);
             let fits = bytes.len().min(room);
             file.change(Change::Write { offset, bytes: bytes[..fits].to_vec() });
@@ -150,7 +155,7 @@ impl DiskFile for SimHandle {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        self.with(|file| file.change(Change::Truncate(position(size))))
+        self.change(|file| file.change(Change::Truncate(position(size))))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -161,10 +166,10 @@ impl DiskFile for SimHandle {
             fails
         };
         if fails {
-            self.with(|file| file.pending.clear())?;
+            self.change(|file| file.pending.clear())?;
             return Err(io::Error::other("the disk reported an error on sync"));
         }
-        self.with(SimFile::sync)?;
+        self.change(SimFile::sync)?;
         self.disk.state().syncs += 1;
         Ok(())
     }
