@@ -51,7 +51,7 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let keys = FileKeys::open(&config.keys_dir)?;
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
-        let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.data_dir, &keys)?);
+        let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.data_dir, &keys, config.feed_kept)?);
         let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment)?;
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));

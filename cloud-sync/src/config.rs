@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::charge::RetryPolicy;
 use facegate_domain::fares::FareTable;
 use facegate_domain::journey::PairingPolicy;
 use facegate_domain::score::Similarity;
@@ -17,6 +18,7 @@ use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
 
+use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
 use crate::journeys::SettlingPolicy;
 use crate::web::WebConfig;
@@ -40,6 +42,9 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     filter = "info"
     # metrics_listen = "0.0.0.0:7441"        # HTTPS for the role monitor: /metrics, /healthz
 
+    [feed]
+    kept = 1000000                           # changes that stay in the log; who is further behind takes a snapshot
+
     [journeys]
     settle_after_ms = 60000                  # from the exit to the settled journey: what is late may still arrive
     give_up_after_s = 604800                 # how long an entry or exit waits for its other end
@@ -58,6 +63,16 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     exposure_min = 0.12
     exposure_max = 0.92
     yaw_max = 0.6
+
+    [charging]
+    pass_every_ms = 1000                     # pause between two looks at what is to be charged
+    retry_first_ms = 1000                    # after a call without an answer, doubling up to:
+    retry_max_s = 900
+    charges_per_pass_max = 1000
+    in_flight_max = 16                       # charges that may wait for the acquirer at once
+    [charging.acquirer]                      # without it charges by token wait until there is one
+    address = "https://acquirer.example:8443"   # required
+    answer_within_ms = 10000
 
     [web]                                    # without it there are no pages and no REST
     listen = "0.0.0.0:7443"                  # required: HTTPS, sign-in or API key instead of a device certificate
@@ -94,8 +109,20 @@ pub struct Config {
     pub engine: EngineOptions,
     /// Codes spent longer ago than this are refused for their age, and no station need remember them.
     pub code_memory: Duration,
+    /// Versions of the feed that stay in the log.
+    pub feed_kept: u64,
+    pub charging: ChargingPolicy,
+    /// None: charges by token wait until the config names one.
+    pub acquirer: Option<AcquirerConfig>,
     /// The HTTPS listener for people and apps; none without the section.
     pub web: Option<WebConfig>,
+}
+
+/// Where the acquirer is, and how long a call to it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcquirerConfig {
+    pub address: String,
+    pub answer_within: Duration,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -111,9 +138,12 @@ impl TryFrom<RawConfig> for Config {
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
+        let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
+        let charging = raw.charging.check("charging", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
             let fares = fares?;
+            let (charging, acquirer) = charging?;
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
                 certificate_valid_for: valid?,
@@ -132,6 +162,9 @@ impl TryFrom<RawConfig> for Config {
                 quality: raw.enrolment.quality,
                 engine: raw.engine,
                 code_memory: code_memory?,
+                feed_kept: feed_kept?,
+                charging,
+                acquirer,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,
             })
         })();
@@ -148,6 +181,33 @@ impl raw::RawJourneys {
         let journey_max = problems.duration_s(&at("journey_max_s"), self.journey_max_s, 600..=3 * 86_400);
         let pairing = PairingPolicy { merge_window: merge_window?, journey_max: journey_max? };
         Some(SettlingPolicy { pairing, settle_after: settle_after?, give_up_after: give_up? })
+    }
+}
+
+impl raw::RawCharging {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<(ChargingPolicy, Option<AcquirerConfig>)> {
+        let at = |key: &str| format!("{path}.{key}");
+        let pass_every = problems.duration_ms(&at("pass_every_ms"), self.pass_every_ms, 10..=3_600_000);
+        let first = problems.duration_ms(&at("retry_first_ms"), self.retry_first_ms, 10..=3_600_000);
+        let max = problems.duration_s(&at("retry_max_s"), self.retry_max_s, 1..=86_400);
+        let per_pass = problems.within(&at("charges_per_pass_max"), self.charges_per_pass_max, 1..=100_000);
+        let in_flight = problems.within(&at("in_flight_max"), self.in_flight_max, 1..=1000);
+        let acquirer = self.acquirer.map(|acquirer| {
+            if !acquirer.address.starts_with("https://") {
+                let message = format!("`{}` is not an address like https://host:port", acquirer.address);
+                problems.add(at("acquirer.address"), message);
+            }
+            let within = acquirer.answer_within_ms;
+            let answer_within = problems.duration_ms(&at("acquirer.answer_within_ms"), within, 100..=300_000)?;
+            Some(AcquirerConfig { address: acquirer.address, answer_within })
+        });
+        let policy = ChargingPolicy {
+            pass_every: pass_every?,
+            retry: RetryPolicy { first: first?, max: max? },
+            charges_per_pass_max: per_pass?,
+            in_flight_max: in_flight?,
+        };
+        Some((policy, acquirer.map_or(Some(None), |checked| checked.map(Some))?))
     }
 }
 

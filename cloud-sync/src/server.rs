@@ -12,6 +12,9 @@ use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::charging::Scheduler;
+use crate::charging::acquirer::sandbox::{SandboxAcquirer, SandboxError};
+use crate::charging::acquirer::{Acquirer, Unconfigured};
 use crate::cloud::{Cloud, CloudError};
 use crate::config::Config;
 use crate::enrolment::FaceCapture;
@@ -36,6 +39,8 @@ pub enum ServerError {
     Serve(#[from] tonic::transport::Error),
     #[error("serving: {0}")]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Acquirer(#[from] SandboxError),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("reflection: {0}")]
@@ -112,6 +117,7 @@ impl Server {
             let tls = ServerTls::without_client_certificates(&identity)?;
             loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
         }
+        loops.spawn(scheduler(&cloud, &identity)?.run(cloud.stop.clone()));
         loops.spawn(figures::keep(Arc::clone(&cloud)));
         loops.spawn(journeys::run(
             Arc::clone(&cloud.store),
@@ -130,6 +136,15 @@ impl Server {
         }
         served
     }
+}
+
+fn scheduler(cloud: &Cloud, identity: &DeviceIdentity) -> Result<Scheduler, ServerError> {
+    let acquirer: Arc<dyn Acquirer> = match &cloud.config.acquirer {
+        Some(acquirer) => Arc::new(SandboxAcquirer::new(identity, &acquirer.address, acquirer.answer_within)?),
+        None => Arc::new(Unconfigured),
+    };
+    let (store, clock) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock));
+    Ok(Scheduler::new(store, acquirer, clock, cloud.config.charging))
 }
 
 async fn serve_grpc(

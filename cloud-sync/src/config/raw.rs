@@ -20,14 +20,30 @@ pub struct RawConfig {
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]
+    pub feed: RawFeed,
+    #[serde(default)]
     pub journeys: RawJourneys,
     #[serde(default)]
     pub codes: RawCodes,
     #[serde(default)]
     pub enrolment: RawEnrolment,
+    #[serde(default)]
+    pub charging: RawCharging,
     pub web: Option<RawWeb>,
     #[serde(default)]
     pub engine: EngineOptions,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawFeed {
+    pub kept: u64,
+}
+
+impl Default for RawFeed {
+    fn default() -> Self {
+        Self { kept: 1_000_000 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -71,4 +87,40 @@ impl Default for RawEnrolment {
     fn default() -> Self {
         Self { same_person_from: 0.55, quality: QualityPolicy::default() }
     }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCharging {
+    pub pass_every_ms: u64,
+    pub retry_first_ms: u64,
+    pub retry_max_s: u64,
+    pub charges_per_pass_max: usize,
+    pub in_flight_max: usize,
+    pub acquirer: Option<RawAcquirer>,
+}
+
+impl Default for RawCharging {
+    fn default() -> Self {
+        Self {
+            pass_every_ms: 1000,
+            retry_first_ms: 1000,
+            retry_max_s: 900,
+            charges_per_pass_max: 1000,
+            in_flight_max: 16,
+            acquirer: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAcquirer {
+    pub address: String,
+    #[serde(default = "ten_seconds")]
+    pub answer_within_ms: u64,
+}
+
+fn ten_seconds() -> u64 {
+    10_000
 }

@@ -66,10 +66,16 @@ impl Enrolment {
             return Err(EnrolmentError::AlreadyEnrolled);
         }
         self.audit(actor, "rider.enrol", rider).await?;
-        let feed_version = self.store.put_template(template.clone(), self.clock.now()).await?;
+        // Into the search first: a caller who hangs up while the disk syncs leaves nobody stored and unfindable.
         self.duplicates.put(&template)?;
+        let id = template.id;
+        let stored = self.store.put_template(template, self.clock.now()).await;
+        if stored.is_err() {
+            self.duplicates.remove(id)?;
+        }
+        let feed_version = stored?;
         metrics::counter!("facegate_enrolments_total").increment(1);
-        Ok(Enrolled { template: template.id, feed_version })
+        Ok(Enrolled { template: id, feed_version })
     }
 
     async fn examine(&self, photograph: Vec<u8>) -> Result<Captured, EnrolmentError> {

@@ -1,5 +1,7 @@
 //! Leaving, and being forgotten.
 
+use std::sync::Arc;
+
 use facegate_domain::ids::RiderId;
 
 use super::{Actor, Enrolment, EnrolmentError};
@@ -13,10 +15,13 @@ impl Enrolment {
         let _alone = self.one_face_at_a_time.lock().await;
         self.audit(actor, "rider.erase", rider).await?;
         let face = self.store.rider(rider)?.and_then(|rider| rider.face).or(known.face);
-        let receipt = self.store.erase_rider(rider, self.clock.now()).await?;
         if let Some(face) = face {
             self.duplicates.remove(face.template)?;
         }
+        // A task of its own: once begun, an erasure goes to its end even if whoever asked has hung up.
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        let erased = tokio::spawn(async move { store.erase_rider(rider, now).await }).await;
+        let receipt = erased.map_err(|stopped| EnrolmentError::Internal(stopped.to_string()))??;
         metrics::counter!("facegate_erasures_total").increment(1);
         Ok(receipt)
     }

@@ -32,10 +32,14 @@ pub enum StoreError {
     /// An impossible state: the process stops and reports, since going on could charge somebody twice.
     #[error("the store holds something impossible at {key}: {reason}; stop and restore from the last backup")]
     Damaged { key: String, reason: String },
+    #[error("the store was sealed under other keys, nothing was changed: {0}")]
+    WrongKey(String),
     #[error(transparent)]
     Key(#[from] facegate_runtime::keys::KeyError),
     #[error("the store's disk does not take writes: {0}; nothing was acknowledged, try again when it does")]
     Unavailable(String),
-    #[error("the store at {path} was written by a newer version (layout {found}, this one knows {known}): run that version")]
+    #[error(
+        "the store at {path} was written by a newer version (layout {found}, this one knows {known}): run that version"
+    )]
     Newer { path: String, found: u32, known: u32 },
 }

@@ -12,7 +12,9 @@ use super::StoreError;
 /// Why the log cannot be followed from a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutOfReach {
-    #[error("cursor {cursor} lies beyond the log, which ends at {head}: was the cloud restored from a backup? take a snapshot")]
+    #[error(
+        "cursor {cursor} lies beyond the log, which ends at {head}: was the cloud restored from a backup? take a snapshot"
+    )]
     BeyondHead { cursor: u64, head: u64 },
     #[error("the log begins after {first}, the cursor is {cursor}: take a snapshot")]
     Compacted { cursor: u64, first: u64 },
@@ -33,12 +35,21 @@ pub trait FeedStore {
 
     /// At most `max` durable changes after version `cursor`, and the version up to which that is all there is. Versions
     /// rise but may leave holes, since what an erased rider's changes said is gone from the log.
-    fn changes_after(&self, cursor: u64, max: usize) -> Result<Result<(Vec<VersionedChange>, u64), OutOfReach>, StoreError>;
+    fn changes_after(
+        &self,
+        cursor: u64,
+        max: usize,
+    ) -> Result<Result<(Vec<VersionedChange>, u64), OutOfReach>, StoreError>;
 
     /// At most `max` of the facts that hold, from `from` on (None: the beginning). Pages may see later changes; with
     /// the changes after the version that the feed had before the first page, they always add up to the present. Of
     /// spent codes only those since `codes_since` are told; older ones are refused for their age.
-    fn snapshot_page(&self, from: Option<Vec<u8>>, max: usize, codes_since: Timestamp) -> Result<SnapshotPage, StoreError>;
+    fn snapshot_page(
+        &self,
+        from: Option<Vec<u8>>,
+        max: usize,
+        codes_since: Timestamp,
+    ) -> Result<SnapshotPage, StoreError>;
 
     /// Publishes the keys that verify rider certificates, if they differ from those published last.
     async fn publish_issuer_keys(&self, keys: Vec<IssuerKey>) -> Result<(), StoreError>;

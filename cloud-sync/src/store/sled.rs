@@ -13,7 +13,7 @@
 //! | `leaving/` rider | erased, account kept until nothing is owed on it |
 //! | `face/` template | the rider whose sealed face it is |
 //! | `erasure/` id · `erasing/` id | `ErasureReceipt` · its id, until it is final |
-//! | `feed-head` · `feed/` version | last version · `Logged`; a face's entry names the template and never holds it |
+//! | `feed-head` · `feed-first` · `feed/` version | last version · the last one gone · `Logged`; a face's entry names the template and never holds it |
 //! | `issuer-keys` · `denied/` rider | published keys · empty |
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
@@ -34,6 +34,7 @@
 //! | database | key | sealed value |
 //! |---|---|---|
 //! | `faces` | template | model and float32 values of one embedding |
+//! | both, tree `key-check` | `facegate` | itself, to tell a wrong key |
 //! | `identity` | `profile/` · `account/` · `password/` rider | `Profile` · `Instrument` · password hash |
 
 use std::path::Path;
@@ -76,6 +77,7 @@ pub struct SledStore {
     identity: Sealed,
     writer: Mutex<()>,
     durable: Durable,
+    feed_kept: u64,
 }
 
 /// Which databases a command has written to.
@@ -115,16 +117,19 @@ impl SledStore {
     ///
     /// Errors: `Newer` for a store that a newer version wrote, `Key` without the keys it was sealed under,
     /// `Unavailable` while another process has it open.
-    pub fn open(dir: &Path, keys: &dyn KeyProvider) -> Result<Self, StoreError> {
+    ///
+    /// `feed_kept` is how many of the feed's latest versions stay; a station further behind takes a snapshot.
+    pub fn open(dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
         let (core, core_sync) = database(&dir.join("core"))?;
         let (faces, faces_sync) = database(&dir.join("faces"))?;
         let (identity, identity_sync) = database(&dir.join("identity"))?;
         let head = check_layout(&core, dir)?;
         let store = Self {
-            faces: Sealed::new(faces, &keys.key("templates")?),
-            identity: Sealed::new(identity, &keys.key("identities")?),
-            core,
+            faces: Sealed::open(&faces, &keys.key("templates")?)?,
+            identity: Sealed::open(&identity, &keys.key("identities")?)?,
+            core: sled::Tree::clone(&core),
             writer: Mutex::new(()),
+            feed_kept,
             durable: Durable {
                 core: core_sync,
                 faces: faces_sync,
@@ -162,7 +167,7 @@ impl SledStore {
         let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = self.read();
         let value = command(&mut tx)?;
-        let head = feed::head(&tx)?;
+        let head = feed::trim(&mut tx, self.feed_kept)?;
         tx.apply()?;
         Ok((value, head))
     }
@@ -178,14 +183,13 @@ impl SledStore {
 
 impl Store for SledStore {}
 
-fn database(dir: &Path) -> Result<(sled::Tree, SledSync), StoreError> {
+fn database(dir: &Path) -> Result<(sled::Db, SledSync), StoreError> {
     let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(unavailable)?;
     let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let db = config.open().map_err(from_sled)?;
-    let tree = sled::Tree::clone(&db);
-    let sync = SledSync::start(db, dir).map_err(unavailable)?;
-    Ok((tree, sync))
+    let sync = SledSync::start(db.clone(), dir).map_err(unavailable)?;
+    Ok((db, sync))
 }
 
 /// Refuses a newer layout; gives the feed's head.

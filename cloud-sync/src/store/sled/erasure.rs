@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{RiderId, StationId, TemplateId};
 
-use super::intake::INSIDE;
 use super::feed::{Logged, publish};
+use super::intake::INSIDE;
 use super::riders::{ACCOUNT, ENROLLED, RIDERS, identity_key};
 use super::sealed::Sealed;
 use super::tx::{Tx, damaged, decode};

@@ -13,6 +13,9 @@ use super::tx::{Tx, damaged, decode};
 use super::{SledStore, key};
 use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
 
+/// Old versions dropped by one command at most.
+const TRIMMED_MAX: u64 = 10_000;
+
 /// A change as the log keeps it: a face by its template's id alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -35,6 +38,25 @@ pub(super) fn publish(tx: &mut Tx<'_>, change: &Logged) -> Result<u64, StoreErro
     Ok(version)
 }
 
+/// Drops what is older than the last `kept` versions; gives the head. A command adds a few changes, so that dropping
+/// some more than that keeps up.
+pub(super) fn trim(tx: &mut Tx<'_>, kept: u64) -> Result<u64, StoreError> {
+    let (head, first) = (head(tx)?, first(tx)?);
+    let target = head.saturating_sub(kept).min(first + TRIMMED_MAX);
+    for version in first + 1..=target {
+        tx.remove(key::feed(version));
+    }
+    if target > first {
+        tx.put(key::FEED_FIRST.to_vec(), &target);
+    }
+    Ok(head)
+}
+
+/// The version up to which the log is gone.
+fn first(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    Ok(tx.get(key::FEED_FIRST)?.unwrap_or(0))
+}
+
 pub(super) fn head(tx: &Tx<'_>) -> Result<u64, StoreError> {
     Ok(tx.get(key::FEED_HEAD)?.unwrap_or(0))
 }
@@ -54,6 +76,10 @@ impl FeedStore for SledStore {
         if cursor > head {
             return Ok(Err(OutOfReach::BeyondHead { cursor, head }));
         }
+        let first = first(&self.read())?;
+        if cursor < first {
+            return Ok(Err(OutOfReach::Compacted { cursor, first }));
+        }
         let found = self.read().scan_from(key::FEED, &key::feed(cursor + 1), max)?;
         let complete = found.len() < max;
         let mut changes = Vec::with_capacity(found.len());
@@ -70,7 +96,12 @@ impl FeedStore for SledStore {
         Ok(Ok((changes, if complete { head } else { reached })))
     }
 
-    fn snapshot_page(&self, from: Option<Vec<u8>>, max: usize, codes_since: Timestamp) -> Result<SnapshotPage, StoreError> {
+    fn snapshot_page(
+        &self,
+        from: Option<Vec<u8>>,
+        max: usize,
+        codes_since: Timestamp,
+    ) -> Result<SnapshotPage, StoreError> {
         // One keyspace after the other; a page starts in the one that its key belongs to.
         let spaces = [key::ISSUER_KEYS, key::DENIED, key::FACE, key::INSIDE, key::NONCE];
         let first = from.as_ref().map_or(0, |from| spaces.iter().position(|s| from.starts_with(s)).unwrap_or(0));

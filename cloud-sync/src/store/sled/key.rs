@@ -13,6 +13,7 @@ type Key = Vec<u8>;
 
 pub(super) const LAYOUT: &[u8] = b"layout";
 pub(super) const FEED_HEAD: &[u8] = b"feed-head";
+pub(super) const FEED_FIRST: &[u8] = b"feed-first";
 pub(super) const ISSUER_KEYS: &[u8] = b"issuer-keys";
 
 pub(super) const RIDER: &[u8] = b"rider/";

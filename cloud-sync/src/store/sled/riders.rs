@@ -11,9 +11,7 @@ use zeroize::Zeroizing;
 use super::feed::{Logged, publish};
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, erasure, key, ledger};
-use crate::store::{
-    Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore, StoreError,
-};
+use crate::store::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore, StoreError};
 
 pub(super) const RIDERS: &str = "riders";
 pub(super) const ENROLLED: &str = "enrolled";

@@ -8,15 +8,36 @@ use zeroize::Zeroizing;
 use super::tx::{damaged, from_sled};
 use crate::store::StoreError;
 
-#[derive(Debug)]
+/// Sealed in every database.
+const CHECK: &[u8] = b"facegate";
+
 pub(super) struct Sealed {
-    tree: sled::Tree,
+    pub(super) tree: sled::Tree,
     sealer: Sealer,
 }
 
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealed({} values)", self.tree.len())
+    }
+}
+
 impl Sealed {
-    pub fn new(tree: sled::Tree, key: &Key) -> Self {
-        Self { tree, sealer: Sealer::new(key) }
+    /// Errors: `WrongKey` if the database was sealed under another key.
+    pub fn open(db: &sled::Db, key: &Key) -> Result<Self, StoreError> {
+        let sealer = Sealer::new(key);
+        // Sealed once at the beginning, in a tree of its own: tells a wrong key before anything is lost by it.
+        let check = db.open_tree("key-check").map_err(from_sled)?;
+        match check.get(CHECK).map_err(from_sled)? {
+            Some(sealed) => {
+                sealer.open(&sealed, CHECK).map_err(|error| StoreError::WrongKey(error.to_string()))?;
+            }
+            None => {
+                let sealed = sealer.seal(CHECK, CHECK).map_err(|error| damaged(CHECK, error))?;
+                check.insert(CHECK, sealed).map_err(from_sled)?;
+            }
+        }
+        Ok(Self { tree: sled::Tree::clone(db), sealer })
     }
 
     pub fn put(&self, key: &[u8], plain: &[u8]) -> Result<(), StoreError> {

@@ -99,7 +99,8 @@ impl<'s> Tx<'s> {
     /// The pair with the highest key that starts with `prefix`.
     pub fn last(&self, prefix: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
         let range = (Bound::Included(prefix.to_vec()), end_of(prefix));
-        let written = self.changes.range::<Bytes, _>(range.clone()).rev().find_map(|(k, v)| Some((k.clone(), v.clone()?)));
+        let written =
+            self.changes.range::<Bytes, _>(range.clone()).rev().find_map(|(k, v)| Some((k.clone(), v.clone()?)));
         for pair in self.tree.range::<Bytes, _>(range).rev() {
             let (key, value) = pair.map_err(from_sled)?;
             if !self.changes.contains_key(key.as_ref()) {
