@@ -54,10 +54,10 @@ pub(super) fn open(disk: &dyn Disk, dir: &Path) -> Result<Opened, JournalError> 
         next = scan.next;
         segments.push_back(scan.segment);
     }
-    let (active, scan, torn) = recover_last(disk, dir, last, next)?;
-    let recovery = Recovery { first_index: firsts[0], next_index: scan.next, torn };
-    segments.push_back(scan.segment);
-    Ok(Opened { segments, active, recovery, lock })
+    let last = recover_last(disk, dir, last, next)?;
+    let recovery = Recovery { first_index: firsts[0], next_index: last.scan.next, torn: last.torn };
+    segments.push_back(last.scan.segment);
+    Ok(Opened { segments, active: last.file, recovery, lock })
 }
 
 /// First indexes of the segments, rising. Files whose making was interrupted are removed.
@@ -90,12 +90,14 @@ fn checked_scan(path: &Path, bytes: &[u8], first: u64, expected: u64) -> Result<
     Ok(segment::scan(bytes, first))
 }
 
-fn recover_last(
-    disk: &dyn Disk,
-    dir: &Path,
-    first: u64,
-    expected: u64,
-) -> Result<(Arc<dyn DiskFile>, Scan, Option<TornTail>), JournalError> {
+/// The segment to go on writing.
+struct Last {
+    file: Arc<dyn DiskFile>,
+    scan: Scan,
+    torn: Option<TornTail>,
+}
+
+fn recover_last(disk: &dyn Disk, dir: &Path, first: u64, expected: u64) -> Result<Last, JournalError> {
     let path = dir.join(segment::file_name(first));
     let (file, bytes) = load(disk, &path)?;
     let mut scan = checked_scan(&path, &bytes, first, expected)?;
@@ -113,7 +115,7 @@ fn recover_last(
     let whole = torn.is_none() && !scan.unsure_records;
     let unsure = &bytes[scan.sure_bytes..good];
     make_durable(file.as_ref(), &mut scan, unsure, whole).map_err(JournalError::io("recover the segment", &path))?;
-    Ok((file, scan, torn))
+    Ok(Last { file, scan, torn })
 }
 
 /// Makes durable what is there, and cuts the torn tail off unless the segment is `whole`. Frames that are only in the
