@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
 fn hash_password() -> anyhow::Result<()> {
     let mut typed = String::new();
     std::io::stdin().read_to_string(&mut typed).context("reading the password from standard input")?;
-    println!("{}", Password::typed(typed.trim_end_matches(['\r', '\n']))?.hash()?);
+    println!("{}", Password::typed(typed.trim_end_matches(['\r', '\n'])).hash()?);
     Ok(())
 }
 
