@@ -53,6 +53,7 @@ pub async fn deliver(
 
 /// False if there was nothing to deliver.
 async fn deliver_batch(journal: &GateJournal, station: &dyn Station) -> Result<bool, DeliveryError> {
+    let _alone = journal.handover().await;
     let Some(batch) = journal.undelivered(BATCH_MAX)? else { return Ok(false) };
     let first = batch.records.first().and_then(|r| r.id.as_ref()).map_or(0, |id| id.sequence);
     let delivered = station.deliver(batch.records).await?;

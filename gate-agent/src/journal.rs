@@ -77,6 +77,9 @@ pub struct GateJournal {
     state: Mutex<State>,
     /// One writer at a time, so that index and sequence stay the same number.
     writing: tokio::sync::Mutex<()>,
+    /// Registration or delivery, never both: records delivered while a registration with an older position is on its
+    /// way would look to the station like a journal that lost them.
+    handover: tokio::sync::Mutex<()>,
     changed: Notify,
 }
 
@@ -100,7 +103,19 @@ impl GateJournal {
         }
         let current = epochs.last_key_value().map(|(number, _)| *number);
         let state = Mutex::new(State { station: memory.station()?, epochs, current });
-        Ok(Self { place, memory, state, writing: tokio::sync::Mutex::new(()), changed: Notify::new() })
+        Ok(Self {
+            place,
+            memory,
+            state,
+            writing: tokio::sync::Mutex::new(()),
+            handover: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Held while registering, from the position to what the station said of it, and while delivering.
+    pub async fn handover(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.handover.lock().await
     }
 
     /// What to register with: current epoch (0 for none) and its next sequence.
@@ -195,12 +210,9 @@ impl GateJournal {
         known.delivered = next_sequence.min(known.next_sequence());
         self.memory.set_delivered(epoch, known.delivered)?;
         known.release()?;
-        if current != Some(epoch) && known.is_done() {
-            if let Some(done) = state.epochs.remove(&epoch) {
-                remove_epoch(done);
-            }
-        }
+        let done = if current != Some(epoch) && known.is_done() { state.epochs.remove(&epoch) } else { None };
         drop(state);
+        done.into_iter().for_each(remove_epoch);
         self.changed.notify_one();
         Ok(())
     }

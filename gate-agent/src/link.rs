@@ -49,19 +49,7 @@ impl Link {
 
     /// Registers and attends until the line breaks.
     async fn attend_once(&self, backoff: &mut Backoff) -> Result<(), LinkError> {
-        let (epoch, next_sequence) = self.journal.as_ref().map_or((0, 0), |journal| journal.position());
-        let mut registered = self.register(epoch, next_sequence).await?;
-        // The station's name comes to the disk before any record that carries it.
-        self.memory.remember(&registered.station, &registered.issuer_keys).await?;
-        if !self.take_up(&registered)? {
-            tracing::error!(
-                epoch = registered.epoch,
-                delivered = registered.delivered,
-                "the station holds more of this epoch than our disk: the journal was lost, asking for a new epoch"
-            );
-            registered = self.register(0, 0).await?;
-            self.take_up(&registered)?;
-        }
+        let registered = self.register_with_journal().await?;
         self.issuer_keys.send_replace(registered.issuer_keys.clone());
         self.warn_of_skew(&registered);
         self.board.registered(&registered.station, registered.epoch);
@@ -79,6 +67,27 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    async fn register_with_journal(&self) -> Result<Registered, LinkError> {
+        let _alone = match &self.journal {
+            Some(journal) => Some(journal.handover().await),
+            None => None,
+        };
+        let (epoch, next_sequence) = self.journal.as_ref().map_or((0, 0), |journal| journal.position());
+        let mut registered = self.register(epoch, next_sequence).await?;
+        // The station's name comes to the disk before any record that carries it.
+        self.memory.remember(&registered.station, &registered.issuer_keys).await?;
+        if !self.take_up(&registered)? {
+            tracing::error!(
+                epoch = registered.epoch,
+                delivered = registered.delivered,
+                "the station holds more of this epoch than our disk: the journal was lost, asking for a new epoch"
+            );
+            registered = self.register(0, 0).await?;
+            self.take_up(&registered)?;
+        }
+        Ok(registered)
     }
 
     async fn register(&self, epoch: u32, next_sequence: u64) -> Result<Registered, StationError> {

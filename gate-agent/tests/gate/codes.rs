@@ -15,7 +15,7 @@ fn a_code_opens_once_and_bad_ones_never() {
     let rider = RiderId::random();
     let phone = world.phone(rider);
     let code = phone_with(&phone.show(now(), [1; 8]));
-    world.show(&[code.clone()]);
+    world.show(std::slice::from_ref(&code));
     let decision = world.decision(1);
     assert_eq!((&decision["kind"], &decision["medium"]), (&"granted".into(), &"code".into()), "{decision}");
     let records = world.wait_delivered(2);

@@ -11,7 +11,7 @@ use facegate_runtime::journal::{Journal, JournalOptions};
 use prost::Message;
 
 use crate::aisle::Body;
-use crate::people::{blurred, empty_hall, encoded, far_off, jpeg, side_by_side, template, walk_up};
+use crate::people::{blurred, empty_hall, encoded, far_off, held_up, jpeg, side_by_side, template, walk_up};
 use crate::world::{World, authorisations, passages};
 
 /// Records of the first epoch in a copied journal.
@@ -93,16 +93,28 @@ fn frames_that_show_no_single_good_face_open_nothing_and_say_why() {
 }
 
 #[test]
+fn a_photograph_held_up_is_refused_and_never_searched() {
+    let mut world = World::new();
+    world.station.memory().riders.push((RiderId::random(), template("person_b_1.jpg")));
+    world.show(&held_up("person_b_2.jpg"));
+    let decision = world.decision(1);
+    let liveness = ["presentation_attack", "liveness_inconclusive"];
+    assert!(liveness.contains(&decision["reason"].as_str().unwrap()), "{}", world.state());
+    assert_eq!(world.station.memory().searches, 0);
+    assert!(world.aisle.opened().is_empty());
+}
+
+#[test]
 fn bad_pictures_are_dropped_and_counted_and_the_gate_goes_on() {
     let mut world = World::new();
     world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
     let good = walk_up("person_a_2.jpg", 3);
-    let whole = encoded(image::RgbImage::new(1280, 720), image::ImageFormat::Png);
+    let whole = encoded(&image::RgbImage::new(1280, 720), image::ImageFormat::Png);
     let corrupt = whole[..whole.len() / 2].to_vec();
     let wrong_type = b"GIF89a and so on".to_vec();
     let huge_file = vec![0xff; 10_000_001];
-    let huge_picture = jpeg(image::RgbImage::new(5000, 5000));
-    let tiny_picture = jpeg(image::RgbImage::new(8, 8));
+    let huge_picture = jpeg(&image::RgbImage::new(5000, 5000));
+    let tiny_picture = jpeg(&image::RgbImage::new(8, 8));
     world.show(&[corrupt, wrong_type, huge_file, huge_picture, tiny_picture, vec![]]);
     assert_eq!(world.state()["frames"]["bad"], 6, "{}", world.state()["frames"]);
     assert_eq!(world.state()["decided"], 0);

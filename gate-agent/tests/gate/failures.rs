@@ -18,7 +18,7 @@ fn without_the_station_faces_wait_and_codes_go_by_the_offline_rule() {
 
     let rider = RiderId::random();
     let code = phone_with(&world.phone(rider).show(now(), [1; 8]));
-    world.show(&[code.clone()]);
+    world.show(std::slice::from_ref(&code));
     assert_eq!(world.decision(2)["kind"], "granted");
     world.wait("he has passed", |state| state["passages"]["code"] == 1);
     world.pause();
@@ -38,7 +38,7 @@ fn a_gate_restarted_without_its_station_still_verifies_codes_and_remembers_them(
     let mut world = World::new();
     let (first, second) = (RiderId::random(), RiderId::random());
     let used = phone_with(&world.phone(first).show(now(), [1; 8]));
-    world.show(&[used.clone()]);
+    world.show(std::slice::from_ref(&used));
     world.wait("he has passed", |state| state["passages"]["code"] == 1);
     world.wait_delivered(2);
     world.station.stop();

@@ -31,7 +31,7 @@ fn portrait(name: &str) -> RgbImage {
 
 /// What enrolment would have stored for this portrait.
 pub fn template(name: &str) -> Embedding {
-    let frame = engine().decode(&jpeg(portrait(name))).unwrap();
+    let frame = engine().decode(&jpeg(&portrait(name))).unwrap();
     let faces = engine().analyse(&frame).unwrap();
     engine().embed(&frame, &faces[0]).unwrap()
 }
@@ -39,7 +39,7 @@ pub fn template(name: &str) -> Embedding {
 /// `frames` frames of somebody coming up: the portrait fills the whole frame, moved a little from one to the next.
 pub fn walk_up(name: &str, frames: u32) -> Vec<Vec<u8>> {
     let portrait = portrait(name);
-    (0..frames).map(|n| jpeg(filling(&portrait, n))).collect()
+    (0..frames).map(|n| jpeg(&filling(&portrait, n))).collect()
 }
 
 fn filling(portrait: &RgbImage, n: u32) -> RgbImage {
@@ -51,17 +51,25 @@ fn filling(portrait: &RgbImage, n: u32) -> RgbImage {
 /// Somebody blurred beyond recognition.
 pub fn blurred(name: &str) -> Vec<Vec<u8>> {
     let portrait = portrait(name);
-    (0..9).map(|n| jpeg(fast_blur(&filling(&portrait, n), 24.0))).collect()
+    (0..9).map(|n| jpeg(&fast_blur(&filling(&portrait, n), 24.0))).collect()
 }
 
 /// Somebody far off in an empty hall, with this much between the eyes.
 pub fn far_off(name: &str, inter_eye_px: f32) -> Vec<Vec<u8>> {
     let portrait = portrait(name);
-    let frame = engine().decode(&jpeg(portrait.clone())).unwrap();
+    let frame = engine().decode(&jpeg(&portrait)).unwrap();
     let scale = inter_eye_px / engine().analyse(&frame).unwrap()[0].quality.inter_eye_px;
     let scaled = |px: u32| (px as f32 * scale).round() as u32;
     let small = resize(&portrait, scaled(portrait.width()), scaled(portrait.height()), FilterType::Triangle);
-    (0..4).map(|n| jpeg(pasted(&[(&small, 560 + 2 * n)]))).collect()
+    (0..4).map(|n| jpeg(&pasted(&[(&small, 560 + 2 * n)]))).collect()
+}
+
+/// A printed photograph, held before the camera in a hall: its edge is to be seen on all sides.
+pub fn held_up(name: &str) -> Vec<Vec<u8>> {
+    let portrait = portrait(name);
+    let print = resize(&portrait, 440 * portrait.width() / portrait.height(), 440, FilterType::Triangle);
+    let at = |n: i64| (450 + 3 * n, 120 + n);
+    (0..9).map(|n| jpeg(&pasted_at(&[(&print, at(n))]))).collect()
 }
 
 /// Two people side by side, equally near.
@@ -71,18 +79,22 @@ pub fn side_by_side(left: &str, right: &str) -> Vec<Vec<u8>> {
         resize(&portrait, 600, 600 * portrait.height() / portrait.width(), FilterType::Triangle)
     };
     let (left, right) = (half(left), half(right));
-    (0..4).map(|n| jpeg(pasted(&[(&left, 2 * n), (&right, 660 + 2 * n)]))).collect()
+    (0..4).map(|n| jpeg(&pasted(&[(&left, 2 * n), (&right, 660 + 2 * n)]))).collect()
 }
 
 fn pasted(people: &[(&RgbImage, i64)]) -> RgbImage {
+    pasted_at(&people.iter().map(|(person, x)| (*person, (*x, 10))).collect::<Vec<_>>())
+}
+
+fn pasted_at(people: &[(&RgbImage, (i64, i64))]) -> RgbImage {
     let mut hall = hall();
-    people.iter().for_each(|(person, x)| overlay(&mut hall, *person, *x, 10));
+    people.iter().for_each(|(person, (x, y))| overlay(&mut hall, *person, *x, *y));
     hall
 }
 
 /// Nobody there.
 pub fn empty_hall() -> Vec<u8> {
-    jpeg(hall())
+    jpeg(&hall())
 }
 
 fn hall() -> RgbImage {
@@ -95,14 +107,14 @@ pub fn phone_with(text: &str) -> Vec<u8> {
     let shown = DynamicImage::ImageLuma8(resize(&qr, 500, 500, FilterType::Triangle)).into_rgb8();
     let mut hall = hall();
     overlay(&mut hall, &shown, 400, 100);
-    jpeg(hall)
+    jpeg(&hall)
 }
 
-pub fn jpeg(pixels: RgbImage) -> Vec<u8> {
+pub fn jpeg(pixels: &RgbImage) -> Vec<u8> {
     encoded(pixels, ImageFormat::Jpeg)
 }
 
-pub fn encoded(pixels: RgbImage, format: ImageFormat) -> Vec<u8> {
+pub fn encoded(pixels: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     pixels.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()

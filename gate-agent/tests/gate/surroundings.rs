@@ -35,11 +35,15 @@ fn the_station_hears_from_the_gate_every_second() {
 #[test]
 fn an_entrance_camera_tells_the_station_and_nobody_else() {
     let mut world = World::entrance_camera();
+    let frames = walk_up("person_a_2.jpg", 6);
     let watch = Stopwatch::start();
-    while world.station.memory().sightings == 0 {
+    for frame in frames.iter().cycle() {
+        if world.station.memory().sightings > 0 {
+            break;
+        }
         assert!(watch.elapsed() < Duration::from_secs(60), "no sighting");
-        walk_up("person_a_2.jpg", 1).iter().for_each(|frame| world.put(frame));
-        thread::sleep(Duration::from_millis(200));
+        world.put(frame);
+        thread::sleep(Duration::from_millis(300));
     }
     assert!(world.station.records().is_empty());
     assert_eq!(world.station.memory().searches, 0);
