@@ -29,7 +29,7 @@ pub fn convert(bytes: &[u8], conversion: Conversion, input: &Input) -> Result<Ve
         Conversion::Dequantise => dequantise::fold(graph)?,
     }
     keep_only_real_input(graph, input)?;
-    free_shapes(graph, input);
+    free_shapes(graph, input)?;
     Ok(model.encode_to_vec())
 }
 
@@ -39,20 +39,26 @@ fn keep_only_real_input(graph: &mut onnx::Graph, input: &Input) -> Result<(), Co
     if graph.input.is_empty() { Err(ConversionError::NoInput(input.name.clone())) } else { Ok(()) }
 }
 
-/// Writes the manifest's shape to the input and forgets the shapes that followed from the fixed one; ONNX Runtime
-/// infers them anew for the size it is given.
-fn free_shapes(graph: &mut onnx::Graph, input: &Input) {
+/// Writes the manifest's shape to the input and frees the sizes that followed from the fixed one: of the outputs only
+/// the number of dimensions stays, what lies between is inferred anew for the size that is given.
+fn free_shapes(graph: &mut onnx::Graph, input: &Input) -> Result<(), UnreadableOnnx> {
     let dim = input.shape.iter().map(|size| match size.parse() {
         Ok(value) => onnx::Dimension { value: Some(value), param: None },
         Err(_) => onnx::Dimension { value: None, param: Some(size.clone()) },
     });
-    let shaped = tensor_type(Some(onnx::Shape { dim: dim.collect() }));
+    let shaped = tensor_type(dim.collect());
     graph.input.iter_mut().for_each(|i| i.r#type = Some(shaped.clone()));
-    let shapeless = tensor_type(None);
-    graph.output.iter_mut().for_each(|o| o.r#type = Some(shapeless.clone()));
+    for output in &mut graph.output {
+        let name = output.name.clone().unwrap_or_default();
+        let rank = onnx::rank(output)?;
+        let free = |i| onnx::Dimension { value: None, param: Some(format!("{name}_{i}")) };
+        output.r#type = Some(tensor_type((0..rank).map(free).collect()));
+    }
     graph.value_info.clear();
+    Ok(())
 }
 
-fn tensor_type(shape: Option<onnx::Shape>) -> Vec<u8> {
+fn tensor_type(dim: Vec<onnx::Dimension>) -> Vec<u8> {
+    let shape = Some(onnx::Shape { dim });
     onnx::Type { tensor: Some(onnx::TensorType { elem_type: Some(onnx::FLOAT), shape }) }.encode_to_vec()
 }

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError as DecoderError, ImageFormat, ImageReader, Limits};
 use serde::Deserialize;
 
@@ -41,7 +42,7 @@ pub enum ImageError {
     Corrupt,
 }
 
-/// Decodes a JPEG or PNG file, told by its first bytes whatever it is called. EXIF orientation is not applied.
+/// Decodes a JPEG or PNG file, told by its first bytes whatever it is called, and turns it as its EXIF note says.
 pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     if bytes.len() > limits.file_bytes_max {
         return Err(ImageError::FileTooLarge { bytes: bytes.len(), max: limits.file_bytes_max });
@@ -51,7 +52,7 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     // Four bytes a pixel and as much again for the decoder's own work; 16-bit PNGs need eight.
     decoder_limits.max_alloc = Some(limits.pixels_max.saturating_mul(16));
     reader.limits(decoder_limits);
-    let decoder = reader.into_decoder().map_err(corrupt)?;
+    let mut decoder = reader.into_decoder().map_err(corrupt)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.pixels_max {
         return Err(ImageError::TooLarge { width, height, pixels_max: limits.pixels_max });
@@ -59,7 +60,10 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     if width.min(height) < limits.side_px_min {
         return Err(ImageError::TooSmall { width, height, min: limits.side_px_min });
     }
-    let image = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    // Telephones store the sensor's rows and note how the telephone was held; a note that cannot be read is none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    image.apply_orientation(orientation);
     Ok(Frame::from_rgb(image.into_rgb8()))
 }
 

@@ -44,32 +44,52 @@ pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
 }
 
-/// Shrinks `source` by averaging the pixels that fall into each of the result's, `width` × `height` at most its size.
-///
-/// At a factor of two this is what bilinear scaling gives; beyond, it does not alias. Calls `put(x, y, rgb)`.
+/// Shrinks `source` to `width` × `height`, at most its size: each result is the mean of the area it covers, pixels cut
+/// by its edge counting by their part. At a factor of two this is what bilinear scaling gives; beyond, it does not
+/// alias. Calls `put(x, y, rgb)`.
 pub(crate) fn shrink(source: &RgbImage, width: u32, height: u32, mut put: impl FnMut(u32, u32, [u8; 3])) {
-    let columns = spans(source.width(), width);
+    let (columns, rows) = (spans(source.width(), width), spans(source.height(), height));
     let stride = source.width() as usize * 3;
     let raw = source.as_raw();
-    for (y, (top, bottom)) in spans(source.height(), height).into_iter().enumerate() {
-        for (x, &(left, right)) in columns.iter().enumerate() {
-            let mut sum = [0_u32; 3];
-            for row in top..bottom {
-                let start = row * stride;
-                for pixel in raw[start + left * 3..start + right * 3].as_chunks::<3>().0 {
-                    (0..3).for_each(|c| sum[c] += u32::from(pixel[c]));
+    for (y, row) in rows.iter().enumerate() {
+        for (x, column) in columns.iter().enumerate() {
+            let mut sum = [0_u64; 3];
+            for (line, line_weight) in row.weights.iter().enumerate() {
+                let start = (row.first + line) * stride + column.first * 3;
+                let mut line_sum = [0_u32; 3];
+                for (pixel, weight) in raw[start..].as_chunks::<3>().0.iter().zip(&column.weights) {
+                    (0..3).for_each(|c| line_sum[c] += weight * u32::from(pixel[c]));
                 }
+                (0..3).for_each(|c| sum[c] += u64::from(line_sum[c]) * u64::from(*line_weight));
             }
-            let count = ((bottom - top) * (right - left)) as u32;
-            put(x as u32, y as u32, sum.map(|s| ((s + count / 2) / count) as u8));
+            let whole = column.total() * row.total();
+            put(x as u32, y as u32, sum.map(|s| ((s + whole / 2) / whole) as u8));
         }
     }
 }
 
-/// For each of `to` cells, which of `from` pixels fall into it; never none.
-fn spans(from: u32, to: u32) -> Vec<(usize, usize)> {
-    let edge = |i: u32| (u64::from(i) * u64::from(from) / u64::from(to)) as usize;
-    (0..to).map(|i| (edge(i), edge(i + 1).max(edge(i) + 1))).collect()
+/// Which pixels one cell of the result covers, and how much of each, in 256ths.
+struct Span {
+    first: usize,
+    weights: Vec<u32>,
+}
+
+impl Span {
+    fn total(&self) -> u64 {
+        self.weights.iter().map(|w| u64::from(*w)).sum()
+    }
+}
+
+/// The spans of `to` cells over `from` pixels.
+fn spans(from: u32, to: u32) -> Vec<Span> {
+    let edge = |i: u32| u64::from(i) * u64::from(from) * 256 / u64::from(to);
+    let span = |i: u32| {
+        let (start, end) = (edge(i), edge(i + 1));
+        let first = start / 256;
+        let covered = |pixel: u64| (end.min((pixel + 1) * 256) - start.max(pixel * 256)) as u32;
+        Span { first: first as usize, weights: (first..end.div_ceil(256)).map(covered).collect() }
+    };
+    (0..to).map(span).collect()
 }
 
 #[cfg(test)]
@@ -85,9 +105,12 @@ mod tests {
         assert_eq!(seen[0], (0, 0, [5, 10, 7]));
         assert_eq!(seen[5], (2, 1, [45, 50, 7]));
         shrink(&source, 6, 4, |x, y, rgb| assert_eq!(rgb, source.get_pixel(x, y).0));
-        for (from, to) in [(100, 7), (641, 640), (5, 5)] {
+        for (from, to) in [(100_u32, 7), (641, 640), (5, 5)] {
             let spans = spans(from, to);
-            assert_eq!((spans[0].0, spans[to as usize - 1].1), (0, from as usize));
+            let covered: u64 = spans.iter().map(Span::total).sum();
+            assert_eq!(covered, u64::from(from) * 256);
+            let last = &spans[spans.len() - 1];
+            assert_eq!(last.first + last.weights.len(), from as usize);
         }
     }
 

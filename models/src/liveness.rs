@@ -58,7 +58,7 @@ pub struct LivenessPolicy {
 
 impl Default for LivenessPolicy {
     fn default() -> Self {
-        Self { attack_below: 0.35, live_from: 0.55 }
+        Self { attack_below: 0.48, live_from: 0.52 }
     }
 }
 
@@ -129,7 +129,8 @@ mod tests {
         let policy = LivenessPolicy::default();
         let judge = |scores: &[f32]| policy.judge_approach(&scores.iter().map(|s| score(*s)).collect::<Vec<_>>());
         assert_eq!(judge(&[0.9, 0.95, 0.3]), LivenessVerdict::Live);
-        assert_eq!(judge(&[0.1, 0.2, 0.4]), LivenessVerdict::Attack);
+        assert_eq!(judge(&[0.1, 0.2, 0.6]), LivenessVerdict::Attack);
+        assert_eq!(judge(&[0.4, 0.64]), LivenessVerdict::Inconclusive);
         assert_eq!(judge(&[]), LivenessVerdict::Inconclusive);
     }
 }

@@ -213,6 +213,13 @@ pub enum UnreadableOnnx {
     UnknownParts,
 }
 
+/// The number of dimensions that the graph declares for a value; 0 if it declares none.
+pub fn rank(value: &ValueInfo) -> Result<usize, UnreadableOnnx> {
+    let bytes = value.r#type.as_deref().unwrap_or_default();
+    let declared = Type::decode(bytes).map_err(|e| UnreadableOnnx::Malformed(e.to_string()))?;
+    Ok(declared.tensor.and_then(|t| t.shape).map_or(0, |shape| shape.dim.len()))
+}
+
 /// Reads a model, refusing what could not be written back unharmed.
 pub fn read(bytes: &[u8]) -> Result<Model, UnreadableOnnx> {
     let model = Model::decode(bytes).map_err(|e| UnreadableOnnx::Malformed(e.to_string()))?;
