@@ -69,6 +69,13 @@ impl Cloud {
         self.head.send_replace(version);
     }
 
+    /// Loses everything that was delivered, as a cloud restored from an old backup would have.
+    pub fn lose_deliveries(&self) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.delivered.clear();
+        seen.marks.clear();
+    }
+
     pub fn head(&self) -> u64 {
         *self.head.borrow()
     }

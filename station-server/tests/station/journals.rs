@@ -1,5 +1,8 @@
 //! The gates' journals: each record once, in order, durable, and on to the cloud.
 
+use facegate_domain::ids::RiderId;
+use facegate_domain::policy::Refusal;
+use facegate_proto::convert::station::Answer;
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_client::StationServiceClient;
 use facegate_runtime::identity::Role;
@@ -134,5 +137,44 @@ async fn records_wait_for_the_cloud_and_lose_nothing() {
     world.cloud.seen.lock().unwrap().refuses_deliveries = false;
     assert_eq!(sequences(&delivered(&world, 20).await), (0..20).collect::<Vec<_>>());
     eventually("nothing is left", || async { backlog() == Some(0) }).await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_cloud_that_lost_records_gets_them_again() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let mut gate = world.gate(&station).await;
+    register(&mut gate, 0, 0).await;
+    let records = (0..5).map(|sequence| passed("north-in", 1, sequence)).collect();
+    deliver(&mut gate, records).await;
+    delivered(&world, 5).await;
+    world.cloud.lose_deliveries();
+    deliver(&mut gate, vec![passed("north-in", 1, 5)]).await;
+    assert_eq!(sequences(&delivered(&world, 6).await), [0, 1, 2, 3, 4, 5]);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_index_is_rebuilt_from_the_journal() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let mut gate = world.gate(&station).await;
+    register(&mut gate, 0, 0).await;
+    let spent = authorised("north-in", 1, 1, [6; 8]);
+    deliver(&mut gate, vec![passed("north-in", 1, 0), spent.clone(), passed("north-in", 1, 2)]).await;
+    delivered(&world, 3).await;
+    station.stop().await;
+    std::fs::remove_dir_all(world.dir().join("data/state")).unwrap();
+
+    let station = world.station().await;
+    let mut gate = world.gate(&station).await;
+    assert_eq!(register(&mut gate, 1, 3).await.epoch, 2, "it cannot know that nobody else writes epoch 1");
+    assert_eq!(deliver(&mut gate, vec![spent]).await, (3, 0));
+    assert_eq!(deliver(&mut gate, vec![authorised("north-in", 1, 1, [7; 8])]).await, (3, 1));
+    assert_eq!(deliver(&mut gate, vec![passed("north-in", 1, 3)]).await, (4, 0));
+    let replayed = crate::codes::present(&mut gate, RiderId::random(), [6; 8]).await;
+    assert_eq!(replayed, Answer::Refused(Refusal::CodeReplayed));
+    assert_eq!(sequences(&delivered(&world, 4).await), [0, 1, 2, 3]);
     station.stop().await;
 }

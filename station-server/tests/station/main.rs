@@ -9,6 +9,7 @@ mod faces;
 mod feed;
 mod identify;
 mod journals;
+mod killed;
 mod metrics;
 mod restart;
 mod sightings;

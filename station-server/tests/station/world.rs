@@ -73,9 +73,13 @@ impl World {
     }
 
     pub fn config(&self, more: &str) -> Config {
+        config::parse::<RawConfig, Config>(Path::new("test.toml"), &self.config_text("127.0.0.1:0", more)).unwrap()
+    }
+
+    pub fn config_text(&self, listen: &str, more: &str) -> String {
         let tls = self.tls(Role::Station, "north");
-        let text = format!(
-            "station = \"north\"\nlisten = \"127.0.0.1:0\"\ncloud = \"https://{}\"\ndata_dir = {:?}\n\
+        format!(
+            "station = \"north\"\nlisten = \"{listen}\"\ncloud = \"https://{}\"\ndata_dir = {:?}\n\
              gates = [\"north-in\", \"north-out\"]\ncameras = [\"north-hall\"]\n{more}\n\
              [tls]\ncert = {:?}\nkey = {:?}\nca = {:?}\n",
             self.cloud.address,
@@ -83,8 +87,7 @@ impl World {
             tls.cert,
             tls.key,
             tls.ca
-        );
-        config::parse::<RawConfig, Config>(Path::new("test.toml"), &text).unwrap()
+        )
     }
 
     pub async fn call(&self, station: &Running, role: Role, id: &str) -> StationServiceClient<Channel> {
@@ -92,7 +95,11 @@ impl World {
     }
 
     pub fn channel(&self, station: &Running, role: Role, id: &str) -> Channel {
-        let uri = format!("https://{}", station.address);
+        self.channel_to(station.address, role, id)
+    }
+
+    pub fn channel_to(&self, address: SocketAddr, role: Role, id: &str) -> Channel {
+        let uri = format!("https://{address}");
         grpc::channel(&self.identity(role, id), &uri, Role::Station, ChannelOptions::default()).unwrap()
     }
 
