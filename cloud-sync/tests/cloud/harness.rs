@@ -1,0 +1,256 @@
+//! One cloud on free ports with an operator's CA of its own, and clients of each role.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use facegate_cloud_sync::cloud::Cloud;
+use facegate_cloud_sync::config::{Config, RawConfig};
+use facegate_cloud_sync::enrolment::{Captured, FaceCapture};
+use facegate_cloud_sync::server::Server;
+use facegate_cloud_sync::web::password::Password;
+use facegate_domain::face::Embedding;
+use facegate_domain::ids::ModelId;
+use facegate_domain::{Clock, Timestamp};
+use facegate_models::enrolment::CaptureProblem;
+use facegate_proto::v1;
+use facegate_proto::v1::enrolment_service_client::EnrolmentServiceClient;
+use facegate_proto::v1::sync_service_client::SyncServiceClient;
+use facegate_runtime::clock::{ManualClock, SystemClock};
+use facegate_runtime::config;
+use facegate_runtime::grpc::{ChannelOptions, channel};
+use facegate_runtime::identity::ca::CertificateAuthority;
+use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+/// When every test begins.
+pub const BEGIN: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
+
+/// The app that may call over REST, and the operator who may sign in.
+pub const API_KEY: &str = "fgk_of-the-test";
+pub const OPERATOR: &str = "night-shift";
+pub const OPERATOR_PASSWORD: &str = "correct-horse-battery";
+
+pub const FARES: &str = r#"
+name = "test"
+valid_from = "2020-01-01T00:00:00+08:00"
+currency = "CNY"
+maximum_fare_minor = 900
+[[station]]
+id = "north"
+[[station]]
+id = "south"
+[[link]]
+from = "north"
+to = "south"
+metres = 7000
+[[band]]
+from_m = 0
+up_to_m = 6000
+price_minor = 300
+[[band]]
+from_m = 6000
+price_minor = 400
+"#;
+
+/// Photographs here are texts: the same text is the same face, and one that begins with "no" has none.
+#[derive(Debug)]
+pub struct TextFaces(ModelId);
+
+impl TextFaces {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(ModelId::new("text").unwrap()))
+    }
+}
+
+impl FaceCapture for TextFaces {
+    fn model(&self) -> &ModelId {
+        &self.0
+    }
+
+    fn capture(&self, photograph: &[u8]) -> Result<Captured, CaptureProblem> {
+        if photograph.starts_with(b"no") {
+            return Err(CaptureProblem::NoFace);
+        }
+        let mut seed =
+            photograph.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+        let values = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f32::from(i16::from_le_bytes([(seed >> 40) as u8, (seed >> 48) as u8]))
+        });
+        Ok(Embedding::normalise(self.0.clone(), values.take(128).collect()).unwrap())
+    }
+}
+
+pub struct TestCloud {
+    pub clock: Arc<ManualClock>,
+    pub cloud: Arc<Cloud>,
+    pub dir: tempfile::TempDir,
+    ca: CertificateAuthority,
+    uri: String,
+    web_uri: String,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+}
+
+impl TestCloud {
+    pub async fn start() -> Self {
+        Self::start_with(TextFaces::new()).await
+    }
+
+    pub async fn start_with(faces: Arc<dyn FaceCapture>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = CertificateAuthority::create("test", Duration::from_secs(3600), &SystemClock::new()).unwrap();
+        let clock = Arc::new(ManualClock::at(BEGIN));
+        Self::serve(dir, ca, clock, faces).await
+    }
+
+    async fn serve(
+        dir: tempfile::TempDir,
+        ca: CertificateAuthority,
+        clock: Arc<ManualClock>,
+        faces: Arc<dyn FaceCapture>,
+    ) -> Self {
+        issue(&ca, dir.path(), Role::Cloud, "main");
+        std::fs::write(dir.path().join("fares.toml"), FARES).unwrap();
+        let text = config_text(dir.path());
+        let config: Config = config::parse::<RawConfig, Config>(Path::new("test.toml"), &text).unwrap();
+        let server = Server::bind(config, clock.clone() as Arc<dyn Clock>, faces, None).await.unwrap();
+        let uri = format!("https://{}", server.address().unwrap());
+        let web_uri = format!("https://{}", server.web_address().unwrap().unwrap());
+        let (cloud, stop) = (Arc::clone(server.cloud()), CancellationToken::new());
+        let stopped = stop.clone();
+        let served = tokio::spawn(async move { server.serve(stopped).await.unwrap() });
+        Self { clock, cloud, dir, ca, uri, web_uri, stop, served }
+    }
+
+    /// Stops the server and starts another on the same disk.
+    pub async fn restart(self) -> Self {
+        let Self { clock, cloud, dir, ca, stop, served, .. } = self;
+        stop.cancel();
+        served.await.unwrap();
+        // The feed's readers end on their own time, and hold the store open until then.
+        let store = Arc::downgrade(&cloud.store);
+        drop(cloud);
+        while store.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Self::serve(dir, ca, clock, TextFaces::new()).await
+    }
+
+    pub fn channel(&self, role: Role, id: &str) -> Channel {
+        let identity = issue(&self.ca, self.dir.path(), role, id);
+        channel(&identity, &self.uri, Role::Cloud, ChannelOptions::default()).unwrap()
+    }
+
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Where the pages and the REST API are.
+    pub fn web_uri(&self) -> &str {
+        &self.web_uri
+    }
+
+    pub fn app(&self) -> EnrolmentServiceClient<Channel> {
+        EnrolmentServiceClient::new(self.channel(Role::Integrator, "metro-app")).max_encoding_message_size(32 << 20)
+    }
+
+    pub fn station(&self, id: &str) -> SyncServiceClient<Channel> {
+        SyncServiceClient::new(self.channel(Role::Station, id))
+    }
+
+    /// A rider with consent and the face that `photograph` shows; his id.
+    pub async fn enrol(&self, photograph: &str) -> String {
+        let mut app = self.app();
+        let rider = consenting_rider(&mut app).await;
+        enrol(&mut app, &rider, photograph.as_bytes()).await.unwrap();
+        rider
+    }
+
+    /// Waits until `check` gives something; the server works on its own time.
+    pub async fn eventually<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+        for _ in 0..600 {
+            if let Some(found) = check() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never happened: {what}");
+    }
+}
+
+fn issue(ca: &CertificateAuthority, dir: &Path, role: Role, id: &str) -> DeviceIdentity {
+    let device = PeerIdentity::new(role, id).unwrap();
+    let issued = ca.issue(&device, &[], Duration::from_secs(3600), &SystemClock::new()).unwrap();
+    let paths = issued.save(&dir.join("tls"), &format!("{role}-{id}")).unwrap();
+    DeviceIdentity::load(&paths).unwrap()
+}
+
+fn config_text(dir: &Path) -> String {
+    let dir = dir.display();
+    let key_digest = hex::encode(Sha256::digest(API_KEY));
+    let password_hash = operator_hash();
+    format!(
+        r#"
+        listen = "127.0.0.1:0"
+        data_dir = "{dir}/state"
+        models_dir = "{dir}/models"
+        fares = "{dir}/fares.toml"
+        [tls]
+        cert = "{dir}/tls/cloud-main.pem"
+        key = "{dir}/tls/cloud-main-key.pem"
+        ca = "{dir}/tls/ca.pem"
+        [feed]
+        kept = 7000
+        [journeys]
+        settle_after_ms = 1000
+        [web]
+        listen = "127.0.0.1:0"
+        sign_in_failures_max = 3
+        image_bytes_max = 20000
+        operators = [{{ name = "{OPERATOR}", password_hash = "{password_hash}" }}]
+        api_keys = [{{ name = "metro-app", sha256 = "{key_digest}" }}]
+        "#
+    )
+}
+
+/// Made once: it is dear by design.
+fn operator_hash() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| Password::typed(OPERATOR_PASSWORD).hash().unwrap())
+}
+
+pub async fn consenting_rider(app: &mut EnrolmentServiceClient<Channel>) -> String {
+    let rider = new_rider(app).await;
+    let consent = v1::GiveConsentRequest {
+        rider_id: rider.clone(),
+        purpose: "recognition".into(),
+        text_version: "2026-01".into(),
+        channel: "app".into(),
+    };
+    app.give_consent(consent).await.unwrap();
+    rider
+}
+
+pub async fn new_rider(app: &mut EnrolmentServiceClient<Channel>) -> String {
+    let request = v1::CreateRiderRequest { display_name: "A rider".into() };
+    app.create_rider(request).await.unwrap().into_inner().rider_id
+}
+
+pub async fn enrol(
+    app: &mut EnrolmentServiceClient<Channel>,
+    rider: &str,
+    photograph: &[u8],
+) -> Result<v1::EnrolFaceResponse, tonic::Status> {
+    let request = v1::EnrolFaceRequest { rider_id: rider.into(), image: photograph.to_vec() };
+    app.enrol_face(request).await.map(tonic::Response::into_inner)
+}
+
+/// The stable code of a refusal.
+pub fn code(status: &tonic::Status) -> &str {
+    status.metadata().get("facegate-code").map_or("", |code| code.to_str().unwrap())
+}

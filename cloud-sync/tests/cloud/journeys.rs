@@ -1,0 +1,93 @@
+//! From taps to trips with a price.
+
+use std::time::Duration;
+
+use facegate_domain::Timestamp;
+use facegate_domain::ids::RiderId;
+use facegate_domain::tap::{Evidence, PassageOutcome};
+use facegate_proto::v1;
+
+use crate::harness::{BEGIN, TestCloud};
+use crate::intake::deliver;
+use crate::riding::{Gate, face, ride_code};
+
+/// In at north, ten minutes later out at south, by new gates each time.
+pub async fn ride(cloud: &TestCloud, rider: RiderId, at: Timestamp) {
+    ride_by(cloud, rider, at, &face(), &face()).await;
+}
+
+async fn ride_by(cloud: &TestCloud, rider: RiderId, at: Timestamp, into: &Evidence, out: &Evidence) {
+    let number = rider.as_uuid().simple().to_string();
+    let mut entry =
+        Gate::new("north", &format!("in-{}-{}", &number[..8], at.unix_ms()), facegate_domain::tap::Direction::Entry);
+    let mut exit =
+        Gate::new("south", &format!("out-{}-{}", &number[..8], at.unix_ms()), facegate_domain::tap::Direction::Exit);
+    let later = at.plus(Duration::from_secs(600));
+    deliver(cloud, "south", exit.pass(rider, later, out.clone(), PassageOutcome::Passed).into()).await.unwrap();
+    deliver(cloud, "north", entry.pass(rider, at, into.clone(), PassageOutcome::Passed).into()).await.unwrap();
+}
+
+async fn trips(cloud: &TestCloud, rider: &str) -> Vec<v1::Trip> {
+    let request = v1::ListTripsRequest { rider_id: rider.into() };
+    cloud.app().list_trips(request).await.unwrap().into_inner().trips
+}
+
+#[tokio::test]
+async fn all_four_ways_of_face_and_code_pair_into_priced_journeys() {
+    let cloud = TestCloud::start().await;
+    let rider = cloud.enrol("ada").await;
+    let id: RiderId = rider.parse().unwrap();
+    let ways = [(face(), face()), (face(), ride_code(1)), (ride_code(2), face()), (ride_code(3), ride_code(4))];
+    for (n, (into, out)) in (0..).zip(&ways) {
+        ride_by(&cloud, id, BEGIN.plus(Duration::from_secs(3600 * n)), into, out).await;
+    }
+    cloud.clock.advance(Duration::from_secs(4 * 3600));
+    cloud.eventually("four trips", || (cloud.cloud.store.trips(id).unwrap().len() == 4).then_some(())).await;
+    let mut trips = trips(&cloud, &rider).await;
+    trips.reverse();
+    let media: Vec<(&str, &str)> = trips.iter().map(|t| (t.entry_medium.as_str(), t.exit_medium.as_str())).collect();
+    assert_eq!(media, [("face", "face"), ("face", "code"), ("code", "face"), ("code", "code")]);
+    for trip in &trips {
+        assert_eq!((trip.entry_station.as_str(), trip.exit_station.as_str()), ("north", "south"));
+        assert_eq!((trip.fare_minor, trip.currency.as_str()), (400, "CNY"));
+        assert_eq!((trip.lines[0].quantity.as_str(), trip.lines[0].rule.as_str()), ("7 km", "distance over 6 km"));
+    }
+}
+
+#[tokio::test]
+async fn a_journey_settles_only_after_its_time_and_a_late_entry_still_pairs() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    let mut entry = Gate::entry("north");
+    let mut exit = Gate::exit("south");
+    let out = exit.pass(rider, BEGIN, face(), PassageOutcome::Passed);
+    deliver(&cloud, "south", out.into()).await.unwrap();
+    // Two days on, and other riders' journeys are settled: this one waits for its entry.
+    cloud.clock.advance(Duration::from_secs(2 * 86_400));
+    ride(&cloud, RiderId::random(), BEGIN).await;
+    cloud.eventually("a round", || (cloud.cloud.store.overview().unwrap().journeys == 1).then_some(())).await;
+    assert!(cloud.cloud.store.trips(rider).unwrap().is_empty());
+
+    let into = entry.pass(rider, BEGIN.minus(Duration::from_secs(900)), face(), PassageOutcome::Passed);
+    deliver(&cloud, "north", into.into()).await.unwrap();
+    let trips = cloud
+        .eventually("the trip", || Some(cloud.cloud.store.trips(rider).unwrap()).filter(|trips| !trips.is_empty()))
+        .await;
+    assert_eq!(trips[0].journey.journey.duration(), Duration::from_secs(900));
+}
+
+#[tokio::test]
+async fn a_station_that_the_fares_do_not_know_holds_the_journey() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    let into = Gate::entry("nowhere").pass(rider, BEGIN, face(), PassageOutcome::Passed);
+    let out = Gate::exit("south").pass(rider, BEGIN.plus(Duration::from_secs(60)), face(), PassageOutcome::Passed);
+    deliver(&cloud, "nowhere", into.into()).await.unwrap();
+    deliver(&cloud, "south", out.into()).await.unwrap();
+    cloud.clock.advance(Duration::from_secs(3600));
+    let trips = cloud
+        .eventually("the trip", || Some(cloud.cloud.store.trips(rider).unwrap()).filter(|trips| !trips.is_empty()))
+        .await;
+    assert!(trips[0].journey.fare().is_none() && trips[0].charge.is_none(), "{trips:?}");
+    assert!(cloud.cloud.store.uncharged_journeys(None, 10).unwrap().is_empty());
+}

@@ -1,0 +1,17 @@
+//! The cloud as its callers see it: the real server over mutual TLS, with the clock in the test's hand.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+mod browser;
+mod durability;
+mod enrolment;
+mod erasure;
+mod feed;
+mod harness;
+mod identity;
+mod intake;
+mod journeys;
+mod photographs;
+mod refusals;
+mod rest;
+mod riding;
+mod web;
