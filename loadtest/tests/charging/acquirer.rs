@@ -85,8 +85,9 @@ async fn what_is_no_request_is_refused_and_does_nothing() {
     ] {
         assert_eq!(cloud.post("/v1/authorisations", key, &body).await.0, status, "{key:?}");
     }
-    let missing = cloud.post("/v1/authorisations/auth_zoo/capture", Some("k1"), &json!({ "amount_minor": 1, "currency": "CNY" }));
-    assert_eq!(missing.await.0, StatusCode::NOT_FOUND);
+    let body = json!({ "amount_minor": 1, "currency": "CNY" });
+    let (status, _) = cloud.post("/v1/authorisations/auth_zoo/capture", Some("k1"), &body).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(sandbox.statistics().await.charges.is_empty());
 }
 

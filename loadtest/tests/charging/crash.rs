@@ -158,6 +158,7 @@ async fn an_acquirer_that_is_killed_at_any_moment_forgets_nothing_and_captures_e
         books.ride(rider).await;
     }
     let scheduler = Arc::new(books.scheduler(client(&operator, address)));
+    let mut interrupted = 0;
     for life in 0..6_u64 {
         let process = Process::start(&config);
         tokio::time::sleep(Duration::from_millis(150)).await;
@@ -167,9 +168,11 @@ async fn an_acquirer_that_is_killed_at_any_moment_forgets_nothing_and_captures_e
         });
         tokio::time::sleep(Duration::from_millis(20 + 17 * life)).await;
         drop(process);
-        passing.await.unwrap();
+        interrupted += usize::from(passing.await.unwrap().acquirer_away);
         books.clock.advance(Duration::from_secs(100));
     }
+
+    assert!(interrupted > 0, "a kill came in the middle of a pass");
 
     let process = Process::start(&config);
     for _ in 0..50 {

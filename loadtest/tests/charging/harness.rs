@@ -30,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// What every ride here costs, minor units.
 pub const FARE: i64 = 400;
+/// No station follows the feed here.
+const FEED_KEPT: u64 = 100;
 /// How long the cloud waits for an answer; late answers come after it.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(700);
 
@@ -201,7 +203,7 @@ async fn open_store(folder: &Path) -> Arc<dyn Store> {
     let keys = FileKeys::open(&folder.join("keys")).unwrap();
     // The store that was open before lets go of its lock in its own time.
     for _ in 0..100 {
-        if let Ok(store) = SledStore::open(&folder.join("store"), &keys) {
+        if let Ok(store) = SledStore::open(&folder.join("store"), &keys, FEED_KEPT) {
             return Arc::new(store);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
