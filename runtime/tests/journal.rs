@@ -61,18 +61,20 @@ async fn records_come_back_in_order_from_anywhere_across_segments_and_restarts()
 async fn a_torn_tail_is_cut_off_and_its_place_taken_by_the_next_record() {
     let disk = SimDisk::new();
     let (journal, _) = open(&disk).unwrap();
-    append(&journal, 0..3).await;
+    append(&journal, 0..2).await;
+    // Longer than what takes its place later, so that leftovers of it would show.
+    journal.append(vec![b'x'; 500]).await.unwrap();
     drop(journal);
     // As if the power had gone in the middle of writing record 2, before its mark.
     let whole = disk.content(&segment(0)).unwrap();
     let last = SEGMENT_HEADER_BYTES + 2 * FRAME_HEADER_BYTES + payload(0).len() + payload(1).len();
     let last = last + marks_before_the_end(&whole) * FRAME_HEADER_BYTES;
-    disk.set_content(&segment(0), whole[..last + FRAME_HEADER_BYTES + 3].to_vec()).unwrap();
+    disk.set_content(&segment(0), whole[..last + FRAME_HEADER_BYTES + 490].to_vec()).unwrap();
 
     let (journal, recovery) = open(&disk).unwrap();
     let torn = recovery.torn.unwrap();
     assert_eq!((recovery.next_index, torn.segment, torn.offset), (2, segment(0), last as u64));
-    assert_eq!(torn.bytes, FRAME_HEADER_BYTES as u64 + 3);
+    assert_eq!(torn.bytes, FRAME_HEADER_BYTES as u64 + 490);
     append(&journal, 2..4).await;
     drop(journal);
     let (journal, recovery) = open(&disk).unwrap();
@@ -191,7 +193,8 @@ async fn a_full_disk_leaves_the_journal_as_it_was() {
     let (journal, _) = open(&disk).unwrap();
     append(&journal, 0..5).await;
     let used = disk.content(&segment(0)).unwrap().len() as u64;
-    disk.set_capacity(Some(used + 40));
+    // More of it is written than what takes its place later, so that leftovers of it would show.
+    disk.set_capacity(Some(used + 400));
     let refused = journal.append(vec![7; 500]).await.unwrap_err();
     assert!(matches!(&refused, JournalError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull));
     assert!(journal.failure().is_none());

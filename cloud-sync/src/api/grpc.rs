@@ -23,8 +23,8 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// All services, with health and reflection.
 pub async fn routes(cloud: &Arc<Cloud>) -> Result<Routes, tonic_reflection::server::Error> {
-    let enrolment = EnrolmentServiceServer::new(EnrolmentRpc::new(Arc::clone(cloud)))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let enrolment =
+        EnrolmentServiceServer::new(EnrolmentRpc::new(Arc::clone(cloud))).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let sync = SyncServiceServer::new(SyncRpc::new(Arc::clone(cloud)))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);

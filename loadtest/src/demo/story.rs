@@ -67,7 +67,10 @@ pub async fn tell(city: &City, home: &Path) -> Result<Told> {
     say("\nRider A comes in past the entrance camera:");
     city.camera().show(&told.riders[0].frames(By::Face)?).await?;
     told.sighted = is_expected(city).await?;
-    say(&format!("  the camera learns nothing; the station {} him now", if told.sighted { "expects" } else { "missed" }));
+    say(&format!(
+        "  the camera learns nothing; the station {} him now",
+        if told.sighted { "expects" } else { "missed" }
+    ));
 
     say("\nFour rides, all pairs of face and code:");
     let rides = [
