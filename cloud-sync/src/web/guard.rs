@@ -4,6 +4,7 @@
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::uri::Authority;
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -23,10 +24,10 @@ pub async fn same_origin_only(request: Request, next: Next) -> Response {
     Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail, refusal).into_response()
 }
 
-/// `authority` is the target's under HTTP/2, where there may be no `Host`.
-fn is_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
+/// `authority` is the target's under HTTP/2, where browsers send no `Host`.
+fn is_same_origin(headers: &HeaderMap, authority: Option<&Authority>) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    match (text(header::ORIGIN), text(header::HOST).or(authority)) {
+    match (text(header::ORIGIN), text(header::HOST).or(authority.map(Authority::as_str))) {
         (Some(origin), Some(host)) => origin.strip_prefix("https://") == Some(host),
         (Some(_), None) => false,
         (None, _) => text(HeaderName::from_static("sec-fetch-site")) == Some("same-origin"),
@@ -85,6 +86,14 @@ mod tests {
             (vec![("origin", "https://127.0.0.1:8443")], false),
         ] {
             assert_eq!(judge(&headers), allowed, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn under_http2_the_authority_takes_the_place_of_host() {
+        let headers = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static("https://127.0.0.1:8443"))]);
+        for (authority, allowed) in [("127.0.0.1:8443", true), ("127.0.0.1", false), ("127.0.0.1:9443", false)] {
+            assert_eq!(is_same_origin(&headers, Some(&Authority::from_static(authority))), allowed, "{authority}");
         }
     }
 }
