@@ -67,7 +67,6 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     Ok(Frame::from_rgb(image.into_rgb8()))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "stands in map_err")]
 fn corrupt(_: DecoderError) -> ImageError {
     ImageError::Corrupt
 }

@@ -130,7 +130,7 @@ mod tests {
         let judge = |scores: &[f32]| policy.judge_approach(&scores.iter().map(|s| score(*s)).collect::<Vec<_>>());
         assert_eq!(judge(&[0.9, 0.95, 0.3]), LivenessVerdict::Live);
         assert_eq!(judge(&[0.1, 0.2, 0.6]), LivenessVerdict::Attack);
-        assert_eq!(judge(&[0.4, 0.64]), LivenessVerdict::Inconclusive);
+        assert_eq!(judge(&[0.4, 0.6]), LivenessVerdict::Inconclusive);
         assert_eq!(judge(&[]), LivenessVerdict::Inconclusive);
     }
 }

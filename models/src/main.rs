@@ -78,6 +78,7 @@ fn verify(manifest: &Manifest, home: &Home) -> anyhow::Result<()> {
 fn list(manifest: &Manifest) {
     for package in manifest.packages_here() {
         println!("{} {} ({}): {}", package.name, package.version, package.licence, package.why);
+        println!("  package file for `fetch --from`: {}", package.file);
         for file in manifest.wanted_here().iter().filter(|w| w.source.package == package.name) {
             println!("  {} ({}, {})", file.path.display(), file.licence, file.credit);
         }

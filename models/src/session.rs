@@ -53,18 +53,14 @@ fn builder(environment: &Environment, options: &EngineOptions) -> Result<Session
     let provider = match options.provider {
         Provider::Cpu => CPU::default().with_arena_allocator(true).build().error_on_failure(),
     };
-    let configure = || {
-        let builder = Session::builder(environment).map_err(|e| e.to_string())?;
-        builder
-            .with_execution_providers([provider])
-            .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All))
-            .and_then(|b| b.with_parallel_execution(false))
-            .and_then(|b| b.with_intra_threads(options.threads.get()))
-            .and_then(|b| b.with_intra_op_spinning(false))
-            .and_then(|b| b.with_inter_op_spinning(false))
-            .map_err(|e| e.to_string())
-    };
-    configure()
+    let text = |e: ort::Error<SessionBuilder>| e.to_string();
+    let builder = Session::builder(environment).map_err(|e| e.to_string())?;
+    let builder = builder.with_execution_providers([provider]).map_err(text)?;
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(text)?;
+    let builder = builder.with_parallel_execution(false).map_err(text)?;
+    let builder = builder.with_intra_threads(options.threads.get()).map_err(text)?;
+    let builder = builder.with_intra_op_spinning(false).map_err(text)?;
+    builder.with_inter_op_spinning(false).map_err(text)
 }
 
 fn environment(library: &Path) -> Result<Environment, ModelError> {

@@ -5,8 +5,11 @@
 //! and counts by how much of its length is edge, and by how far it stands out from its neighbours (so that shelves
 //! and panelling, which have many, count less). Upright and level edges must both be there.
 //!
-//! Measured 2026-11 on /data/liveness and the six portraits, with thresholds chosen on the same pictures, so take it
-//! as an upper bound. See `BorderCue` for the figures.
+//! Measured 2026-11 on real recordings, with thresholds chosen on the same ones, so an upper bound: the two replay
+//! clips score at most 0.10 (screen in full view) and 0.45 (telephone, one side behind fingers) in every frame, the
+//! two genuine ones at least 0.85; the six portraits 0.72 and more, cropped to a gate's frame 0.54 and more. Of 230
+//! faces of LFW without black corners, 2 are taken for attacks and 1 is inconclusive. Of two stills, a tablet scores
+//! 0.45, a large print whose sides lie outside the picture 0.66: that one passes.
 
 use facegate_domain::score::LivenessScore;
 use image::imageops::{self, FilterType};
@@ -28,7 +31,8 @@ const CERTAIN: f32 = 1.7;
 
 /// Looks for the border of a screen or print around a face.
 ///
-/// It sees nothing in a picture that fills the frame, and takes real frames close behind a head for borders.
+/// It cannot see a picture that fills the frame (full-bleed replay, cut-out mask), and takes real frames close behind
+/// a head for borders. Alone it is no presentation-attack detection, only its first cue.
 #[derive(Debug, Clone, Copy)]
 pub struct BorderCue;
 

@@ -1,7 +1,7 @@
 //! The whole pipeline on the real models and the six credited portraits.
 //!
 //! Nothing is skipped: without the fetched files these tests fail and say what to run.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod bad_input;
 mod on_disk;
