@@ -19,7 +19,7 @@ pub struct Report {
     pub strangers_let_in: usize,
     pub replays_refused: usize,
     pub sighted: bool,
-    /// Captures beyond one per journey, by the ledger and by the acquirer's own book.
+    /// Captures beyond one per journey by our records, and beyond one per ride by the acquirer's own book.
     pub double_charges: u64,
     /// Bodies that crossed a beam without a tap in the cloud.
     pub lost_taps: i64,
@@ -41,7 +41,8 @@ impl Report {
         }
         let captured = overview.charges.iter().filter(|c| c.state == "captured").map(|c| c.count).sum();
         let book = city.acquirer_book().await?;
-        let double_captures: u64 = book.charges.iter().map(|charge| charge.captures.saturating_sub(1)).sum();
+        let by_card = told.rides.iter().filter(|ride| told.riders[ride.rider].pays_by_card).count() as u64;
+        let card_captures: u64 = book.tokens.values().map(|token| token.captures).sum();
         let beyond = |count: u64| count.saturating_sub(overview.journeys);
         Ok(Self {
             enrolled: told.riders.len(),
@@ -52,7 +53,7 @@ impl Report {
             strangers_let_in: told.strangers_let_in,
             replays_refused: told.replays_refused,
             sighted: told.sighted,
-            double_charges: beyond(captured) + double_captures,
+            double_charges: beyond(captured) + card_captures.saturating_sub(by_card),
             lost_taps: i64::try_from(bodies)? - i64::try_from(overview.taps)?,
             ledger_balanced: overview.ledger_balanced,
             gaps: overview.gaps.len(),

@@ -40,6 +40,7 @@ pub struct Rider {
     pub label: &'static str,
     pub id: String,
     pub password: String,
+    pub pays_by_card: bool,
     phone: Phone,
     walk_up: Vec<Vec<u8>>,
 }
@@ -133,7 +134,8 @@ async fn enrol(city: &City, app: &MetroApp, engine: &FaceEngine, people: &People
         let certificate = app.certify_phone(&id, &Phone::public_key(&secret)).await?;
         say(&format!("  {label}: consent recorded, enrolled with {}, {account}", photo.file));
         let walk_up = walk_up(engine, other, FRAMES)?;
-        riders.push(Rider { label, id, password, phone: phone::phone(&secret, certificate), walk_up });
+        let pays_by_card = matches!(account, Account::Acquirer { .. });
+        riders.push(Rider { label, id, password, pays_by_card, phone: phone::phone(&secret, certificate), walk_up });
     }
     city.wait_for_feed().await?;
     say("  both stations hold the new templates");
