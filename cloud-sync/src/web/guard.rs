@@ -4,7 +4,6 @@
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::uri::Authority;
-use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -15,8 +14,7 @@ use super::problem::Problem;
 /// away from other sites already; this also covers the sign-in itself and other ports of the same host, which count
 /// as the same site.
 pub async fn same_origin_only(request: Request, next: Next) -> Response {
-    if request.method().is_safe() || is_same_origin(request.headers(), request.uri().authority().map(Authority::as_str))
-    {
+    if request.method().is_safe() || is_same_origin(request.headers(), request.uri().authority()) {
         return next.run(request).await;
     }
     let detail = "This request did not come from one of this server's own pages.";
