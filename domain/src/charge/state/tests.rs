@@ -55,6 +55,7 @@ const TABLE: [(&str, &str); 8] = [
     ("declined", ".............."),
 ];
 
+#[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]
 fn letter(state: Option<State>) -> char {
     match state {
         None => '.',
