@@ -61,10 +61,10 @@ impl Approach {
         }
     }
 
-    /// Takes in what a frame showed.
-    pub fn observe(&mut self, captured_ms: u64, face: FaceLook) {
+    /// Takes in what a frame showed; false if that was nobody who is coming.
+    pub fn observe(&mut self, captured_ms: u64, face: FaceLook) -> bool {
         match face {
-            FaceLook::NotLookedFor | FaceLook::Nobody | FaceLook::PasserBy => return,
+            FaceLook::NotLookedFor | FaceLook::Nobody | FaceLook::PasserBy => return false,
             FaceLook::Several => {
                 self.frames_near += 1;
                 self.frames_several += 1;
@@ -82,6 +82,7 @@ impl Approach {
             }
         }
         self.seen(captured_ms);
+        true
     }
 
     /// Somebody is there (showing a code, say): the approach goes on.
@@ -241,7 +242,9 @@ mod tests {
     #[test]
     fn liveness_is_judged_over_the_frames() {
         let mut approach = approach();
-        [0.1, 0.2, 0.9].into_iter().zip(0..).for_each(|(live, n)| approach.observe(n * 100, face([1.0, 0.0], live)));
+        for (live, n) in [0.1, 0.2, 0.9].into_iter().zip(0..) {
+            assert!(approach.observe(n * 100, face([1.0, 0.0], live)));
+        }
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Inconclusive);
         approach.observe(300, face([1.0, 0.0], 0.0));
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Attack);
@@ -250,8 +253,7 @@ mod tests {
     #[test]
     fn passers_by_and_empty_frames_start_nothing_and_keep_nothing_going() {
         let mut approach = approach();
-        approach.observe(0, FaceLook::Nobody);
-        approach.observe(1, FaceLook::PasserBy);
+        assert!(!approach.observe(0, FaceLook::Nobody) && !approach.observe(1, FaceLook::PasserBy));
         assert!(!approach.is_active());
         approach.observe(100, FaceLook::Poor(QualityProblem::Blurred));
         approach.observe(600, FaceLook::Nobody);
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn walking_up_from_afar_uses_up_no_frames() {
         let mut approach = approach();
-        (0..50).for_each(|n| approach.observe(n * 50, FaceLook::Poor(QualityProblem::TooSmall)));
+        assert!((0..50).all(|n| approach.observe(n * 50, FaceLook::Poor(QualityProblem::TooSmall))));
         let evidence = approach.evidence(false);
         assert_eq!((evidence.frames_near, evidence.problem), (0, Some(Refusal::TooFar)));
     }

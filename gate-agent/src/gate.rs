@@ -111,8 +111,9 @@ impl Gate {
         {
             return;
         }
-        self.approach.observe(look.captured_ms, look.face);
-        self.consider(false).await;
+        if self.approach.observe(look.captured_ms, look.face) {
+            self.consider(false).await;
+        }
     }
 
     async fn on_tick(&mut self) {
@@ -133,7 +134,10 @@ impl Gate {
     }
 
     async fn end_approach(&mut self) {
-        self.consider(true).await;
+        // Of an approach that began before somebody else was found in the open door, nothing is decided.
+        if !self.parts.door.is_busy() {
+            self.consider(true).await;
+        }
         if !self.parts.door.is_busy() {
             self.begin_anew();
         }
@@ -200,8 +204,11 @@ impl Gate {
                 self.parts.board.decided(self.now(), Outcome::Granted { medium, record: &record }, decision_ms);
                 self.parts.board.phase(Phase::Open);
             }
-            // Cannot be: nothing is decided while somebody passes. Were it so, the next frame decides again.
-            Err(Blocked::Busy) => tracing::warn!("granted while somebody is passing; asked to wait"),
+            // Cannot be: nothing is decided while somebody passes.
+            Err(Blocked::Busy) => {
+                tracing::error!("granted while somebody is passing; the rider has to try again");
+                self.approach.conclude(now_ms, true);
+            }
             Err(Blocked::Fault(fault)) => {
                 tracing::error!(fault, "the gate cannot let anybody through");
                 self.parts.board.fault(Some(fault));

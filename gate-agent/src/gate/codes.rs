@@ -26,6 +26,7 @@ impl Gate {
         let latency = self.latency(Some(captured_ms), false);
         match verified {
             Err(CodeError::NotOurs) => {
+                self.approach.seen(captured_ms);
                 self.refuse(Medium::Code, Refusal::CodeNotOurs, latency);
                 // Another system's QR may be printed on a coat: the face above it still counts.
                 return false;

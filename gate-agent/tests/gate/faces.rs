@@ -129,10 +129,9 @@ fn a_flood_of_frames_is_bounded_and_the_newest_win() {
     world.station.memory().riders.push((rider, template("person_b_1.jpg")));
     let stale = walk_up("impostor_2.jpg", 1).remove(0);
     (0..60).for_each(|_| world.put(&stale));
-    world.pause();
-    let frames = world.state()["frames"].clone();
-    assert_eq!(frames["received"], 60);
+    let frames = world.wait("all are taken", |state| state["frames"]["received"] == 60)["frames"].clone();
     assert!(frames["superseded"].as_u64().unwrap() > 30, "{frames}");
+    world.pause();
     world.pause();
     let before = world.state()["decided"].as_u64().unwrap();
     world.show(&walk_up("person_b_2.jpg", 3));

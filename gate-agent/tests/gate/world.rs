@@ -88,7 +88,7 @@ impl World {
         }
         config += &format!(
             "[tls]\ncert = {:?}\nkey = {:?}\nca = {:?}\n[station]\naddress = \"127.0.0.1:{}\"\nidentify_deadline_ms = 5000\n\
-             code_deadline_ms = 5000\n[camera]\nkind = \"folder\"\nfolder = {frames:?}\n[approach]\napproach_gap_ms = 1500\n{more}\n",
+             code_deadline_ms = 5000\n[camera]\nkind = \"folder\"\nfolder = {frames:?}\n[approach]\napproach_gap_ms = 2500\n{more}\n",
             tls.cert, tls.key, tls.ca, station.port
         );
         Self { dir, station, aisle, issuer, config, screen, gate: None, frames: 0 }
@@ -164,7 +164,7 @@ impl World {
 
     /// Long enough for an approach to end.
     pub fn pause(&self) {
-        thread::sleep(Duration::from_millis(1700));
+        thread::sleep(Duration::from_millis(2700));
     }
 
     pub fn state(&self) -> Value {
