@@ -19,9 +19,11 @@ pub struct Problem {
     /// Stable: programs tell problems apart by this.
     code: &'static str,
     /// What happened, for a person.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// What the caller can do about it.
-    next: String,
+    #[schema(value_type = String)]
+    next: Box<str>,
     #[serde(skip)]
     #[schema(ignore)]
     retry_after_s: Option<u64>,
@@ -34,8 +36,8 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code,
-            detail: detail.into(),
-            next: next.into(),
+            detail: detail.into().into_boxed_str(),
+            next: next.into().into_boxed_str(),
             retry_after_s: None,
         }
     }
