@@ -47,7 +47,11 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     if bytes.len() > limits.file_bytes_max {
         return Err(ImageError::FileTooLarge { bytes: bytes.len(), max: limits.file_bytes_max });
     }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format_of(bytes)?);
+    let format = format_of(bytes)?;
+    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
+        return Err(ImageError::Corrupt);
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder_limits = Limits::default();
     // Four bytes a pixel and as much again for the decoder's own work; 16-bit PNGs need eight.
     decoder_limits.max_alloc = Some(limits.pixels_max.saturating_mul(16));
@@ -69,6 +73,17 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
 
 fn corrupt(_: DecoderError) -> ImageError {
     ImageError::Corrupt
+}
+
+/// Whether a JPEG ends before its end marker. Decoders fill what is missing with grey and say nothing, and half a
+/// face is none. Within coded data 0xFF is always followed by 0x00 or a restart marker (ITU-T T.81, B.1.1.5), so the
+/// last start of a scan must have an end of image behind it; a thumbnail in the EXIF data brings its own pair before.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
+        (Some(scan), Some(end)) => end < scan,
+        _ => true,
+    }
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, ImageError> {
@@ -137,6 +152,13 @@ mod tests {
         let whole = png(80, 70);
         assert_eq!(refusal(&whole[..whole.len() / 2]), ImageError::Corrupt);
         assert_eq!(refusal(b"\xff\xd8\xff\xe0 and then nothing like it"), ImageError::Corrupt);
+        let mut whole = Cursor::new(Vec::new());
+        image::RgbImage::new(80, 70).write_to(&mut whole, ImageFormat::Jpeg).unwrap();
+        let whole = whole.into_inner();
+        assert!(decode(&whole, &ImageLimits::default()).is_ok());
+        for kept in 4..whole.len() - 1 {
+            assert_eq!(refusal(&whole[..kept]), ImageError::Corrupt, "{kept} of {} bytes", whole.len());
+        }
     }
 
     /// CRC-32 as PNG chunks carry it.

@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use facegate_runtime::http::client_without_identity;
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::harness::{API_KEY, TestCloud};
@@ -15,8 +15,15 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// Speaks HTTP/2, as browsers do: without a `Host` header, for one.
     pub fn new(cloud: &TestCloud) -> Self {
-        Self { http: client(cloud), base: cloud.web_uri().to_owned(), cookie: None }
+        let http = builder(cloud).http2_prior_knowledge().build().unwrap();
+        Self { http, base: cloud.web_uri().to_owned(), cookie: None }
+    }
+
+    pub fn over_http1(cloud: &TestCloud) -> Self {
+        let http = builder(cloud).http1_only().build().unwrap();
+        Self { http, base: cloud.web_uri().to_owned(), cookie: None }
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -73,7 +80,8 @@ impl App {
     }
 
     pub fn with_key(cloud: &TestCloud, key: Option<&str>) -> Self {
-        Self { http: client(cloud), base: cloud.web_uri().to_owned(), key: key.map(str::to_owned) }
+        let http = builder(cloud).build().unwrap();
+        Self { http, base: cloud.web_uri().to_owned(), key: key.map(str::to_owned) }
     }
 
     pub async fn send(&self, method: &str, path: &str, kind: Option<&str>, body: &[u8]) -> Response {
@@ -115,7 +123,7 @@ pub async fn problem(answer: Response) -> (u16, String) {
     (status, code)
 }
 
-fn client(cloud: &TestCloud) -> Client {
+fn builder(cloud: &TestCloud) -> ClientBuilder {
     let builder = client_without_identity(&cloud.dir.path().join("tls/ca.pem")).unwrap();
-    builder.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    builder.redirect(reqwest::redirect::Policy::none())
 }

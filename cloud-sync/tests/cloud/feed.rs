@@ -95,9 +95,9 @@ async fn a_station_that_does_not_read_hurts_nobody() {
     let mut brisk = subscribe(&cloud, "brisk", 0).await;
     let mut gate = Gate::entry("north");
     // Far more changes than a connection buffers.
-    for batch in 0..10 {
+    for batch in 0..10_u64 {
         let records = (0..600).map(|n| {
-            let nonce = (u64::from(batch as u32) * 600 + n).to_be_bytes();
+            let nonce = (batch * 600 + n).to_be_bytes();
             let evidence = facegate_domain::tap::Evidence::Code { nonce, checked_online: true };
             gate.authorise(RiderId::random(), BEGIN, evidence)
         });

@@ -30,31 +30,36 @@ fn picture(name: &str) -> RgbImage {
     image::load_from_memory(&photograph(name)).unwrap().into_rgb8()
 }
 
-fn jpeg(picture: RgbImage) -> Vec<u8> {
+fn encoded(picture: RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::from(picture).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    DynamicImage::from(picture).write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
 fn two_people() -> Vec<u8> {
-    let scaled = |name| imageops::resize(&picture(name), 480, 480, imageops::FilterType::Triangle);
-    let mut both = RgbImage::new(960, 480);
-    imageops::replace(&mut both, &scaled("person_a_1.jpg"), 0, 0);
-    imageops::replace(&mut both, &scaled("person_b_1.jpg"), 480, 0);
-    jpeg(both)
+    let (left, right) = (picture("person_a_2.jpg"), picture("person_b_1.jpg"));
+    let mut both = RgbImage::new(left.width() + right.width(), left.height().max(right.height()));
+    imageops::replace(&mut both, &left, 0, 0);
+    imageops::replace(&mut both, &right, i64::from(left.width()), 0);
+    encoded(both, ImageFormat::Png)
 }
 
 /// The portrait, small in a large empty picture.
 fn far_away() -> Vec<u8> {
-    let small = imageops::resize(&picture("person_a_1.jpg"), 110, 110, imageops::FilterType::Triangle);
-    let mut wide = RgbImage::from_pixel(640, 640, image::Rgb([120, 120, 120]));
-    imageops::replace(&mut wide, &small, 260, 260);
-    jpeg(wide)
+    let small = imageops::resize(&picture("person_b_2.jpg"), 92, 120, imageops::FilterType::Triangle);
+    let mut wide = RgbImage::from_pixel(640, 480, image::Rgb([128, 128, 128]));
+    imageops::replace(&mut wide, &small, 270, 180);
+    encoded(wide, ImageFormat::Png)
 }
 
 fn out_of_focus() -> Vec<u8> {
-    let sharp = imageops::resize(&picture("person_a_1.jpg"), 480, 480, imageops::FilterType::Triangle);
-    jpeg(imageops::blur(&sharp, 6.0))
+    encoded(imageops::blur(&picture("person_b_2.jpg"), 12.0), ImageFormat::Png)
+}
+
+fn cut_short() -> Vec<u8> {
+    let mut bytes = encoded(picture("person_a_2.jpg"), ImageFormat::Png);
+    bytes.truncate(bytes.len() / 2);
+    bytes
 }
 
 fn larger_than_any_file() -> Vec<u8> {
@@ -65,9 +70,7 @@ fn larger_than_any_file() -> Vec<u8> {
 
 /// A PNG header that claims 60,000 by 60,000 pixels.
 fn decompression_bomb() -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::from(RgbImage::new(64, 64)).write_to(&mut bytes, ImageFormat::Png).unwrap();
-    let mut bytes = bytes.into_inner();
+    let mut bytes = encoded(RgbImage::new(64, 64), ImageFormat::Png);
     for offset in [16, 20] {
         bytes[offset..offset + 4].copy_from_slice(&60_000_u32.to_be_bytes());
     }
@@ -95,21 +98,19 @@ async fn what_will_not_do_is_refused_with_its_reason_and_nothing_is_kept() {
     let cloud = TestCloud::start_with(faces()).await;
     let mut app = cloud.app();
     let rider = consenting_rider(&mut app).await;
-    let mut cut_short = photograph("person_a_1.jpg");
-    cut_short.truncate(cut_short.len() / 2);
     let cases: [(&str, Vec<u8>); 9] = [
-        ("no_face", jpeg(RgbImage::from_pixel(640, 480, image::Rgb([90, 120, 90])))),
+        ("no_face", encoded(RgbImage::from_pixel(640, 480, image::Rgb([90, 120, 90])), ImageFormat::Png)),
         ("several_faces", two_people()),
         ("face_too_small", far_away()),
         ("face_blurred", out_of_focus()),
-        ("image_corrupt", cut_short),
+        ("image_corrupt", cut_short()),
         ("file_too_large", larger_than_any_file()),
         ("image_too_large", decompression_bomb()),
         ("unsupported_image_type", b"GIF89a\x01\x00\x01\x00".to_vec()),
         ("not_an_image", b"hello".to_vec()),
     ];
     for (expected, bytes) in cases {
-        let refused = enrol(&mut app, &rider, &bytes).await.unwrap_err();
+        let refused = enrol(&mut app, &rider, &bytes).await.expect_err(expected);
         assert_eq!((code(&refused), refused.code()), (expected, Code::InvalidArgument), "{refused}");
         assert!(refused.message().ends_with('.') && refused.message().len() > 40, "says what to do next: {refused}");
     }

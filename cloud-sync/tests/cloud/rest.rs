@@ -134,7 +134,8 @@ async fn bad_input_is_refused_with_a_problem_that_says_what_to_do() {
     let mine = |rest: &str| format!("/v1/riders/{rider}/{rest}");
     let consent = br#"{"purpose":"marketing","text_version":"1","channel":"app"}"#;
     let card = br#"{"kind":"acquirer","token":"4111111111111111"}"#;
-    let cases: [(&str, String, Option<&str>, &[u8], u16, &str); 27] = [
+    type Case<'a> = (&'static str, String, Option<&'static str>, &'a [u8], u16, &'static str);
+    let cases: [Case<'_>; 27] = [
         ("POST", "/v1/riders".into(), JSON, b"{", 400, "invalid_json"),
         ("POST", "/v1/riders".into(), JSON, b"", 400, "invalid_json"),
         ("POST", "/v1/riders".into(), JSON, b"\xff\xfe", 400, "invalid_json"),

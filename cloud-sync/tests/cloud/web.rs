@@ -93,15 +93,17 @@ async fn whoever_guesses_has_to_wait() {
 #[tokio::test]
 async fn what_another_site_sends_is_refused() {
     let cloud = TestCloud::start().await;
-    let browser = operator(&cloud).await;
     let form = format!("name={OPERATOR}&password={OPERATOR_PASSWORD}");
-    for origin in [None, Some("null"), Some("https://evil.example"), Some("https://127.0.0.1:1")] {
-        for (path, form) in [("/sign-in", form.as_str()), ("/sign-out", "")] {
-            let refused = browser.post_from(origin, path, form).await;
-            assert_eq!(problem(refused).await, (403, "cross_origin".into()), "{origin:?} {path}");
+    for mut browser in [Browser::new(&cloud), Browser::over_http1(&cloud)] {
+        assert_eq!(browser.sign_in(OPERATOR, OPERATOR_PASSWORD).await.status(), SEE_OTHER);
+        for origin in [None, Some("null"), Some("https://evil.example"), Some("https://127.0.0.1:1")] {
+            for (path, form) in [("/sign-in", form.as_str()), ("/sign-out", "")] {
+                let refused = browser.post_from(origin, path, form).await;
+                assert_eq!(problem(refused).await, (403, "cross_origin".into()), "{origin:?} {path}");
+            }
         }
+        assert_eq!(browser.get("/ops").await.status(), StatusCode::OK, "still signed in");
     }
-    assert_eq!(browser.get("/ops").await.status(), StatusCode::OK, "still signed in");
 }
 
 #[tokio::test]
