@@ -126,6 +126,8 @@ pub fn gate(
         "tls": tls_table(&tls),
         "station": { "address": format!("127.0.0.1:{}", addresses.stations[index]) },
         "camera": { "kind": "folder", "folder": place.camera },
+        // Nine processes share a newcomer's two cores: a slow frame must not look like the next rider.
+        "approach": { "approach_gap_ms": 1500 },
     });
     if !is_camera {
         config["direction"] = json!(if place.way == "in" { "entry" } else { "exit" });
