@@ -4,10 +4,10 @@
 //! that has nothing but a Rust toolchain; what the rest of the workspace needs, it then installs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod bench;
 mod ci;
 mod command;
 mod demo;
+mod measure;
 mod models;
 mod phases;
 mod setup;
@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::measure::Kind;
 use crate::workspace::Workspace;
 
 #[derive(Parser)]
@@ -63,10 +64,24 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<String>,
     },
-    /// Measure; the last line of standard output is one JSON object
-    #[command(after_help = bench::help())]
+    /// Measure speed and memory, peers beside us
+    #[command(after_help = measure::help(Kind::Bench))]
     Bench {
         /// Which measurement, and its own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME [ARGS]")]
+        args: Vec<String>,
+    },
+    /// Measure accuracy on real pictures, and calibrate by them
+    #[command(after_help = measure::help(Kind::Eval))]
+    Eval {
+        /// Which measurement, and its own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME [ARGS]")]
+        args: Vec<String>,
+    },
+    /// Throw hostile input at a part for some minutes
+    #[command(after_help = measure::help(Kind::Fuzz))]
+    Fuzz {
+        /// Which target, and its own arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME [ARGS]")]
         args: Vec<String>,
     },
@@ -96,7 +111,9 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Models { args } => models::run(&workspace, &without_dashes(args)),
         Chore::Demo { args } => demo::run(&workspace, &without_dashes(args)),
         Chore::Test { .. } => test::run(&workspace, &test_args()),
-        Chore::Bench { args } => bench::run(&workspace, &without_dashes(args)),
+        Chore::Bench { args } => measure::run(&workspace, Kind::Bench, &without_dashes(args)),
+        Chore::Eval { args } => measure::run(&workspace, Kind::Eval, &without_dashes(args)),
+        Chore::Fuzz { args } => measure::run(&workspace, Kind::Fuzz, &without_dashes(args)),
         Chore::Tidy => tidy::run(&workspace),
         Chore::Ci => ci::run(&workspace),
     }

@@ -38,7 +38,12 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 /// Fetches with the binary of a workspace build that has just been made: building it alone would compile
 /// its dependencies once more, with fewer features. Standard output stays free for the chore's own result.
 pub fn fetch_with_built(workspace: &Workspace) -> Result<()> {
-    let mut fetch = workspace.binary("debug", "facegate-models");
+    fetch_with(workspace, "debug")
+}
+
+/// The same with the binary of `profile`, `debug` or `release`.
+pub fn fetch_with(workspace: &Workspace, profile: &str) -> Result<()> {
+    let mut fetch = workspace.binary(profile, "facegate-models");
     command::run(fetch.arg("fetch").stdout(std::io::stderr()), NEXT)
 }
 

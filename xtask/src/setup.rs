@@ -3,7 +3,7 @@
 //! A machine that has everything is told so in half a second; nothing is fetched without saying what and why.
 
 mod apt;
-mod needs;
+pub mod needs;
 mod processor;
 
 use anyhow::{Result, bail};
@@ -18,9 +18,15 @@ and LAPACK, and Python with pip. What is missing on Debian or Ubuntu is installe
 /// Checks everything, installs what is missing, and checks that again.
 pub fn run() -> Result<()> {
     processor::check()?;
-    let missing = missing();
+    ensure(NEEDS)?;
+    eprintln!("   this machine has what the build needs");
+    Ok(())
+}
+
+/// Looks for each of these, installs what is missing, and checks that again.
+pub fn ensure<'a>(needs: impl IntoIterator<Item = &'a Need>) -> Result<()> {
+    let missing = missing(needs);
     if missing.is_empty() {
-        eprintln!("   this machine has what the build needs");
         return Ok(());
     }
     for need in &missing {
@@ -31,7 +37,7 @@ pub fn run() -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
     apt::install(&packages)?;
-    let still: Vec<&str> = self::missing().iter().map(|need| need.what).collect();
+    let still: Vec<&str> = self::missing(missing).iter().map(|need| need.what).collect();
     if !still.is_empty() {
         bail!(
             "apt-get installed {} and yet this is not found: {}.\nLook at the PATH.",
@@ -42,8 +48,8 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !(need.present)()).collect()
+fn missing<'a>(needs: impl IntoIterator<Item = &'a Need>) -> Vec<&'a Need> {
+    needs.into_iter().filter(|need| !(need.present)()).collect()
 }
 
 fn by_hand(missing: &[&Need]) -> String {

@@ -43,6 +43,22 @@ pub const NEEDS: &[Need] = &[
     },
 ];
 
+/// For the peers' virtual environment; Debian ships Python without it.
+pub const VENV: Need = Need {
+    what: "Python's venv",
+    why: "the peers we are measured against are Python packages, kept in an environment of their own",
+    packages: &["python3-venv"],
+    present: || answers(Command::new("python3").args(["-c", "import ensurepip, venv"])),
+};
+
+/// For captures that are clips.
+pub const FFMPEG: Need = Need {
+    what: "ffmpeg",
+    why: "takes the frames out of video clips for the evaluation",
+    packages: &["ffmpeg"],
+    present: || answers(Command::new("ffmpeg").arg("-version")),
+};
+
 /// Compiles and links an empty C++ program with these libraries.
 fn compiles(libraries: &[&str]) -> bool {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());

@@ -1,0 +1,224 @@
+//! `cargo xtask bench|eval|fuzz`: builds with optimisation, makes ready what a measurement needs, then becomes it.
+
+mod peers;
+
+use anyhow::{Result, bail};
+
+use crate::phases::Phases;
+use crate::setup::needs::{FFMPEG, Need, VENV};
+use crate::workspace::Workspace;
+use crate::{command, models, setup};
+
+/// The three kinds of measurement; each is a chore of its own, named as here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Speed and memory.
+    Bench,
+    /// Accuracy.
+    Eval,
+    /// Robustness.
+    Fuzz,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bench => "bench",
+            Self::Eval => "eval",
+            Self::Fuzz => "fuzz",
+        }
+    }
+}
+
+/// When others are measured in the same run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peers {
+    Never,
+    /// With `--peers`.
+    IfAsked,
+    Always,
+}
+
+/// One measurement that exists.
+struct Measurement {
+    kind: Kind,
+    name: &'static str,
+    what: &'static str,
+    /// The binaries it runs, of crates of the same name; the first is the driver.
+    binaries: &'static [&'static str],
+    /// What the driver takes before the caller's arguments.
+    driver_args: &'static [&'static str],
+    /// Programs beyond those of the build.
+    needs: &'static [Need],
+    /// Whether it runs the real models.
+    models: bool,
+    peers: Peers,
+}
+
+const MEASUREMENTS: &[Measurement] = &[
+    Measurement {
+        kind: Kind::Bench,
+        name: "station",
+        what: "identifications a second and their percentiles: synthetic embeddings against one station, open loop, real gRPC",
+        binaries: &["facegate-loadtest", "facegate-station-server"],
+        driver_args: &["station"],
+        needs: &[],
+        models: false,
+        peers: Peers::Never,
+    },
+    Measurement {
+        kind: Kind::Bench,
+        name: "gate",
+        what: "a camera's frame to an embedding, and a whole approach, beside OpenCV's YuNet + SFace (--peers)",
+        peers: Peers::IfAsked,
+        ..of_models(&["bench", "gate"])
+    },
+    Measurement {
+        kind: Kind::Eval,
+        name: "recognition",
+        what: "1:1 and open-set 1:N accuracy on any folder-per-identity set, with intervals and an HTML report",
+        peers: Peers::Always,
+        ..of_models(&["eval", "recognition"])
+    },
+    Measurement {
+        kind: Kind::Eval,
+        name: "calibrate",
+        what: "writes the score models that the stations decide by (gallery/calibration/*.toml)",
+        ..of_models(&["eval", "calibrate"])
+    },
+    Measurement {
+        kind: Kind::Eval,
+        name: "liveness",
+        what: "presentation attack detection on folders of genuine and attack captures, in ISO/IEC 30107-3 terms",
+        needs: &[FFMPEG],
+        ..of_models(&["eval", "liveness"])
+    },
+    Measurement {
+        kind: Kind::Eval,
+        name: "walkups",
+        what: "rendered walk-ups: a head against a flat print or screen, told apart by their motion",
+        ..of_models(&["eval", "walkups"])
+    },
+    Measurement {
+        kind: Kind::Fuzz,
+        name: "decode",
+        what: "hostile pictures through decode, detect, align and embed: none may panic",
+        ..of_models(&["fuzz", "decode"])
+    },
+];
+
+/// What the measurements of the recognition pipeline have in common.
+const fn of_models(driver_args: &'static [&'static str]) -> Measurement {
+    Measurement {
+        kind: Kind::Eval,
+        name: "",
+        what: "",
+        binaries: &["facegate-models"],
+        driver_args,
+        needs: &[],
+        models: true,
+        peers: Peers::Never,
+    }
+}
+
+/// What exists, and how to ask further.
+pub fn help(kind: Kind) -> String {
+    let of_kind = MEASUREMENTS.iter().filter(|m| m.kind == kind);
+    let list: Vec<String> = of_kind.map(|m| format!("  {:12} {}", m.name, m.what)).collect();
+    let chore = kind.name();
+    format!(
+        "There are:\n{}\n\n`cargo xtask {chore} NAME --help` shows what NAME takes. Built with --release; the last line of \
+         standard output is one JSON object.",
+        list.join("\n")
+    )
+}
+
+/// Errors if the name is unknown (and says which exist); otherwise makes ready, builds and becomes the driver.
+pub fn run(workspace: &Workspace, kind: Kind, args: &[String]) -> Result<()> {
+    let (measurement, args) = chosen(kind, args)?;
+    let mut phases = Phases::new();
+    let ready = make_ready(workspace, measurement, args, &mut phases);
+    phases.print();
+    let mut driver = workspace.binary("release", measurement.binaries[0]);
+    if let Some(python) = ready? {
+        driver.env(peers::PYTHON, python);
+    }
+    Err(command::become_it(
+        driver.args(measurement.driver_args).args(args),
+        "It was built a moment ago: is the target folder still there?",
+    ))
+}
+
+/// Gives the peers' Python, if they are to be measured.
+fn make_ready(
+    workspace: &Workspace,
+    measurement: &Measurement,
+    args: &[String],
+    phases: &mut Phases,
+) -> Result<Option<std::path::PathBuf>> {
+    let asks = |flag: &str| args.iter().any(|arg| arg == flag);
+    let only_help = asks("--help") || asks("-h");
+    let peers = !only_help && (measurement.peers == Peers::Always || asks("--peers"));
+    phases.run("setup", || {
+        setup::run()?;
+        setup::ensure(measurement.needs.iter().chain(peers.then_some(&VENV)))
+    })?;
+    phases.run("build", || build(workspace, measurement))?;
+    if measurement.models && !only_help {
+        phases.run("models", || models::fetch_with(workspace, "release"))?;
+    }
+    if !peers {
+        return Ok(None);
+    }
+    let python = phases.run("peers", || peers::python(workspace));
+    match (python, asks("--peers")) {
+        (Err(error), false) => {
+            eprintln!("\nwithout the peers, whose figures will be null: {error:#}\n");
+            Ok(None)
+        }
+        (python, _) => python.map(Some),
+    }
+}
+
+fn build(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "--bins"]);
+    for package in measurement.binaries {
+        build.args(["--package", package]);
+    }
+    command::run(&mut build, "The compiler's message above says where.")
+}
+
+fn chosen(kind: Kind, args: &[String]) -> Result<(&'static Measurement, &[String])> {
+    let Some((name, rest)) = args.split_first() else { bail!("which one?\n{}", help(kind)) };
+    match MEASUREMENTS.iter().find(|m| m.kind == kind && m.name == name) {
+        Some(measurement) => Ok((measurement, rest)),
+        None => bail!("there is no `{} {name}`.\n{}", kind.name(), help(kind)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_measurement_is_told_which_exist() {
+        let text = chosen(Kind::Bench, &["statoin".to_owned()]).err().unwrap().to_string();
+        assert!(text.contains("statoin") && text.contains("  station ") && !text.contains("recognition"), "{text}");
+        assert!(chosen(Kind::Eval, &["station".to_owned()]).is_err(), "a bench is no eval");
+    }
+
+    #[test]
+    fn the_rest_goes_to_the_driver() {
+        let args = ["station".to_owned(), "--quick".to_owned()];
+        let (measurement, rest) = chosen(Kind::Bench, &args).unwrap();
+        assert_eq!((measurement.name, rest), ("station", &args[1..]));
+    }
+
+    #[test]
+    fn the_drivers_command_is_the_chores_own() {
+        for m in MEASUREMENTS.iter().filter(|m| m.models) {
+            assert_eq!(m.driver_args, [m.kind.name(), m.name]);
+        }
+    }
+}
