@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod check;
+mod evaluate;
 
 use std::path::PathBuf;
 use std::time::Instant;
