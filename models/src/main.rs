@@ -3,6 +3,7 @@
 
 mod check;
 mod evaluate;
+mod fuzz;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -42,6 +43,9 @@ enum Command {
         #[arg(required = true)]
         images: Vec<PathBuf>,
     },
+    /// Throw hostile input at a part of the pipeline.
+    #[command(subcommand)]
+    Fuzz(fuzz::Target),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Verify => verify(&manifest, &home)?,
         Command::List => list(&manifest),
+        Command::Fuzz(target) => fuzz::run(&home, &target)?,
         Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,
     }
     Ok(())

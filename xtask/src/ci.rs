@@ -3,6 +3,7 @@
 mod cargo_deny;
 
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 
@@ -11,8 +12,8 @@ use crate::workspace::Workspace;
 use crate::{command, demo, setup, test, tidy};
 
 pub const HELP: &str = "\
-Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors, `demo --check`.
-All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
+Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
+a minute of `fuzz decode`, `demo --check`. All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
 /// Runs every check. Errors: setup failed (nothing else would run), or any check did.
@@ -35,6 +36,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     }
     // Clippy after the build: the build scripts (FAISS above all) have run, and it shares them.
     checks.note("clippy", phases.run("clippy", || clippy(workspace)));
+    checks.note("fuzz", phases.run("fuzz", || fuzz(workspace)));
     checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
     phases.print();
     checks.finish()
@@ -72,6 +74,15 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     let mut clippy = workspace.cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
     command::run(&mut clippy, "Mend what it names; an `#[expect(…, reason = \"…\")]` needs a reason that convinces.")
+}
+
+/// A minute, with a seed of the day, so that every run tries other inputs and a failure can be had again.
+#[expect(clippy::disallowed_methods, reason = "a chore's choice of seed; no rule depends on it, and it is printed")]
+fn fuzz(workspace: &Workspace) -> Result<()> {
+    let days = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    let mut fuzz = workspace.binary("debug", "facegate-models");
+    fuzz.args(["fuzz", "decode", "--minutes", "1", "--seed", &days.to_string()]);
+    command::run(&mut fuzz, "Its lines above say how to run a failed input again; the files are in target/fuzz-decode.")
 }
 
 /// Adds a toolchain component that a minimal installation of Rust leaves out.
