@@ -19,7 +19,7 @@ const TEMPLATE: [Point; 5] = [
 
 /// p ↦ (a·x − b·y + tx, b·x + a·y + ty): turn, scale and shift, no mirroring.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Similarity {
+pub struct Similarity {
     a: f32,
     b: f32,
     tx: f32,
@@ -27,7 +27,7 @@ struct Similarity {
 }
 
 impl Similarity {
-    fn apply(&self, p: Point) -> Point {
+    pub fn apply(&self, p: Point) -> Point {
         Point { x: self.a * p.x - self.b * p.y + self.tx, y: self.b * p.x + self.a * p.y + self.ty }
     }
 
@@ -61,10 +61,25 @@ impl Similarity {
 
 /// Cuts the face with these landmarks out of the frame: 112×112, bilinear, black where the frame has nothing.
 pub fn align(frame: &Frame, landmarks: &[Point; 5]) -> RgbImage {
+    let to_frame = to_template(landmarks, (SIDE, SIDE), 1.0);
+    cut_out(frame, SIDE, SIDE, |p| to_frame.apply(p))
+}
+
+/// From the places of an aligned face of this size to the frame: the template scaled to it, with `margin` times as
+/// much of the face's surroundings.
+pub fn to_template(landmarks: &[Point; 5], (width, height): (u32, u32), margin: f32) -> Similarity {
+    let scale = width.min(height) as f32 / SIDE as f32 / margin;
+    let centre = (width as f32 / 2.0, height as f32 / 2.0);
+    let half = SIDE as f32 / 2.0;
+    let wanted = TEMPLATE.map(|p| Point { x: centre.0 + (p.x - half) * scale, y: centre.1 + (p.y - half) * scale });
     // Fitted towards the template, where errors count alike for near and far faces, then turned round.
-    let to_frame = Similarity::fit(landmarks, &TEMPLATE).inverse();
-    RgbImage::from_fn(SIDE, SIDE, |x, y| {
-        image::Rgb(sample(frame.rgb(), to_frame.apply(Point { x: x as f32, y: y as f32 })))
+    Similarity::fit(landmarks, &wanted).inverse()
+}
+
+/// A picture of this size whose every pixel is looked up where `to_frame` says; black where the frame has nothing.
+pub fn cut_out(frame: &Frame, width: u32, height: u32, to_frame: impl Fn(Point) -> Point) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb(sample(frame.rgb(), to_frame(Point { x: x as f32, y: y as f32 })))
     })
 }
 
@@ -97,6 +112,14 @@ mod tests {
             assert!(fitted.apply(p).distance(pose.apply(p)) < 1e-3);
             assert!(fitted.inverse().apply(pose.apply(p)).distance(p) < 1e-3);
         }
+    }
+
+    #[test]
+    fn the_template_scales_with_the_size_and_shrinks_with_the_margin() {
+        let twice = to_template(&TEMPLATE, (224, 224), 1.0);
+        assert!(twice.apply(Point { x: 100.0, y: 60.0 }).distance(Point { x: 50.0, y: 30.0 }) < 1e-3);
+        let with_surroundings = to_template(&TEMPLATE, (112, 112), 2.0);
+        assert!(with_surroundings.apply(Point { x: 0.0, y: 0.0 }).distance(Point { x: -56.0, y: -56.0 }) < 1e-3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod onnx;
 
 use prost::Message;
 
-use crate::manifest::{Conversion, Input};
+use crate::manifest::{Conversion, Input, Model};
 
 pub use dequantise::NotDequantisable;
 pub use onnx::UnreadableOnnx;
@@ -19,15 +19,22 @@ pub enum ConversionError {
     Dequantise(#[from] NotDequantisable),
     #[error("the graph has no input named {0}")]
     NoInput(String),
+    #[error("{conversion:?} does not work on {got} files: the manifest names too few or too many")]
+    WrongParts { conversion: Conversion, got: usize },
 }
 
-/// Turns the bytes of a package's model file into those that are loaded.
-pub fn convert(bytes: &[u8], conversion: Conversion, input: &Input) -> Result<Vec<u8>, ConversionError> {
+/// Turns the files that a package keeps a model in into the one that is loaded.
+pub fn convert(parts: &[&[u8]], model: &Model) -> Result<Vec<u8>, ConversionError> {
+    match (model.conversion, parts) {
+        (Conversion::Dequantise, [bytes]) => dequantised(bytes, &model.input),
+        (conversion, _) => Err(ConversionError::WrongParts { conversion, got: parts.len() }),
+    }
+}
+
+fn dequantised(bytes: &[u8], input: &Input) -> Result<Vec<u8>, ConversionError> {
     let mut model = onnx::read(bytes)?;
     let graph = model.graph.get_or_insert_default();
-    match conversion {
-        Conversion::Dequantise => dequantise::fold(graph)?,
-    }
+    dequantise::fold(graph)?;
     keep_only_real_input(graph, input)?;
     free_shapes(graph, input)?;
     Ok(model.encode_to_vec())

@@ -1,57 +1,54 @@
-//! Embedding: SFace (Zhong and others, 2021) on an aligned face.
+//! Embedding: a face becomes a unit vector. Which network does it, and what that is fed, stands in the manifest.
 
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::ModelId;
-use image::RgbImage;
 
+use crate::cut::Cutter;
 use crate::error::ModelError;
-use crate::manifest::{Channels, Model};
+use crate::frame::Frame;
+use crate::geometry::{BoundingBox, Point};
+use crate::manifest::{Input, Model};
 use crate::session::Network;
+use crate::tensor::{shape, tensor};
 
 /// The embedder network; its name is the id that templates are bound to.
 pub struct Embedder {
     network: Network,
     id: ModelId,
-    channels: Channels,
+    cutter: Cutter,
+    input: Input,
     outputs: Vec<String>,
+    dims: usize,
 }
 
 impl Embedder {
-    pub fn new(network: Network, model: &Model) -> Self {
-        Self { network, id: model.name.clone(), channels: model.input.channels, outputs: model.output.names.clone() }
+    /// Errors: `Undescribed` if the manifest lacks what an embedder needs.
+    pub fn new(network: Network, model: &Model) -> Result<Self, ModelError> {
+        let undescribed = |what| ModelError::Undescribed { name: model.name.to_string(), what };
+        Ok(Self {
+            network,
+            id: model.name.clone(),
+            cutter: Cutter::of(model)?,
+            input: model.input.clone(),
+            outputs: model.output.names.clone(),
+            dims: model.output.dims.ok_or_else(|| undescribed("output.dims"))?,
+        })
     }
 
     pub fn id(&self) -> &ModelId {
         &self.id
     }
 
-    /// The unit vector of an aligned 112×112 face.
-    pub fn embed(&self, aligned: &RgbImage) -> Result<Embedding, ModelError> {
-        let (width, height) = (aligned.width() as usize, aligned.height() as usize);
-        let planes = planes(aligned, self.channels);
-        let values = self.network.run(&planes, [1, 3, height, width], &self.outputs)?.swap_remove(0);
+    /// The unit vector of the face in this box with these landmarks; shape `[dims]` of the manifest.
+    pub fn embed(&self, frame: &Frame, bounds: BoundingBox, landmarks: &[Point; 5]) -> Result<Embedding, ModelError> {
+        let pixels = self.cutter.cut(frame, bounds, landmarks);
+        let values = self.network.run(&tensor(&pixels, &self.input), shape(&pixels, &self.input), &self.outputs)?;
+        let values = values.into_iter().next().unwrap_or_default();
+        if values.len() != self.dims {
+            let reason = format!("it gave {} values, the manifest says {}", values.len(), self.dims);
+            return Err(ModelError::Inference { name: self.id.to_string(), reason });
+        }
         let unusable = |source| ModelError::Embedding { name: self.id.to_string(), source };
         Embedding::normalise(self.id.clone(), values).map_err(unusable)
-    }
-}
-
-/// Pixel values 0..=255 as three planes in the order that the network wants.
-fn planes(pixels: &RgbImage, channels: Channels) -> Vec<f32> {
-    let order = match channels {
-        Channels::Rgb => [0, 1, 2],
-        Channels::Bgr => [2, 1, 0],
-    };
-    order.iter().flat_map(|c| pixels.pixels().map(move |p| f32::from(p.0[*c]))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn planes_come_in_the_networks_order() {
-        let pixels = RgbImage::from_raw(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
-        assert_eq!(planes(&pixels, Channels::Rgb), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        assert_eq!(planes(&pixels, Channels::Bgr), [3.0, 6.0, 2.0, 5.0, 1.0, 4.0]);
     }
 }

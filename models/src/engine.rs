@@ -50,15 +50,14 @@ impl FaceEngine {
     pub fn load(models_dir: &Path, options: EngineOptions) -> Result<Self, ModelError> {
         let manifest = Manifest::built_in();
         let runtime = models_dir.join("../onnxruntime/libonnxruntime.so");
-        let load = |role: Role| {
-            let model = manifest.model(role).expect("the built-in manifest has every role: a test reads it");
+        let load = |model: &Model| {
             let bytes = verified_bytes(model, models_dir)?;
-            Ok((Network::load(model.name.as_str(), &bytes, &runtime, &options)?, model))
+            Network::load(model.name.as_str(), &bytes, &runtime, &options)
         };
-        let (network, model) = load(Role::Detector)?;
-        let detector = Detector::new(network, model, &options);
-        let (network, model) = load(Role::Embedder)?;
-        let embedder = Embedder::new(network, model);
+        let model = manifest.model(Role::Detector).expect("the built-in manifest has a detector: a test reads it");
+        let detector = Detector::new(load(model)?, model, &options);
+        let model = manifest.embedder(&options.embedder).ok_or_else(|| unknown_embedder(&manifest, &options))?;
+        let embedder = Embedder::new(load(model)?, model)?;
         Ok(Self { detector, embedder, cues: liveness::cues(), options })
     }
 
@@ -84,7 +83,7 @@ impl FaceEngine {
 
     /// The embedding of one face of the frame, of unit length.
     pub fn embed(&self, frame: &Frame, face: &FaceObservation) -> Result<Embedding, ModelError> {
-        self.embedder.embed(&align(frame, &face.landmarks))
+        self.embedder.embed(frame, face.bounds, &face.landmarks)
     }
 
     fn observe(&self, frame: &Frame, detection: &Detection) -> FaceObservation {
@@ -101,12 +100,22 @@ impl fmt::Debug for FaceEngine {
     }
 }
 
+fn unknown_embedder(manifest: &Manifest, options: &EngineOptions) -> ModelError {
+    let known: Vec<&str> = manifest.models_of(Role::Embedder).map(|m| m.name.as_str()).collect();
+    ModelError::UnknownEmbedder { name: options.embedder.to_string(), known: known.join(", ") }
+}
+
 /// Reads a model and refuses any other file than the manifest's.
 fn verified_bytes(model: &Model, models_dir: &Path) -> Result<Vec<u8>, ModelError> {
     let name = model.name.to_string();
     let path = models_dir.join(Path::new(&model.to).file_name().unwrap_or_default());
     if !path.is_file() {
-        return Err(ModelError::Missing { name, path });
+        let required = model.required;
+        return Err(if required {
+            ModelError::Missing { name, path }
+        } else {
+            ModelError::OptionalMissing { name, path }
+        });
     }
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,

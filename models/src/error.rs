@@ -7,8 +7,12 @@ use facegate_domain::face::InvalidEmbedding;
 /// What went wrong with a model or with ONNX Runtime, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
+    #[error("the manifest has no embedder {name}, but {known}: set embedder to one of them")]
+    UnknownEmbedder { name: String, known: String },
     #[error("model {name} is missing at {}: run `cargo xtask models`", path.display())]
     Missing { name: String, path: PathBuf },
+    #[error("optional model {name} is missing at {}: run `cargo xtask models fetch --with {name}`", path.display())]
+    OptionalMissing { name: String, path: PathBuf },
     #[error("model {name} at {} cannot be read: {reason}", path.display())]
     Unreadable { name: String, path: PathBuf, reason: String },
     #[error(
@@ -17,6 +21,8 @@ pub enum ModelError {
         path.display()
     )]
     WrongFile { name: String, path: PathBuf, expected: String, got: String },
+    #[error("models/manifest.toml does not say {what} of {name}: add it")]
+    Undescribed { name: String, what: &'static str },
     #[error("ONNX Runtime is missing at {}: run `cargo xtask models`", path.display())]
     RuntimeMissing { path: PathBuf },
     #[error("ONNX Runtime at {} cannot be used: {reason}; run `cargo xtask models`", path.display())]

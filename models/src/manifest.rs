@@ -1,11 +1,17 @@
 //! The model manifest: what is taken from where, under which licence, pinned by SHA-256.
 
-use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+mod model;
+mod sha256;
+mod wanted;
+
+use std::env;
 
 use facegate_domain::ids::ModelId;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+
+pub use model::{Channels, Conversion, Crop, Input, Layout, Model, Output, Part, Role};
+pub use sha256::Sha256Hex;
+pub use wanted::{Selection, Source, Wanted};
 
 const TEXT: &str = include_str!("../manifest.toml");
 
@@ -21,7 +27,7 @@ pub struct Manifest {
     pub files: Vec<PlainFile>,
 }
 
-/// A package of the Python registry that files are taken out of; none of its code is run by us.
+/// A package of a public registry that files are taken out of; none of its code is run by us.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
@@ -30,7 +36,7 @@ pub struct Package {
     pub kind: PackageKind,
     /// Processor that the package is for; none: any.
     pub arch: Option<String>,
-    /// Name of the archive as the registry serves it.
+    /// Name of the archive as the registry's client saves it.
     pub file: String,
     pub sha256: Sha256Hex,
     pub licence: String,
@@ -40,73 +46,14 @@ pub struct Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PackageKind {
-    /// A gzipped tar whose entries are below `name-version/`.
+    /// PyPI's source package: a gzipped tar whose entries are below `name-version/`.
     Sdist,
-    /// A zip.
+    /// PyPI's built package: a zip.
     Wheel,
-}
-
-/// A network, converted before use.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    pub name: ModelId,
-    pub role: Role,
-    pub package: String,
-    /// Path inside the package.
-    pub path: String,
-    /// Of the file inside the package.
-    pub sha256: Sha256Hex,
-    pub licence: String,
-    pub credit: String,
-    /// Path below FACEGATE_HOME.
-    pub to: String,
-    pub conversion: Conversion,
-    /// Of the file in FACEGATE_HOME: conversion is deterministic.
-    pub converted_sha256: Sha256Hex,
-    pub input: Input,
-    pub output: Output,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Detector,
-    Embedder,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Conversion {
-    /// Block-quantised weights become float32 (`convert::dequantise`).
-    Dequantise,
-}
-
-/// The network's one input, NCHW float32.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    pub name: String,
-    /// Sizes; a word instead of a number is a size that the caller chooses.
-    pub shape: Vec<String>,
-    pub channels: Channels,
-    /// Values of a black and of a white pixel.
-    pub range: [u8; 2],
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Channels {
-    #[serde(rename = "RGB")]
-    Rgb,
-    #[serde(rename = "BGR")]
-    Bgr,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    pub names: Vec<String>,
-    pub meaning: String,
+    /// npm's: a gzipped tar whose entries are below `package/`.
+    Npm,
+    /// The wanted file itself, of which no registry has a copy: it is only taken from a folder (`--from`).
+    Loose,
 }
 
 /// A file that is used as it is.
@@ -115,6 +62,9 @@ pub struct Output {
 pub struct PlainFile {
     pub package: String,
     pub arch: Option<String>,
+    /// False: fetched only along with something that was asked for out of its package.
+    #[serde(default = "yes")]
+    pub required: bool,
     pub path: String,
     pub sha256: Sha256Hex,
     pub licence: String,
@@ -122,52 +72,8 @@ pub struct PlainFile {
     pub to: String,
 }
 
-/// A SHA-256 as 64 lower-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Sha256Hex(String);
-
-impl TryFrom<String> for Sha256Hex {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if valid { Ok(Self(text)) } else { Err(format!("{text:?} is not a SHA-256 of 64 lower-case hex digits")) }
-    }
-}
-
-impl Sha256Hex {
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(hex::encode(Sha256::digest(bytes)))
-    }
-
-    pub fn of_file(path: &Path) -> io::Result<Self> {
-        let mut hasher = Sha256::new();
-        io::copy(&mut fs::File::open(path)?, &mut hasher)?;
-        Ok(Self(hex::encode(hasher.finalize())))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// One file that should be in FACEGATE_HOME on this machine.
-#[derive(Debug, Clone)]
-pub struct Wanted<'a> {
-    pub path: PathBuf,
-    pub sha256: &'a Sha256Hex,
-    pub licence: &'a str,
-    pub credit: &'a str,
-    pub source: Source<'a>,
-}
-
-/// Where a wanted file comes from, and what is done to it on the way.
-#[derive(Debug, Clone)]
-pub struct Source<'a> {
-    pub package: &'a str,
-    pub path: &'a str,
-    pub sha256: &'a Sha256Hex,
-    pub conversion: Option<Conversion>,
+fn yes() -> bool {
+    true
 }
 
 impl Manifest {
@@ -176,33 +82,24 @@ impl Manifest {
         toml::from_str(TEXT).expect("the built-in manifest is valid: a test reads it")
     }
 
-    /// The model of a role; the first listed is the default.
+    /// The models of a role, the default first.
+    pub fn models_of(&self, role: Role) -> impl Iterator<Item = &Model> {
+        self.models.iter().filter(move |m| m.role == role)
+    }
+
+    /// The default model of a role.
     pub fn model(&self, role: Role) -> Option<&Model> {
-        self.models.iter().find(|m| m.role == role)
+        self.models_of(role).next()
+    }
+
+    /// The embedder of this name.
+    pub fn embedder(&self, name: &ModelId) -> Option<&Model> {
+        self.models_of(Role::Embedder).find(|m| m.name == *name)
     }
 
     /// The packages for this machine's processor.
     pub fn packages_here(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|p| is_here(p.arch.as_ref()))
-    }
-
-    /// Every file that belongs into FACEGATE_HOME on this machine.
-    pub fn wanted_here(&self) -> Vec<Wanted<'_>> {
-        let models = self.models.iter().map(|m| Wanted {
-            path: PathBuf::from(&m.to),
-            sha256: &m.converted_sha256,
-            licence: &m.licence,
-            credit: &m.credit,
-            source: Source { package: &m.package, path: &m.path, sha256: &m.sha256, conversion: Some(m.conversion) },
-        });
-        let files = self.files.iter().filter(|f| is_here(f.arch.as_ref())).map(|f| Wanted {
-            path: PathBuf::from(&f.to),
-            sha256: &f.sha256,
-            licence: &f.licence,
-            credit: &f.credit,
-            source: Source { package: &f.package, path: &f.path, sha256: &f.sha256, conversion: None },
-        });
-        models.chain(files).collect()
     }
 }
 
@@ -212,24 +109,70 @@ fn is_here(arch: Option<&String>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
-    fn the_built_in_manifest_names_both_roles_and_only_packages_it_lists() {
+    fn the_built_in_manifest_names_every_role_it_needs_and_only_packages_it_lists() {
         let manifest = Manifest::built_in();
         for role in [Role::Detector, Role::Embedder] {
-            assert!(manifest.model(role).is_some(), "{role:?}");
+            assert!(manifest.model(role).is_some_and(|m| m.required), "{role:?}");
         }
-        for wanted in manifest.wanted_here() {
+        for wanted in manifest.wanted_here(&Selection::All) {
             assert!(manifest.packages_here().any(|p| p.name == wanted.source.package), "{wanted:?}");
             assert!(wanted.path.is_relative() && !wanted.path.to_string_lossy().contains(".."), "{wanted:?}");
         }
     }
 
     #[test]
-    fn a_misspelt_key_or_hash_is_refused() {
+    fn every_embedder_says_what_it_is_fed_what_it_gives_and_how_it_is_calibrated() {
+        for model in Manifest::built_in().models_of(Role::Embedder) {
+            let calibration = model.calibration.as_deref().unwrap_or_else(|| panic!("{} has none", model.name));
+            assert!(Path::new(calibration).extension().is_some_and(|e| e == "toml"), "{}", model.name);
+            assert!(model.input.size().is_some() && model.crop.is_some() && model.output.dims.is_some());
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
         assert!(toml::from_str::<Manifest>(&TEXT.replacen("licence", "license", 1)).is_err());
-        assert!(Sha256Hex::try_from("a0e5".to_owned()).is_err());
-        assert!(Sha256Hex::try_from("A".repeat(64)).is_err());
+        assert!(toml::from_str::<Manifest>(&TEXT.replacen("by = \"landmarks\"", "by = \"nose\"", 1)).is_err());
+    }
+
+    #[test]
+    fn optional_things_are_wanted_only_when_they_or_their_package_are_named() {
+        let mut manifest = Manifest::built_in();
+        let mut other = manifest.model(Role::Embedder).unwrap().clone();
+        other.name = ModelId::new("other").unwrap();
+        other.package = "onnxruntime".into();
+        other.to = "models/other.onnx".into();
+        other.required = false;
+        manifest.models.push(other);
+        let count = |selection: &Selection| manifest.wanted_here(selection).len();
+        let with = |name: &str| Selection::With(vec![name.to_owned()]);
+        let required = count(&Selection::Required);
+        assert_eq!(count(&with("other")), required + 1);
+        assert_eq!(count(&with("onnxruntime")), required + 1);
+        assert!(count(&Selection::All) > required);
+        assert_eq!(manifest.unknown_name(&with("othre")), Some("othre"));
+        assert_eq!(manifest.unknown_name(&with("other")), None);
+    }
+
+    #[test]
+    fn a_licence_comes_along_with_the_model_of_its_package() {
+        let mut manifest = Manifest::built_in();
+        let package = manifest.model(Role::Detector).unwrap().package.clone();
+        for model in &mut manifest.models {
+            model.required = false;
+        }
+        for file in &mut manifest.files {
+            file.required = false;
+        }
+        let with = Selection::With(vec!["yunet-2023mar".to_owned()]);
+        let wanted = manifest.wanted_here(&with);
+        assert_eq!(wanted.iter().filter(|w| w.source.model.is_some()).count(), 1);
+        assert!(wanted.iter().any(|w| w.path == Path::new("models/LICENSE")));
+        assert!(wanted.iter().all(|w| w.source.package == package));
     }
 }

