@@ -13,13 +13,10 @@ const SIDE_PX_MAX: u32 = 1280;
 pub fn read_qr(frame: &Frame) -> Option<String> {
     let step = frame.width().max(frame.height()).div_ceil(SIDE_PX_MAX).max(1);
     let (width, height) = (frame.width() / step, frame.height() / step);
-    let brightness = |x: usize, y: usize| frame.luma_at(scaled(x, step), scaled(y, step));
+    let (luma, step) = (frame.luma(), step as usize);
+    let brightness = |x: usize, y: usize| luma.samples[y * step * luma.width as usize + x * step];
     let mut grey = rqrr::PreparedImage::prepare_from_greyscale(width as usize, height as usize, brightness);
     grey.detect_grids().into_iter().find_map(|grid| grid.decode().ok()).map(|(_, text)| text)
-}
-
-fn scaled(at: usize, step: u32) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX).saturating_mul(step)
 }
 
 /// What the rider is told about a code that does not verify.

@@ -99,7 +99,7 @@ mod tests {
 
     fn cut(crop: Crop, bounds: BoundingBox, landmarks: &[Point; 5], (width, height): (u32, u32)) -> RgbImage {
         let pixels = RgbImage::from_fn(64, 64, |x, y| Rgb([(4 * x) as u8, (4 * y) as u8, 9]));
-        Cutter { crop, width, height }.cut(&Frame::from_rgb(pixels), bounds, landmarks)
+        Cutter { crop, width, height }.cut(&Frame::from_rgb(&pixels), bounds, landmarks)
     }
 
     /// Within what a change of colour space rounds away.

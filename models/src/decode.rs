@@ -1,5 +1,7 @@
 //! From the bytes of a file to a frame. Everything that can be refused is refused before memory is taken for pixels.
 
+mod jpeg;
+
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -48,9 +50,19 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
         return Err(ImageError::FileTooLarge { bytes: bytes.len(), max: limits.file_bytes_max });
     }
     let format = format_of(bytes)?;
-    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
-        return Err(ImageError::Corrupt);
+    if format == ImageFormat::Jpeg {
+        if is_cut_off(bytes) {
+            return Err(ImageError::Corrupt);
+        }
+        if let Some(frame) = jpeg::decode(bytes, limits)? {
+            return Ok(frame);
+        }
     }
+    decode_any(bytes, format, limits)
+}
+
+/// PNG, and JPEG of the kinds that cameras do not make.
+fn decode_any(bytes: &[u8], format: ImageFormat, limits: &ImageLimits) -> Result<Frame, ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder_limits = Limits::default();
     // Four bytes a pixel and as much again for the decoder's own work; 16-bit PNGs need eight.
@@ -58,17 +70,22 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Frame, ImageError> {
     reader.limits(decoder_limits);
     let mut decoder = reader.into_decoder().map_err(corrupt)?;
     let (width, height) = decoder.dimensions();
+    refuse_size(width, height, limits)?;
+    // Telephones store the sensor's rows and note how the telephone was held; a note that cannot be read is none.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    image.apply_orientation(orientation);
+    Ok(Frame::from_rgb(&image.into_rgb8()))
+}
+
+fn refuse_size(width: u32, height: u32, limits: &ImageLimits) -> Result<(), ImageError> {
     if u64::from(width) * u64::from(height) > limits.pixels_max {
         return Err(ImageError::TooLarge { width, height, pixels_max: limits.pixels_max });
     }
     if width.min(height) < limits.side_px_min {
         return Err(ImageError::TooSmall { width, height, min: limits.side_px_min });
     }
-    // Telephones store the sensor's rows and note how the telephone was held; a note that cannot be read is none.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
-    image.apply_orientation(orientation);
-    Ok(Frame::from_rgb(image.into_rgb8()))
+    Ok(())
 }
 
 fn corrupt(_: DecoderError) -> ImageError {
@@ -77,13 +94,10 @@ fn corrupt(_: DecoderError) -> ImageError {
 
 /// Whether a JPEG ends before its end marker. Decoders fill what is missing with grey and say nothing, and half a
 /// face is none. Within coded data 0xFF is always followed by 0x00 or a restart marker (ITU-T T.81, B.1.1.5), so the
-/// last start of a scan must have an end of image behind it; a thumbnail in the EXIF data brings its own pair before.
+/// last end of image must have no start of a scan behind it; a thumbnail in the EXIF data brings its own pair before.
 fn is_cut_off(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
-    }
+    let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
+    end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, ImageError> {

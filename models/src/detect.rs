@@ -62,16 +62,16 @@ impl Detector {
 /// The shrunk frame as planes B, G, R of 0..=255, padded right and below with black to whole cells of the largest
 /// stride; with its padded width and height.
 fn network_input(frame: &Frame, scale: f32) -> (Vec<f32>, usize, usize) {
-    let side = |px: u32| ((px as f32 * scale).round() as u32).max(1);
+    let side = |px: u32| ((px as f32 * scale).round() as usize).max(1);
     let (inner_width, inner_height) = (side(frame.width()), side(frame.height()));
-    let padded = |px: u32| (px as usize).next_multiple_of(STRIDES[2]);
+    let padded = |px: usize| px.next_multiple_of(STRIDES[2]);
     let (width, height) = (padded(inner_width), padded(inner_height));
     let mut planes = vec![0.0_f32; 3 * width * height];
-    shrink(frame.rgb(), inner_width, inner_height, |x, y, [r, g, b]| {
-        let at = y as usize * width + x as usize;
-        planes[at] = f32::from(b);
-        planes[width * height + at] = f32::from(g);
-        planes[2 * width * height + at] = f32::from(r);
+    shrink(frame, inner_width, inner_height, |y, [red, green, blue]| {
+        for (plane, row) in [blue, green, red].into_iter().enumerate() {
+            let start = (plane * height + y) * width;
+            planes[start..start + inner_width].copy_from_slice(row);
+        }
     });
     (planes, width, height)
 }
@@ -134,11 +134,14 @@ mod tests {
 
     #[test]
     fn a_frame_is_shrunk_to_the_side_and_padded_to_whole_cells() {
-        let frame = Frame::from_rgb(RgbImage::from_pixel(1280, 720, image::Rgb([1, 2, 3])));
+        let frame = Frame::from_rgb(&RgbImage::from_pixel(1280, 720, image::Rgb([30, 20, 10])));
         let (planes, width, height) = network_input(&frame, 0.5);
         assert_eq!((width, height, planes.len()), (640, 384, 3 * 640 * 384));
-        assert_eq!([planes[0], planes[640 * 384], planes[2 * 640 * 384]], [3.0, 2.0, 1.0]);
-        assert_eq!([planes[640 * 359], planes[640 * 360]], [3.0, 0.0]);
+        for (plane, value) in [10.0, 20.0, 30.0].into_iter().enumerate() {
+            let at = |y: usize| planes[plane * 640 * 384 + 640 * y];
+            assert!((at(0) - value).abs() < 1.5 && (at(359) - value).abs() < 1.5, "{plane}");
+            assert_eq!(at(360), 0.0);
+        }
     }
 
     #[test]

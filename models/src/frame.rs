@@ -1,35 +1,110 @@
-//! One picture in memory: RGB, 8 bits, and the few things that are done to pixels.
+//! One picture in memory: planes of brightness and colour as cameras and JPEG have them, and what is cut out of it.
+//!
+//! Nothing is turned into RGB but what a network looks at: shrinking, aligning and cropping gather from the planes.
+
+mod camera;
+mod colour;
+mod plane;
+mod shrink;
 
 use std::fmt;
 
-use image::RgbImage;
+use image::{Rgb, RgbImage};
+
+use crate::geometry::{BoundingBox, Point};
+
+pub use camera::{PixelLayout, SampleRange};
+pub use plane::{Luma, MisfitPlanes};
+
+pub(crate) use colour::to_rgb;
+pub(crate) use plane::Extent;
+pub(crate) use shrink::shrink;
 
 /// A decoded picture. It lives as long as the call that looks at it, and cannot be printed.
+///
+/// Luma and the two colour differences Cb and Cr (JPEG's full-range BT.601), the latter at the resolution at which
+/// they were coded: a colour sample lies in the middle of the pixels that it serves.
 #[derive(Clone)]
 pub struct Frame {
-    pixels: RgbImage,
+    samples: Vec<u8>,
+    /// Where luma, Cb and Cr lie in `samples`.
+    extents: [Extent; 3],
 }
 
 impl Frame {
-    pub fn from_rgb(pixels: RgbImage) -> Self {
-        Self { pixels }
+    /// A frame of RGB pixels; colour keeps its full resolution.
+    pub fn from_rgb(pixels: &RgbImage) -> Self {
+        let (width, height) = (pixels.width() as usize, pixels.height() as usize);
+        let extents = std::array::from_fn(|kind| Extent { start: kind * width * height, width, height });
+        Self { samples: colour::planes(pixels.as_raw()), extents }
+    }
+
+    /// A frame of samples as they were coded: luma, Cb and Cr at their places.
+    ///
+    /// Errors: a plane that is empty or does not lie within the samples; chroma planes that differ in size or are not
+    /// 1, 2 or 4 times smaller than luma.
+    pub(crate) fn from_samples(samples: Vec<u8>, extents: [Extent; 3]) -> Result<Self, MisfitPlanes> {
+        let [luma, cb, cr] = &extents;
+        let within = |e: &Extent| e.width > 0 && e.height > 0 && e.start + e.width * e.height <= samples.len();
+        let whole = |whole: usize, part: usize| [1, 2, 4].iter().any(|factor| part * factor == whole);
+        let alike = (cb.width, cb.height) == (cr.width, cr.height);
+        let fits = alike && whole(luma.width, cb.width) && whole(luma.height, cb.height);
+        if fits && extents.iter().all(within) { Ok(Self { samples, extents }) } else { Err(MisfitPlanes) }
     }
 
     pub fn width(&self) -> u32 {
-        self.pixels.width()
+        self.extents[0].width as u32
     }
 
     pub fn height(&self) -> u32 {
-        self.pixels.height()
+        self.extents[0].height as u32
+    }
+
+    /// The brightness of all pixels, without a copy.
+    pub fn luma(&self) -> Luma<'_> {
+        let plane = self.plane(0);
+        Luma { width: self.width(), height: self.height(), samples: plane.samples }
     }
 
     /// Brightness of one pixel, 0 to 255 (ITU-R BT.601, as JPEG has it). Panics outside the frame.
     pub fn luma_at(&self, x: u32, y: u32) -> u8 {
-        luma(self.pixels.get_pixel(x, y).0)
+        self.plane(0).row(y as usize)[x as usize]
     }
 
-    pub(crate) fn rgb(&self) -> &RgbImage {
-        &self.pixels
+    /// What lies in `region`, scaled to `width` × `height` pixels: bilinear between pixel centres, as OpenCV's
+    /// `INTER_LINEAR` does it (so not smoothed where it shrinks); black where the frame has nothing.
+    pub fn crop(&self, region: BoundingBox, width: u32, height: u32) -> RgbImage {
+        let (step_x, step_y) = (region.width / width as f32, region.height / height as f32);
+        RgbImage::from_fn(width, height, |x, y| {
+            let at = Point {
+                x: region.left + (x as f32 + 0.5) * step_x - 0.5,
+                y: region.top + (y as f32 + 0.5) * step_y - 0.5,
+            };
+            // A pixel is a square around its centre: the outermost half of it belongs to the picture.
+            let inside = |v: f32, size: u32| v >= -0.5 && v <= size as f32 - 0.5;
+            if inside(at.x, self.width()) && inside(at.y, self.height()) {
+                Rgb(self.colour_at(at).map(|v| v.round() as u8))
+            } else {
+                Rgb([0, 0, 0])
+            }
+        })
+    }
+
+    /// Red, green and blue, 0 to 255, between pixel centres; beyond the edge that of the edge.
+    pub(crate) fn colour_at(&self, at: Point) -> [f32; 3] {
+        let [luma, cb, cr] = self.planes();
+        let (across, down) = ((luma.width / cb.width) as f32, (luma.height / cb.height) as f32);
+        let (x, y) = ((at.x + 0.5) / across - 0.5, (at.y + 0.5) / down - 0.5);
+        to_rgb(luma.between(at.x, at.y), cb.between(x, y), cr.between(x, y))
+    }
+
+    pub(crate) fn planes(&self) -> [plane::Plane<'_>; 3] {
+        std::array::from_fn(|kind| self.plane(kind))
+    }
+
+    fn plane(&self, kind: usize) -> plane::Plane<'_> {
+        let Extent { start, width, height } = self.extents[kind];
+        plane::Plane { width, height, samples: &self.samples[start..start + width * height] }
     }
 }
 
@@ -39,85 +114,5 @@ impl fmt::Debug for Frame {
     }
 }
 
-pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
-    // Weights in 256ths add up to 256, so the result always fits.
-    ((77 * u32::from(r) + 150 * u32::from(g) + 29 * u32::from(b)) >> 8) as u8
-}
-
-/// Shrinks `source` to `width` × `height`, at most its size: each result is the mean of the area it covers, pixels cut
-/// by its edge counting by their part. At a factor of two this is what bilinear scaling gives; beyond, it does not
-/// alias. Calls `put(x, y, rgb)`.
-pub(crate) fn shrink(source: &RgbImage, width: u32, height: u32, mut put: impl FnMut(u32, u32, [u8; 3])) {
-    let (columns, rows) = (spans(source.width(), width), spans(source.height(), height));
-    let stride = source.width() as usize * 3;
-    let raw = source.as_raw();
-    for (y, row) in rows.iter().enumerate() {
-        for (x, column) in columns.iter().enumerate() {
-            let mut sum = [0_u64; 3];
-            for (line, line_weight) in row.weights.iter().enumerate() {
-                let start = (row.first + line) * stride + column.first * 3;
-                let mut line_sum = [0_u32; 3];
-                for (pixel, weight) in raw[start..].as_chunks::<3>().0.iter().zip(&column.weights) {
-                    (0..3).for_each(|c| line_sum[c] += weight * u32::from(pixel[c]));
-                }
-                (0..3).for_each(|c| sum[c] += u64::from(line_sum[c]) * u64::from(*line_weight));
-            }
-            let whole = column.total() * row.total();
-            put(x as u32, y as u32, sum.map(|s| ((s + whole / 2) / whole) as u8));
-        }
-    }
-}
-
-/// Which pixels one cell of the result covers, and how much of each, in 256ths.
-struct Span {
-    first: usize,
-    weights: Vec<u32>,
-}
-
-impl Span {
-    fn total(&self) -> u64 {
-        self.weights.iter().map(|w| u64::from(*w)).sum()
-    }
-}
-
-/// The spans of `to` cells over `from` pixels.
-fn spans(from: u32, to: u32) -> Vec<Span> {
-    let edge = |i: u32| u64::from(i) * u64::from(from) * 256 / u64::from(to);
-    let span = |i: u32| {
-        let (start, end) = (edge(i), edge(i + 1));
-        let first = start / 256;
-        let covered = |pixel: u64| (end.min((pixel + 1) * 256) - start.max(pixel * 256)) as u32;
-        Span { first: first as usize, weights: (first..end.div_ceil(256)).map(covered).collect() }
-    };
-    (0..to).map(span).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shrinking_averages_and_reaches_every_pixel() {
-        let source = RgbImage::from_fn(6, 4, |x, y| image::Rgb([(x * 10) as u8, (y * 20) as u8, 7]));
-        let mut seen = Vec::new();
-        shrink(&source, 3, 2, |x, y, rgb| seen.push((x, y, rgb)));
-        assert_eq!(seen.len(), 6);
-        assert_eq!(seen[0], (0, 0, [5, 10, 7]));
-        assert_eq!(seen[5], (2, 1, [45, 50, 7]));
-        shrink(&source, 6, 4, |x, y, rgb| assert_eq!(rgb, source.get_pixel(x, y).0));
-        for (from, to) in [(100_u32, 7), (641, 640), (5, 5)] {
-            let spans = spans(from, to);
-            let covered: u64 = spans.iter().map(Span::total).sum();
-            assert_eq!(covered, u64::from(from) * 256);
-            let last = &spans[spans.len() - 1];
-            assert_eq!(last.first + last.weights.len(), from as usize);
-        }
-    }
-
-    #[test]
-    fn a_frame_prints_only_its_size() {
-        let frame = Frame::from_rgb(RgbImage::from_pixel(3, 2, image::Rgb([255, 255, 255])));
-        assert_eq!(format!("{frame:?}"), "Frame(3x2)");
-        assert_eq!(frame.luma_at(0, 0), 255);
-    }
-}
+mod tests;

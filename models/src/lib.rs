@@ -35,7 +35,7 @@ pub use decode::{ImageError, ImageLimits};
 pub use detect::Detection;
 pub use engine::{FaceEngine, FaceObservation};
 pub use error::ModelError;
-pub use frame::Frame;
+pub use frame::{Frame, Luma, MisfitPlanes, PixelLayout, SampleRange};
 pub use fuse::{Unfusable, fuse};
 pub use geometry::{BoundingBox, Point};
 pub use options::{EngineOptions, Provider};

@@ -113,7 +113,7 @@ mod tests {
             confidence: DetectionConfidence::new(0.9).unwrap(),
         };
         let cues: Vec<Box<dyn Cue>> = said.iter().map(|s| Box::new(Says(*s)) as Box<dyn Cue>).collect();
-        least_live(&cues, &Frame::from_rgb(image::RgbImage::new(10, 10)), &face).get()
+        least_live(&cues, &Frame::from_rgb(&image::RgbImage::new(10, 10)), &face).get()
     }
 
     #[test]

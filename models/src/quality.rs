@@ -4,7 +4,6 @@ use image::RgbImage;
 use serde::Deserialize;
 
 use crate::align::SIDE;
-use crate::frame::luma;
 use crate::geometry::Point;
 
 /// What was measured on one face.
@@ -58,7 +57,7 @@ impl Quality {
     pub(crate) fn measure(aligned: &RgbImage, landmarks: &[Point; 5]) -> Self {
         let [right_eye, left_eye, nose, ..] = *landmarks;
         let inter_eye_px = right_eye.distance(left_eye);
-        let grey: Vec<f32> = aligned.pixels().map(|p| f32::from(luma(p.0))).collect();
+        let grey: Vec<f32> = aligned.pixels().map(|p| luma(p.0)).collect();
         let mean = grey.iter().sum::<f32>() / grey.len() as f32;
         Self {
             inter_eye_px,
@@ -110,6 +109,11 @@ fn sharpness(grey: &[f32], width: usize) -> f32 {
     }
     let variance: f32 = (squares / count - (sum / count) * (sum / count)).max(1.0);
     (laplacian / count / variance).sqrt()
+}
+
+/// Brightness of a pixel, 0 to 255 (ITU-R BT.601).
+fn luma([r, g, b]: [u8; 3]) -> f32 {
+    0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)
 }
 
 /// Where along the line of the eyes the nose lies, from −1 over one eye to 1 over the other.

@@ -20,6 +20,7 @@ impl Machine {
         let machine = Self { path };
         machine.has("c++", "exec /bin/cat >/dev/null");
         machine.has("make", "");
+        machine.has("nasm", "");
         machine.has("python3", "");
         machine
     }

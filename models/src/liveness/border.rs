@@ -208,7 +208,7 @@ mod tests {
             landmarks: [Point { x: 320.0, y: 235.0 }; 5],
             confidence: DetectionConfidence::new(0.9).unwrap(),
         };
-        BorderCue.score(&Frame::from_rgb(pixels), &face).unwrap().get()
+        BorderCue.score(&Frame::from_rgb(&pixels), &face).unwrap().get()
     }
 
     fn inside(x: f32, y: f32, lean: f32) -> bool {

@@ -71,7 +71,7 @@ fn at_a_gate_the_same_person_fills_the_frame_and_is_alive_and_recognised() {
         let picture = portrait(name);
         let height = picture.width() * 9 / 16;
         let head = imageops::crop_imm(&picture, 0, picture.height() / 10, picture.width(), height).to_image();
-        let frame = Frame::from_rgb(imageops::resize(&head, 1280, 720, FilterType::Triangle));
+        let frame = Frame::from_rgb(&imageops::resize(&head, 1280, 720, FilterType::Triangle));
         let faces = engine().analyse(&frame).unwrap();
         assert_eq!(faces.len(), 1, "{name}");
         let verdict = engine().options().liveness.judge(faces[0].liveness);
@@ -89,7 +89,7 @@ fn faces_are_reported_largest_first_with_landmarks_inside() {
     let mut both = image::RgbImage::new(near.width() + far.width(), near.height());
     imageops::replace(&mut both, &far, 0, 0);
     imageops::replace(&mut both, &near, i64::from(far.width()), 0);
-    let faces = engine().analyse(&Frame::from_rgb(both)).unwrap();
+    let faces = engine().analyse(&Frame::from_rgb(&both)).unwrap();
     assert_eq!(faces.len(), 2);
     assert!(faces[0].bounds.area() > faces[1].bounds.area());
     for face in faces {

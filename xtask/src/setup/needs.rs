@@ -19,13 +19,19 @@ pub struct Need {
 pub const NEEDS: &[Need] = &[
     Need {
         what: "cmake",
-        why: "builds the FAISS sources that the faiss crate brings",
+        why: "builds the sources of FAISS and libjpeg-turbo that their crates bring",
         packages: &["cmake"],
         present: || answers(Command::new("cmake").arg("--version")),
     },
     Need {
+        what: "NASM",
+        why: "assembles libjpeg-turbo's vector code (on x86; elsewhere the compiler does)",
+        packages: &["nasm"],
+        present: || cfg!(not(target_arch = "x86_64")) || answers(Command::new("nasm").arg("-v")),
+    },
+    Need {
         what: "a C++ compiler and make",
-        why: "compile FAISS and ring",
+        why: "compile FAISS, libjpeg-turbo and ring",
         packages: &["build-essential"],
         present: || compiles(&[]) && answers(Command::new("make").arg("--version")),
     },

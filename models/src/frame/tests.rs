@@ -1,0 +1,58 @@
+//! What is cut out of a frame lies where it should and has the colour it should.
+
+use super::*;
+
+fn close(a: [u8; 3], b: [u8; 3]) -> bool {
+    a.into_iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 2)
+}
+
+fn region(left: f32, top: f32, width: f32, height: f32) -> BoundingBox {
+    BoundingBox { left, top, width, height }
+}
+
+#[test]
+fn a_frame_prints_only_its_size() {
+    let frame = Frame::from_rgb(&RgbImage::from_pixel(3, 2, Rgb([255, 255, 255])));
+    assert_eq!(format!("{frame:?} {:?}", frame.luma()), "Frame(3x2) Luma(3x2)");
+    assert_eq!((frame.luma_at(0, 0), frame.luma().samples), (255, &[255; 6][..]));
+}
+
+#[test]
+fn a_crop_at_its_own_size_is_what_was_there_and_beyond_the_edge_is_black() {
+    let pixels = RgbImage::from_fn(40, 30, |x, y| Rgb([(x * 6) as u8, (y * 8) as u8, 90]));
+    let frame = Frame::from_rgb(&pixels);
+    let crop = frame.crop(region(30.0, 10.0, 20.0, 16.0), 20, 16);
+    assert!(close(crop.get_pixel(3, 5).0, pixels.get_pixel(33, 15).0));
+    assert!(close(crop.get_pixel(9, 0).0, pixels.get_pixel(39, 10).0));
+    assert_eq!(crop.get_pixel(10, 0).0, [0, 0, 0]);
+    let larger = frame.crop(region(0.0, 0.0, 40.0, 30.0), 80, 60);
+    assert!(close(larger.get_pixel(0, 0).0, pixels.get_pixel(0, 0).0));
+    assert!(close(larger.get_pixel(21, 20).0, [62, 78, 90]));
+}
+
+#[test]
+fn coarse_colour_lies_in_the_middle_of_its_pixels() {
+    let samples = vec![100, 100, 100, 100, 100, 100, 100, 100, 128, 128, 128, 148];
+    let frame = Frame::from_camera(PixelLayout::I420, SampleRange::Full, 4, 2, samples).unwrap();
+    let red = |x| frame.colour_at(Point { x, y: 0.0 })[0];
+    assert!((red(0.5) - 100.0).abs() < 1e-3 && (red(2.5) - 128.04).abs() < 1e-3);
+    assert!((red(1.5) - 114.02).abs() < 1e-3);
+}
+
+#[test]
+fn planes_of_different_pictures_are_refused() {
+    let made = |sizes: [(usize, usize); 3], count: usize| {
+        let mut start = 0;
+        let extents = sizes.map(|(width, height)| {
+            start += width * height;
+            Extent { start: start - width * height, width, height }
+        });
+        Frame::from_samples(vec![0; count], extents).is_ok()
+    };
+    assert!(made([(8, 6), (4, 3), (4, 3)], 72));
+    assert!(made([(8, 6), (2, 6), (2, 6)], 72));
+    assert!(!made([(8, 6), (4, 3), (4, 3)], 71));
+    assert!(!made([(8, 6), (4, 3), (8, 6)], 200));
+    assert!(!made([(9, 9), (3, 3), (3, 3)], 200));
+    assert!(!made([(0, 9), (0, 9), (0, 9)], 0));
+}
