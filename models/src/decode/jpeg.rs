@@ -98,8 +98,7 @@ mod tests {
         compressor.set_quality(95).unwrap();
         compressor.set_progressive(progressive).unwrap();
         let (width, height) = (width as usize, height as usize);
-        let image =
-            Image { pixels: &pixels.as_raw()[..], width, pitch: width * 3, height, format: PixelFormat::RGB };
+        let image = Image { pixels: &pixels.as_raw()[..], width, pitch: width * 3, height, format: PixelFormat::RGB };
         let bytes = compressor.compress_to_vec(image).unwrap();
         (pixels, bytes)
     }

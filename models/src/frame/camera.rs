@@ -61,8 +61,7 @@ impl Frame {
             colour.iter_mut().for_each(|v| *v = widened(*v, 128.0, 224.0, 128.0));
         }
         let colour = |start| Extent { start, width: width / 2, height: colour_height };
-        let extents =
-            [Extent { start: 0, width, height }, colour(pixels), colour(pixels + width / 2 * colour_height)];
+        let extents = [Extent { start: 0, width, height }, colour(pixels), colour(pixels + width / 2 * colour_height)];
         Self::from_samples(samples, extents)
     }
 }
