@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod bad_input;
+mod formats;
 mod on_disk;
 mod people;
 
