@@ -1,7 +1,9 @@
 //! Conversion of fetched models into what ONNX Runtime runs on every platform. Deterministic, so its result is pinned.
 
+mod build;
 mod dequantise;
 mod onnx;
+mod tfjs;
 
 use prost::Message;
 
@@ -9,6 +11,7 @@ use crate::manifest::{Conversion, Input, Model};
 
 pub use dequantise::NotDequantisable;
 pub use onnx::UnreadableOnnx;
+pub use tfjs::UnusableTfjs;
 
 /// Why a model file could not be converted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,6 +20,8 @@ pub enum ConversionError {
     Unreadable(#[from] UnreadableOnnx),
     #[error(transparent)]
     Dequantise(#[from] NotDequantisable),
+    #[error(transparent)]
+    Tfjs(#[from] UnusableTfjs),
     #[error("the graph has no input named {0}")]
     NoInput(String),
     #[error("{conversion:?} does not work on {got} files: the manifest names too few or too many")]
@@ -27,6 +32,7 @@ pub enum ConversionError {
 pub fn convert(parts: &[&[u8]], model: &Model) -> Result<Vec<u8>, ConversionError> {
     match (model.conversion, parts) {
         (Conversion::Dequantise, [bytes]) => dequantised(bytes, &model.input),
+        (Conversion::Tfjs, [json, weights]) => Ok(tfjs::convert(json, weights, model)?.encode_to_vec()),
         (conversion, _) => Err(ConversionError::WrongParts { conversion, got: parts.len() }),
     }
 }

@@ -74,6 +74,16 @@ impl LevelSquare {
         Self { centre: bounds.centre(), side: bounds.width.max(bounds.height) * margin, turn }
     }
 
+    /// In the frame's pixels.
+    pub fn side(self) -> f32 {
+        self.side
+    }
+
+    /// What lies in it, at `size` × `size` pixels.
+    pub fn cut(self, frame: &Frame, size: u32) -> RgbImage {
+        cut_out(frame, size, size, |p| self.to_frame(p, size, size))
+    }
+
     /// Where a place of the cut-out picture (pixel centres at whole numbers) lies in the frame.
     pub fn to_frame(self, p: Point, width: u32, height: u32) -> Point {
         let across = ((p.x + 0.5) / width as f32 - 0.5) * self.side;

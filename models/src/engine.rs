@@ -17,6 +17,7 @@ use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
 use crate::liveness::{self, Cue};
 use crate::manifest::{Manifest, Model, Role, Sha256Hex};
+use crate::mesh::{Mesh, MeshPoints};
 use crate::options::EngineOptions;
 use crate::quality::Quality;
 use crate::session::Network;
@@ -28,6 +29,7 @@ use crate::session::Network;
 pub struct FaceEngine {
     detector: Detector,
     embedder: Embedder,
+    mesh: Mesh,
     cues: Vec<Box<dyn Cue>>,
     options: EngineOptions,
 }
@@ -58,7 +60,9 @@ impl FaceEngine {
         let detector = Detector::new(load(model)?, model, &options);
         let model = manifest.embedder(&options.embedder).ok_or_else(|| unknown_embedder(&manifest, &options))?;
         let embedder = Embedder::new(load(model)?, model)?;
-        Ok(Self { detector, embedder, cues: liveness::cues(), options })
+        let model = manifest.model(Role::Mesh).expect("the built-in manifest has a mesh: a test reads it");
+        let mesh = Mesh::new(load(model)?, model)?;
+        Ok(Self { detector, embedder, mesh, cues: liveness::cues(), options })
     }
 
     /// The model that embeddings are bound to.
@@ -84,6 +88,11 @@ impl FaceEngine {
     /// The embedding of one face of the frame, of unit length.
     pub fn embed(&self, frame: &Frame, face: &FaceObservation) -> Result<Embedding, ModelError> {
         self.embedder.embed(frame, face.bounds, &face.landmarks)
+    }
+
+    /// The 468 points of a face's surface, in the frame's pixels; liveness looks at how they move.
+    pub fn mesh(&self, frame: &Frame, face: &FaceObservation) -> Result<MeshPoints, ModelError> {
+        self.mesh.find(frame, face.bounds, &face.landmarks)
     }
 
     fn observe(&self, frame: &Frame, detection: &Detection) -> FaceObservation {

@@ -27,6 +27,7 @@ mod error;
 mod frame;
 mod fuse;
 mod geometry;
+mod mesh;
 mod session;
 mod tensor;
 
@@ -38,5 +39,6 @@ pub use error::ModelError;
 pub use frame::{Frame, Luma, MisfitPlanes, PixelLayout, SampleRange};
 pub use fuse::{Unfusable, fuse};
 pub use geometry::{BoundingBox, Point};
+pub use mesh::{MESH_POINTS, MeshPoints};
 pub use options::{EngineOptions, Provider};
 pub use quality::{Quality, QualityPolicy, QualityProblem};

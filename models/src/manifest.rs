@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_built_in_manifest_names_every_role_it_needs_and_only_packages_it_lists() {
         let manifest = Manifest::built_in();
-        for role in [Role::Detector, Role::Embedder] {
+        for role in [Role::Detector, Role::Embedder, Role::Mesh] {
             assert!(manifest.model(role).is_some_and(|m| m.required), "{role:?}");
         }
         for wanted in manifest.wanted_here(&Selection::All) {

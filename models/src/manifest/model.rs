@@ -63,6 +63,8 @@ pub enum Role {
 pub enum Conversion {
     /// Block-quantised weights become float32 (`convert::dequantise`).
     Dequantise,
+    /// A TensorFlow.js graph with its file of weights becomes ONNX (`convert::tfjs`).
+    Tfjs,
 }
 
 /// The network's one input, float32: for each pixel and channel (value − mean) × scale, values being 0 to 255.

@@ -5,7 +5,9 @@
 
 mod bad_input;
 mod formats;
+mod mesh;
 mod on_disk;
+mod other_embedder;
 mod people;
 
 use std::io::Cursor;
