@@ -1,6 +1,7 @@
 //! Is it a face or a picture of one? Cues score a frame; a policy turns scores into a verdict.
 
 mod border;
+pub mod plane;
 
 use facegate_domain::score::LivenessScore;
 use serde::Deserialize;

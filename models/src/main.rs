@@ -52,6 +52,9 @@ enum Command {
     /// Throw hostile input at a part of the pipeline.
     #[command(subcommand)]
     Fuzz(fuzz::Target),
+    /// Measure recognition or liveness; the last line is one JSON object.
+    #[command(subcommand)]
+    Eval(evaluate::Evaluation),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Verify => verify(&manifest, &home)?,
         Command::List => list(&manifest),
+        Command::Eval(evaluation) => evaluate::run(&home, &evaluation)?,
         Command::Fuzz(target) => fuzz::run(&home, &target)?,
         Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,
     }
