@@ -3,6 +3,7 @@
 mod build;
 mod dequantise;
 mod onnx;
+mod rewrite;
 mod tfjs;
 
 use prost::Message;
@@ -11,6 +12,7 @@ use crate::manifest::{Conversion, Input, Model};
 
 pub use dequantise::NotDequantisable;
 pub use onnx::UnreadableOnnx;
+pub use rewrite::for_plain_cpu;
 pub use tfjs::UnusableTfjs;
 
 /// Why a model file could not be converted.

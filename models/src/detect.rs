@@ -6,7 +6,7 @@
 use facegate_domain::score::DetectionConfidence;
 
 use crate::error::ModelError;
-use crate::frame::{Frame, shrink};
+use crate::frame::{Frame, Part, shrink};
 use crate::geometry::{BoundingBox, Point};
 use crate::manifest::Model;
 use crate::options::EngineOptions;
@@ -48,26 +48,62 @@ impl Detector {
     /// Every face in the frame, largest first.
     pub fn detect(&self, frame: &Frame) -> Result<Vec<Detection>, ModelError> {
         let scale = (self.side_px_max as f32 / frame.width().max(frame.height()) as f32).min(1.0);
-        let (input, width, height) = network_input(frame, scale);
+        self.detect_in(frame.planes(), scale, Point { x: 0.0, y: 0.0 })
+    }
+
+    /// The faces in a part of the frame, largest first; `face_px` is the width that a face of the size looked for is
+    /// to have for the network.
+    pub fn detect_near(
+        &self,
+        frame: &Frame,
+        region: BoundingBox,
+        face: BoundingBox,
+        face_px: f32,
+    ) -> Result<Vec<Detection>, ModelError> {
+        let Some((part, left, top)) = frame.part(region) else { return Ok(Vec::new()) };
+        let fits = self.side_px_max as f32 / part[0].width.max(part[0].height) as f32;
+        let scale = (face_px / face.width.max(1.0)).min(fits).min(1.0);
+        self.detect_in(part, scale, Point { x: left as f32, y: top as f32 })
+    }
+
+    fn detect_in(&self, part: Part<'_>, scale: f32, origin: Point) -> Result<Vec<Detection>, ModelError> {
+        let side = |px: usize| ((px as f32 * scale).round() as usize).max(1);
+        let (inner_width, inner_height) = (side(part[0].width), side(part[0].height));
+        let (input, width, height) = network_input(part, inner_width, inner_height);
         let outputs = self.network.run(&input, [1, 3, height, width], &self.outputs)?;
         let mut found: Vec<Detection> =
             (0..STRIDES.len()).flat_map(|i| decode_stride(&outputs, i, width, self.confidence_min)).collect();
         found = merge_overlapping(found);
-        found.iter_mut().for_each(|d| enlarge(d, frame, scale));
+        // The two sides are rounded apart, so each has its own exact factor.
+        let x = part[0].width as f32 / inner_width as f32;
+        let y = part[0].height as f32 / inner_height as f32;
+        found.iter_mut().for_each(|d| d.place(x, y, origin));
         found.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(found)
     }
 }
 
-/// The shrunk frame as planes B, G, R of 0..=255, padded right and below with black to whole cells of the largest
-/// stride; with its padded width and height.
-fn network_input(frame: &Frame, scale: f32) -> (Vec<f32>, usize, usize) {
-    let side = |px: u32| ((px as f32 * scale).round() as usize).max(1);
-    let (inner_width, inner_height) = (side(frame.width()), side(frame.height()));
+impl Detection {
+    /// From the network input's pixels to the frame's.
+    fn place(&mut self, x: f32, y: f32, origin: Point) {
+        let b = self.bounds;
+        self.bounds = BoundingBox {
+            left: b.left * x + origin.x,
+            top: b.top * y + origin.y,
+            width: b.width * x,
+            height: b.height * y,
+        };
+        self.landmarks = self.landmarks.map(|p| Point { x: p.x * x + origin.x, y: p.y * y + origin.y });
+    }
+}
+
+/// The planes scaled to this size as planes B, G, R of 0..=255, padded right and below with black to whole cells of the
+/// largest stride; with the padded width and height.
+fn network_input(part: Part<'_>, inner_width: usize, inner_height: usize) -> (Vec<f32>, usize, usize) {
     let padded = |px: usize| px.next_multiple_of(STRIDES[2]);
     let (width, height) = (padded(inner_width), padded(inner_height));
     let mut planes = vec![0.0_f32; 3 * width * height];
-    shrink(frame, inner_width, inner_height, |y, [red, green, blue]| {
+    shrink(part, inner_width, inner_height, |y, [red, green, blue]| {
         for (plane, row) in [blue, green, red].into_iter().enumerate() {
             let start = (plane * height + y) * width;
             planes[start..start + inner_width].copy_from_slice(row);
@@ -117,16 +153,6 @@ fn merge_overlapping(mut found: Vec<Detection>) -> Vec<Detection> {
     kept
 }
 
-/// From the network input's pixels to the frame's.
-fn enlarge(detection: &mut Detection, frame: &Frame, scale: f32) {
-    // The two sides are rounded apart, so each has its own exact factor.
-    let factor = |px: u32| px as f32 / (px as f32 * scale).round().max(1.0);
-    let (x, y) = (factor(frame.width()), factor(frame.height()));
-    let b = &mut detection.bounds;
-    *b = BoundingBox { left: b.left * x, top: b.top * y, width: b.width * x, height: b.height * y };
-    detection.landmarks.iter_mut().for_each(|p| *p = Point { x: p.x * x, y: p.y * y });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +161,7 @@ mod tests {
     #[test]
     fn a_frame_is_shrunk_to_the_side_and_padded_to_whole_cells() {
         let frame = Frame::from_rgb(&RgbImage::from_pixel(1280, 720, image::Rgb([30, 20, 10])));
-        let (planes, width, height) = network_input(&frame, 0.5);
+        let (planes, width, height) = network_input(frame.planes(), 640, 360);
         assert_eq!((width, height, planes.len()), (640, 384, 3 * 640 * 384));
         for (plane, value) in [10.0, 20.0, 30.0].into_iter().enumerate() {
             let at = |y: usize| planes[plane * 640 * 384 + 640 * y];

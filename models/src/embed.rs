@@ -2,12 +2,14 @@
 
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::ModelId;
+use image::RgbImage;
 
 use crate::cut::Cutter;
 use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
 use crate::manifest::{Input, Model};
+use crate::provider::Chosen;
 use crate::session::Network;
 use crate::tensor::{shape, tensor};
 
@@ -39,10 +41,18 @@ impl Embedder {
         &self.id
     }
 
-    /// The unit vector of the face in this box with these landmarks; shape `[dims]` of the manifest.
-    pub fn embed(&self, frame: &Frame, bounds: BoundingBox, landmarks: &[Point; 5]) -> Result<Embedding, ModelError> {
-        let pixels = self.cutter.cut(frame, bounds, landmarks);
-        let values = self.network.run(&tensor(&pixels, &self.input), shape(&pixels, &self.input), &self.outputs)?;
+    pub fn provider(&self) -> Chosen {
+        self.network.provider()
+    }
+
+    /// The face in this box with these landmarks as the network is fed it.
+    pub fn cut(&self, frame: &Frame, bounds: BoundingBox, landmarks: &[Point; 5]) -> RgbImage {
+        self.cutter.cut(frame, bounds, landmarks)
+    }
+
+    /// The unit vector of a face that was cut out; shape `[dims]` of the manifest.
+    pub fn embed(&self, pixels: &RgbImage) -> Result<Embedding, ModelError> {
+        let values = self.network.run(&tensor(pixels, &self.input), shape(pixels, &self.input), &self.outputs)?;
         let values = values.into_iter().next().unwrap_or_default();
         if values.len() != self.dims {
             let reason = format!("it gave {} values, the manifest says {}", values.len(), self.dims);

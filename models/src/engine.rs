@@ -7,6 +7,7 @@ use std::path::Path;
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::ModelId;
 use facegate_domain::score::{DetectionConfidence, LivenessScore};
+use image::RgbImage;
 
 use crate::align::align;
 use crate::decode::{ImageError, decode};
@@ -19,8 +20,10 @@ use crate::liveness::{self, Cue};
 use crate::manifest::{Manifest, Model, Role, Sha256Hex};
 use crate::mesh::{Mesh, MeshPoints};
 use crate::options::EngineOptions;
+use crate::provider::{Chosen, Machine};
 use crate::quality::Quality;
 use crate::session::Network;
+use crate::track::Track;
 
 /// Detector, aligner, quality, liveness and embedder.
 ///
@@ -52,22 +55,31 @@ impl FaceEngine {
     pub fn load(models_dir: &Path, options: EngineOptions) -> Result<Self, ModelError> {
         let manifest = Manifest::built_in();
         let runtime = models_dir.join("../onnxruntime/libonnxruntime.so");
-        let load = |model: &Model| {
+        let load = |model: &Model, chosen: Chosen| {
             let bytes = verified_bytes(model, models_dir)?;
-            Network::load(model.name.as_str(), &bytes, &runtime, &options)
+            Network::load_on(chosen, model.name.as_str(), &bytes, &runtime, &options)
         };
+        // Landmarks are measured in fractions of a pixel, for which bfloat16 has not enough digits.
+        let exactly = |model: &Model| load(model, Chosen::Plain);
         let model = manifest.model(Role::Detector).expect("the built-in manifest has a detector: a test reads it");
-        let detector = Detector::new(load(model)?, model, &options);
+        let detector = Detector::new(exactly(model)?, model, &options);
         let model = manifest.embedder(&options.embedder).ok_or_else(|| unknown_embedder(&manifest, &options))?;
-        let embedder = Embedder::new(load(model)?, model)?;
+        let (chosen, reason) = Chosen::of(options.provider, Machine::here(&runtime));
+        let embedder = Embedder::new(load(model, chosen)?, model)?;
+        tracing::info!(provider = embedder.provider().name(), reason, "the embedder is loaded");
         let model = manifest.model(Role::Mesh).expect("the built-in manifest has a mesh: a test reads it");
-        let mesh = Mesh::new(load(model)?, model)?;
+        let mesh = Mesh::new(exactly(model)?, model)?;
         Ok(Self { detector, embedder, mesh, cues: liveness::cues(), options })
     }
 
     /// The model that embeddings are bound to.
     pub fn model_id(&self) -> &ModelId {
         self.embedder.id()
+    }
+
+    /// Where the embedder runs: `cpu`, `openvino-f32` or `openvino-bf16`.
+    pub fn provider(&self) -> &'static str {
+        self.embedder.provider().name()
     }
 
     pub fn options(&self) -> &EngineOptions {
@@ -85,9 +97,31 @@ impl FaceEngine {
         Ok(detections.iter().map(|detection| self.observe(frame, detection)).collect())
     }
 
+    /// Like `analyse` for the next frame of one camera: the face is looked for where it was, everywhere only if it is
+    /// not found there, and every fifth time, so that a second one is seen at most four frames late.
+    pub fn follow(&self, track: &mut Track, frame: &Frame) -> Result<Vec<FaceObservation>, ModelError> {
+        let detections = track.follow(&self.detector, frame)?;
+        Ok(detections.iter().map(|detection| self.observe(frame, detection)).collect())
+    }
+
+    /// Every face in the frame, largest first, and nothing else about it.
+    pub fn detect(&self, frame: &Frame) -> Result<Vec<Detection>, ModelError> {
+        self.detector.detect(frame)
+    }
+
     /// The embedding of one face of the frame, of unit length.
     pub fn embed(&self, frame: &Frame, face: &FaceObservation) -> Result<Embedding, ModelError> {
-        self.embedder.embed(frame, face.bounds, &face.landmarks)
+        self.embed_cut(&self.cut(frame, face.bounds, &face.landmarks))
+    }
+
+    /// The face in this box with these landmarks as the embedder is fed it.
+    pub fn cut(&self, frame: &Frame, bounds: BoundingBox, landmarks: &[Point; 5]) -> RgbImage {
+        self.embedder.cut(frame, bounds, landmarks)
+    }
+
+    /// The embedding, of unit length, of a face that was cut out before.
+    pub fn embed_cut(&self, pixels: &RgbImage) -> Result<Embedding, ModelError> {
+        self.embedder.embed(pixels)
     }
 
     /// The 468 points of a face's surface, in the frame's pixels; liveness looks at how they move.
@@ -105,7 +139,7 @@ impl FaceEngine {
 
 impl fmt::Debug for FaceEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FaceEngine(model={}, provider={:?})", self.model_id(), self.options.provider)
+        write!(f, "FaceEngine(model={}, provider={})", self.model_id(), self.provider())
     }
 }
 

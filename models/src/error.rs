@@ -25,6 +25,11 @@ pub enum ModelError {
     Undescribed { name: String, what: &'static str },
     #[error("ONNX Runtime is missing at {}: run `cargo xtask models`", path.display())]
     RuntimeMissing { path: PathBuf },
+    #[error(
+        "ONNX Runtime at {} is version {found}, at least {needed} is needed: run `cargo xtask models` for the right one",
+        path.display()
+    )]
+    RuntimeTooOld { path: PathBuf, found: String, needed: String },
     #[error("ONNX Runtime at {} cannot be used: {reason}; run `cargo xtask models`", path.display())]
     RuntimeUnusable { path: PathBuf, reason: String },
     #[error("ONNX Runtime refuses model {name}: {reason}")]

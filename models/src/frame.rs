@@ -17,8 +17,11 @@ pub use camera::{PixelLayout, SampleRange};
 pub use plane::{Luma, MisfitPlanes};
 
 pub(crate) use colour::to_rgb;
-pub(crate) use plane::Extent;
+pub(crate) use plane::{Extent, Plane};
 pub(crate) use shrink::shrink;
+
+/// Luma, Cb and Cr of a part of a frame.
+pub(crate) type Part<'f> = [Plane<'f>; 3];
 
 /// A decoded picture. It lives as long as the call that looks at it, and cannot be printed.
 ///
@@ -94,17 +97,36 @@ impl Frame {
     pub(crate) fn colour_at(&self, at: Point) -> [f32; 3] {
         let [luma, cb, cr] = self.planes();
         let (across, down) = ((luma.width / cb.width) as f32, (luma.height / cb.height) as f32);
-        let (x, y) = ((at.x + 0.5) / across - 0.5, (at.y + 0.5) / down - 0.5);
-        to_rgb(luma.between(at.x, at.y), cb.between(x, y), cr.between(x, y))
+        let place = cb.place((at.x + 0.5) / across - 0.5, (at.y + 0.5) / down - 0.5);
+        to_rgb(luma.between(luma.place(at.x, at.y)), cb.between(place), cr.between(place))
     }
 
-    pub(crate) fn planes(&self) -> [plane::Plane<'_>; 3] {
+    pub(crate) fn planes(&self) -> [Plane<'_>; 3] {
         std::array::from_fn(|kind| self.plane(kind))
     }
 
-    fn plane(&self, kind: usize) -> plane::Plane<'_> {
+    /// The planes of a part of the frame: `region` cut to what the frame has, its edges moved outwards to where a colour
+    /// sample begins; with the part's left and top edge. None if nothing of it lies in the frame.
+    pub(crate) fn part(&self, region: BoundingBox) -> Option<(Part<'_>, usize, usize)> {
+        const STEP: usize = 4;
+        let planes = self.planes();
+        let span = |start: f32, length: f32, size: usize| {
+            let first = start.clamp(0.0, size as f32) as usize / STEP * STEP;
+            let beyond = (((start + length).clamp(0.0, size as f32)).ceil() as usize).next_multiple_of(STEP).min(size);
+            (first < beyond).then_some((first, beyond - first))
+        };
+        let (left, width) = span(region.left, region.width, planes[0].width)?;
+        let (top, height) = span(region.top, region.height, planes[0].height)?;
+        let part = planes.map(|plane| {
+            let (across, down) = (planes[0].width / plane.width, planes[0].height / plane.height);
+            plane.part(left / across, top / down, width / across, height / down)
+        });
+        Some((part, left, top))
+    }
+
+    fn plane(&self, kind: usize) -> Plane<'_> {
         let Extent { start, width, height } = self.extents[kind];
-        plane::Plane { width, height, samples: &self.samples[start..start + width * height] }
+        Plane { width, height, stride: width, samples: &self.samples[start..start + width * height] }
     }
 }
 

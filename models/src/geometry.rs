@@ -35,6 +35,12 @@ impl BoundingBox {
         Point { x: self.left + self.width / 2.0, y: self.top + self.height / 2.0 }
     }
 
+    /// Larger or smaller about its centre.
+    pub fn scaled(&self, factor: f32) -> Self {
+        let (centre, width, height) = (self.centre(), self.width * factor, self.height * factor);
+        Self { left: centre.x - width / 2.0, top: centre.y - height / 2.0, width, height }
+    }
+
     /// Area shared with `other` over the area of both together, 0 to 1.
     pub fn overlap(&self, other: &Self) -> f32 {
         let shared = |a: f32, a_size: f32, b: f32, b_size: f32| ((a + a_size).min(b + b_size) - a.max(b)).max(0.0);

@@ -28,8 +28,10 @@ mod frame;
 mod fuse;
 mod geometry;
 mod mesh;
+mod provider;
 mod session;
 mod tensor;
+mod track;
 
 pub use convert::ConversionError;
 pub use decode::{ImageError, ImageLimits};
@@ -42,3 +44,4 @@ pub use geometry::{BoundingBox, Point};
 pub use mesh::{MESH_POINTS, MeshPoints};
 pub use options::{EngineOptions, Provider};
 pub use quality::{Quality, QualityPolicy, QualityProblem};
+pub use track::Track;

@@ -1,6 +1,7 @@
 //! `facegate-models`: fetches, verifies and lists the models, and shows what the pipeline sees in pictures.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod check;
 mod evaluate;
 mod fuzz;
@@ -49,6 +50,9 @@ enum Command {
         #[arg(required = true)]
         images: Vec<PathBuf>,
     },
+    /// Measure speed.
+    #[command(subcommand)]
+    Bench(bench::Measurement),
     /// Throw hostile input at a part of the pipeline.
     #[command(subcommand)]
     Fuzz(fuzz::Target),
@@ -71,6 +75,7 @@ fn main() -> anyhow::Result<()> {
         Command::Verify => verify(&manifest, &home)?,
         Command::List => list(&manifest),
         Command::Eval(evaluation) => evaluate::run(&home, &evaluation)?,
+        Command::Bench(measurement) => bench::run(&home, &measurement)?,
         Command::Fuzz(target) => fuzz::run(&home, &target)?,
         Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,
     }

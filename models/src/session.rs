@@ -3,37 +3,72 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use ort::LoadDynamicError;
 use ort::environment::Environment;
-use ort::ep::CPU;
+use ort::ep::{ArbitrarilyConfigurableExecutionProvider, CPU, ExecutionProviderDispatch, OpenVINO};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::TensorRef;
 
+use crate::convert::for_plain_cpu;
 use crate::error::ModelError;
-use crate::options::{EngineOptions, Provider};
+use crate::options::EngineOptions;
+use crate::provider::{Chosen, Precision};
 
 /// ONNX Runtime allows one environment a process; it is made from the first library asked for and kept.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// A network with one input. Runs are serialised: a second caller waits.
+/// A network with one input.
+///
+/// Runs are serialised: a second caller waits. ONNX Runtime could run one session from several threads, but `ort` lends
+/// it out for one run at a time, and a second session would hold the weights a second time. A gate has one thread that
+/// looks at frames, and the cloud bounds its enrolments, so nobody waits for long.
 pub struct Network {
     name: String,
     session: Mutex<Session>,
+    provider: Chosen,
 }
 
 impl Network {
-    /// Makes a session of a model's bytes, with the library at `runtime`.
+    /// A network of a model's bytes, with the library at `runtime`. On the plain kernels what it gives is the same on
+    /// every machine but for rounding; OpenVINO is for those whose result stands reduced precision. If that cannot be
+    /// had after all, it runs on the plain kernels and the log says why.
     ///
-    /// Errors: `RuntimeMissing`, `RuntimeUnusable`, or `Unloadable` if the library refuses the graph.
-    pub fn load(name: &str, bytes: &[u8], runtime: &Path, options: &EngineOptions) -> Result<Self, ModelError> {
+    /// Errors: `RuntimeMissing`, `RuntimeTooOld`, `RuntimeUnusable`, or `Unloadable` if the library refuses the graph.
+    pub fn load_on(
+        chosen: Chosen,
+        name: &str,
+        bytes: &[u8],
+        runtime: &Path,
+        options: &EngineOptions,
+    ) -> Result<Self, ModelError> {
         let environment = environment(runtime)?;
-        let session = builder(&environment, options)
-            .and_then(|mut builder| builder.commit_from_memory(bytes).map_err(|e| e.to_string()))
-            .map_err(|reason| ModelError::Unloadable { name: name.to_owned(), reason })?;
-        Ok(Self { name: name.to_owned(), session: Mutex::new(session) })
+        if let Chosen::OpenVino(precision) = chosen {
+            match session(&environment, openvino(precision, options), bytes, options) {
+                Ok(session) => return Ok(Self::new(name, session, chosen)),
+                Err(reason) => tracing::warn!(model = name, reason, "OpenVINO refuses the model; it runs on the CPU"),
+            }
+        }
+        let cpu = CPU::default().with_arena_allocator(true).build().error_on_failure();
+        let unloadable = |reason| ModelError::Unloadable { name: name.to_owned(), reason };
+        if chosen == Chosen::Reference {
+            let session = session(&environment, cpu, bytes, options).map_err(unloadable)?;
+            return Ok(Self::new(name, session, chosen));
+        }
+        let session = session(&environment, cpu, &for_plain_cpu(bytes), options).map_err(unloadable)?;
+        Ok(Self::new(name, session, Chosen::Plain))
     }
 
-    /// Runs on one NCHW float32 input and returns the named outputs, flat, in the order asked for.
+    fn new(name: &str, session: Session, provider: Chosen) -> Self {
+        Self { name: name.to_owned(), session: Mutex::new(session), provider }
+    }
+
+    /// Where it runs in fact.
+    pub fn provider(&self) -> Chosen {
+        self.provider
+    }
+
+    /// Runs on one float32 input and returns the named outputs, flat, in the order asked for.
     pub fn run(&self, input: &[f32], shape: [usize; 4], outputs: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
         let failed = |e: ort::Error| ModelError::Inference { name: self.name.clone(), reason: e.to_string() };
         let tensor = TensorRef::from_array_view((shape, input)).map_err(failed)?;
@@ -48,11 +83,23 @@ impl Network {
     }
 }
 
-/// Several gates share few cores: threads of a pool must sleep when idle, and operators run one after the other.
-fn builder(environment: &Environment, options: &EngineOptions) -> Result<SessionBuilder, String> {
-    let provider = match options.provider {
-        Provider::Cpu => CPU::default().with_arena_allocator(true).build().error_on_failure(),
+fn openvino(precision: Precision, options: &EngineOptions) -> ExecutionProviderDispatch {
+    let hint = match precision {
+        Precision::Float32 => "f32",
+        Precision::BFloat16 => "bf16",
     };
+    let config = format!("{{\"CPU\":{{\"INFERENCE_PRECISION_HINT\":\"{hint}\"}}}}");
+    let provider = OpenVINO::default().with_device_type("CPU").with_num_threads(options.threads.get());
+    provider.with_num_streams(1).with_arbitrary_config("load_config", config).build().error_on_failure()
+}
+
+/// Several gates share few cores: threads of a pool must sleep when idle, and operators run one after the other.
+fn session(
+    environment: &Environment,
+    provider: ExecutionProviderDispatch,
+    model: &[u8],
+    options: &EngineOptions,
+) -> Result<Session, String> {
     let text = |e: ort::Error<SessionBuilder>| e.to_string();
     let builder = Session::builder(environment).map_err(|e| e.to_string())?;
     let builder = builder.with_execution_providers([provider]).map_err(text)?;
@@ -60,7 +107,10 @@ fn builder(environment: &Environment, options: &EngineOptions) -> Result<Session
     let builder = builder.with_parallel_execution(false).map_err(text)?;
     let builder = builder.with_intra_threads(options.threads.get()).map_err(text)?;
     let builder = builder.with_intra_op_spinning(false).map_err(text)?;
-    builder.with_inter_op_spinning(false).map_err(text)
+    let builder = builder.with_inter_op_spinning(false).map_err(text)?;
+    // Faces come one by one; a batch whose size is known lets the kernels be chosen for it.
+    let mut builder = builder.with_dimension_override("batch", 1).map_err(text)?;
+    builder.commit_from_memory(model).map_err(|e| e.to_string())
 }
 
 fn environment(library: &Path) -> Result<Environment, ModelError> {
@@ -75,7 +125,14 @@ fn environment(library: &Path) -> Result<Environment, ModelError> {
     // Relative paths are taken from where the program lies by `ort`, from where it runs by everybody else.
     let absolute: PathBuf = library.canonicalize().map_err(|e| unusable(e.to_string()))?;
     let made = ort::init_from(absolute)
-        .map_err(|e| unusable(e.to_string()))?
+        .map_err(|e| match e {
+            LoadDynamicError::BadVersion { version_str, .. } => ModelError::RuntimeTooOld {
+                path: library.to_owned(),
+                found: version_str,
+                needed: format!("1.{}", ort::MINOR_VERSION),
+            },
+            other => unusable(other.to_string()),
+        })?
         .with_name("facegate")
         .with_telemetry(false)
         .build()

@@ -11,10 +11,12 @@ pub fn tensor(pixels: &RgbImage, input: &Input) -> Vec<f32> {
         Channels::Bgr => [2, 1, 0],
     };
     let value = |pixel: &image::Rgb<u8>, c: usize| (f32::from(pixel.0[order[c]]) - input.mean[c]) * input.scale[c];
+    let mut values = Vec::with_capacity(pixels.as_raw().len());
     match input.layout {
-        Layout::Nchw => (0..3).flat_map(|c| pixels.pixels().map(move |p| value(p, c))).collect(),
-        Layout::Nhwc => pixels.pixels().flat_map(|p| [0, 1, 2].map(|c| value(p, c))).collect(),
+        Layout::Nchw => (0..3).for_each(|c| values.extend(pixels.pixels().map(|p| value(p, c)))),
+        Layout::Nhwc => pixels.pixels().for_each(|p| values.extend([0, 1, 2].map(|c| value(p, c)))),
     }
+    values
 }
 
 /// The shape of that tensor, for a batch of one.

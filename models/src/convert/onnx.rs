@@ -33,6 +33,15 @@ pub struct Model {
     pub metadata_props: Vec<Vec<u8>>,
 }
 
+/// `OperatorSetIdProto`, an entry of `opset_import`.
+#[derive(Clone, PartialEq, Message)]
+pub struct OpsetId {
+    #[prost(string, optional, tag = "1")]
+    pub domain: Option<String>,
+    #[prost(int64, optional, tag = "2")]
+    pub version: Option<i64>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct Graph {
     #[prost(message, repeated, tag = "1")]

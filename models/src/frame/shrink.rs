@@ -1,15 +1,14 @@
 //! A frame at another size, as the detector looks at it.
 
-use super::plane::Plane;
-use super::{Frame, to_rgb};
+use super::{Part, Plane, to_rgb};
 
-/// Scales `frame` to `width` × `height` and calls `put(y, row)` for each of its rows, red, green and blue apart, with
+/// Scales planes to `width` × `height` and calls `put(y, row)` for each of its rows, red, green and blue apart, with
 /// values of 0 to 255.
 ///
 /// Where it shrinks, each result is the mean of the area it covers, samples cut by its edge counting by their part: at
 /// a factor of two what bilinear scaling gives; beyond, it does not alias. Coarse colour grows bilinearly.
-pub fn shrink(frame: &Frame, width: usize, height: usize, mut put: impl FnMut(usize, [&[f32]; 3])) {
-    let mut scalers = frame.planes().map(|plane| Scaler::new(plane, width, height));
+pub fn shrink(planes: Part<'_>, width: usize, height: usize, mut put: impl FnMut(usize, [&[f32]; 3])) {
+    let mut scalers = planes.map(|plane| Scaler::new(plane, width, height));
     let mut rgb: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; width]);
     for y in 0..height {
         let [luma, cb, cr] = scalers.each_mut().map(|scaler| scaler.row(y));
@@ -123,7 +122,7 @@ mod tests {
     use super::*;
 
     fn scaled(width: usize, samples: &[u8], to: (usize, usize)) -> Vec<f32> {
-        let plane = Plane { width, height: samples.len() / width, samples };
+        let plane = Plane { width, height: samples.len() / width, stride: width, samples };
         let mut scaler = Scaler::new(plane, to.0, to.1);
         (0..to.1).flat_map(|y| scaler.row(y).to_vec()).collect()
     }
@@ -156,9 +155,9 @@ mod tests {
 
     #[test]
     fn a_grey_frame_stays_grey_at_any_size() {
-        let frame = Frame::from_rgb(&image::RgbImage::from_pixel(30, 20, image::Rgb([77; 3])));
+        let frame = crate::Frame::from_rgb(&image::RgbImage::from_pixel(30, 20, image::Rgb([77; 3])));
         let mut rows = 0;
-        shrink(&frame, 13, 9, |y, rgb| {
+        shrink(frame.planes(), 13, 9, |y, rgb| {
             assert_eq!(y, rows);
             rows += 1;
             assert!(rgb.iter().all(|row| row.len() == 13 && row.iter().all(|v| (v - 77.0).abs() < 0.01)));

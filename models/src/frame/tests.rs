@@ -56,3 +56,17 @@ fn planes_of_different_pictures_are_refused() {
     assert!(!made([(9, 9), (3, 3), (3, 3)], 200));
     assert!(!made([(0, 9), (0, 9), (0, 9)], 0));
 }
+
+#[test]
+fn a_part_begins_with_a_whole_colour_sample_and_ends_with_the_frame() {
+    let mut samples: Vec<u8> = (0..12 * 8).collect();
+    samples.extend(0..6 * 4_u8);
+    samples.extend(100..100 + 6 * 4_u8);
+    let frame = Frame::from_camera(PixelLayout::I420, SampleRange::Full, 12, 8, samples).unwrap();
+    let ([luma, cb, cr], left, top) = frame.part(region(5.0, 3.5, 4.0, 40.0)).unwrap();
+    assert_eq!((left, top, luma.width, luma.height), (4, 0, 8, 8));
+    assert_eq!((luma.row(1)[0], cb.row(1)[0], cr.row(3)[3]), (16, 8, 123));
+    assert_eq!((cb.width, cb.height), (4, 4));
+    assert!(frame.part(region(-9.0, 0.0, 8.0, 8.0)).is_none());
+    assert!(frame.part(region(f32::NAN, 0.0, 8.0, 8.0)).is_none_or(|(part, ..)| part[0].width <= 12));
+}

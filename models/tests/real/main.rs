@@ -9,6 +9,7 @@ mod mesh;
 mod on_disk;
 mod other_embedder;
 mod people;
+mod providers;
 
 use std::io::Cursor;
 use std::sync::OnceLock;
@@ -16,6 +17,8 @@ use std::sync::OnceLock;
 use facegate_models::home::Home;
 use facegate_models::{EngineOptions, FaceEngine};
 use image::{ImageFormat, RgbImage};
+
+const PEOPLE: [&str; 6] = ["person_a_1", "person_a_2", "person_b_1", "person_b_2", "impostor_1", "impostor_2"];
 
 /// One engine for all tests, as a server has one for all its gates.
 fn engine() -> &'static FaceEngine {

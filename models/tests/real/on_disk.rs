@@ -81,6 +81,31 @@ fn a_file_that_is_no_library_is_refused_as_runtime() {
     assert!(said.contains("libonnxruntime.so cannot be used") && said.contains("cargo xtask models"), "{said}");
 }
 
+/// What an old release answers, in C; nothing else of it is asked before its version is known.
+const OLD_RUNTIME: &str = r#"
+static const char* version(void) { return "1.16.3"; }
+static const void* api(unsigned wanted) { return wanted > 16 ? 0 : &api; }
+static const struct { const void* (*api)(unsigned); const char* (*version)(void); } base = { api, version };
+const void* OrtGetApiBase(void) { return &base; }
+"#;
+
+#[test]
+fn a_runtime_that_is_too_old_is_named_with_its_version() {
+    let home = copy_of_home();
+    let (source, library) = (home.path().join("old.c"), home.path().join("onnxruntime/libonnxruntime.so"));
+    fs::write(&source, OLD_RUNTIME).unwrap();
+    fs::remove_file(&library).unwrap();
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(compiled.is_ok_and(|status| status.success()), "cc makes the old runtime: is build-essential installed?");
+    let output = program(home.path().to_owned(), &["check", "none.jpg"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(
+        said.contains("is version 1.16.3, at least 1.24 is needed") && said.contains("cargo xtask models"),
+        "{said}"
+    );
+}
+
 #[test]
 fn verify_names_each_wrong_file_and_passes_on_the_right_ones() {
     let good = program(Home::from_env().root().to_owned(), &["verify"]);

@@ -6,9 +6,7 @@ use facegate_models::liveness::LivenessVerdict;
 use facegate_models::{Frame, QualityPolicy, fuse};
 use image::imageops::{self, FilterType};
 
-use crate::{engine, portrait, portrait_bytes};
-
-const PEOPLE: [&str; 6] = ["person_a_1", "person_a_2", "person_b_1", "person_b_2", "impostor_1", "impostor_2"];
+use crate::{PEOPLE, engine, portrait, portrait_bytes};
 
 fn enrol(name: &str) -> Capture {
     capture(engine(), &portrait_bytes(name), &QualityPolicy::default()).unwrap_or_else(|e| panic!("{name}: {e}"))
