@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::frame::Frame;
+use crate::frame::{Frame, rounded};
 use crate::geometry::Point;
 
 /// Side of an aligned face in pixels.
@@ -78,18 +78,10 @@ pub fn to_template(landmarks: &[Point; 5], (width, height): (u32, u32), margin: 
 
 /// A picture of this size whose every pixel is looked up where `to_frame` says; black where the frame has nothing.
 pub fn cut_out(frame: &Frame, width: u32, height: u32, to_frame: impl Fn(Point) -> Point) -> RgbImage {
+    let sampler = frame.sampler();
     RgbImage::from_fn(width, height, |x, y| {
-        let at = to_frame(Point { x: x as f32, y: y as f32 });
-        image::Rgb(faded_at_the_edge(frame, at).map(|v| v.round() as u8))
+        image::Rgb(sampler.faded_at(to_frame(Point { x: x as f32, y: y as f32 })).map(rounded))
     })
-}
-
-/// The colour at a place; beyond the outermost pixel centres it fades into black within a pixel, as OpenCV's
-/// `warpAffine` with a constant border has it.
-fn faded_at_the_edge(frame: &Frame, at: Point) -> [f32; 3] {
-    let inside = |v: f32, size: u32| (1.0 + v.min(size as f32 - 1.0 - v)).clamp(0.0, 1.0);
-    let share = inside(at.x, frame.width()) * inside(at.y, frame.height());
-    if share > 0.0 { frame.colour_at(at).map(|v| v * share) } else { [0.0; 3] }
 }
 
 #[cfg(test)]
@@ -125,7 +117,7 @@ mod tests {
         }
         assert_eq!(aligned.get_pixel(105, 60).0, [0, 0, 0]);
         let (edge, half_out) = (Point { x: 0.0, y: 50.0 }, Point { x: -0.5, y: 50.0 });
-        let [_, _, blue] = faded_at_the_edge(&frame, edge);
-        assert!((faded_at_the_edge(&frame, half_out)[2] - blue / 2.0).abs() < 1e-3);
+        let [_, _, blue] = frame.sampler().faded_at(edge);
+        assert!((frame.sampler().faded_at(half_out)[2] - blue / 2.0).abs() < 1e-3);
     }
 }

@@ -5,6 +5,7 @@
 mod camera;
 mod colour;
 mod plane;
+mod sample;
 mod shrink;
 
 use std::fmt;
@@ -16,8 +17,9 @@ use crate::geometry::{BoundingBox, Point};
 pub use camera::{PixelLayout, SampleRange};
 pub use plane::{Luma, MisfitPlanes};
 
-pub(crate) use colour::to_rgb;
+pub(crate) use colour::{rounded, to_rgb};
 pub(crate) use plane::{Extent, Plane};
+pub(crate) use sample::Sampler;
 pub(crate) use shrink::shrink;
 
 /// Luma, Cb and Cr of a part of a frame.
@@ -78,6 +80,7 @@ impl Frame {
     /// `INTER_LINEAR` does it (so not smoothed where it shrinks); black where the frame has nothing.
     pub fn crop(&self, region: BoundingBox, width: u32, height: u32) -> RgbImage {
         let (step_x, step_y) = (region.width / width as f32, region.height / height as f32);
+        let sampler = self.sampler();
         RgbImage::from_fn(width, height, |x, y| {
             let at = Point {
                 x: region.left + (x as f32 + 0.5) * step_x - 0.5,
@@ -86,19 +89,16 @@ impl Frame {
             // A pixel is a square around its centre: the outermost half of it belongs to the picture.
             let inside = |v: f32, size: u32| v >= -0.5 && v <= size as f32 - 0.5;
             if inside(at.x, self.width()) && inside(at.y, self.height()) {
-                Rgb(self.colour_at(at).map(|v| v.round() as u8))
+                Rgb(sampler.colour_at(at).map(rounded))
             } else {
                 Rgb([0, 0, 0])
             }
         })
     }
 
-    /// Red, green and blue, 0 to 255, between pixel centres; beyond the edge that of the edge.
-    pub(crate) fn colour_at(&self, at: Point) -> [f32; 3] {
-        let [luma, cb, cr] = self.planes();
-        let (across, down) = ((luma.width / cb.width) as f32, (luma.height / cb.height) as f32);
-        let place = cb.place((at.x + 0.5) / across - 0.5, (at.y + 0.5) / down - 0.5);
-        to_rgb(luma.between(luma.place(at.x, at.y)), cb.between(place), cr.between(place))
+    /// For looking up many places.
+    pub(crate) fn sampler(&self) -> Sampler<'_> {
+        Sampler::new(self.planes())
     }
 
     pub(crate) fn planes(&self) -> [Plane<'_>; 3] {

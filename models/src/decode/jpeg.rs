@@ -115,7 +115,7 @@ mod tests {
                 let frame = planar(&bytes).unwrap();
                 assert_eq!((frame.width(), frame.height()), (96, 80), "{subsamp:?}");
                 for (x, y) in [(10, 10), (60, 31), (90, 75)] {
-                    let seen = frame.colour_at(crate::Point { x: x as f32, y: y as f32 });
+                    let seen = frame.sampler().colour_at(crate::Point { x: x as f32, y: y as f32 });
                     for (is, was) in seen.into_iter().zip(pixels.get_pixel(x, y).0) {
                         assert!((is - f32::from(was)).abs() < 6.0, "{subsamp:?} {x},{y}: {seen:?}");
                     }

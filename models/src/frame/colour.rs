@@ -29,6 +29,11 @@ pub fn to_rgb(y: f32, cb: f32, cr: f32) -> [f32; 3] {
     [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.clamp(0.0, 255.0))
 }
 
+/// The nearest whole value of one that lies between 0 and 255.
+pub fn rounded(value: f32) -> u8 {
+    (value + 0.5) as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

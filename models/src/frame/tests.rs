@@ -34,7 +34,7 @@ fn a_crop_at_its_own_size_is_what_was_there_and_beyond_the_edge_is_black() {
 fn coarse_colour_lies_in_the_middle_of_its_pixels() {
     let samples = vec![100, 100, 100, 100, 100, 100, 100, 100, 128, 128, 128, 148];
     let frame = Frame::from_camera(PixelLayout::I420, SampleRange::Full, 4, 2, samples).unwrap();
-    let red = |x| frame.colour_at(Point { x, y: 0.0 })[0];
+    let red = |x| frame.sampler().colour_at(Point { x, y: 0.0 })[0];
     assert!((red(0.5) - 100.0).abs() < 1e-3 && (red(2.5) - 128.04).abs() < 1e-3);
     assert!((red(1.5) - 114.02).abs() < 1e-3);
 }
