@@ -55,6 +55,15 @@ impl Embedding {
         Ok(Self { model, values })
     }
 
+    /// Moved by what all faces have in common (`centre`: the mean embedding of many people, `[dims]`) and scaled back to
+    /// unit length, which spreads strangers apart. Only vectors centred alike may be compared.
+    ///
+    /// Errors: a centre of another size, or the very centre itself.
+    pub fn centred(&self, centre: &[f32]) -> Result<Self, InvalidEmbedding> {
+        self.expect(&self.model, centre.len())?;
+        Self::normalise(self.model.clone(), self.values.iter().zip(centre).map(|(v, c)| v - c).collect())
+    }
+
     pub fn model(&self) -> &ModelId {
         &self.model
     }

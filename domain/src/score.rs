@@ -1,14 +1,18 @@
 //! Scores, each its own type, and the one decision rule of recognition.
 //!
 //! A candidate's posterior is its prior times the likelihood ratio of its similarity; the stranger is a candidate like
-//! any other. A rider is accepted only if the posterior leaves a risk below the budget (DESIGN.md, Recognition 5).
+//! any other. A rider is accepted only if the posterior leaves a risk that keeps all passages together within the budget
+//! (DESIGN.md, Recognition 5).
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ModelId, RiderId};
+use crate::ids::RiderId;
+
+mod calibration;
+
+pub use calibration::{Calibration, Evidence, FusionLevel, InvalidCalibration, ScoreModel, SightingModel};
 
 /// A number that is outside the range its score may take.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -84,81 +88,6 @@ impl Similarity {
     }
 }
 
-/// A normal distribution of similarity scores.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NormalScores {
-    pub mean: f64,
-    pub sigma: f64,
-}
-
-impl NormalScores {
-    fn ln_density(&self, similarity: f64) -> f64 {
-        let z = (similarity - self.mean) / self.sigma;
-        -0.5 * z * z - self.sigma.ln()
-    }
-}
-
-/// The measured score distributions of one embedding model, which turn a similarity into evidence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calibration {
-    pub model: ModelId,
-    /// Where the figures come from: data set, pairs, date.
-    pub provenance: String,
-    /// True until `xtask eval calibrate` has measured it on real pairs.
-    pub provisional: bool,
-    pub mated: NormalScores,
-    pub impostor: NormalScores,
-    /// Evidence from one score is never taken for more than this, since a fitted tail says little about what lies
-    /// beyond the data (natural logarithm of the likelihood ratio).
-    pub ln_likelihood_ratio_max: f64,
-}
-
-/// Why a calibration file cannot be used.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum InvalidCalibration {
-    #[error("calibration is not valid TOML: {0}")]
-    Syntax(String),
-    #[error("calibration: {0}")]
-    Value(&'static str),
-}
-
-impl Calibration {
-    /// Reads and checks the text of a calibration file.
-    pub fn parse(text: &str) -> Result<Self, InvalidCalibration> {
-        let read: Self = toml::from_str(text).map_err(|e| InvalidCalibration::Syntax(e.to_string()))?;
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        if !positive(read.mated.sigma) || !positive(read.impostor.sigma) {
-            return Err(InvalidCalibration::Value("sigma must be a positive number"));
-        }
-        if read.mated.mean.is_nan() || read.impostor.mean.is_nan() || read.mated.mean <= read.impostor.mean {
-            return Err(InvalidCalibration::Value("the mated mean must lie above the impostor mean"));
-        }
-        if !positive(read.ln_likelihood_ratio_max) {
-            return Err(InvalidCalibration::Value("ln_likelihood_ratio_max must be a positive number"));
-        }
-        Ok(read)
-    }
-
-    /// ln(p(s | mated) / p(s | impostor)), made monotone in s and bounded above.
-    ///
-    /// Two normals of different width cross twice, so their ratio turns once; beyond the turn it is held at its value
-    /// there, so that a better score is never worse evidence.
-    pub fn ln_likelihood_ratio(&self, similarity: Similarity) -> f64 {
-        let s = f64::from(similarity.cosine());
-        let (mated, impostor) = (self.mated.sigma.powi(-2), self.impostor.sigma.powi(-2));
-        // d/ds = (s − μᵢ)/σᵢ² − (s − μₘ)/σₘ² is zero at the turn.
-        let turn = (self.mated.mean * mated - self.impostor.mean * impostor) / (mated - impostor);
-        let held = match mated.total_cmp(&impostor) {
-            Ordering::Greater => s.min(turn),
-            Ordering::Less => s.max(turn),
-            Ordering::Equal => s,
-        };
-        (self.mated.ln_density(held) - self.impostor.ln_density(held)).min(self.ln_likelihood_ratio_max)
-    }
-}
-
 /// A set of riders with a prior of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -203,9 +132,10 @@ pub struct Priors {
 }
 
 impl Priors {
-    /// `stranger`: measured share of searched faces that are not enrolled. The mass of an empty tier is given to the
-    /// stranger: a rider who is not in the gallery is a stranger to it.
-    pub fn new(stranger: f64, tiers: Vec<TierPrior>) -> Result<Self, OutOfRange> {
+    /// `stranger`: measured share of searched faces that are not enrolled. The shares say where the enrolled are found:
+    /// a rider who is in no narrow tier now is still somewhere in the city, so an empty tier's mass goes there; with
+    /// nobody enrolled at all, everyone is a stranger to the gallery.
+    pub fn new(stranger: f64, mut tiers: Vec<TierPrior>) -> Result<Self, OutOfRange> {
         let check = |kind, value: f64| {
             if value.is_finite() && (0.0..=1.0).contains(&value) {
                 Ok(value)
@@ -214,21 +144,18 @@ impl Priors {
             }
         };
         let mut stranger = check("stranger prior", stranger)?;
-        let mut kept = Vec::with_capacity(tiers.len());
-        for tier in tiers {
-            check("tier mass", tier.mass)?;
-            if tier.riders == 0 {
-                stranger += tier.mass;
-            } else {
-                kept.push(tier);
-            }
+        tiers.iter().try_for_each(|tier| check("tier mass", tier.mass).map(drop))?;
+        let empty: f64 = tiers.extract_if(.., |tier| tier.riders == 0).map(|tier| tier.mass).sum();
+        match tiers.iter_mut().find(|tier| tier.tier == Tier::City) {
+            Some(city) => city.mass += empty,
+            None => stranger += empty,
         }
-        let total = stranger + kept.iter().map(|t| t.mass).sum::<f64>();
+        let total = stranger + tiers.iter().map(|t| t.mass).sum::<f64>();
         if total <= 0.0 {
             return Err(OutOfRange { kind: "sum of priors", value: total, low: 0.0, high: 1.0 });
         }
-        kept.iter_mut().for_each(|t| t.mass /= total);
-        Ok(Self { stranger: stranger / total, tiers: kept })
+        tiers.iter_mut().for_each(|t| t.mass /= total);
+        Ok(Self { stranger: stranger / total, tiers })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "galleries are far below 2^52")]
@@ -266,7 +193,7 @@ impl RiskBudget {
         }
     }
 
-    /// Largest probability of being wrong at which one passage may still be accepted.
+    /// False charges per passage.
     pub fn risk_max(self) -> f64 {
         self.0 * 1e-6
     }
@@ -310,14 +237,52 @@ pub struct Recognition {
     pub risk: f64,
 }
 
+/// The largest risk with which a single passage may be accepted, however much of the budget is left.
+const RISK_EACH_MAX: f64 = 0.01;
+
+/// The risk up to which a passage is accepted so that all passages together keep to the budget.
+///
+/// The budget counts false charges per passage; a passage at this limit is the worst that is accepted and most are far
+/// safer, so the limit lies above the budget. At a limit λ a rider with prior p is accepted from the score s_p on, where
+/// p · LR(s_p) is (1 − λ)/λ times the stranger's prior; somebody else reaches s_p with probability P(S ≥ s_p), so at
+/// most Σ P(S ≥ s_p) over all riders is charged falsely per passage. The limit is the largest λ that keeps this within
+/// the budget, never more than [`RISK_EACH_MAX`], and found by halving.
+#[expect(clippy::cast_precision_loss, reason = "galleries are far below 2^52")]
+pub fn risk_limit(priors: &Priors, evidence: &Evidence<'_>, budget: RiskBudget) -> f64 {
+    let false_charges = |limit: f64| -> f64 {
+        let tier = |tier: &TierPrior| {
+            let riders = tier.riders as f64;
+            let from = threshold(priors.stranger, tier.mass / riders, evidence, limit);
+            from.map_or(0.0, |similarity| riders * evidence.impostor_share(similarity))
+        };
+        priors.tiers.iter().map(tier).sum()
+    };
+    let (mut low, mut high) = (budget.risk_max().ln(), RISK_EACH_MAX.max(budget.risk_max()).ln());
+    for _ in 0..30 {
+        let middle = low.midpoint(high);
+        if false_charges(middle.exp()) <= budget.risk_max() {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low.exp()
+}
+
+/// The lowest score with which a rider of this prior is accepted at a risk, if nobody else is likely; `None`: with none.
+pub fn threshold(stranger: f64, rider: f64, evidence: &Evidence<'_>, risk: f64) -> Option<Similarity> {
+    evidence.similarity_of((stranger * (1.0 - risk) / (risk * rider)).ln())
+}
+
 /// The one decision rule: posterior of each candidate and of the stranger, accept within the budget.
 ///
 /// P(r) ∝ prior(r) · LR(sᵣ), P(stranger) ∝ prior(stranger); riders the search did not return have likelihood
-/// ratios too small to matter, and leaving them out is covered by the stranger's share.
-pub fn decide(candidates: &[Candidate], priors: &Priors, calibration: &Calibration, budget: RiskBudget) -> Verdict {
+/// ratios too small to matter, and leaving them out is covered by the stranger's share. `evidence`: the calibration at
+/// this probe's fusion level.
+pub fn decide(candidates: &[Candidate], priors: &Priors, evidence: &Evidence<'_>, budget: RiskBudget) -> Verdict {
     let mut weighed: Vec<(f64, &Candidate)> = candidates
         .iter()
-        .map(|c| (priors.of(&c.tiers) * calibration.ln_likelihood_ratio(c.similarity).exp(), c))
+        .map(|c| (priors.of(&c.tiers) * evidence.ln_likelihood_ratio(c.similarity).exp(), c))
         .collect();
     weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
     let total = priors.stranger + weighed.iter().map(|w| w.0).sum::<f64>();
@@ -326,7 +291,8 @@ pub fn decide(candidates: &[Candidate], priors: &Priors, calibration: &Calibrati
     };
     let others: f64 = priors.stranger + weighed[1..].iter().map(|w| w.0).sum::<f64>();
     let risk = others / total;
-    if risk <= budget.risk_max() {
+    let risk_max = risk_limit(priors, evidence, budget);
+    if risk <= risk_max {
         let tier = candidate.tiers.iter().copied().min().unwrap_or(Tier::City);
         return Verdict::Recognised(Recognition {
             rider: candidate.rider,
@@ -336,7 +302,7 @@ pub fn decide(candidates: &[Candidate], priors: &Priors, calibration: &Calibrati
         });
     }
     // Had there been no second rider, would this one have passed? Then it is a likeness, not a stranger.
-    if priors.stranger / (priors.stranger + best) <= budget.risk_max() {
+    if priors.stranger / (priors.stranger + best) <= risk_max {
         return Verdict::Ambiguous { risk };
     }
     Verdict::Unknown { risk }

@@ -43,19 +43,27 @@ pub fn shipped(model: &ModelId) -> Result<Calibration, CalibrationError> {
 
 #[cfg(test)]
 mod tests {
-    use facegate_domain::score::Similarity;
+    use facegate_domain::score::{FusionLevel, Priors, RiskBudget, Similarity, Tier, TierPrior, risk_limit, threshold};
 
     use super::*;
 
     #[test]
-    fn the_shipped_file_is_valid_provisional_and_has_the_measured_separation() {
+    fn the_shipped_file_is_measured_and_a_city_can_be_recognised_by_it() {
         let sface = shipped(&ModelId::new("sface-2021dec").unwrap()).unwrap();
-        assert!(sface.provisional);
-        let pooled = ((sface.mated.sigma.powi(2) + sface.impostor.sigma.powi(2)) / 2.0).sqrt();
-        let d_prime = (sface.mated.mean - sface.impostor.mean) / pooled;
-        assert!((d_prime - 6.0).abs() < 0.05, "{d_prime}");
-        let at = |s| sface.ln_likelihood_ratio(Similarity::from_cosine(s));
-        assert!(at(0.9) <= 20.0 && at(0.9) > 17.0 && at(0.1) < -10.0);
+        assert!(!sface.provisional && sface.centre.as_ref().is_some_and(|centre| centre.len() == 128));
+        let budget = RiskBudget::false_charges_per_million(10.0).unwrap();
+        let accepted_from = |level, riders| {
+            let city = TierPrior { tier: Tier::City, mass: 0.15, riders };
+            let evidence = sface.at(level);
+            let limit = risk_limit(&Priors::new(0.85, vec![city]).unwrap(), &evidence, budget);
+            threshold(0.85, 0.15 / riders as f64, &evidence, limit).unwrap().cosine()
+        };
+        // Every template and probe of three: the mated median of LFW is .85, and thresholds rise with the city.
+        let three = FusionLevel { template: 3, probe: 3 };
+        let (small, large) = (accepted_from(three, 1_000), accepted_from(three, 3_000_000));
+        assert!(0.5 < small && small < large && large < 0.8, "{small} {large}");
+        // A stranger's ordinary score speaks against every rider.
+        assert!(sface.at(three).ln_likelihood_ratio(Similarity::from_cosine(0.1)) < -4.0);
     }
 
     #[test]

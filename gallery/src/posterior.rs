@@ -7,7 +7,9 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
 use facegate_domain::ids::{ModelId, RecordId, RiderId, TemplateId};
-use facegate_domain::score::{Calibration, Candidate, OutOfRange, Similarity, Tier, Verdict, decide};
+use facegate_domain::score::{
+    Calibration, Candidate, FusionLevel, OutOfRange, Priors, Similarity, Tier, Verdict, decide,
+};
 use facegate_domain::tap::Direction;
 
 use crate::engine::{Engine, EngineError, FaissFlat};
@@ -90,28 +92,42 @@ impl Gallery {
         self.dims
     }
 
-    /// Who stands at this gate: searches the city, scores every member of the direction's tiers, and decides.
-    pub fn identify(&self, probe: &Embedding, direction: Direction, now: Timestamp) -> Result<Verdict, GalleryError> {
-        probe.expect(&self.model, self.dims)?;
+    /// Who stands at this gate: searches the city, scores every member of the direction's tiers, and decides. `frames`
+    /// is how many agreeing frames the probe was fused of.
+    pub fn identify(
+        &self,
+        probe: &Embedding,
+        frames: u32,
+        direction: Direction,
+        now: Timestamp,
+    ) -> Result<Verdict, GalleryError> {
+        let probe = &self.comparable(probe)?;
         let contents = self.read();
         let mut found = contents.city(probe, self.settings.candidates_max)?;
         let mut sizes = HashMap::from([(Tier::City, contents.templates_of.len())]);
         for tier in Tiers::narrow(direction) {
             sizes.insert(*tier, contents.score_tier(probe, *tier, now, &mut found)?);
         }
-        let priors = self.settings.priors(direction, |tier| sizes.get(&tier).copied().unwrap_or(0))?;
-        Ok(decide(&into_candidates(found), &priors, &self.calibration, self.settings.risk_budget))
+        let bound = self.calibration.sighting.expected_rider_max;
+        let priors = self.settings.priors(direction, bound, |tier| sizes.get(&tier).copied().unwrap_or(0))?;
+        Ok(self.decide(found, &priors, frames))
     }
 
     /// An entrance camera saw this face: if the plain city prior recognises a rider, he is expected until `until`.
     /// Anyone else leaves no trace. Tells only whether somebody was recognised.
-    pub fn sight(&self, probe: &Embedding, until: Timestamp, now: Timestamp) -> Result<bool, GalleryError> {
-        probe.expect(&self.model, self.dims)?;
+    pub fn sight(
+        &self,
+        probe: &Embedding,
+        frames: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, GalleryError> {
+        let probe = &self.comparable(probe)?;
         let verdict = {
             let contents = self.read();
             let found = contents.city(probe, self.settings.candidates_max)?;
             let priors = self.settings.sighting_priors(contents.templates_of.len())?;
-            decide(&into_candidates(found), &priors, &self.calibration, self.settings.risk_budget)
+            self.decide(found, &priors, frames)
         };
         let mut contents = self.write();
         match verdict {
@@ -130,7 +146,7 @@ impl Gallery {
     /// The `k` nearest templates, best first.
     pub fn nearest(&self, probe: &Embedding, k: usize) -> Result<Vec<Neighbour>, GalleryError> {
         let contents = self.read();
-        let hits = contents.engine.search(probe, k)?;
+        let hits = contents.engine.search(&self.comparable(probe)?, k)?;
         let neighbour = |hit: crate::engine::Hit| {
             let rider = *contents.rider_of.get(&hit.template)?;
             Some(Neighbour { rider, template: hit.template, similarity: hit.similarity })
@@ -140,9 +156,9 @@ impl Gallery {
 
     /// Inserts a template, or replaces the one with its id (even if that was another rider's).
     pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
-        template.embedding.expect(&self.model, self.dims)?;
+        let template = Template { embedding: self.comparable(&template.embedding)?, ..*template };
         let mut contents = self.write();
-        contents.engine.put(template)?;
+        contents.engine.put(&template)?;
         contents.detach(template.id);
         contents.rider_of.insert(template.id, template.rider);
         contents.templates_of.entry(template.rider).or_default().push(template.id);
@@ -192,6 +208,19 @@ impl Gallery {
     pub fn tier_len(&self, tier: Tier, now: Timestamp) -> usize {
         let contents = self.read();
         if tier == Tier::City { contents.templates_of.len() } else { contents.tiers.len(tier, now) }
+    }
+
+    /// The embedding as the index holds it: centred, where the calibration says so.
+    fn comparable(&self, embedding: &Embedding) -> Result<Embedding, InvalidEmbedding> {
+        embedding.expect(&self.model, self.dims)?;
+        self.calibration.centre.as_ref().map_or_else(|| Ok(embedding.clone()), |centre| embedding.centred(centre))
+    }
+
+    fn decide(&self, found: Found, priors: &Priors, frames: u32) -> Verdict {
+        let level = FusionLevel { template: self.settings.template_photographs, probe: frames.max(1) };
+        let candidate = |(rider, (similarity, tiers))| Candidate { rider, similarity, tiers };
+        let candidates: Vec<Candidate> = found.into_iter().map(candidate).collect();
+        decide(&candidates, priors, &self.calibration.at(level), self.settings.risk_budget)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Contents> {
@@ -261,10 +290,6 @@ impl Contents {
             }
         }
     }
-}
-
-fn into_candidates(found: Found) -> Vec<Candidate> {
-    found.into_iter().map(|(rider, (similarity, tiers))| Candidate { rider, similarity, tiers }).collect()
 }
 
 impl fmt::Debug for Gallery {

@@ -17,10 +17,12 @@ pub struct DecisionSettings {
     pub stranger: f64,
     pub entry: EntryShares,
     pub exit: ExitShares,
-    /// Most that one expected rider's prior may be. A sighting and the gate see the same face: a stranger who looks
-    /// like the rider to the entrance camera will do so again, so the sighting may raise the prior no further than the
-    /// chance that it was such a likeness allows.
-    pub expected_rider_max: f64,
+    /// Most that one expected rider's prior may be; without it, what the calibration measured. A sighting and the gate
+    /// see the same face: a stranger who looks like the rider to the entrance camera will do so again, so the sighting
+    /// may raise the prior no further than the chance that it was such a likeness allows.
+    pub expected_rider_max: Option<f64>,
+    /// How many photographs the enrolment fuses into a template; scores against fused templates are weighed otherwise.
+    pub template_photographs: u32,
     /// How many templates the city search returns for the decision.
     pub candidates_max: usize,
 }
@@ -49,7 +51,8 @@ impl Default for DecisionSettings {
             stranger: 0.85,
             entry: EntryShares::default(),
             exit: ExitShares::default(),
-            expected_rider_max: 1e-3,
+            expected_rider_max: None,
+            template_photographs: 1,
             candidates_max: 64,
         }
     }
@@ -86,7 +89,7 @@ impl DecisionSettings {
             ("entry.city", self.entry.city),
             ("exit.in_system", self.exit.in_system),
             ("exit.city", self.exit.city),
-            ("expected_rider_max", self.expected_rider_max),
+            ("expected_rider_max", self.expected_rider_max.unwrap_or(0.0)),
         ];
         for (path, share) in shares {
             if !(0.0..=1.0).contains(&share) {
@@ -103,6 +106,10 @@ impl DecisionSettings {
                 problems.push(InvalidSetting { path, message });
             }
         }
+        if self.template_photographs == 0 {
+            let message = "a template is of one photograph at least".to_owned();
+            problems.push(InvalidSetting { path: "template_photographs", message });
+        }
         if !(2..=10_000).contains(&self.candidates_max) {
             let message = format!("{} is not between 2 and 10000", self.candidates_max);
             problems.push(InvalidSetting { path: "candidates_max", message });
@@ -110,24 +117,30 @@ impl DecisionSettings {
         problems
     }
 
-    /// The priors at a gate, given how many enrolled riders each tier holds now (`Tier::City`: all).
+    /// The priors at a gate, given how many enrolled riders each tier holds now (`Tier::City`: all) and the
+    /// calibration's bound on one expected rider's.
     ///
-    /// The shares say where the enrolled are found; what a tier cannot hold (nobody is in it, or its bound per rider
-    /// cuts it) is not gone but somewhere else in the city.
-    pub fn priors(&self, direction: Direction, riders: impl Fn(Tier) -> usize) -> Result<Priors, OutOfRange> {
-        let (narrow, mut city): (&[(Tier, f64)], f64) = match direction {
+    /// The shares say where the enrolled are found; what that bound cuts off is not gone but somewhere else in the city.
+    pub fn priors(
+        &self,
+        direction: Direction,
+        expected_rider_max: f64,
+        riders: impl Fn(Tier) -> usize,
+    ) -> Result<Priors, OutOfRange> {
+        let prior = |tier, mass| TierPrior { tier, mass, riders: riders(tier) };
+        let tiers = match direction {
             Direction::Entry => {
-                (&[(Tier::Regulars, self.entry.regulars), (Tier::Expected, self.entry.expected)], self.entry.city)
+                let bound = self.expected_rider_max.unwrap_or(expected_rider_max);
+                let expected = self.entry.expected.min(bound * count(riders(Tier::Expected)));
+                let city = self.entry.city + self.entry.expected - expected;
+                vec![
+                    prior(Tier::Regulars, self.entry.regulars),
+                    prior(Tier::Expected, expected),
+                    prior(Tier::City, city),
+                ]
             }
-            Direction::Exit => (&[(Tier::InSystem, self.exit.in_system)], self.exit.city),
+            Direction::Exit => vec![prior(Tier::InSystem, self.exit.in_system), prior(Tier::City, self.exit.city)],
         };
-        let mut tiers = Vec::with_capacity(narrow.len() + 1);
-        for &(tier, share) in narrow {
-            let mass = share.min(self.most(tier, riders(tier)));
-            city += share - mass;
-            tiers.push(TierPrior { tier, mass, riders: riders(tier) });
-        }
-        tiers.push(TierPrior { tier: Tier::City, mass: city, riders: riders(Tier::City) });
         Priors::new(self.stranger, tiers)
     }
 
@@ -136,21 +149,17 @@ impl DecisionSettings {
         let city = TierPrior { tier: Tier::City, mass: 1.0 - self.stranger, riders: city_riders };
         Priors::new(self.stranger, vec![city])
     }
+}
 
-    #[expect(clippy::cast_precision_loss, reason = "tiers are far below 2^52")]
-    fn most(&self, tier: Tier, riders: usize) -> f64 {
-        match tier {
-            Tier::Expected => self.expected_rider_max * riders as f64,
-            _ if riders == 0 => 0.0,
-            _ => 1.0,
-        }
-    }
+#[expect(clippy::cast_precision_loss, reason = "tiers are far below 2^52")]
+fn count(riders: usize) -> f64 {
+    riders as f64
 }
 
 #[cfg(test)]
 mod tests {
     use facegate_domain::ids::{ModelId, RiderId};
-    use facegate_domain::score::{Candidate, Similarity, Verdict, decide};
+    use facegate_domain::score::{Candidate, FusionLevel, Similarity, Verdict, decide};
 
     use super::*;
     use crate::calibration::shipped;
@@ -183,11 +192,11 @@ mod tests {
         let settings = DecisionSettings::default();
         let calibration = shipped(&ModelId::new("sface-2021dec").unwrap()).unwrap();
         let risk = |priors: &Priors, tiers: &[Tier]| {
-            let similarity = Similarity::from_cosine(0.5);
+            let similarity = Similarity::from_cosine(0.4);
             let candidate = Candidate { rider: RiderId::random(), similarity, tiers: tiers.to_vec() };
-            match decide(&[candidate], priors, &calibration, settings.risk_budget) {
+            match decide(&[candidate], priors, &calibration.at(FusionLevel::SINGLE), settings.risk_budget) {
                 Verdict::Unknown { risk } => risk,
-                other => panic!("a similarity of 0.5 is never enough, but {other:?}"),
+                other => panic!("a similarity of 0.4 is never enough, but {other:?}"),
             }
         };
         let with = |expected| {
@@ -196,7 +205,7 @@ mod tests {
                 Tier::Expected => expected,
                 _ => 0,
             };
-            settings.priors(Direction::Entry, riders).unwrap()
+            settings.priors(Direction::Entry, 1e-3, riders).unwrap()
         };
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
         let plain_city = settings.sighting_priors(100).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
 use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, TemplateId};
-use facegate_domain::score::{Recognition, Tier, Verdict};
+use facegate_domain::score::{Calibration, Recognition, Tier, Verdict};
 use facegate_domain::tap::Direction;
 use facegate_gallery::calibration::shipped;
 use facegate_gallery::{DecisionSettings, Gallery, GalleryError};
@@ -17,14 +17,20 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 const DIMS: usize = 128;
+const FRAMES: u32 = 3;
 const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
 
 fn model() -> ModelId {
     ModelId::new("sface-2021dec").unwrap()
 }
 
+/// The shipped one without its centre: these faces are random directions, and have nothing in common.
+fn calibration() -> Calibration {
+    Calibration { centre: None, ..shipped(&model()).unwrap() }
+}
+
 fn gallery() -> Gallery {
-    Gallery::new(DIMS, shipped(&model()).unwrap(), DecisionSettings::default())
+    Gallery::new(DIMS, calibration(), DecisionSettings::default())
 }
 
 fn face(rng: &mut StdRng) -> Embedding {
@@ -67,9 +73,9 @@ fn a_mate_is_recognised_and_a_stranger_is_not() {
     for _ in 0..20 {
         enrol(&gallery, &face(&mut rng));
     }
-    let seen = recognised(gallery.identify(&look(&mate, 0.72, &mut rng), Direction::Entry, NOW).unwrap());
+    let seen = recognised(gallery.identify(&look(&mate, 0.72, &mut rng), FRAMES, Direction::Entry, NOW).unwrap());
     assert_eq!((seen.rider, seen.tier), (template.rider, Tier::City));
-    let stranger = gallery.identify(&face(&mut rng), Direction::Entry, NOW).unwrap();
+    let stranger = gallery.identify(&face(&mut rng), FRAMES, Direction::Entry, NOW).unwrap();
     assert!(matches!(stranger, Verdict::Unknown { .. }));
 }
 
@@ -81,7 +87,7 @@ fn the_best_of_a_riders_templates_counts() {
     gallery.put(&Template { id: TemplateId::random(), embedding: mate.clone(), ..first.clone() }).unwrap();
     gallery.entered(first.rider, entry());
     let probe = look(&mate, 0.7, &mut rng);
-    let seen = recognised(gallery.identify(&probe, Direction::Exit, NOW).unwrap());
+    let seen = recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap());
     assert!((seen.similarity.cosine() - 0.7).abs() < 1e-3 && seen.tier == Tier::InSystem);
     assert_eq!((gallery.templates(), gallery.tier_len(Tier::City, NOW)), (2, 1));
 }
@@ -90,7 +96,7 @@ fn the_best_of_a_riders_templates_counts() {
 fn a_member_of_a_tier_is_scored_though_the_city_search_misses_him() {
     let mut rng = StdRng::seed_from_u64(3);
     let settings = DecisionSettings { candidates_max: 2, ..DecisionSettings::default() };
-    let gallery = Gallery::new(DIMS, shipped(&model()).unwrap(), settings);
+    let gallery = Gallery::new(DIMS, calibration(), settings);
     let mate = face(&mut rng);
     let template = enrol(&gallery, &mate);
     let probe = look(&mate, 0.61, &mut rng);
@@ -98,14 +104,14 @@ fn a_member_of_a_tier_is_scored_though_the_city_search_misses_him() {
         let twin = look(&probe, 0.63, &mut rng);
         enrol(&gallery, &twin);
     }
-    let two_alike = gallery.identify(&probe, Direction::Exit, NOW).unwrap();
+    let two_alike = gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap();
     assert!(matches!(two_alike, Verdict::Ambiguous { .. }), "{two_alike:?}");
     let outvoted = match two_alike {
         Verdict::Ambiguous { risk } => risk,
         _ => 1.0,
     };
     gallery.entered(template.rider, entry());
-    match gallery.identify(&probe, Direction::Exit, NOW).unwrap() {
+    match gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap() {
         // Inside is where the third one is, and the only one: he carries most of the posterior now.
         Verdict::Ambiguous { risk } => assert!(risk < 0.5 && outvoted >= 0.5, "{risk} after {outvoted}"),
         other => panic!("two lookalikes remain possible, but {other:?}"),
@@ -118,7 +124,7 @@ fn in_system_ends_with_the_exit_and_never_refuses_one() {
     let mate = face(&mut rng);
     let template = enrol(&gallery, &mate);
     let probe = look(&mate, 0.8, &mut rng);
-    let tier = || recognised(gallery.identify(&probe, Direction::Exit, NOW).unwrap()).tier;
+    let tier = || recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap()).tier;
     gallery.entered(template.rider, entry());
     assert_eq!(tier(), Tier::InSystem);
     gallery.left(template.rider, &entry());
@@ -131,11 +137,13 @@ fn a_sighting_expects_the_rider_for_its_time_and_keeps_nobody_else() {
     let mate = face(&mut rng);
     let template = enrol(&gallery, &mate);
     let until = NOW.plus(Duration::from_secs(300));
-    assert!(!gallery.sight(&face(&mut rng), until, NOW).unwrap());
+    assert!(!gallery.sight(&face(&mut rng), FRAMES, until, NOW).unwrap());
     assert_eq!(gallery.tier_len(Tier::Expected, NOW), 0);
-    assert!(gallery.sight(&look(&mate, 0.75, &mut rng), until, NOW).unwrap());
+    assert!(gallery.sight(&look(&mate, 0.75, &mut rng), FRAMES, until, NOW).unwrap());
     let seen = |now| {
-        recognised(gallery.identify(&look(&mate, 0.7, &mut StdRng::seed_from_u64(6)), Direction::Entry, now).unwrap())
+        recognised(
+            gallery.identify(&look(&mate, 0.7, &mut StdRng::seed_from_u64(6)), FRAMES, Direction::Entry, now).unwrap(),
+        )
     };
     assert_eq!((seen(NOW).rider, seen(NOW).tier), (template.rider, Tier::Expected));
     assert_eq!(seen(until).tier, Tier::City);
@@ -149,7 +157,7 @@ fn a_removed_rider_is_gone_from_every_answer() {
     gallery.put(&Template { id: TemplateId::random(), ..template.clone() }).unwrap();
     gallery.entered(template.rider, entry());
     assert_eq!(gallery.remove_rider(template.rider).unwrap(), 2);
-    assert_eq!(gallery.identify(&mate, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
+    assert_eq!(gallery.identify(&mate, FRAMES, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
     assert_eq!(gallery.nearest(&mate, 5).unwrap(), []);
     assert_eq!((gallery.templates(), gallery.tier_len(Tier::InSystem, NOW)), (0, 0));
     assert_eq!(gallery.remove_rider(template.rider).unwrap(), 0);
@@ -179,10 +187,10 @@ fn foreign_probes_and_templates_are_refused_and_nothing_changes() {
     let is_model = |e: GalleryError| matches!(e, GalleryError::Embedding(InvalidEmbedding::WrongModel { .. }));
     let is_size =
         |e| matches!(e, GalleryError::Embedding(InvalidEmbedding::WrongDimension { expected: DIMS, got: 64, .. }));
-    assert!(is_model(gallery.identify(&foreign, Direction::Entry, NOW).unwrap_err()));
-    assert!(is_model(gallery.sight(&foreign, NOW, NOW).unwrap_err()));
+    assert!(is_model(gallery.identify(&foreign, FRAMES, Direction::Entry, NOW).unwrap_err()));
+    assert!(is_model(gallery.sight(&foreign, FRAMES, NOW, NOW).unwrap_err()));
     assert!(is_model(gallery.put(&Template { embedding: foreign, ..template.clone() }).unwrap_err()));
-    assert!(is_size(gallery.identify(&short, Direction::Entry, NOW).unwrap_err()));
+    assert!(is_size(gallery.identify(&short, FRAMES, Direction::Entry, NOW).unwrap_err()));
     assert!(is_size(gallery.nearest(&short, 1).unwrap_err()));
     assert!(is_size(gallery.put(&Template { embedding: short, ..template.clone() }).unwrap_err()));
     let nearest = gallery.nearest(&template.embedding, 9).unwrap();
@@ -217,6 +225,24 @@ fn a_removed_face_is_never_found_while_others_come_and_go() {
     stop.store(true, Ordering::Relaxed);
     churn.join().unwrap();
     assert_eq!(gallery.templates(), 300);
+}
+
+#[test]
+fn what_all_faces_share_is_subtracted_from_templates_and_probes_alike() {
+    let mut rng = StdRng::seed_from_u64(12);
+    let shared = face(&mut rng);
+    let centre: Vec<f32> = shared.values().iter().map(|v| 0.3 * v).collect();
+    let gallery =
+        Gallery::new(DIMS, Calibration { centre: Some(centre), ..calibration() }, DecisionSettings::default());
+    let mate = look(&shared, 0.3, &mut rng);
+    let template = enrol(&gallery, &mate);
+    let nearest = gallery.nearest(&mate, 1).unwrap()[0];
+    assert!(nearest.template == template.id && (nearest.similarity.cosine() - 1.0).abs() < 1e-5);
+    // Another face that has just as much of what is shared is no nearer for it.
+    let stranger = look(&shared, 0.3, &mut rng);
+    let raw = mate.similarity(&stranger).cosine();
+    let centred = gallery.nearest(&stranger, 1).unwrap()[0].similarity.cosine();
+    assert!(centred < raw - 0.05, "{centred} after {raw}");
 }
 
 #[test]

@@ -1,24 +1,48 @@
 //! `eval`: measures recognition on people's photographs; each command ends with one line of JSON.
 
-#![allow(dead_code, reason = "the commands that use these land one after the other")]
-
+mod acquire;
+mod cache;
+mod calibrate;
+mod centring;
+mod comparable;
+mod degrade;
+mod extrapolated;
+mod groups;
 pub mod identities;
 pub mod intervals;
+mod levels;
+mod open_set;
+mod peer;
 pub mod plot;
+mod ratio;
+mod recognition;
+mod report;
+mod robustness;
+mod scores;
+mod sighting;
+mod tail;
+mod verification;
 pub mod walkups;
 
 use clap::Subcommand;
+use facegate_domain::Clock;
 use facegate_models::home::Home;
 
-/// What is measured.
+/// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Evaluation {
+    /// 1:1 and open-set 1:N accuracy on photographs in one folder per person, with an HTML report
+    Recognition(recognition::Arguments),
+    /// Measure the score models that stations decide by, and write them to a calibration file
+    Calibrate(calibrate::Arguments),
     /// Walk-ups of heads and of pictures, rendered: does depth show?
     Walkups(walkups::Arguments),
 }
 
-pub fn run(home: &Home, evaluation: &Evaluation) -> anyhow::Result<()> {
+pub fn run(home: &Home, evaluation: &Evaluation, clock: &(dyn Clock + Sync)) -> anyhow::Result<()> {
     match evaluation {
+        Evaluation::Recognition(arguments) => recognition::run(arguments, home, clock),
+        Evaluation::Calibrate(arguments) => calibrate::run(arguments, home, clock),
         Evaluation::Walkups(arguments) => walkups::run(home, arguments),
     }
 }

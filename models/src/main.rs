@@ -74,7 +74,7 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Verify => verify(&manifest, &home)?,
         Command::List => list(&manifest),
-        Command::Eval(evaluation) => evaluate::run(&home, &evaluation)?,
+        Command::Eval(evaluation) => evaluate::run(&home, &evaluation, &Stopwatch::start())?,
         Command::Bench(measurement) => bench::run(&home, &measurement)?,
         Command::Fuzz(target) => fuzz::run(&home, &target)?,
         Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,

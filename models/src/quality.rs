@@ -1,13 +1,13 @@
 //! How well a face can be recognised: size, sharpness, light and pose, and what is wrong in words.
 
 use image::RgbImage;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::align::SIDE;
 use crate::geometry::Point;
 
 /// What was measured on one face.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Distance of the eyes in the frame's pixels.
     pub inter_eye_px: f32,

@@ -47,7 +47,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     [decision]
     risk_budget = 10.0                        # accepted false charges per million passages
     stranger = 0.85                           # share of searched faces that are not enrolled
-    expected_rider_max = 0.001                # most that a sighting may raise one rider's prior to
+    # expected_rider_max = 0.001              # most that a sighting may raise one rider's prior to; default: calibration
+    template_photographs = 1                  # how many photographs the enrolment fuses into a template
     candidates_max = 64
     [decision.entry]                          # with stranger: adds up to 1
     expected = 0.06                           # seen by the entrance camera in the last minutes
@@ -115,6 +116,10 @@ impl TryFrom<RawConfig> for Config {
             None => problems.check("recognition.model", calibration::shipped(&model)),
         });
         let dims = problems.within("recognition.dims", raw.recognition.dims, 2..=4096);
+        let centre = calibration.as_ref().and_then(|calibration| calibration.centre.as_ref());
+        if centre.is_some_and(|centre| centre.len() != raw.recognition.dims) {
+            problems.add("recognition.dims", "is not the number of dimensions that the calibration was measured in");
+        }
         let deadline_ms = raw.recognition.identify_deadline_ms;
         let deadline = problems.duration_ms("recognition.identify_deadline_ms", deadline_ms, 10..=60_000);
         let searches_max = problems.within("recognition.searches_max", raw.recognition.searches_max, 1..=256);

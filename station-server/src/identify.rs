@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::metrics;
 use crate::station::{Station, StationError};
 
-/// Who this is, within the deadline. `frames` goes into the evidence.
+/// Who this is, within the deadline. `frames` were fused into the probe; they weigh its score and go into the evidence.
 pub async fn identify(
     station: &Arc<Station>,
     probe: Embedding,
@@ -24,7 +24,7 @@ pub async fn identify(
     let facts = station.facts();
     let searched = Arc::clone(&facts);
     let now = station.clock.now();
-    let verdict = search(station, move || searched.gallery.identify(&probe, direction, now)).await?;
+    let verdict = search(station, move || searched.gallery.identify(&probe, frames, direction, now)).await?;
     let answer = answer(&facts, verdict?, frames);
     metrics::identified(stopwatch.elapsed());
     match &answer {
@@ -36,11 +36,11 @@ pub async fn identify(
 }
 
 /// An entrance camera saw this face. Whoever is not recognised is dropped here.
-pub async fn sight(station: &Arc<Station>, probe: Embedding) -> Result<(), StationError> {
+pub async fn sight(station: &Arc<Station>, probe: Embedding, frames: u32) -> Result<(), StationError> {
     let Some(keep) = station.config.sightings_keep else { return Ok(()) };
     let facts = station.facts();
     let now = station.clock.now();
-    let recognised = search(station, move || facts.gallery.sight(&probe, now.plus(keep), now)).await?;
+    let recognised = search(station, move || facts.gallery.sight(&probe, frames, now.plus(keep), now)).await?;
     metrics::sighted(recognised?);
     Ok(())
 }

@@ -93,8 +93,8 @@ impl StationService for StationRpc {
 
     async fn sight(&self, request: Request<v1::SightRequest>) -> Result<Response<v1::SightResponse>, Status> {
         self.caller(&request, &[Role::Camera])?;
-        let (probe, _) = probe_from_wire(request.into_inner().probe)?;
-        sight(&self.station, probe).await?;
+        let (probe, frames) = probe_from_wire(request.into_inner().probe)?;
+        sight(&self.station, probe, frames).await?;
         Ok(Response::new(v1::SightResponse {}))
     }
 

@@ -1,0 +1,98 @@
+//! What degradations of real photographs cost: misses at a fixed threshold, faces not found, faces refused by quality.
+
+use facegate_domain::Clock;
+use facegate_models::QualityPolicy;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use serde::Serialize;
+
+use super::acquire::{Face, NotAcquired, Population};
+use super::degrade::Degradation;
+use super::intervals::{Estimate, wilson};
+use super::scores::cosine;
+
+/// One row of the table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    pub name: String,
+    /// Degraded probes against an undegraded photograph of the same person.
+    pub probes: usize,
+    pub not_acquired: Estimate,
+    /// Of the acquired, refused by the default quality policy: told "look at the screen" instead of being guessed at.
+    pub refused: Estimate,
+    /// Of all, missed at the threshold, failures to acquire included and refusals not.
+    pub fnmr: Estimate,
+    /// Of the acquired and not refused, missed: what remains after the refusals.
+    pub fnmr_of_accepted: Estimate,
+}
+
+/// Degrades one photograph each of `people` persons with two, and compares it with the other at a threshold.
+pub fn table(
+    population: &Population,
+    people: usize,
+    threshold: f64,
+    clock: &(dyn Clock + Sync),
+) -> anyhow::Result<Vec<Row>> {
+    let mut rng = StdRng::seed_from_u64(8);
+    let mut pairs: Vec<[usize; 2]> = population
+        .set
+        .by_person()
+        .into_iter()
+        .filter_map(|mut own| {
+            own.retain(|index| population.face(*index).is_some());
+            own.shuffle(&mut rng);
+            own.first_chunk::<2>().copied()
+        })
+        .collect();
+    pairs.shuffle(&mut rng);
+    pairs.truncate(people);
+    let probes: Vec<usize> = pairs.iter().map(|[_, probe]| *probe).collect();
+    let undegraded: Vec<_> = probes.iter().map(|index| population.faces[*index].clone()).collect();
+    let mut rows = vec![row(population, "as they are".into(), &pairs, &undegraded, threshold)];
+    for degradation in Degradation::ALL {
+        let faces = population.engines.acquire_degraded(&population.set, &probes, degradation, clock)?;
+        rows.push(row(population, degradation.name(), &pairs, &faces, threshold));
+    }
+    Ok(rows)
+}
+
+fn row(
+    population: &Population,
+    name: String,
+    pairs: &[[usize; 2]],
+    faces: &[Result<Face, NotAcquired>],
+    threshold: f64,
+) -> Row {
+    let policy = QualityPolicy::default();
+    let comparable = |face: &Face| match &population.centre {
+        Some(centre) => face.embedding.centred(centre).ok(),
+        None => Some(face.embedding.clone()),
+    };
+    let (mut not_acquired, mut refused, mut missed, mut missed_accepted) = (0, 0, 0, 0);
+    for ([template, _], face) in pairs.iter().zip(faces) {
+        let Ok(probe) = face else {
+            not_acquired += 1;
+            missed += 1;
+            continue;
+        };
+        let template = population.face(*template).and_then(comparable);
+        let score = comparable(probe).zip(template).map(|(p, t)| f64::from(cosine(p.values(), t.values())));
+        let miss = usize::from(score.is_none_or(|score| score < threshold));
+        missed += miss;
+        if probe.quality.verdict(&policy).is_err() {
+            refused += 1;
+        } else {
+            missed_accepted += miss;
+        }
+    }
+    let acquired = pairs.len() - not_acquired;
+    Row {
+        name,
+        probes: pairs.len(),
+        not_acquired: wilson(not_acquired, pairs.len()),
+        refused: wilson(refused, acquired),
+        fnmr: wilson(missed, pairs.len()),
+        fnmr_of_accepted: wilson(missed_accepted, acquired - refused),
+    }
+}
