@@ -81,7 +81,7 @@ impl Engines {
 
     /// What the networks ran on, for the provenance of figures.
     pub fn provider(&self) -> String {
-        format!("{:?}", self.0[0].options().provider).to_lowercase()
+        self.0[0].provider().to_owned()
     }
 
     /// Detects and embeds each listed photograph.

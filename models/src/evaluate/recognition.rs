@@ -32,8 +32,6 @@ const SIZES: [usize; 4] = [100, 300, N, 2000];
 pub const FPIRS: [f64; 6] = [0.003, FPIR, 0.02, 0.05, 0.1, 0.2];
 /// The false match rate at which groups and degradations are compared.
 pub const FMR: f64 = 1e-4;
-/// People whose photographs are degraded; every tenth with `--quick`.
-const DEGRADED: usize = 120;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -55,6 +53,9 @@ pub struct Arguments {
     /// Random galleries per figure
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
     pub splits: u64,
+    /// People whose photographs are degraded, each in every way; at most ten with `--quick`
+    #[arg(long, default_value_t = 120)]
+    pub degraded: usize,
     /// Every fourth person alone, and few splits
     #[arg(long)]
     pub quick: bool,
@@ -123,7 +124,7 @@ fn measure(
             open_set.extend(FPIRS.iter().filter_map(|fpir| open_set::figure(&dealt, level, *fpir, 50)));
         }
     }
-    let people = if arguments.quick { DEGRADED / 10 } else { DEGRADED };
+    let people = if arguments.quick { arguments.degraded.min(10) } else { arguments.degraded };
     Ok(Measured {
         ours,
         opencv,

@@ -77,7 +77,7 @@ impl Distribution {
     }
 
     pub fn add(&mut self, pair: Pair) {
-        self.bins[bin(pair.cosine)] += 1;
+        self.bins[bin(f64::from(pair.cosine))] += 1;
         self.count += 1;
         self.sum += f64::from(pair.cosine);
         self.squares += f64::from(pair.cosine).powi(2);
@@ -131,7 +131,7 @@ impl Distribution {
     /// Share of scores at or above a threshold, to within one bin.
     #[expect(clippy::cast_precision_loss, reason = "pairs are far below 2^52")]
     pub fn share_from(&self, threshold: f64) -> f64 {
-        let first = bin(threshold as f32);
+        let first = bin(threshold);
         self.bins[first..].iter().sum::<u64>() as f64 / self.count as f64
     }
 
@@ -147,8 +147,9 @@ impl Distribution {
     }
 }
 
-fn bin(cosine: f32) -> usize {
-    let at = (f64::from(cosine) + 1.0) / 2.0 * BINS as f64;
+/// An edge belongs to the bin above it, however it was rounded.
+fn bin(cosine: f64) -> usize {
+    let at = (cosine + 1.0) / 2.0 * BINS as f64 + 1e-6;
     (at.max(0.0) as usize).min(BINS - 1)
 }
 
