@@ -14,7 +14,7 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use super::acquire::Population;
-use super::intervals::{Estimate, resample};
+use super::intervals::{Estimate, resample, wilson};
 use super::scores::{Vectors, cosine};
 
 /// How many photographs are fused into a template and into a probe.
@@ -148,7 +148,8 @@ pub struct OpenSet {
     pub level: Level,
     pub n: usize,
     pub fpir: f64,
-    /// Median over the splits; the interval is the bootstrap's over people within and over splits.
+    /// Median over the splits; the interval is the bootstrap's over people within and over splits, its upper end never
+    /// below Wilson's for one split.
     pub fnir: Estimate,
     pub threshold: f64,
     pub splits: usize,
@@ -178,11 +179,14 @@ pub fn figure(dealt: &[Split], level: Level, fpir: f64, replicates: usize) -> Op
     }
     let value = Estimate::of_draws(plain.iter().map(|p| p.0).collect()).value;
     let threshold = Estimate::of_draws(plain.iter().map(|p| f64::from(p.1)).collect()).value;
+    // No resample of no misses has any: Wilson's upper end says what so few mates can show at most.
+    let fewest = wilson((value * first.mated.len() as f64).round() as usize, first.mated.len());
+    let drawn = Estimate::of_draws(draws);
     Some(OpenSet {
         level,
         n: first.gallery,
         fpir,
-        fnir: Estimate { value, ..Estimate::of_draws(draws) },
+        fnir: Estimate { value, low: drawn.low, high: drawn.high.max(fewest.high) },
         threshold,
         splits: dealt.len(),
         mates: first.mated.len(),
