@@ -18,6 +18,8 @@ pub enum Refusal {
     SeveralFaces,
     /// Liveness could not be told.
     LivenessInconclusive,
+    /// Liveness cannot be judged here now (a sensor or the texture nets are missing, frames are not to be trusted).
+    LivenessUnavailable,
     /// A photograph or a screen.
     PresentationAttack,
     /// Too few agreeing frames before the rider was gone.
@@ -34,7 +36,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -44,6 +46,7 @@ impl Refusal {
         Self::TurnedAway,
         Self::SeveralFaces,
         Self::LivenessInconclusive,
+        Self::LivenessUnavailable,
         Self::PresentationAttack,
         Self::TooFewFrames,
         Self::DenyListed,
@@ -67,6 +70,7 @@ impl Refusal {
             Self::TurnedAway => "turned_away",
             Self::SeveralFaces => "several_faces",
             Self::LivenessInconclusive => "liveness_inconclusive",
+            Self::LivenessUnavailable => "liveness_unavailable",
             Self::PresentationAttack => "presentation_attack",
             Self::TooFewFrames => "too_few_frames",
             Self::DenyListed => "deny_listed",
@@ -101,6 +105,7 @@ impl Refusal {
             }
             Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
             Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
+            Self::LivenessUnavailable => "Face entry is closed at this gate. Please show your ride code.",
             Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",
         }
     }
@@ -119,6 +124,7 @@ impl Refusal {
             Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
             Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",
             Self::StationUnreachable => "刷脸暂停，请出示乘车码。",
+            Self::LivenessUnavailable => "此闸机暂不支持刷脸，请出示乘车码。",
             Self::GateFault => "此闸机故障，请使用旁边闸机的乘车码通道。",
         }
     }

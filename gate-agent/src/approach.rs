@@ -2,11 +2,11 @@
 //! frames showed into evidence; `decide` says what follows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use facegate_domain::face::Embedding;
 use facegate_domain::policy::Refusal;
-use facegate_domain::score::LivenessScore;
-use facegate_models::liveness::LivenessPolicy;
+use facegate_models::liveness::{LivenessJudge, LivenessSample};
 use facegate_models::{Quality, QualityProblem, fuse};
 
 use crate::decide::{Evidence, Searched};
@@ -22,19 +22,21 @@ pub struct ApproachPolicy {
     /// Cosine from which two frames of one approach show the same face. Frames of one walk are far more alike than
     /// photographs of different days, so this lies well above what recognition needs.
     pub same_face_cosine_min: f32,
-    pub liveness: LivenessPolicy,
 }
 
 /// See the module's description. All times are the gate's monotonic clock.
 #[derive(Debug)]
 pub struct Approach {
     policy: ApproachPolicy,
+    judge: Arc<LivenessJudge>,
     last_seen_ms: Option<u64>,
     last_usable_ms: Option<u64>,
     frames_near: u32,
     frames_several: u32,
     problems: BTreeMap<Refusal, u32>,
     track: Vec<UsableFace>,
+    /// A frame was not to be trusted.
+    tainted: bool,
     searched: Option<Searched>,
     conclusion: Option<Conclusion>,
 }
@@ -47,15 +49,17 @@ struct Conclusion {
 }
 
 impl Approach {
-    pub fn new(policy: ApproachPolicy) -> Self {
+    pub fn new(policy: ApproachPolicy, judge: Arc<LivenessJudge>) -> Self {
         Self {
             policy,
+            judge,
             last_seen_ms: None,
             last_usable_ms: None,
             frames_near: 0,
             frames_several: 0,
             problems: BTreeMap::new(),
             track: Vec::new(),
+            tainted: false,
             searched: None,
             conclusion: None,
         }
@@ -65,6 +69,15 @@ impl Approach {
     pub fn observe(&mut self, captured_ms: u64, face: FaceLook) -> bool {
         match face {
             FaceLook::NotLookedFor | FaceLook::Nobody | FaceLook::PasserBy => return false,
+            // Whether somebody is there is not known; if there is, he goes by code.
+            FaceLook::Untrusted => {
+                self.tainted = true;
+                return false;
+            }
+            FaceLook::Unavailable => {
+                self.frames_near += 1;
+                self.problem(Refusal::LivenessUnavailable);
+            }
             FaceLook::Several => {
                 self.frames_near += 1;
                 self.frames_several += 1;
@@ -125,11 +138,12 @@ impl Approach {
     }
 
     pub fn evidence(&self, ended: bool) -> Evidence {
-        let scores: Vec<LivenessScore> = self.track.iter().map(|face| face.liveness).collect();
+        let samples: Vec<LivenessSample> = self.track.iter().map(|face| face.liveness.clone()).collect();
         Evidence {
             frames_near: self.frames_near,
             frames_agreeing: self.frames(),
-            liveness: self.policy.liveness.judge_approach(&scores),
+            liveness: self.judge.judge(&samples).verdict,
+            tainted: self.tainted,
             frames_several: self.frames_several,
             problem: self.problems.iter().max_by_key(|(_, count)| **count).map(|(problem, _)| *problem),
             searched: self.searched,
@@ -193,24 +207,22 @@ pub fn is_mendable(refusal: Refusal) -> bool {
 #[cfg(test)]
 mod tests {
     use facegate_domain::ids::ModelId;
-    use facegate_models::liveness::LivenessVerdict;
+    use facegate_models::liveness::{LivenessPolicy, LivenessVerdict};
 
     use super::*;
 
     fn approach() -> Approach {
-        Approach::new(ApproachPolicy {
-            gap_ms: 700,
-            second_chance_ms: 3000,
-            same_face_cosine_min: 0.5,
-            liveness: LivenessPolicy { attack_below: 0.35, live_from: 0.55 },
-        })
+        let policy = ApproachPolicy { gap_ms: 700, second_chance_ms: 3000, same_face_cosine_min: 0.5 };
+        let liveness = LivenessPolicy { frames_min: 3, ..LivenessPolicy::default() };
+        Approach::new(policy, Arc::new(LivenessJudge::load(&liveness).unwrap()))
     }
 
-    fn face(values: [f32; 2], liveness: f32) -> FaceLook {
+    /// A face whose texture nets say this much for life (above 0) or against it.
+    fn face(values: [f32; 2], texture: f32) -> FaceLook {
         FaceLook::Usable(UsableFace {
             embedding: Embedding::normalise(ModelId::new("m").unwrap(), values.to_vec()).unwrap(),
             quality: Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.0 },
-            liveness: LivenessScore::new(liveness).unwrap(),
+            liveness: LivenessSample { texture: Some(texture), ..LivenessSample::default() },
         })
     }
 
@@ -218,7 +230,7 @@ mod tests {
     fn agreeing_frames_become_one_probe() {
         let mut approach = approach();
         for (ms, values) in [(0, [1.0, 0.0]), (100, [0.9, 0.1]), (200, [1.0, 0.1])] {
-            approach.observe(ms, face(values, 0.9));
+            approach.observe(ms, face(values, 20.0));
         }
         let evidence = approach.evidence(false);
         assert_eq!((evidence.frames_near, evidence.frames_agreeing), (3, 3));
@@ -242,11 +254,11 @@ mod tests {
     #[test]
     fn liveness_is_judged_over_the_frames() {
         let mut approach = approach();
-        for (live, n) in [0.1, 0.2, 0.9].into_iter().zip(0..) {
-            assert!(approach.observe(n * 100, face([1.0, 0.0], live)));
+        for (texture, n) in [-20.0, 20.0].into_iter().zip(0..) {
+            assert!(approach.observe(n * 100, face([1.0, 0.0], texture)));
         }
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Inconclusive);
-        approach.observe(300, face([1.0, 0.0], 0.0));
+        approach.observe(300, face([1.0, 0.0], -20.0));
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Attack);
     }
 
@@ -259,6 +271,22 @@ mod tests {
         approach.observe(600, FaceLook::Nobody);
         assert!(!approach.has_ended(800) && approach.has_ended(801));
         assert_eq!(approach.evidence(true).problem, Some(Refusal::Blurred));
+    }
+
+    #[test]
+    fn a_frame_that_is_not_trusted_spoils_the_approach_and_starts_none() {
+        let mut approach = approach();
+        assert!(!approach.observe(0, FaceLook::Untrusted) && !approach.is_active());
+        (1..4).for_each(|n| assert!(approach.observe(n * 100, face([1.0, 0.0], 20.0))));
+        assert!(approach.evidence(false).tainted);
+    }
+
+    #[test]
+    fn a_missing_sensor_is_told_as_the_reason() {
+        let mut approach = approach();
+        assert!((0..3).all(|n| approach.observe(n * 100, FaceLook::Unavailable)));
+        let evidence = approach.evidence(true);
+        assert_eq!((evidence.frames_near, evidence.problem), (3, Some(Refusal::LivenessUnavailable)));
     }
 
     #[test]

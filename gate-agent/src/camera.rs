@@ -3,6 +3,7 @@
 pub mod folder;
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -12,8 +13,14 @@ pub struct CapturedFrame {
     pub sequence: u64,
     /// The gate's monotonic clock when the frame was captured.
     pub captured_ms: u64,
+    /// How the device that took it names itself.
+    pub device: Arc<str>,
     /// JPEG or PNG, still encoded and not to be trusted.
     pub bytes: Vec<u8>,
+    /// The same view's distances, PNG of 16 bits of grey in millimetres, from a camera that has them.
+    pub depth: Option<Vec<u8>>,
+    /// The same view under the infrared lamp, PNG, from a camera that has it.
+    pub infrared: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for CapturedFrame {

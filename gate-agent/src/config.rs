@@ -17,6 +17,7 @@ use facegate_runtime::telemetry::Telemetry;
 pub use self::raw::RawConfig;
 use crate::approach::ApproachPolicy;
 use crate::decide::DecisionPolicy;
+use crate::freshness::FreshnessPolicy;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
 
@@ -78,6 +79,7 @@ pub struct Config {
     pub approach: ApproachPolicy,
     pub decision: DecisionPolicy,
     pub frames_queued_max: usize,
+    pub freshness: FreshnessPolicy,
     pub telemetry: Telemetry,
 }
 

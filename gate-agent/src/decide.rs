@@ -21,6 +21,8 @@ pub struct Evidence {
     pub frames_agreeing: u32,
     /// Over the agreeing frames.
     pub liveness: LivenessVerdict,
+    /// Among the frames was one that was not to be trusted (stale, replayed, from elsewhere).
+    pub tainted: bool,
     /// Frames in which two faces were of similar size.
     pub frames_several: u32,
     /// What was wrong with most of the other frames.
@@ -58,6 +60,9 @@ pub fn decide(evidence: &Evidence, policy: &DecisionPolicy) -> GateCommand {
     if enough && evidence.liveness == LivenessVerdict::Attack {
         return GateCommand::Refuse(Refusal::PresentationAttack);
     }
+    if evidence.tainted {
+        return tainted(evidence, enough);
+    }
     if evidence.frames_several >= policy.frames_agreeing_min {
         return GateCommand::Refuse(Refusal::SeveralFaces);
     }
@@ -77,6 +82,15 @@ fn worth_a_search(evidence: &Evidence, policy: &DecisionPolicy) -> bool {
     evidence
         .searched
         .is_none_or(|last| evidence.frames_agreeing >= last.frames + policy.frames_agreeing_min.div_ceil(2))
+}
+
+/// Whoever is there goes by code: no face is searched in frames that may be injected.
+fn tainted(evidence: &Evidence, enough: bool) -> GateCommand {
+    match (enough || evidence.ended, evidence.frames_near) {
+        (true, 0) => GateCommand::Forget,
+        (true, _) => GateCommand::Refuse(Refusal::LivenessUnavailable),
+        (false, _) => GateCommand::Wait,
+    }
 }
 
 fn without_a_search(evidence: &Evidence, enough: bool) -> GateCommand {
@@ -100,6 +114,7 @@ mod tests {
         frames_near: 0,
         frames_agreeing: 0,
         liveness: Inconclusive,
+        tainted: false,
         frames_several: 0,
         problem: None,
         searched: None,
@@ -108,6 +123,10 @@ mod tests {
 
     fn face(frames: u32, liveness: LivenessVerdict) -> Evidence {
         Evidence { frames_near: frames, frames_agreeing: frames, liveness, ..NOTHING }
+    }
+
+    fn tainted(frames: u32, liveness: LivenessVerdict) -> Evidence {
+        Evidence { tainted: true, ..face(frames, liveness) }
     }
 
     fn searched(frames: u32, at: u32) -> Evidence {
@@ -149,6 +168,11 @@ mod tests {
             ("with half as many frames again", searched(5, 3), Search),
             ("until the frames are used up", searched(9, 9), Refuse(Refusal::NotRecognised)),
             ("or he is gone", ended(searched(4, 3)), Refuse(Refusal::NotRecognised)),
+            ("a frame not to be trusted: no search", tainted(3, Live), Refuse(Refusal::LivenessUnavailable)),
+            ("an attack in such frames is one", tainted(3, Attack), Refuse(Refusal::PresentationAttack)),
+            ("somebody may come yet", tainted(1, Live), Wait),
+            ("and be gone", ended(tainted(1, Live)), Refuse(Refusal::LivenessUnavailable)),
+            ("nobody came", ended(tainted(0, Live)), Forget),
             ("poor frames get time", poor(8), Wait),
             ("and then a reason", poor(9), Refuse(Refusal::Blurred)),
             ("at the latest when gone", ended(poor(1)), Refuse(Refusal::Blurred)),

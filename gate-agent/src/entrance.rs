@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::Clock;
-use facegate_models::liveness::LivenessVerdict;
+use facegate_models::liveness::{LivenessJudge, LivenessVerdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::approach::{Approach, ApproachPolicy};
@@ -22,6 +22,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Entrance {
     pub pipeline: Pipeline,
     pub approach: ApproachPolicy,
+    pub judge: Arc<LivenessJudge>,
     pub decision: DecisionPolicy,
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
@@ -30,7 +31,7 @@ pub struct Entrance {
 impl Entrance {
     /// Runs until `shutdown`.
     pub async fn run(mut self, station: Arc<dyn Station>, shutdown: CancellationToken) {
-        let mut approach = Approach::new(self.approach);
+        let mut approach = self.begin();
         let mut tick = tokio::time::interval(TICK);
         self.board.phase(Phase::Idle);
         loop {
@@ -42,21 +43,25 @@ impl Entrance {
                 },
                 _ = tick.tick() => {
                     if self.pipeline.is_idle() && approach.has_ended(self.clock.monotonic_ms()) {
-                        approach = Approach::new(self.approach);
+                        approach = self.begin();
                     }
                 }
             }
         }
     }
 
+    fn begin(&self) -> Approach {
+        Approach::new(self.approach, Arc::clone(&self.judge))
+    }
+
     async fn on_look(&self, look: Look, approach: &mut Approach, station: &dyn Station) {
         if approach.has_ended(look.captured_ms) {
-            *approach = Approach::new(self.approach);
+            *approach = self.begin();
         }
         approach.observe(look.captured_ms, look.face);
         let evidence = approach.evidence(false);
         let enough = evidence.frames_agreeing >= self.decision.frames_agreeing_min;
-        if approach.is_concluded() || !enough || evidence.liveness == LivenessVerdict::Attack {
+        if approach.is_concluded() || !enough || evidence.tainted || evidence.liveness == LivenessVerdict::Attack {
             return;
         }
         let Some((probe, frames)) = approach.probe() else { return };

@@ -10,6 +10,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::{Authorisation, Direction, Evidence, Medium, PassageOutcome};
 use facegate_domain::{Clock, Timestamp};
+use facegate_models::liveness::LivenessJudge;
 use facegate_proto::convert::station::Answer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ pub struct GateParts {
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
     pub issuer_keys: watch::Receiver<Vec<IssuerKey>>,
+    pub judge: Arc<LivenessJudge>,
 }
 
 /// See the module's description.
@@ -74,7 +76,7 @@ impl Gate {
         let tolerance = policy.codes.tolerance;
         let mut codes = SpentCodes::new(tolerance.valid_for + 2 * tolerance.clock_skew, policy.approach.gap_ms);
         parts.journal.nonces().into_iter().for_each(|(nonce, at)| codes.spend(nonce, at));
-        let approach = Approach::new(policy.approach);
+        let approach = Approach::new(policy.approach, Arc::clone(&parts.judge));
         Self { policy, parts, approach, codes, last_tap: None, idle_since_ms: 0, retried_ms: 0 }
     }
 
@@ -129,8 +131,12 @@ impl Gate {
             self.end_approach().await;
         }
         if self.approach.deserves_second_chance(now_ms) {
-            self.approach = Approach::new(self.policy.approach);
+            self.approach = self.new_approach();
         }
+    }
+
+    fn new_approach(&self) -> Approach {
+        Approach::new(self.policy.approach, Arc::clone(&self.parts.judge))
     }
 
     async fn end_approach(&mut self) {
@@ -261,7 +267,7 @@ impl Gate {
     }
 
     fn begin_anew(&mut self) {
-        self.approach = Approach::new(self.policy.approach);
+        self.approach = self.new_approach();
         self.parts.pipeline.attention.set(true, true);
         self.parts.board.phase(if self.unready().is_some() { Phase::Starting } else { Phase::Idle });
     }

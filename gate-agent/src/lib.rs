@@ -16,6 +16,7 @@ pub mod decide;
 pub mod delivery;
 pub mod door;
 pub mod entrance;
+pub mod freshness;
 pub mod gate;
 pub mod journal;
 pub mod latency;

@@ -3,16 +3,37 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use facegate_domain::Clock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::{Board, FrameFate};
 use crate::camera::{Camera, CameraEvent, CapturedFrame};
+use crate::freshness::Freshness;
 use crate::queue::NewestWins;
 use crate::vision::{Attention, BadFrame, FaceLook, Look, Vision};
 
 /// Looks that may wait for the gate's decisions; beyond, the thread waits and frames supersede each other.
 const LOOKS_QUEUED_MAX: usize = 2;
+
+/// Where frames come from and how they are watched.
+pub struct Source {
+    pub camera: Box<dyn Camera>,
+    pub freshness: Freshness,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({:?})", self.freshness)
+    }
+}
+
+/// A frame that has been watched.
+struct Received {
+    frame: CapturedFrame,
+    trusted: bool,
+}
 
 /// The running pipeline.
 #[derive(Debug)]
@@ -25,7 +46,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Starts the camera's task and the looking thread; both end with `shutdown`.
     pub fn start(
-        camera: Box<dyn Camera>,
+        source: Source,
         vision: Vision,
         frames_queued_max: usize,
         board: Arc<Board>,
@@ -35,7 +56,9 @@ impl Pipeline {
         let in_flight = Arc::new(AtomicUsize::new(0));
         let attention = Arc::new(Attention::default());
         let (sender, looks) = mpsc::channel(LOOKS_QUEUED_MAX);
-        let feed = Feed { queue: Arc::clone(&queue), in_flight: Arc::clone(&in_flight), board: Arc::clone(&board) };
+        let Source { camera, freshness, clock } = source;
+        let (waiting, counted) = (Arc::clone(&queue), Arc::clone(&in_flight));
+        let feed = Feed { queue: waiting, in_flight: counted, board: Arc::clone(&board), freshness, clock };
         tokio::spawn(feed.run(camera, shutdown));
         let looking = Looking { queue, in_flight: Arc::clone(&in_flight), board, attention: Arc::clone(&attention) };
         tokio::task::spawn_blocking(move || looking.run(&vision, &sender));
@@ -57,13 +80,15 @@ impl Pipeline {
 
 /// Takes frames from the camera.
 struct Feed {
-    queue: Arc<NewestWins<CapturedFrame>>,
+    queue: Arc<NewestWins<Received>>,
     in_flight: Arc<AtomicUsize>,
     board: Arc<Board>,
+    freshness: Freshness,
+    clock: Arc<dyn Clock>,
 }
 
 impl Feed {
-    async fn run(self, mut camera: Box<dyn Camera>, shutdown: CancellationToken) {
+    async fn run(mut self, mut camera: Box<dyn Camera>, shutdown: CancellationToken) {
         while let Some(event) = shutdown.run_until_cancelled(camera.next()).await {
             match event {
                 CameraEvent::Frame(frame) => self.push(frame),
@@ -72,13 +97,19 @@ impl Feed {
         }
     }
 
-    fn push(&self, frame: CapturedFrame) {
+    fn push(&mut self, frame: CapturedFrame) {
         self.board.frame(FrameFate::Received);
+        let checked = self.freshness.check(&frame, self.clock.monotonic_ms());
+        if let Err(violation) = checked {
+            metrics::counter!("facegate_gate_frames_untrusted_total", "reason" => violation.name()).increment(1);
+            let (number, device) = (frame.sequence, &frame.device);
+            tracing::warn!(frame = number, %device, %violation, "a frame is not trusted; this approach goes by code");
+        }
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        if let Some(superseded) = self.queue.push(frame) {
+        if let Some(superseded) = self.queue.push(Received { frame, trusted: checked.is_ok() }) {
             self.in_flight.fetch_sub(1, Ordering::SeqCst);
             self.board.frame(FrameFate::Superseded);
-            tracing::debug!(frame = superseded.sequence, "superseded by a newer frame");
+            tracing::debug!(frame = superseded.frame.sequence, "superseded by a newer frame");
         }
     }
 }
@@ -92,7 +123,7 @@ impl Drop for Feed {
 
 /// Looks at frames, on a thread of its own.
 struct Looking {
-    queue: Arc<NewestWins<CapturedFrame>>,
+    queue: Arc<NewestWins<Received>>,
     in_flight: Arc<AtomicUsize>,
     board: Arc<Board>,
     attention: Arc<Attention>,
@@ -100,8 +131,8 @@ struct Looking {
 
 impl Looking {
     fn run(&self, vision: &Vision, looks: &mpsc::Sender<Look>) {
-        while let Some(frame) = self.queue.pop() {
-            match vision.look(&frame, &self.attention) {
+        while let Some(Received { frame, trusted }) = self.queue.pop() {
+            match vision.look(&frame, trusted, &self.attention) {
                 Ok(look) => {
                     self.board.frame(fate(&look.face));
                     if looks.blocking_send(look).is_err() {
@@ -119,9 +150,9 @@ impl Looking {
 
 fn fate(face: &FaceLook) -> FrameFate {
     match face {
-        FaceLook::NotLookedFor => FrameFate::NotLookedAt,
+        FaceLook::NotLookedFor | FaceLook::Untrusted => FrameFate::NotLookedAt,
         FaceLook::Nobody | FaceLook::PasserBy => FrameFate::NoFace,
-        FaceLook::Several | FaceLook::Poor(_) => FrameFate::Poor,
+        FaceLook::Several | FaceLook::Poor(_) | FaceLook::Unavailable => FrameFate::Poor,
         FaceLook::Usable(_) => FrameFate::Usable,
     }
 }

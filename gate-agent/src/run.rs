@@ -15,15 +15,16 @@ use tokio_util::task::TaskTracker;
 use crate::actuator::Actuator;
 use crate::board::{Board, Who};
 use crate::camera::Camera;
-use crate::config::{Config, Duty, GateDuty};
+use crate::config::{Config, Duty, GateDuty, Mode};
 use crate::delivery::deliver;
 use crate::door::Door;
 use crate::entrance::Entrance;
+use crate::freshness::Freshness;
 use crate::gate::{Gate, GateParts, GatePolicy};
 use crate::journal::{GateJournal, GateJournalError, JournalPlace};
 use crate::link::Link;
 use crate::memory::{Memory, MemoryError};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Source};
 use crate::screen;
 use crate::station::Station;
 use crate::vision::Vision;
@@ -119,6 +120,7 @@ impl Shared {
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.effects.clock),
             issuer_keys,
+            judge: Arc::clone(self.effects.engine.judge()),
         };
         Gate::new(policy, parts).run(self.shutdown.clone()).await;
         Ok(())
@@ -129,6 +131,7 @@ impl Shared {
         let entrance = Entrance {
             pipeline: self.see(config, camera, false),
             approach: config.approach,
+            judge: Arc::clone(self.effects.engine.judge()),
             decision: config.decision,
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.effects.clock),
@@ -138,9 +141,35 @@ impl Shared {
     }
 
     fn see(&self, config: &Config, camera: Box<dyn Camera>, reads_codes: bool) -> Pipeline {
-        let vision = Vision { engine: Arc::clone(&self.effects.engine), policy: config.faces, reads_codes };
+        let takes_faces = self.takes_faces(config);
+        let vision = Vision::new(Arc::clone(&self.effects.engine), config.faces, reads_codes, takes_faces);
         let (board, shutdown) = (Arc::clone(&self.board), self.shutdown.clone());
-        Pipeline::start(camera, vision, config.frames_queued_max, board, shutdown)
+        let freshness = Freshness::new(config.freshness.clone());
+        let source = Source { camera, freshness, clock: Arc::clone(&self.effects.clock) };
+        Pipeline::start(source, vision, config.frames_queued_max, board, shutdown)
+    }
+
+    /// Without the texture nets a replay shown well passes: in production the operator has to have accepted that.
+    fn takes_faces(&self, config: &Config) -> bool {
+        let reduced = self.effects.engine.liveness_is_reduced();
+        metrics::gauge!("facegate_gate_liveness_reduced").set(f64::from(u8::from(reduced)));
+        match (&config.engine.liveness.reduced_accepted, config.mode) {
+            _ if !reduced => return true,
+            (Some(who), _) => tracing::warn!(who, "LIVENESS IS REDUCED: the texture nets are missing; accepted"),
+            (None, Mode::Development) => {
+                tracing::warn!(
+                    "LIVENESS IS REDUCED: the texture nets are missing; in production faces would be refused"
+                );
+            }
+            (None, Mode::Production) => {
+                tracing::error!(
+                    "LIVENESS IS REDUCED: the texture nets are missing, so this gate takes ride codes only. Run `cargo \
+                     xtask models --from DIR`, or set recognition.liveness.reduced_accepted = \"who, when\""
+                );
+                return false;
+            }
+        }
+        true
     }
 
     /// Starts the line to the station; gives the issuer keys, from memory until it is up.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use facegate_domain::code::PREFIX;
 use facegate_domain::face::Embedding;
-use facegate_domain::score::LivenessScore;
+use facegate_models::liveness::{DepthMap, Effort, InfraredMap, LivenessSample, SensorUse, Sensors};
 use facegate_models::{FaceEngine, FaceObservation, Frame, Quality, QualityPolicy, QualityProblem};
 use facegate_runtime::clock::Stopwatch;
 
@@ -37,6 +37,10 @@ pub enum FaceLook {
     /// Two or more of similar size.
     Several,
     Poor(QualityProblem),
+    /// There is a face, but its liveness cannot be judged: faces have to wait, codes work.
+    Unavailable,
+    /// The frame is not to be trusted; nobody looked.
+    Untrusted,
     Usable(UsableFace),
 }
 
@@ -45,12 +49,12 @@ pub enum FaceLook {
 pub struct UsableFace {
     pub embedding: Embedding,
     pub quality: Quality,
-    pub liveness: LivenessScore,
+    pub liveness: LivenessSample,
 }
 
 impl fmt::Debug for UsableFace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UsableFace({:?}, liveness={:.2})", self.embedding, self.liveness.get())
+        write!(f, "UsableFace({:?}, {:?})", self.embedding, self.liveness)
     }
 }
 
@@ -95,16 +99,25 @@ pub struct Vision {
     pub policy: FacePolicy,
     /// Entrance cameras don't read codes.
     pub reads_codes: bool,
+    /// Faces are let through; else (liveness is reduced and nobody accepted that) only codes.
+    pub takes_faces: bool,
+    /// Usable faces so far: the texture nets look at every so many.
+    seen: AtomicUsize,
 }
 
 impl Vision {
+    pub fn new(engine: Arc<FaceEngine>, policy: FacePolicy, reads_codes: bool, takes_faces: bool) -> Self {
+        Self { engine, policy, reads_codes, takes_faces, seen: AtomicUsize::new(0) }
+    }
+
     /// Looks at one frame. Nothing that a picture holds may end the gate: a panic below is a bad frame, too.
-    pub fn look(&self, frame: &CapturedFrame, attention: &Attention) -> Result<Look, BadFrame> {
-        catch_unwind(AssertUnwindSafe(|| self.look_inside(frame, attention)))
+    /// In a frame that is not `trusted` no face is looked for.
+    pub fn look(&self, frame: &CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
+        catch_unwind(AssertUnwindSafe(|| self.look_inside(frame, trusted, attention)))
             .unwrap_or_else(|_| Err(BadFrame("looking at it panicked; it is dropped, please report it".into())))
     }
 
-    fn look_inside(&self, captured: &CapturedFrame, attention: &Attention) -> Result<Look, BadFrame> {
+    fn look_inside(&self, captured: &CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
         let frame = timed("decode", || self.engine.decode(&captured.bytes)).map_err(|e| BadFrame(e.to_string()))?;
         let wants_codes = self.reads_codes && attention.codes.load(Ordering::Relaxed);
         let code = if wants_codes { timed("code", || read_qr(&frame)) } else { None };
@@ -112,20 +125,47 @@ impl Vision {
         let shows_ride_code = code.as_ref().is_some_and(|text| text.starts_with(PREFIX));
         let face = if shows_ride_code || !attention.faces.load(Ordering::Relaxed) {
             FaceLook::NotLookedFor
+        } else if trusted {
+            self.look_for_face(&frame, captured)?
         } else {
-            self.look_for_face(&frame)?
+            FaceLook::Untrusted
         };
         Ok(Look { sequence: captured.sequence, captured_ms: captured.captured_ms, code, face })
     }
 
-    fn look_for_face(&self, frame: &Frame) -> Result<FaceLook, BadFrame> {
+    fn look_for_face(&self, frame: &Frame, captured: &CapturedFrame) -> Result<FaceLook, BadFrame> {
         let faces = timed("analyse", || self.engine.analyse(frame)).map_err(|e| BadFrame(e.to_string()))?;
         let face = match self.choose(&faces) {
             Ok(face) => face,
             Err(look) => return Ok(look),
         };
+        let Some(sensors) = self.sensors(captured).filter(|_| self.takes_faces) else {
+            return Ok(FaceLook::Unavailable);
+        };
+        let liveness = timed("liveness", || self.engine.liveness(frame, face, &sensors, self.effort()))
+            .map_err(|e| BadFrame(e.to_string()))?;
         let embedding = timed("embed", || self.engine.embed(frame, face)).map_err(|e| BadFrame(e.to_string()))?;
-        Ok(FaceLook::Usable(UsableFace { embedding, quality: face.quality, liveness: face.liveness }))
+        Ok(FaceLook::Usable(UsableFace { embedding, quality: face.quality, liveness }))
+    }
+
+    /// The nets look at the first of every so many usable faces.
+    fn effort(&self) -> Effort {
+        let every = self.engine.judge().policy().texture_every.max(1);
+        let number = self.seen.fetch_add(1, Ordering::Relaxed);
+        if number.is_multiple_of(every) { Effort::Frame } else { Effort::Light }
+    }
+
+    /// What the further sensors saw; none if one that must be there gave nothing.
+    fn sensors(&self, captured: &CapturedFrame) -> Option<Sensors> {
+        let policy = self.engine.judge().policy();
+        let mut sensors = Sensors::default();
+        if policy.depth == SensorUse::Required {
+            sensors.depth = Some(sensor("depth", captured.depth.as_deref(), DepthMap::from_png)?);
+        }
+        if policy.infrared == SensorUse::Required {
+            sensors.infrared = Some(sensor("infrared", captured.infrared.as_deref(), InfraredMap::from_png)?);
+        }
+        Some(sensors)
     }
 
     /// The one face that counts, or why there is none. `faces` come largest first.
@@ -140,6 +180,21 @@ impl Vision {
         }
         largest.quality.verdict(&self.policy.quality).map_err(FaceLook::Poor)?;
         Ok(largest)
+    }
+}
+
+/// An image that must be there, read.
+fn sensor<T, E: fmt::Display>(kind: &'static str, bytes: Option<&[u8]>, read: fn(&[u8]) -> Result<T, E>) -> Option<T> {
+    let result = bytes.map(read);
+    if !matches!(result, Some(Ok(_))) {
+        metrics::counter!("facegate_gate_sensor_missing_total", "sensor" => kind).increment(1);
+    }
+    match result? {
+        Ok(image) => Some(image),
+        Err(error) => {
+            tracing::warn!(kind, %error, "a sensor's image cannot be used; the gate takes codes only");
+            None
+        }
     }
 }
 

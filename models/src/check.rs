@@ -6,7 +6,8 @@ use anyhow::Context;
 use facegate_domain::Clock;
 use facegate_domain::face::Embedding;
 use facegate_models::home::Home;
-use facegate_models::{EngineOptions, FaceEngine, FaceObservation, QualityPolicy};
+use facegate_models::liveness::{Effort, Sensors};
+use facegate_models::{EngineOptions, FaceEngine, FaceObservation, Frame, QualityPolicy};
 
 pub fn check(home: &Home, images: &[PathBuf], clock: &dyn Clock) -> anyhow::Result<()> {
     let engine = FaceEngine::load(&home.models_dir(), EngineOptions::default())?;
@@ -39,14 +40,14 @@ fn examine(engine: &FaceEngine, path: &Path, clock: &dyn Clock) -> anyhow::Resul
     println!("{name}: {}x{}, {} faces", frame.width(), frame.height(), faces.len());
     let mut seen = Vec::new();
     for (number, face) in faces.iter().enumerate() {
-        describe(engine, face);
+        describe(engine, &frame, face)?;
         seen.push((format!("{name}#{number}"), engine.embed(&frame, face)?));
     }
     println!("  analysed in {} ms, embedded in {} ms", analysed - before, clock.monotonic_ms() - analysed);
     Ok(seen)
 }
 
-fn describe(engine: &FaceEngine, face: &FaceObservation) {
+fn describe(engine: &FaceEngine, frame: &Frame, face: &FaceObservation) -> anyhow::Result<()> {
     let (bounds, quality) = (face.bounds, face.quality);
     let verdict = quality.verdict(&QualityPolicy::default()).map_or_else(|p| p.to_string(), |()| "good".to_owned());
     println!(
@@ -61,5 +62,14 @@ fn describe(engine: &FaceEngine, face: &FaceObservation) {
         quality.exposure,
         quality.yaw
     );
-    println!("  liveness {:.2}: {:?}", face.liveness.get(), engine.options().liveness.judge(face.liveness));
+    let sample = engine.liveness(frame, face, &Sensors::default(), Effort::Still)?;
+    let judgement = engine.judge().judge_still(sample);
+    let reduced = if engine.liveness_is_reduced() { " (REDUCED: the texture nets are not there)" } else { "" };
+    println!(
+        "  liveness {:.2}: {:?}, log-odds {:.1?}{reduced}",
+        judgement.score.get(),
+        judgement.verdict,
+        judgement.cues
+    );
+    Ok(())
 }

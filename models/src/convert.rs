@@ -2,15 +2,18 @@
 
 mod build;
 mod dequantise;
+mod minifasnet;
 mod onnx;
 mod rewrite;
 mod tfjs;
+mod torch;
 
 use prost::Message;
 
 use crate::manifest::{Conversion, Input, Model};
 
 pub use dequantise::NotDequantisable;
+pub use minifasnet::NotMiniFasNet;
 pub use onnx::UnreadableOnnx;
 pub use rewrite::for_plain_cpu;
 pub use tfjs::UnusableTfjs;
@@ -24,6 +27,8 @@ pub enum ConversionError {
     Dequantise(#[from] NotDequantisable),
     #[error(transparent)]
     Tfjs(#[from] UnusableTfjs),
+    #[error(transparent)]
+    MiniFasNet(#[from] NotMiniFasNet),
     #[error("the graph has no input named {0}")]
     NoInput(String),
     #[error("{conversion:?} does not work on {got} files: the manifest names too few or too many")]
@@ -35,6 +40,7 @@ pub fn convert(parts: &[&[u8]], model: &Model) -> Result<Vec<u8>, ConversionErro
     match (model.conversion, parts) {
         (Conversion::Dequantise, [bytes]) => dequantised(bytes, &model.input),
         (Conversion::Tfjs, [json, weights]) => Ok(tfjs::convert(json, weights, model)?.encode_to_vec()),
+        (Conversion::MiniFasNet, [checkpoint]) => Ok(minifasnet::build(checkpoint)?.encode_to_vec()),
         (conversion, _) => Err(ConversionError::WrongParts { conversion, got: parts.len() }),
     }
 }

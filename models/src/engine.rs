@@ -1,12 +1,15 @@
 //! The engine: from the bytes of a picture to faces, and from a face to its embedding.
 
+mod liveness;
+
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::ModelId;
-use facegate_domain::score::{DetectionConfidence, LivenessScore};
+use facegate_domain::score::DetectionConfidence;
 use image::RgbImage;
 
 use crate::align::align;
@@ -16,7 +19,7 @@ use crate::embed::Embedder;
 use crate::error::ModelError;
 use crate::frame::Frame;
 use crate::geometry::{BoundingBox, Point};
-use crate::liveness::{self, Cue};
+use crate::liveness::{LivenessJudge, TexturePair};
 use crate::manifest::{Manifest, Model, Role, Sha256Hex};
 use crate::mesh::{Mesh, MeshPoints};
 use crate::options::EngineOptions;
@@ -33,7 +36,8 @@ pub struct FaceEngine {
     detector: Detector,
     embedder: Embedder,
     mesh: Mesh,
-    cues: Vec<Box<dyn Cue>>,
+    texture: Option<TexturePair>,
+    judge: Arc<LivenessJudge>,
     options: EngineOptions,
 }
 
@@ -45,7 +49,6 @@ pub struct FaceObservation {
     pub landmarks: [Point; 5],
     pub confidence: DetectionConfidence,
     pub quality: Quality,
-    pub liveness: LivenessScore,
 }
 
 impl FaceEngine {
@@ -69,7 +72,9 @@ impl FaceEngine {
         tracing::info!(provider = embedder.provider().name(), reason, "the embedder is loaded");
         let model = manifest.model(Role::Mesh).expect("the built-in manifest has a mesh: a test reads it");
         let mesh = Mesh::new(exactly(model)?, model)?;
-        Ok(Self { detector, embedder, mesh, cues: liveness::cues(), options })
+        let texture = liveness::texture_pair(&manifest, exactly)?;
+        let judge = Arc::new(LivenessJudge::load(&options.liveness)?);
+        Ok(Self { detector, embedder, mesh, texture, judge, options })
     }
 
     /// The model that embeddings are bound to.
@@ -91,17 +96,17 @@ impl FaceEngine {
         decode(bytes, &self.options.image)
     }
 
-    /// Every face in the frame, largest first, each with quality and liveness.
+    /// Every face in the frame, largest first, each with its quality.
     pub fn analyse(&self, frame: &Frame) -> Result<Vec<FaceObservation>, ModelError> {
         let detections = self.detector.detect(frame)?;
-        Ok(detections.iter().map(|detection| self.observe(frame, detection)).collect())
+        Ok(detections.iter().map(|detection| observe(frame, detection)).collect())
     }
 
     /// Like `analyse` for the next frame of one camera: the face is looked for where it was, everywhere only if it is
     /// not found there, and every fifth time, so that a second one is seen at most four frames late.
     pub fn follow(&self, track: &mut Track, frame: &Frame) -> Result<Vec<FaceObservation>, ModelError> {
         let detections = track.follow(&self.detector, frame)?;
-        Ok(detections.iter().map(|detection| self.observe(frame, detection)).collect())
+        Ok(detections.iter().map(|detection| observe(frame, detection)).collect())
     }
 
     /// Every face in the frame, largest first, and nothing else about it.
@@ -128,13 +133,12 @@ impl FaceEngine {
     pub fn mesh(&self, frame: &Frame, face: &FaceObservation) -> Result<MeshPoints, ModelError> {
         self.mesh.find(frame, face.bounds, &face.landmarks)
     }
+}
 
-    fn observe(&self, frame: &Frame, detection: &Detection) -> FaceObservation {
-        let Detection { bounds, landmarks, confidence } = *detection;
-        let quality = Quality::measure(&align(frame, &landmarks), &landmarks);
-        let liveness = liveness::least_live(&self.cues, frame, detection);
-        FaceObservation { bounds, landmarks, confidence, quality, liveness }
-    }
+fn observe(frame: &Frame, detection: &Detection) -> FaceObservation {
+    let Detection { bounds, landmarks, confidence } = *detection;
+    let quality = Quality::measure(&align(frame, &landmarks), &landmarks);
+    FaceObservation { bounds, landmarks, confidence, quality }
 }
 
 impl fmt::Debug for FaceEngine {

@@ -5,7 +5,7 @@ use facegate_domain::face::Embedding;
 use crate::decode::ImageError;
 use crate::engine::{FaceEngine, FaceObservation};
 use crate::error::ModelError;
-use crate::liveness::LivenessVerdict;
+use crate::liveness::{Effort, LivenessVerdict, Sensors};
 use crate::quality::{Quality, QualityPolicy, QualityProblem};
 
 /// What one accepted photograph gives; fuse those of several.
@@ -38,12 +38,17 @@ pub enum CaptureProblem {
 pub fn capture(engine: &FaceEngine, bytes: &[u8], policy: &QualityPolicy) -> Result<Capture, CaptureProblem> {
     let frame = engine.decode(bytes)?;
     let faces = engine.analyse(&frame)?;
-    let face = only_good_face(engine, &faces, policy)?;
+    let face = only_good_face(&faces, policy)?;
+    let sample = engine.liveness(&frame, face, &Sensors::default(), Effort::Still)?;
+    match engine.judge().judge_still(sample).verdict {
+        LivenessVerdict::Live => {}
+        LivenessVerdict::Inconclusive => return Err(CaptureProblem::LivenessInconclusive),
+        LivenessVerdict::Attack => return Err(CaptureProblem::Attack),
+    }
     Ok(Capture { embedding: engine.embed(&frame, face)?, quality: face.quality })
 }
 
 fn only_good_face<'a>(
-    engine: &FaceEngine,
     faces: &'a [FaceObservation],
     policy: &QualityPolicy,
 ) -> Result<&'a FaceObservation, CaptureProblem> {
@@ -53,9 +58,5 @@ fn only_good_face<'a>(
         several => return Err(CaptureProblem::SeveralFaces { count: several.len() }),
     };
     face.quality.verdict(policy).map_err(CaptureProblem::Quality)?;
-    match engine.options().liveness.judge(face.liveness) {
-        LivenessVerdict::Live => Ok(face),
-        LivenessVerdict::Inconclusive => Err(CaptureProblem::LivenessInconclusive),
-        LivenessVerdict::Attack => Err(CaptureProblem::Attack),
-    }
+    Ok(face)
 }

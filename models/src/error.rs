@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use facegate_domain::face::InvalidEmbedding;
 
+use crate::liveness::BadLivenessCalibration;
+
 /// What went wrong with a model or with ONNX Runtime, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -23,6 +25,8 @@ pub enum ModelError {
     WrongFile { name: String, path: PathBuf, expected: String, got: String },
     #[error("models/manifest.toml does not say {what} of {name}: add it")]
     Undescribed { name: String, what: &'static str },
+    #[error("the liveness calibration at {} cannot be used: {source}", path.display())]
+    LivenessCalibration { path: PathBuf, source: BadLivenessCalibration },
     #[error("ONNX Runtime is missing at {}: run `cargo xtask models`", path.display())]
     RuntimeMissing { path: PathBuf },
     #[error(

@@ -11,6 +11,7 @@ mod groups;
 pub mod identities;
 pub mod intervals;
 mod levels;
+pub mod liveness;
 mod open_set;
 mod peer;
 pub mod plot;
@@ -37,6 +38,8 @@ pub enum Evaluation {
     Calibrate(calibrate::Arguments),
     /// Walk-ups of heads and of pictures, rendered: does depth show?
     Walkups(walkups::Arguments),
+    /// Presentation attack detection on folders of genuine and attack captures.
+    Liveness(liveness::Options),
 }
 
 pub fn run(home: &Home, evaluation: &Evaluation, clock: &(dyn Clock + Sync)) -> anyhow::Result<()> {
@@ -44,5 +47,6 @@ pub fn run(home: &Home, evaluation: &Evaluation, clock: &(dyn Clock + Sync)) -> 
         Evaluation::Recognition(arguments) => recognition::run(arguments, home, clock),
         Evaluation::Calibrate(arguments) => calibrate::run(arguments, home, clock),
         Evaluation::Walkups(arguments) => walkups::run(home, arguments),
+        Evaluation::Liveness(options) => liveness::run(home, options),
     }
 }

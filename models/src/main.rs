@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use facegate_domain::{Clock, Timestamp};
 use facegate_models::fetch;
 use facegate_models::home::Home;
-use facegate_models::manifest::{Manifest, Selection};
+use facegate_models::manifest::{Manifest, Role, Selection};
 
 /// Fetches, verifies and lists Facegate's models, and shows what the recognition pipeline sees in pictures.
 #[derive(Parser)]
@@ -53,6 +53,8 @@ enum Command {
     /// Measure speed.
     #[command(subcommand)]
     Bench(bench::Measurement),
+    /// Fit the weights and thresholds of presentation attack detection on own captures.
+    CalibrateLiveness(evaluate::liveness::Calibrate),
     /// Throw hostile input at a part of the pipeline.
     #[command(subcommand)]
     Fuzz(fuzz::Target),
@@ -76,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Command::List => list(&manifest),
         Command::Eval(evaluation) => evaluate::run(&home, &evaluation, &Stopwatch::start())?,
         Command::Bench(measurement) => bench::run(&home, &measurement)?,
+        Command::CalibrateLiveness(options) => evaluate::liveness::calibrate(&home, &options)?,
         Command::Fuzz(target) => fuzz::run(&home, &target)?,
         Command::Check { images } => check::check(&home, &images, &Stopwatch::start())?,
     }
@@ -94,6 +97,12 @@ fn verify(manifest: &Manifest, home: &Home) -> anyhow::Result<()> {
         bail!("{} files are missing or wrong: run `cargo xtask models`", problems.len());
     }
     println!("every file is as the manifest says");
+    for model in manifest.models_of(Role::Texture).filter(|model| !home.root().join(&model.to).is_file()) {
+        println!(
+            "LIVENESS IS REDUCED: {} is not there; `cargo xtask models --from DIR` takes it from a folder",
+            model.name
+        );
+    }
     Ok(())
 }
 

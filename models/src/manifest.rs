@@ -39,6 +39,8 @@ pub struct Package {
     /// Name of the archive as the registry's client saves it.
     pub file: String,
     pub sha256: Sha256Hex,
+    /// Where a loose file is published: `github:OWNER/REPOSITORY/FOLDER`.
+    pub source: Option<String>,
     pub licence: String,
     pub why: String,
 }
@@ -52,7 +54,7 @@ pub enum PackageKind {
     Wheel,
     /// npm's: a gzipped tar whose entries are below `package/`.
     Npm,
-    /// The wanted file itself, of which no registry has a copy: it is only taken from a folder (`--from`).
+    /// The wanted file itself, of which no registry has a copy: from a folder (`--from`) or the package's `source`.
     Loose,
 }
 
@@ -171,6 +173,9 @@ mod tests {
         }
         let with = Selection::With(vec!["yunet-2023mar".to_owned()]);
         let wanted = manifest.wanted_here(&with);
+        // The texture nets are tried for in any case.
+        let of_package = |w: &&Wanted<'_>| w.source.model.is_none_or(|model| model.role != Role::Texture);
+        let wanted: Vec<&Wanted<'_>> = wanted.iter().filter(of_package).collect();
         assert_eq!(wanted.iter().filter(|w| w.source.model.is_some()).count(), 1);
         assert!(wanted.iter().any(|w| w.path == Path::new("models/LICENSE")));
         assert!(wanted.iter().all(|w| w.source.package == package));

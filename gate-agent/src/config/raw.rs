@@ -12,7 +12,9 @@ use serde::Deserialize;
 
 use super::{ActuatorConfig, CameraConfig, CodePolicy, Config, Duty, GateDuty, Mode, OfflineCodes};
 use crate::approach::ApproachPolicy;
+use crate::camera::folder::FolderCamera;
 use crate::decide::DecisionPolicy;
+use crate::freshness::FreshnessPolicy;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
 
@@ -88,7 +90,27 @@ const fn background_deadline_ms() -> u64 {
 struct RawCamera {
     kind: RawCameraKind,
     folder: PathBuf,
+    device: Option<String>,
+    #[serde(default = "frame_age_max_ms")]
+    frame_age_max_ms: u64,
+    #[serde(default)]
+    identical_frames: RawIdentical,
 }
+
+const fn frame_age_max_ms() -> u64 {
+    1000
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawIdentical {
+    #[default]
+    Refuse,
+    Accept,
+}
+
+/// A decoder that lost its stream shows its last picture again; more often is a loop.
+const STUTTERS_MAX: usize = 3;
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,7 +154,7 @@ impl Default for RawApproach {
     fn default() -> Self {
         Self {
             frames_agreeing_min: 3,
-            frames_max: 9,
+            frames_max: 15,
             approach_gap_ms: 700,
             second_chance_ms: 3000,
             same_face_cosine_min: 0.5,
@@ -198,6 +220,7 @@ impl TryFrom<RawConfig> for Config {
         let approach = approach(&raw, p);
         let decision = decision(&raw.approach, p);
         let faces = faces(&raw, p);
+        let freshness = freshness(&raw.camera, p);
         let frames_queued_max = p.within("approach.frames_queued_max", raw.approach.frames_queued_max, 1..=16);
         let duty = match raw.role {
             RawRole::Gate => gate_duty(&raw, p).map(Duty::Gate),
@@ -224,6 +247,7 @@ impl TryFrom<RawConfig> for Config {
                 approach: approach?,
                 decision: decision?,
                 frames_queued_max: frames_queued_max?,
+                freshness: freshness?,
                 telemetry: telemetry?,
             })
         })();
@@ -238,6 +262,9 @@ fn refuse_simulations_in_production(raw: &RawConfig, problems: &mut Problems) {
     }
     match raw.camera.kind {
         RawCameraKind::Folder => problems.add("camera.kind", "`folder` is for mode = \"development\" only"),
+    }
+    if raw.camera.identical_frames == RawIdentical::Accept {
+        problems.add("camera.identical_frames", "`accept` is for mode = \"development\" only");
     }
     match raw.actuator.as_ref().map(|actuator| actuator.kind) {
         Some(RawActuatorKind::Simulated) => {
@@ -270,8 +297,23 @@ fn approach(raw: &RawConfig, problems: &mut Problems) -> Option<ApproachPolicy> 
     let gap_ms = problems.within("approach.approach_gap_ms", a.approach_gap_ms, 100..=10_000);
     let second_chance_ms = problems.within("approach.second_chance_ms", a.second_chance_ms, 500..=60_000);
     let same = problems.within("approach.same_face_cosine_min", a.same_face_cosine_min, 0.2..=0.95);
-    let liveness = raw.recognition.liveness;
-    Some(ApproachPolicy { gap_ms: gap_ms?, second_chance_ms: second_chance_ms?, same_face_cosine_min: same?, liveness })
+    if let Some(problem) = raw.recognition.liveness.problem() {
+        problems.add("recognition.liveness", problem);
+    }
+    if u32::try_from(raw.recognition.liveness.frames_min).is_ok_and(|least| least > a.frames_max) {
+        problems
+            .add("approach.frames_max", "is below recognition.liveness.frames_min, so that nobody would ever be live");
+    }
+    Some(ApproachPolicy { gap_ms: gap_ms?, second_chance_ms: second_chance_ms?, same_face_cosine_min: same? })
+}
+
+fn freshness(raw: &RawCamera, problems: &mut Problems) -> Option<FreshnessPolicy> {
+    let age_max_ms = problems.within("camera.frame_age_max_ms", raw.frame_age_max_ms, 50..=10_000)?;
+    let device = raw.device.clone().unwrap_or_else(|| match raw.kind {
+        RawCameraKind::Folder => FolderCamera::device(&raw.folder),
+    });
+    let identical_max = (raw.identical_frames == RawIdentical::Refuse).then_some(STUTTERS_MAX);
+    Some(FreshnessPolicy { device, age_max_ms, identical_max })
 }
 
 fn decision(raw: &RawApproach, problems: &mut Problems) -> Option<DecisionPolicy> {

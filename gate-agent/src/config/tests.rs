@@ -58,12 +58,13 @@ fn every_problem_is_reported_at_once() {
         .replace("127.0.0.1:7700", "0.0.0.0:7700")
         .replace("127.0.0.1:7443", "the-station")
         .replace("id = \"north-in-1\"", "id = \"North 1\"")
-        .replace("frames_max = 9", "frames_max = 2\nframes_mx = 3")
+        .replacen("frames_max = 15", "frames_max = 2\nframes_mx = 3", 1)
         .replace("offline_codes = \"accept\"", "offline_codes = \"maybe\"")
         .replace("identify_deadline_ms = 800", "identify_deadline_ms = 1");
     let problems = check(&text).unwrap_err();
     let expected = [
-        "approach.frames_max: is below",
+        "approach.frames_max: is below frames_agreeing_min",
+        "approach.frames_max: is below recognition.liveness.frames_min",
         "approach.frames_mx: unknown key; did you mean `frames_max`?",
         "codes.offline_codes: unknown variant",
         "id: gate \"North 1\" is not a valid name",

@@ -5,8 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use facegate_domain::face::Embedding;
 use facegate_models::home::Home;
+use facegate_models::liveness::LivenessPolicy;
 use facegate_models::{EngineOptions, FaceEngine};
-use image::imageops::{FilterType, crop_imm, fast_blur, overlay, resize};
+use image::imageops::{FilterType, fast_blur, overlay, resize};
 use image::{DynamicImage, ImageFormat, Luma, Rgb, RgbImage};
 use qrcode::{EcLevel, QrCode};
 
@@ -17,7 +18,10 @@ const HEIGHT: u32 = 720;
 pub fn engine() -> Arc<FaceEngine> {
     static ENGINE: OnceLock<Arc<FaceEngine>> = OnceLock::new();
     let load = || {
-        let engine = FaceEngine::load(&Home::from_env().models_dir(), EngineOptions::default());
+        // Walk-ups of three frames keep the tests short.
+        let liveness = LivenessPolicy { frames_min: 3, ..LivenessPolicy::default() };
+        let options = EngineOptions { liveness, ..EngineOptions::default() };
+        let engine = FaceEngine::load(&Home::from_env().models_dir(), options);
         Arc::new(engine.unwrap_or_else(|e| panic!("{e}; `cargo xtask test` fetches what the tests need")))
     };
     Arc::clone(ENGINE.get_or_init(load))
@@ -36,16 +40,28 @@ pub fn template(name: &str) -> Embedding {
     engine().embed(&frame, &faces[0]).unwrap()
 }
 
-/// `frames` frames of somebody coming up: the portrait fills the whole frame, moved a little from one to the next.
+/// `frames` frames of somebody coming up, moved a little from one to the next.
 pub fn walk_up(name: &str, frames: u32) -> Vec<Vec<u8>> {
     let portrait = portrait(name);
     (0..frames).map(|n| jpeg(&filling(&portrait, n))).collect()
 }
 
 fn filling(portrait: &RgbImage, n: u32) -> RgbImage {
-    let wide = resize(portrait, WIDTH, WIDTH * portrait.height() / portrait.width(), FilterType::Triangle);
-    // The face of a portrait lies in its upper half.
-    crop_imm(&wide, 0, wide.height() / 12 + 3 * n, WIDTH, HEIGHT).to_image()
+    // As high as the frame and a little more; what is beside a portrait is its outermost column, ever softer.
+    let high = resize(portrait, 760 * portrait.width() / portrait.height(), 760, FilterType::Triangle);
+    let (left, last) = (i64::from(WIDTH - high.width()) / 2, i64::from(high.width()) - 1);
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let (x, y) = (i64::from(x) - left, y + 3 * n);
+        let inside = x.clamp(0, last);
+        let reach = u32::try_from((x - inside).unsigned_abs() / 2).unwrap().min(40);
+        let rows = y.saturating_sub(reach)..=(y + reach).min(high.height() - 1);
+        let column = u32::try_from(inside).unwrap();
+        let mean = |c: usize| {
+            let sum: u32 = rows.clone().map(|row| u32::from(high.get_pixel(column, row).0[c])).sum();
+            u8::try_from(sum as usize / rows.clone().count()).unwrap()
+        };
+        Rgb([mean(0), mean(1), mean(2)])
+    })
 }
 
 /// Somebody blurred beyond recognition.

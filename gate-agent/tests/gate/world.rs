@@ -88,7 +88,8 @@ impl World {
         }
         config += &format!(
             "[tls]\ncert = {:?}\nkey = {:?}\nca = {:?}\n[station]\naddress = \"127.0.0.1:{}\"\nidentify_deadline_ms = 5000\n\
-             code_deadline_ms = 5000\n[camera]\nkind = \"folder\"\nfolder = {frames:?}\n[approach]\napproach_gap_ms = 2500\n{more}\n",
+             code_deadline_ms = 5000\n[camera]\nkind = \"folder\"\nfolder = {frames:?}\nidentical_frames = \"accept\"\n\
+             [approach]\napproach_gap_ms = 2500\nframes_max = 9\n[recognition.liveness]\nframes_min = 3\n{more}\n",
             tls.cert, tls.key, tls.ca, station.port
         );
         Self { dir, station, aisle, issuer, config, screen, gate: None, frames: 0 }

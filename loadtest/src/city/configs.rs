@@ -128,6 +128,8 @@ pub fn gate(
         "camera": { "kind": "folder", "folder": place.camera },
         // Nine processes share a newcomer's two cores: a slow frame must not look like the next rider.
         "approach": { "approach_gap_ms": 1500 },
+        // Of the frames shown many are superseded here; where gates have cores of their own the default of eight holds.
+        "recognition": { "liveness": { "frames_min": 4 } },
     });
     if !is_camera {
         config["direction"] = json!(if place.way == "in" { "entry" } else { "exit" });

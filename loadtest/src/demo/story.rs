@@ -17,7 +17,7 @@ use crate::people::{People, walk_up};
 use crate::phone;
 
 /// Frames of one walk-up.
-const FRAMES: usize = 6;
+const FRAMES: usize = 12;
 /// How long a body waits before a door that stays closed.
 const PATIENCE: Duration = Duration::from_secs(6);
 

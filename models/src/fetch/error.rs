@@ -20,6 +20,8 @@ pub enum FetchError {
         "{client} could not fetch {package} (its own words are above): check the network or its mirror, and run again"
     )]
     ClientFailed { client: &'static str, package: String },
+    #[error("{package} could not be had from {tried} ({reason}): put {file} into a folder and name that with --from")]
+    Unpublished { package: String, tried: String, file: String, reason: String },
     #[error("no registry has {package}: put {file} into a folder and name that with --from")]
     OnlyFromFolder { package: String, file: String },
     #[error("{} is not the package that the manifest names (SHA-256 {got}, expected {expected}); nothing of it is used", path.display())]

@@ -11,13 +11,13 @@
 //! faces of LFW without black corners, 2 are taken for attacks and 1 is inconclusive. Of two stills, a tablet scores
 //! 0.45, a large print whose sides lie outside the picture 0.66: that one passes.
 
-use facegate_domain::score::LivenessScore;
-use image::imageops::{self, FilterType};
-
-use super::{Cue, score};
-use crate::detect::Detection;
+use super::judge::bounded;
 use crate::frame::Frame;
 use crate::geometry::BoundingBox;
+
+mod plane;
+
+use plane::Plane;
 
 /// Width of the face, in pixels, to which the surroundings are scaled.
 const FACE_PX: f32 = 48.0;
@@ -29,22 +29,16 @@ const SLOPES: [f32; 15] =
 /// Evidence of the border (0 none, 4 a perfect frame on a plain ground) that leaves no life at all.
 const CERTAIN: f32 = 1.7;
 
-/// Looks for the border of a screen or print around a face.
+/// Area of the surroundings within the picture, in face boxes, below which there is no place for a border.
+const SURROUNDINGS_MIN: f32 = 2.5;
+
+/// 1 no border of a screen or print around the face, 0 a certain one; none if the face fills the picture.
 ///
 /// It cannot see a picture that fills the frame (full-bleed replay, cut-out mask), and takes real frames close behind
-/// a head for borders. Alone it is no presentation-attack detection, only its first cue.
-#[derive(Debug, Clone, Copy)]
-pub struct BorderCue;
-
-impl Cue for BorderCue {
-    fn name(&self) -> &'static str {
-        "border"
-    }
-
-    fn score(&self, frame: &Frame, face: &Detection) -> Option<LivenessScore> {
-        let (plane, bounds) = surroundings(frame, &face.bounds)?;
-        Some(score(1.0 - border_evidence(&plane, &bounds) / CERTAIN))
-    }
+/// a head for borders. Alone it is no presentation-attack detection, only a cue.
+pub fn border(frame: &Frame, face: &BoundingBox) -> Option<f32> {
+    let (plane, bounds) = surroundings(frame, face)?;
+    Some(bounded(1.0 - border_evidence(&plane, &bounds) / CERTAIN))
 }
 
 /// 0 if either the upright or the level sides are missing; their geometric mean otherwise, times two.
@@ -69,21 +63,16 @@ fn surroundings(frame: &Frame, face: &BoundingBox) -> Option<(Plane, BoundingBox
     let right = within(face.left + 3.0 * face.width, frame.width());
     let top = within(face.top - 1.9 * face.height, frame.height());
     let bottom = within(face.top + 3.0 * face.height, frame.height());
-    let grey = image::GrayImage::from_fn(right.checked_sub(left)?, bottom.checked_sub(top)?, |x, y| {
-        image::Luma([frame.luma_at(left + x, top + y)])
-    });
-    let scale = FACE_PX / face.width;
-    let scaled = |px: u32| (px as f32 * scale).round() as u32;
-    let (width, height) = (scaled(grey.width()), scaled(grey.height()));
-    if width < 8 || height < 8 {
+    let (width, height) = (right.checked_sub(left)?, bottom.checked_sub(top)?);
+    if width as f32 * height as f32 <= SURROUNDINGS_MIN * face.area() {
         return None;
     }
-    let grey = imageops::resize(&grey, width, height, FilterType::Triangle);
-    let plane = Plane {
-        width: width as usize,
-        height: height as usize,
-        values: grey.as_raw().iter().map(|v| f32::from(*v)).collect(),
-    };
+    let scale = FACE_PX / face.width;
+    let scaled = |px: u32| (px as f32 * scale).round() as usize;
+    if scaled(width) < 8 || scaled(height) < 8 {
+        return None;
+    }
+    let plane = Plane::shrunk(frame, (left, top, width, height), scaled(width), scaled(height));
     let bounds = BoundingBox {
         left: (face.left - left as f32) * scale,
         top: (face.top - top as f32) * scale,
@@ -91,43 +80,6 @@ fn surroundings(frame: &Frame, face: &BoundingBox) -> Option<(Plane, BoundingBox
         height: face.height * scale,
     };
     Some((plane.smoothed(), bounds))
-}
-
-/// A grey picture, row by row.
-struct Plane {
-    width: usize,
-    height: usize,
-    values: Vec<f32>,
-}
-
-impl Plane {
-    fn build(width: usize, height: usize, value: impl Fn(usize, usize) -> f32) -> Self {
-        let values = (0..width * height).map(|i| value(i % width, i / width)).collect();
-        Self { width, height, values }
-    }
-
-    /// The nearest pixel for places outside.
-    fn at(&self, x: isize, y: isize) -> f32 {
-        let x = x.clamp(0, self.width as isize - 1) as usize;
-        let y = y.clamp(0, self.height as isize - 1) as usize;
-        self.values[y * self.width + x]
-    }
-
-    fn transposed(&self) -> Self {
-        Self::build(self.height, self.width, |x, y| self.values[x * self.width + y])
-    }
-
-    /// Against noise and compression: a 3×3 Gaussian of σ 0.8.
-    fn smoothed(&self) -> Self {
-        const SIDE: f32 = 0.239;
-        let pass = |plane: &Self, dx: isize, dy: isize| {
-            Self::build(plane.width, plane.height, |x, y| {
-                let (x, y) = (x as isize, y as isize);
-                (1.0 - 2.0 * SIDE) * plane.at(x, y) + SIDE * (plane.at(x - dx, y - dy) + plane.at(x + dx, y + dy))
-            })
-        };
-        pass(&pass(self, 1, 0), 0, 1)
-    }
 }
 
 /// Where upright edges are, those from dark to bright apart from those from bright to dark.
@@ -194,21 +146,15 @@ impl Edges {
 
 #[cfg(test)]
 mod tests {
-    use facegate_domain::score::DetectionConfidence;
     use image::{Rgb, RgbImage};
 
     use super::*;
-    use crate::geometry::Point;
 
     /// A face-sized place in the middle of 640×480, on whatever ground is painted.
     fn scored(paint: impl Fn(f32, f32) -> u8) -> f32 {
         let pixels = RgbImage::from_fn(640, 480, |x, y| Rgb([paint(x as f32, y as f32); 3]));
-        let face = Detection {
-            bounds: BoundingBox { left: 280.0, top: 180.0, width: 80.0, height: 110.0 },
-            landmarks: [Point { x: 320.0, y: 235.0 }; 5],
-            confidence: DetectionConfidence::new(0.9).unwrap(),
-        };
-        BorderCue.score(&Frame::from_rgb(&pixels), &face).unwrap().get()
+        let face = BoundingBox { left: 280.0, top: 180.0, width: 80.0, height: 110.0 };
+        border(&Frame::from_rgb(&pixels), &face).unwrap()
     }
 
     fn inside(x: f32, y: f32, lean: f32) -> bool {
@@ -234,8 +180,15 @@ mod tests {
 
     #[test]
     fn a_picture_that_fills_the_frame_shows_no_border() {
-        let plane = Plane { width: 60, height: 70, values: vec![90.0; 4200] };
+        let plane = Plane::build(60, 70, |_, _| 90.0);
         let face = BoundingBox { left: 6.0, top: 4.0, width: 48.0, height: 62.0 };
         assert_eq!(border_evidence(&plane, &face), 0.0);
+    }
+
+    #[test]
+    fn a_face_without_surroundings_is_not_judged() {
+        let frame = Frame::from_rgb(&RgbImage::from_pixel(160, 200, Rgb([90; 3])));
+        let face = BoundingBox { left: 10.0, top: 10.0, width: 130.0, height: 170.0 };
+        assert_eq!(border(&frame, &face), None);
     }
 }

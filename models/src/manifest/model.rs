@@ -65,6 +65,8 @@ pub enum Conversion {
     Dequantise,
     /// A TensorFlow.js graph with its file of weights becomes ONNX (`convert::tfjs`).
     Tfjs,
+    /// A PyTorch checkpoint of the texture nets becomes a graph (`convert::minifasnet`).
+    MiniFasNet,
 }
 
 /// The network's one input, float32: for each pixel and channel (value − mean) × scale, values being 0 to 255.

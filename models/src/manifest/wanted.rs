@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Manifest, Model, PlainFile, Sha256Hex, is_here};
+use super::{Manifest, Model, PlainFile, Role, Sha256Hex, is_here};
 
 /// Which optional models and files are wanted beside the required ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +24,16 @@ impl Selection {
         }
     }
 
+    /// The texture nets are always tried for: without them liveness is reduced.
     fn takes_model(&self, model: &Model) -> bool {
-        model.required || self.names(model.name.as_str()) || self.names(&model.package)
+        let tried = model.required || model.role == Role::Texture;
+        tried || self.names(model.name.as_str()) || self.names(&model.package)
+    }
+
+    /// Whether these optional files were asked for, so that their absence is an error.
+    pub fn insists_on(&self, wanted: &Wanted<'_>) -> bool {
+        let model = wanted.source.model.is_some_and(|model| self.names(model.name.as_str()));
+        wanted.required || model || self.names(wanted.source.package)
     }
 
     /// An optional file, a licence say, comes along with whatever is wanted out of its package.
