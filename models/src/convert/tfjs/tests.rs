@@ -46,7 +46,7 @@ fn filters_are_turned_channels_first_and_only_what_the_output_needs_is_written()
     let model = convert(JSON.as_bytes(), &binary(), &described("row")).unwrap();
     let graph = model.graph.unwrap();
     let ops: Vec<&str> = graph.node.iter().filter_map(|n| n.op_type.as_deref()).collect();
-    assert_eq!(ops, ["Conv", "Add", "PRelu", "Transpose", "Reshape", "Identity"]);
+    assert_eq!(ops, ["Conv", "Add", "Relu", "Conv", "Conv", "Add", "Transpose", "Reshape", "Identity"]);
     let filter = graph.initializer.iter().find(|t| t.name.as_deref() == Some("conv/filter")).unwrap();
     assert_eq!(
         (filter.dims.as_slice(), filter.floats()),
