@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use facegate_domain::code::PREFIX;
 use facegate_domain::face::Embedding;
 use facegate_models::liveness::{DepthMap, Effort, InfraredMap, LivenessSample, SensorUse, Sensors};
-use facegate_models::{FaceEngine, FaceObservation, Frame, Quality, QualityPolicy, QualityProblem};
+use facegate_models::{FaceEngine, FaceObservation, Frame, Quality, QualityPolicy, QualityProblem, Track};
 use facegate_runtime::clock::Stopwatch;
 
 use crate::camera::CapturedFrame;
@@ -103,11 +103,14 @@ pub struct Vision {
     pub takes_faces: bool,
     /// Usable faces so far: the texture nets look at every so many.
     seen: AtomicUsize,
+    /// Where this camera last saw the largest face. It finds its way by itself: whoever is not where the last one was
+    /// is looked for everywhere.
+    track: Mutex<Track>,
 }
 
 impl Vision {
     pub fn new(engine: Arc<FaceEngine>, policy: FacePolicy, reads_codes: bool, takes_faces: bool) -> Self {
-        Self { engine, policy, reads_codes, takes_faces, seen: AtomicUsize::new(0) }
+        Self { engine, policy, reads_codes, takes_faces, seen: AtomicUsize::new(0), track: Mutex::default() }
     }
 
     /// Looks at one frame. Nothing that a picture holds may end the gate: a panic below is a bad frame, too.
@@ -134,7 +137,11 @@ impl Vision {
     }
 
     fn look_for_face(&self, frame: &Frame, captured: &CapturedFrame) -> Result<FaceLook, BadFrame> {
-        let faces = timed("analyse", || self.engine.analyse(frame)).map_err(|e| BadFrame(e.to_string()))?;
+        // A place in the frame is all that a panic could leave behind, and the next look mends a wrong one.
+        let mut track = self.track.lock().unwrap_or_else(PoisonError::into_inner);
+        let faces = timed("analyse", || self.engine.follow(&mut track, frame));
+        drop(track);
+        let faces = faces.map_err(|e| BadFrame(e.to_string()))?;
         let face = match self.choose(&faces) {
             Ok(face) => face,
             Err(look) => return Ok(look),

@@ -18,6 +18,10 @@ const AROUND: f32 = 3.0;
 /// Width of the face for the detector: well above the 10 pixels at which it begins to see faces.
 const FACE_PX: f32 = 64.0;
 
+/// A second face of at least this share of the largest one's area may be at the gate, too: while it is there, the whole
+/// frame is looked at every time, or the two would be seen together in one frame of five only.
+const RIVAL_AREA: f32 = 0.2;
+
 /// Where a face was last seen. One per camera; `default()` when somebody new is awaited.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Track {
@@ -31,13 +35,14 @@ impl Track {
         if let Some((region, last)) = self.region() {
             let found = detector.detect_near(frame, region, last, FACE_PX)?;
             if let Some(face) = found.first().filter(|face| whole_inside(&face.bounds, &region, frame)) {
-                self.last = Some(face.bounds);
+                self.last = alone(&found).then_some(face.bounds);
                 self.frames_since_whole += 1;
                 return Ok(found);
             }
         }
         let found = detector.detect(frame)?;
-        *self = Self { last: found.first().map(|face| face.bounds), frames_since_whole: 0 };
+        let followed = found.first().filter(|_| alone(&found));
+        *self = Self { last: followed.map(|face| face.bounds), frames_since_whole: 0 };
         Ok(found)
     }
 
@@ -46,6 +51,12 @@ impl Track {
         let last = self.last.filter(|_| self.frames_since_whole + 1 < WHOLE_EVERY)?;
         Some((last.scaled(AROUND), last))
     }
+}
+
+/// Whether the largest face has no rival.
+fn alone(found: &[Detection]) -> bool {
+    let area = |index: usize| found.get(index).map_or(0.0, |face: &Detection| face.bounds.area());
+    area(1) < RIVAL_AREA * area(0)
 }
 
 /// Whether a face lies within the region looked at; one at its edge may be the half of a larger one, unless that is
@@ -79,6 +90,17 @@ mod tests {
         }
         track.frames_since_whole = WHOLE_EVERY - 1;
         assert_eq!(track.region(), None);
+    }
+
+    #[test]
+    fn only_a_face_without_a_rival_is_followed() {
+        let face = |width: f32| Detection {
+            bounds: at(0.0, 0.0, width, width),
+            landmarks: [crate::geometry::Point { x: 0.0, y: 0.0 }; 5],
+            confidence: facegate_domain::score::DetectionConfidence::new(0.9).unwrap(),
+        };
+        assert!(alone(&[face(50.0)]) && alone(&[face(50.0), face(15.0)]));
+        assert!(!alone(&[face(50.0), face(45.0)]) && !alone(&[]));
     }
 
     #[test]

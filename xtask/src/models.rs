@@ -44,7 +44,12 @@ pub fn fetch_with_built(workspace: &Workspace) -> Result<()> {
 /// The same with the binary of `profile`, `debug` or `release`.
 pub fn fetch_with(workspace: &Workspace, profile: &str) -> Result<()> {
     let mut fetch = workspace.binary(profile, "facegate-models");
-    command::run(fetch.arg("fetch").stdout(std::io::stderr()), NEXT)
+    fetch.arg("fetch");
+    // What no package registry has may lie beside the checkout.
+    if let Some(mirror) = workspace.data().map(|data| data.join("models")).filter(|mirror| mirror.is_dir()) {
+        fetch.arg("--from").arg(mirror);
+    }
+    command::run(fetch.stdout(std::io::stderr()), NEXT)
 }
 
 /// `fetch` is what one means when one names no command.

@@ -67,13 +67,16 @@ impl Workspace {
     }
 
     /// Real photographs to measure with, where somebody has put them beside the checkout.
-    fn data(&self) -> Option<PathBuf> {
-        self.root.join("../shared/data").canonicalize().ok()
+    pub fn data(&self) -> Option<PathBuf> {
+        match env::var_os("FACEGATE_DATA") {
+            Some(data) => Some(PathBuf::from(data)),
+            None => self.root.join("../shared/data").canonicalize().ok(),
+        }
     }
 
     fn prepare(&self, command: &mut Command) {
         command.current_dir(&self.root).env("FACEGATE_HOME", self.home());
-        if let (None, Some(data)) = (env::var_os("FACEGATE_DATA"), self.data()) {
+        if let Some(data) = self.data() {
             command.env("FACEGATE_DATA", data);
         }
     }

@@ -1,5 +1,6 @@
 //! A whole approach: ten frames decoded and followed, liveness judged, the three best faces embedded and fused.
 
+use facegate_models::liveness::{Effort, Sensors};
 use facegate_models::{FaceEngine, FaceObservation, Frame, Track, fuse};
 
 use super::clock::{Took, timed};
@@ -25,12 +26,17 @@ pub fn measure(engine: &FaceEngine, photographs: &[Vec<u8>], repeats: usize) -> 
 fn approach(engine: &FaceEngine, jpegs: &[Vec<u8>]) -> anyhow::Result<()> {
     let mut track = Track::default();
     let mut seen: Vec<(Frame, FaceObservation)> = Vec::new();
+    let mut samples = Vec::new();
     for jpeg in jpegs {
         let frame = engine.decode(jpeg)?;
         if let Some(face) = engine.follow(&mut track, &frame)?.into_iter().next() {
+            let heavy = samples.len().is_multiple_of(engine.judge().policy().texture_every.max(1));
+            let effort = if heavy { Effort::Frame } else { Effort::Light };
+            samples.push(engine.liveness(&frame, &face, &Sensors::default(), effort)?);
             seen.push((frame, face));
         }
     }
+    engine.judge().judge(&samples);
     seen.sort_by(|(_, a), (_, b)| b.quality.weight().total_cmp(&a.quality.weight()));
     let mut parts = Vec::new();
     for (frame, face) in seen.iter().take(EMBEDDED) {

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use facegate_models::home::Home;
-use facegate_models::{BoundingBox, EngineOptions, FaceEngine, FaceObservation, Frame, ImageError, Point, fuse};
+use facegate_models::liveness::{Effort, Sensors};
+use facegate_models::{BoundingBox, EngineOptions, FaceEngine, FaceObservation, Frame, ImageError, Point, Track, fuse};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -74,7 +75,10 @@ fn execute(engine: &FaceEngine, mutator: &Mutator, index: u64) -> Result<usize, 
     let faces = look(engine, &frame);
     let mut random = mutator.random(index);
     if let Some(face) = faces.first() {
-        let _ = engine.embed(&frame, &misplaced(*face, &frame, &mut random));
+        let misplaced = misplaced(*face, &frame, &mut random);
+        let _ = engine.embed(&frame, &misplaced);
+        let _ = engine.mesh(&frame, &misplaced);
+        let _ = engine.liveness(&frame, &misplaced, &Sensors::default(), Effort::Still);
     }
     Ok(faces.len())
 }
@@ -82,6 +86,11 @@ fn execute(engine: &FaceEngine, mutator: &Mutator, index: u64) -> Result<usize, 
 /// Everything that a gate does with a frame. What a network refuses is an error, and no failure.
 fn look(engine: &FaceEngine, frame: &Frame) -> Vec<FaceObservation> {
     let faces = engine.analyse(frame).unwrap_or_default();
+    let sample = |face: &FaceObservation| engine.liveness(frame, face, &Sensors::default(), Effort::Still).ok();
+    if let Some(sample) = faces.first().and_then(sample) {
+        engine.judge().judge_still(sample);
+    }
+    let _ = engine.follow(&mut Track::default(), frame);
     let embed = |face: &FaceObservation| Some((engine.embed(frame, face).ok()?, face.quality));
     let parts: Vec<_> = faces.iter().take(3).filter_map(embed).collect();
     let _ = fuse(&parts);

@@ -47,6 +47,12 @@ pub const NEEDS: &[Need] = &[
         packages: &["python3", "python3-pip"],
         present: || answers(Command::new("python3").args(["-m", "pip", "--version"])),
     },
+    Need {
+        what: "npm",
+        why: "the face mesh is published as an npm package",
+        packages: &["npm"],
+        present: || answers(Command::new("npm").arg("--version")),
+    },
 ];
 
 /// For the peers' virtual environment; Debian ships Python without it.
