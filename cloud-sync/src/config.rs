@@ -63,6 +63,12 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     exposure_min = 0.12
     exposure_max = 0.92
     yaw_max = 0.6
+    roll_deg_max = 35.0
+    pitch_min = 0.3                          # nose tip between the line of the eyes (0) and of the mouth (1)
+    pitch_max = 0.8
+    uneven_light_max = 0.6                   # 0.33: one cheek twice as bright as the other
+    eyes_visible_min = 50.0                  # 0 to 100; 0 lets sunglasses pass
+    mouth_visible_min = 50.0                 # 0 lets masks pass
 
     [charging]
     pass_every_ms = 1000                     # pause between two looks at what is to be charged

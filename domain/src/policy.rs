@@ -15,6 +15,14 @@ pub enum Refusal {
     TooDark,
     TooBright,
     TurnedAway,
+    /// The head is tilted sideways, or looks far up or down.
+    Tilted,
+    /// Light from one side only.
+    UnevenLight,
+    /// Dark glasses.
+    EyesCovered,
+    /// A mask, or a hand or scarf before the mouth.
+    Masked,
     SeveralFaces,
     /// Liveness could not be told.
     LivenessInconclusive,
@@ -36,7 +44,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -44,6 +52,10 @@ impl Refusal {
         Self::TooDark,
         Self::TooBright,
         Self::TurnedAway,
+        Self::Tilted,
+        Self::UnevenLight,
+        Self::EyesCovered,
+        Self::Masked,
         Self::SeveralFaces,
         Self::LivenessInconclusive,
         Self::LivenessUnavailable,
@@ -68,6 +80,10 @@ impl Refusal {
             Self::TooDark => "too_dark",
             Self::TooBright => "too_bright",
             Self::TurnedAway => "turned_away",
+            Self::Tilted => "tilted",
+            Self::UnevenLight => "uneven_light",
+            Self::EyesCovered => "eyes_covered",
+            Self::Masked => "masked",
             Self::SeveralFaces => "several_faces",
             Self::LivenessInconclusive => "liveness_inconclusive",
             Self::LivenessUnavailable => "liveness_unavailable",
@@ -93,7 +109,12 @@ impl Refusal {
             Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "Please show your ride code.",
             Self::TooFar => "Please step closer, or show your ride code.",
             Self::Blurred => "Please stand still for a moment, or show your ride code.",
-            Self::TooDark | Self::TooBright => "The light is difficult here. Please show your ride code.",
+            Self::Tilted => "Please hold your head upright, or show your ride code.",
+            Self::EyesCovered => "Please take off your dark glasses, or show your ride code.",
+            Self::Masked => "Please uncover your mouth and nose, or show your ride code.",
+            Self::TooDark | Self::TooBright | Self::UnevenLight => {
+                "The light is difficult here. Please show your ride code."
+            }
             Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => {
                 "Please look at the screen, or show your ride code."
             }
@@ -116,7 +137,10 @@ impl Refusal {
             Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "请出示乘车码。",
             Self::TooFar => "请靠近一点，或出示乘车码。",
             Self::Blurred => "请稍停片刻，或出示乘车码。",
-            Self::TooDark | Self::TooBright => "此处光线不佳，请出示乘车码。",
+            Self::Tilted => "请抬头正视屏幕，或出示乘车码。",
+            Self::EyesCovered => "请摘下墨镜，或出示乘车码。",
+            Self::Masked => "请摘下口罩，或出示乘车码。",
+            Self::TooDark | Self::TooBright | Self::UnevenLight => "此处光线不佳，请出示乘车码。",
             Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => "请正视屏幕，或出示乘车码。",
             Self::SeveralFaces => "请依次通过，或出示乘车码。",
             Self::DenyListed => "您有未支付的行程，请在应用中支付或前往票务处。",

@@ -183,6 +183,10 @@ fn refusal_of(problem: QualityProblem) -> Refusal {
     match problem {
         QualityProblem::TooSmall => Refusal::TooFar,
         QualityProblem::TurnedAway => Refusal::TurnedAway,
+        QualityProblem::Tilted => Refusal::Tilted,
+        QualityProblem::UnevenLight => Refusal::UnevenLight,
+        QualityProblem::EyesCovered => Refusal::EyesCovered,
+        QualityProblem::Masked => Refusal::Masked,
         QualityProblem::TooDark => Refusal::TooDark,
         QualityProblem::TooBright => Refusal::TooBright,
         QualityProblem::Blurred => Refusal::Blurred,
@@ -198,6 +202,10 @@ pub fn is_mendable(refusal: Refusal) -> bool {
             | Refusal::TooDark
             | Refusal::TooBright
             | Refusal::TurnedAway
+            | Refusal::Tilted
+            | Refusal::UnevenLight
+            | Refusal::EyesCovered
+            | Refusal::Masked
             | Refusal::SeveralFaces
             | Refusal::LivenessInconclusive
             | Refusal::TooFewFrames
@@ -221,7 +229,7 @@ mod tests {
     fn face(values: [f32; 2], texture: f32) -> FaceLook {
         FaceLook::Usable(UsableFace {
             embedding: Embedding::normalise(ModelId::new("m").unwrap(), values.to_vec()).unwrap(),
-            quality: Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.0 },
+            quality: Quality::default(),
             liveness: LivenessSample { texture: Some(texture), ..LivenessSample::default() },
         })
     }

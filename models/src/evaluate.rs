@@ -15,6 +15,7 @@ pub mod liveness;
 mod open_set;
 mod peer;
 pub mod plot;
+mod quality;
 mod ratio;
 mod recognition;
 mod report;
@@ -36,6 +37,8 @@ pub enum Evaluation {
     Recognition(recognition::Arguments),
     /// Measure the score models that stations decide by, and write them to a calibration file
     Calibrate(calibrate::Arguments),
+    /// Which photographs the quality policy refuses and why, as they are and degraded on purpose
+    Quality(quality::Arguments),
     /// Walk-ups of heads and of pictures, rendered: does depth show?
     Walkups(walkups::Arguments),
     /// Presentation attack detection on folders of genuine and attack captures.
@@ -46,6 +49,7 @@ pub fn run(home: &Home, evaluation: &Evaluation, clock: &(dyn Clock + Sync)) -> 
     match evaluation {
         Evaluation::Recognition(arguments) => recognition::run(arguments, home, clock),
         Evaluation::Calibrate(arguments) => calibrate::run(arguments, home, clock),
+        Evaluation::Quality(arguments) => quality::run(arguments, home, clock),
         Evaluation::Walkups(arguments) => walkups::run(home, arguments),
         Evaluation::Liveness(options) => liveness::run(home, options),
     }

@@ -43,7 +43,7 @@ mod tests {
     fn part() -> impl Strategy<Value = (Embedding, Quality)> {
         let values = prop::collection::vec(0.05_f32..1.0, 8);
         (values, 1.0_f32..200.0, 0.0_f32..2.0, -1.0_f32..1.0).prop_map(|(values, inter_eye_px, sharpness, yaw)| {
-            (embedding(values), Quality { inter_eye_px, sharpness, exposure: 0.5, yaw })
+            (embedding(values), Quality { inter_eye_px, sharpness, yaw, ..Quality::default() })
         })
     }
 
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_better_frame_counts_for_more() {
-        let good = Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.0 };
+        let good = Quality::default();
         let poor = Quality { sharpness: 0.1, ..good };
         let (a, b) = (embedding(vec![1.0, 0.0]), embedding(vec![0.0, 1.0]));
         let fused = fuse(&[(a.clone(), good), (b.clone(), poor)]).unwrap();
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_mixed_models_and_opposites_are_refused() {
-        let q = Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.0 };
+        let q = Quality::default();
         assert_eq!(fuse(&[]), Err(Unfusable::Nothing));
         let other = Embedding::normalise(ModelId::new("other").unwrap(), vec![1.0, 0.0]).unwrap();
         assert_eq!(fuse(&[(embedding(vec![1.0, 0.0]), q), (other, q)]), Err(Unfusable::SeveralModels));

@@ -43,5 +43,5 @@ pub use fuse::{Unfusable, fuse};
 pub use geometry::{BoundingBox, Point};
 pub use mesh::{MESH_POINTS, MeshPoints};
 pub use options::{EngineOptions, Provider};
-pub use quality::{Quality, QualityPolicy, QualityProblem};
+pub use quality::{Component, Quality, QualityPolicy, QualityProblem};
 pub use track::Track;

@@ -1,10 +1,20 @@
-//! How well a face can be recognised: size, sharpness, light and pose, and what is wrong in words.
+//! How well a face can be recognised, in the terms of ISO/IEC 29794-5, and what is wrong in words.
+//!
+//! Everything is measured without a trained model: pose on the five landmarks, the rest on the aligned face. Components
+//! carry the names that the standard and its reference implementation (OFIQ) give them; how each is measured here is
+//! simpler than there and said where it is done, so values do not compare with OFIQ's.
+
+mod components;
+mod measure;
+mod pose;
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::align::SIDE;
+pub use components::Component;
+
 use crate::geometry::Point;
+use measure::Pixels;
 
 /// What was measured on one face.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,9 +28,55 @@ pub struct Quality {
     pub exposure: f32,
     /// Turn to the side: 0 looks into the camera, ±1 has the nose over an eye, the sign by the side of the picture.
     pub yaw: f32,
+    /// Where the nose tip lies between the line of the eyes (0) and that of the mouth (1): 0.56 looks straight ahead.
+    pub pitch: f32,
+    /// Turn of the line of the eyes against the picture's rows, in degrees.
+    pub roll_deg: f32,
+    /// Share of the face's pixels that are nearly black (0 to 25 of 255).
+    pub under_exposed: f32,
+    /// Share of the face's pixels that are nearly white (247 to 255).
+    pub over_exposed: f32,
+    /// Entropy of the face's brightness in bits, 0 to 8.
+    pub dynamic_range: f32,
+    /// Difference of the cheeks' brightness over their sum: 0 even, 0.33 one side twice as bright.
+    pub uneven_light: f32,
+    /// The brighter parts of the brighter eye's surroundings against the cheeks: 1 as bright; dark glasses have 0.1 to 0.4.
+    pub eye_light: f32,
+    /// Contrast within the eyes' surroundings against the cheeks' brightness.
+    pub eye_contrast: f32,
+    /// Mean steepness of brightness round the mouth against its brightness: cloth has none of a mouth's edges.
+    pub mouth_texture: f32,
+    /// How much redder (Cr, −128 to 127) the surroundings of the mouth are than the skin below the eyes.
+    pub mouth_redness: f32,
+}
+
+/// A near, sharp, evenly lit, uncovered face from the front.
+impl Default for Quality {
+    fn default() -> Self {
+        Self {
+            inter_eye_px: 60.0,
+            sharpness: 0.5,
+            exposure: 0.5,
+            yaw: 0.0,
+            pitch: 0.56,
+            roll_deg: 0.0,
+            under_exposed: 0.0,
+            over_exposed: 0.0,
+            dynamic_range: 7.0,
+            uneven_light: 0.05,
+            eye_light: 0.9,
+            eye_contrast: 0.2,
+            mouth_texture: 0.2,
+            mouth_redness: 2.0,
+        }
+    }
 }
 
 /// What is good enough.
+///
+/// The covers' limits are measured: of 6158 photographs of LFW 15 fall below `eyes_visible_min`, nearly all of people
+/// in sunglasses, and 3 below `mouth_visible_min`. Those of tilt and light are judgement: nothing within LFW's range
+/// (roll to 16°, pitch 0.40 to 0.70, light to 0.5) costs matches, so they lie beyond what was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QualityPolicy {
@@ -29,141 +85,136 @@ pub struct QualityPolicy {
     pub exposure_min: f32,
     pub exposure_max: f32,
     pub yaw_max: f32,
+    pub roll_deg_max: f32,
+    pub pitch_min: f32,
+    pub pitch_max: f32,
+    pub uneven_light_max: f32,
+    /// Of the component `EyesVisible`, 0 to 100; 0 lets sunglasses pass.
+    pub eyes_visible_min: f32,
+    /// Of the component `MouthOcclusionPrevention`, 0 to 100; 0 lets masks pass.
+    pub mouth_visible_min: f32,
 }
 
 impl Default for QualityPolicy {
     fn default() -> Self {
-        Self { inter_eye_px_min: 24.0, sharpness_min: 0.15, exposure_min: 0.12, exposure_max: 0.92, yaw_max: 0.6 }
+        Self {
+            inter_eye_px_min: 24.0,
+            sharpness_min: 0.15,
+            exposure_min: 0.12,
+            exposure_max: 0.92,
+            yaw_max: 0.6,
+            roll_deg_max: 35.0,
+            pitch_min: 0.3,
+            pitch_max: 0.8,
+            uneven_light_max: 0.6,
+            eyes_visible_min: 50.0,
+            mouth_visible_min: 50.0,
+        }
     }
 }
 
 /// Why a face is not good enough, in the order in which it is told to the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum QualityProblem {
     #[error("the face is too small: come closer")]
     TooSmall,
     #[error("the face is turned away: look into the camera")]
     TurnedAway,
+    #[error("the head is tilted: hold it upright")]
+    Tilted,
     #[error("the face is too dark: more light is needed")]
     TooDark,
     #[error("the face is too bright: less light is needed")]
     TooBright,
+    #[error("the face is lit from one side only: turn to the light")]
+    UnevenLight,
     #[error("the face is blurred: hold still")]
     Blurred,
+    #[error("the eyes are covered: take off the dark glasses")]
+    EyesCovered,
+    #[error("mouth and nose are covered: take off the mask")]
+    Masked,
 }
 
 impl Quality {
     /// Measures an aligned face and the landmarks it was aligned by.
     pub(crate) fn measure(aligned: &RgbImage, landmarks: &[Point; 5]) -> Self {
-        let [right_eye, left_eye, nose, ..] = *landmarks;
-        let inter_eye_px = right_eye.distance(left_eye);
-        let grey: Vec<f32> = aligned.pixels().map(|p| luma(p.0)).collect();
-        let mean = grey.iter().sum::<f32>() / grey.len() as f32;
+        let pixels = Pixels::of(aligned);
+        let (eye_light, eye_contrast) = pixels.eyes();
+        let (mouth_texture, mouth_redness) = pixels.mouth();
         Self {
-            inter_eye_px,
-            sharpness: sharpness(&grey, aligned.width() as usize),
-            exposure: mean / 255.0,
-            yaw: yaw(right_eye, left_eye, nose),
+            inter_eye_px: landmarks[0].distance(landmarks[1]),
+            sharpness: pixels.sharpness(),
+            exposure: pixels.mean() / 255.0,
+            yaw: pose::yaw(landmarks),
+            pitch: pose::pitch(landmarks),
+            roll_deg: pose::roll_deg(landmarks),
+            under_exposed: pixels.share(0..=25),
+            over_exposed: pixels.share(247..=255),
+            dynamic_range: pixels.entropy(),
+            uneven_light: pixels.uneven_light(),
+            eye_light,
+            eye_contrast,
+            mouth_texture,
+            mouth_redness,
         }
     }
 
     /// Whether the face is good enough, or the first thing that is wrong.
     pub fn verdict(&self, policy: &QualityPolicy) -> Result<(), QualityProblem> {
+        // Each asks for what is good, so that what is no number is refused.
+        let upright =
+            self.roll_deg.abs() <= policy.roll_deg_max && (policy.pitch_min..=policy.pitch_max).contains(&self.pitch);
         let checks = [
             (self.inter_eye_px >= policy.inter_eye_px_min, QualityProblem::TooSmall),
             (self.yaw.abs() <= policy.yaw_max, QualityProblem::TurnedAway),
+            (upright, QualityProblem::Tilted),
             (self.exposure >= policy.exposure_min, QualityProblem::TooDark),
             (self.exposure <= policy.exposure_max, QualityProblem::TooBright),
+            (self.uneven_light <= policy.uneven_light_max, QualityProblem::UnevenLight),
             (self.sharpness >= policy.sharpness_min, QualityProblem::Blurred),
+            (self.eyes_visible() >= policy.eyes_visible_min, QualityProblem::EyesCovered),
+            (self.mouth_visible() >= policy.mouth_visible_min, QualityProblem::Masked),
         ];
         checks.into_iter().find(|(good, _)| !good).map_or(Ok(()), |(_, problem)| Err(problem))
     }
-
-    /// How much this face counts beside others of the same person, above 0 up to 1.
-    ///
-    /// Detail beyond what the embedder's 112 pixels hold adds nothing; a turned face says less.
-    pub fn weight(&self) -> f32 {
-        // Written so that what is no number counts least.
-        let share = |value: f32| if value > 0.1 { value.min(1.0) } else { 0.1 };
-        let size = share(self.inter_eye_px / 40.0);
-        let detail = share(self.sharpness / 0.4);
-        let pose = share(1.0 - self.yaw * self.yaw);
-        size * detail * pose
-    }
-}
-
-/// Root mean square of the Laplacian over the standard deviation, on the middle of the aligned face (no hair, no
-/// background).
-fn sharpness(grey: &[f32], width: usize) -> f32 {
-    let margin = SIDE as usize / 4;
-    let (mut laplacian, mut sum, mut squares, mut count) = (0.0, 0.0, 0.0, 0.0);
-    for y in margin..grey.len() / width - margin {
-        for x in margin..width - margin {
-            let at = |dx: isize, dy: isize| grey[(y as isize + dy) as usize * width + (x as isize + dx) as usize];
-            let l = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1) - 4.0 * at(0, 0);
-            laplacian += l * l;
-            sum += at(0, 0);
-            squares += at(0, 0) * at(0, 0);
-            count += 1.0;
-        }
-    }
-    let variance: f32 = (squares / count - (sum / count) * (sum / count)).max(1.0);
-    (laplacian / count / variance).sqrt()
-}
-
-/// Brightness of a pixel, 0 to 255 (ITU-R BT.601).
-fn luma([r, g, b]: [u8; 3]) -> f32 {
-    0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b)
-}
-
-/// Where along the line of the eyes the nose lies, from −1 over one eye to 1 over the other.
-fn yaw(right_eye: Point, left_eye: Point, nose: Point) -> f32 {
-    let (ex, ey) = (left_eye.x - right_eye.x, left_eye.y - right_eye.y);
-    let along =
-        ((nose.x - right_eye.x) * ex + (nose.y - right_eye.y) * ey) / (ex * ex + ey * ey).max(f32::MIN_POSITIVE);
-    (2.0 * along - 1.0).clamp(-2.0, 2.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GOOD: Quality = Quality { inter_eye_px: 60.0, sharpness: 0.5, exposure: 0.5, yaw: 0.1 };
-
     #[test]
-    fn each_fault_has_its_own_name() {
+    fn each_fault_has_its_own_name_and_counts_no_more_than_a_good_face() {
         let policy = QualityPolicy::default();
-        assert_eq!(GOOD.verdict(&policy), Ok(()));
+        let good = Quality::default();
+        assert_eq!(good.verdict(&policy), Ok(()));
         let cases = [
-            (Quality { inter_eye_px: 10.0, ..GOOD }, QualityProblem::TooSmall),
-            (Quality { sharpness: 0.05, ..GOOD }, QualityProblem::Blurred),
-            (Quality { exposure: 0.02, ..GOOD }, QualityProblem::TooDark),
-            (Quality { exposure: 0.99, ..GOOD }, QualityProblem::TooBright),
-            (Quality { yaw: -0.9, ..GOOD }, QualityProblem::TurnedAway),
-            (Quality { yaw: f32::NAN, ..GOOD }, QualityProblem::TurnedAway),
+            (Quality { inter_eye_px: 10.0, ..good }, QualityProblem::TooSmall),
+            (Quality { sharpness: 0.05, ..good }, QualityProblem::Blurred),
+            (Quality { exposure: 0.02, ..good }, QualityProblem::TooDark),
+            (Quality { exposure: 0.99, ..good }, QualityProblem::TooBright),
+            (Quality { uneven_light: 0.7, ..good }, QualityProblem::UnevenLight),
+            (Quality { yaw: -0.9, ..good }, QualityProblem::TurnedAway),
+            (Quality { yaw: f32::NAN, ..good }, QualityProblem::TurnedAway),
+            (Quality { roll_deg: -50.0, ..good }, QualityProblem::Tilted),
+            (Quality { pitch: 0.1, ..good }, QualityProblem::Tilted),
+            (Quality { pitch: f32::NAN, ..good }, QualityProblem::Tilted),
+            (Quality { eye_light: 0.2, eye_contrast: 0.03, ..good }, QualityProblem::EyesCovered),
+            (Quality { mouth_texture: 0.03, ..good }, QualityProblem::Masked),
+            (Quality { mouth_texture: 0.11, mouth_redness: -24.0, ..good }, QualityProblem::Masked),
         ];
         for (quality, problem) in cases {
             assert_eq!(quality.verdict(&policy), Err(problem));
-            assert!(quality.weight() <= GOOD.weight());
+            assert!(quality.weight() < good.weight(), "{problem}");
         }
     }
 
     #[test]
-    fn sharpness_falls_with_blur_and_not_with_light() {
-        let checks = |low: f32, high: f32| -> Vec<f32> {
-            (0..112 * 112).map(|i| if (i % 112 / 4 + i / 112 / 4) % 2 == 0 { low } else { high }).collect()
-        };
-        let ramp: Vec<f32> = (0..112 * 112).map(|i| (i % 112) as f32).collect();
-        assert!(sharpness(&checks(0.0, 200.0), 112) > 0.5);
-        assert!((sharpness(&checks(0.0, 200.0), 112) - sharpness(&checks(50.0, 90.0), 112)).abs() < 1e-3);
-        assert!(sharpness(&ramp, 112) < 0.05);
-    }
-
-    #[test]
-    fn yaw_is_measured_along_the_eyes_however_the_head_is_tilted() {
-        let p = |x, y| Point { x, y };
-        assert!(yaw(p(0.0, 0.0), p(10.0, 0.0), p(5.0, 6.0)).abs() < 1e-6);
-        assert!((yaw(p(0.0, 0.0), p(10.0, 0.0), p(10.0, 6.0)) - 1.0).abs() < 1e-6);
-        assert!((yaw(p(0.0, 0.0), p(0.0, 10.0), p(-6.0, 0.0)) + 1.0).abs() < 1e-6);
+    fn deep_set_eyes_and_beards_are_no_covers() {
+        let policy = QualityPolicy::default();
+        let shaded = Quality { eye_light: 0.4, eye_contrast: 0.15, ..Quality::default() };
+        let bearded = Quality { mouth_redness: -24.0, ..Quality::default() };
+        assert_eq!((shaded.verdict(&policy), bearded.verdict(&policy)), (Ok(()), Ok(())));
     }
 }

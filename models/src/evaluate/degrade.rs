@@ -25,6 +25,8 @@ pub enum Degradation {
     SideLight(f32),
     /// A flat cloth from below the eyes to below the chin: a surgical mask.
     Mask,
+    /// The same of black cloth, as dark as a beard.
+    DarkMask,
     /// Dark bars over both eyes: sunglasses.
     Sunglasses,
     /// Thin dark frames round both eyes: spectacles.
@@ -34,7 +36,7 @@ pub enum Degradation {
 }
 
 impl Degradation {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::EyesApart(32.0),
         Self::EyesApart(20.0),
         Self::EyesApart(12.0),
@@ -46,6 +48,7 @@ impl Degradation {
         Self::Gamma(2.5),
         Self::SideLight(2.5),
         Self::Mask,
+        Self::DarkMask,
         Self::Sunglasses,
         Self::Spectacles,
         Self::Jpeg(40),
@@ -62,6 +65,7 @@ impl Degradation {
             Self::Gamma(gamma) => format!("gamma {gamma}"),
             Self::SideLight(gain) => format!("light from one side, factor {gain}"),
             Self::Mask => "mask over mouth and nose".into(),
+            Self::DarkMask => "black mask over mouth and nose".into(),
             Self::Sunglasses => "sunglasses".into(),
             Self::Spectacles => "spectacles".into(),
             Self::Jpeg(quality) => format!("JPEG quality {quality}"),
@@ -81,7 +85,8 @@ impl Degradation {
                 let middle = right.midway(left).x;
                 brightness(picture, |value, x| if x < middle { (value * gain).min(1.0) } else { value })
             }
-            Self::Mask => masked(picture, landmarks, eyes),
+            Self::Mask => masked(picture, landmarks, eyes, [186, 205, 214]),
+            Self::DarkMask => masked(picture, landmarks, eyes, [40, 40, 42]),
             Self::Sunglasses => ringed(picture, [right, left], eyes, 0.0),
             Self::Spectacles => ringed(picture, [right, left], eyes, 0.8),
             Self::Jpeg(_) => picture.clone(),
@@ -146,10 +151,10 @@ fn painted(
     })
 }
 
-fn masked(picture: &RgbImage, landmarks: &[Point; 5], eyes: f32) -> RgbImage {
+fn masked(picture: &RgbImage, landmarks: &[Point; 5], eyes: f32, cloth: [u8; 3]) -> RgbImage {
     painted(picture, [landmarks[0], landmarks[1]], eyes, |along, down| {
         // From just above the nose tip to under the chin, narrowing downwards.
-        ((0.45..1.9).contains(&down) && along.abs() < 1.05 - 0.25 * down).then_some([186, 205, 214])
+        ((0.45..1.9).contains(&down) && along.abs() < 1.05 - 0.25 * down).then_some(cloth)
     })
 }
 
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_mask_hides_the_mouth_and_sunglasses_the_eyes_alone() {
-        let masked = masked(&picture(), &LANDMARKS, 40.0);
+        let masked = masked(&picture(), &LANDMARKS, 40.0, [186, 205, 214]);
         assert_eq!(masked.get_pixel(60, 95).0, [186, 205, 214]);
         assert_eq!(masked.get_pixel(40, 50), picture().get_pixel(40, 50));
         let shaded = ringed(&picture(), [LANDMARKS[0], LANDMARKS[1]], 40.0, 0.0);
