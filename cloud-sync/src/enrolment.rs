@@ -22,14 +22,14 @@ use facegate_domain::score::Similarity;
 use tokio::sync::{Mutex, Semaphore};
 
 pub use account::AccountToBind;
-pub use capture::{Captured, EngineCapture, FaceCapture};
+pub use capture::{EngineCapture, FaceCapture};
 pub use duplicates::Duplicates;
 pub use error::{EnrolmentError, ErrorKind};
 pub use phone::PhoneCertificate;
 
 use crate::store::{Profile, Rider, Store, Trip};
 
-/// Photographs examined at the same time; more wait for [`CAPTURE_WAIT`].
+/// Enrolments whose photographs are examined at the same time; more wait for [`CAPTURE_WAIT`].
 const CAPTURES_MAX: usize = 2;
 const CAPTURE_WAIT: Duration = Duration::from_secs(10);
 

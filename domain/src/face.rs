@@ -120,6 +120,8 @@ pub struct Template {
     pub id: TemplateId,
     pub rider: RiderId,
     pub embedding: Embedding,
+    /// How many photographs were fused into it; 0 (from before this was counted) means one.
+    pub photographs: u32,
 }
 
 impl fmt::Debug for Template {
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn nothing_about_a_face_can_be_printed() {
         let embedding = Embedding::normalise(model(), vec![0.25, 0.5]).unwrap();
-        let template = Template { id: TemplateId::random(), rider: RiderId::random(), embedding };
+        let template = Template { id: TemplateId::random(), rider: RiderId::random(), embedding, photographs: 1 };
         assert_eq!(format!("{template:?}"), "Template(model=sface, dims=2)");
         assert_eq!(format!("{:?}", template.embedding), "Embedding(model=sface, dims=2)");
     }

@@ -62,6 +62,8 @@ struct Contents {
     engine: Box<dyn Engine>,
     rider_of: HashMap<TemplateId, RiderId>,
     templates_of: HashMap<RiderId, Vec<TemplateId>>,
+    /// Templates of more than one photograph, with how many.
+    fused: HashMap<TemplateId, u32>,
     tiers: Tiers,
 }
 
@@ -79,8 +81,13 @@ impl Gallery {
         calibration: Calibration,
         settings: DecisionSettings,
     ) -> Self {
-        let contents =
-            Contents { engine, rider_of: HashMap::new(), templates_of: HashMap::new(), tiers: Tiers::default() };
+        let contents = Contents {
+            engine,
+            rider_of: HashMap::new(),
+            templates_of: HashMap::new(),
+            fused: HashMap::new(),
+            tiers: Tiers::default(),
+        };
         Self { model: calibration.model.clone(), dims, calibration, settings, contents: RwLock::new(contents) }
     }
 
@@ -110,7 +117,7 @@ impl Gallery {
         }
         let bound = self.calibration.sighting.expected_rider_max;
         let priors = self.settings.priors(direction, bound, |tier| sizes.get(&tier).copied().unwrap_or(0))?;
-        Ok(self.decide(found, &priors, frames))
+        Ok(self.decide(&contents, found, &priors, frames))
     }
 
     /// An entrance camera saw this face: if the plain city prior recognises a rider, he is expected until `until`.
@@ -127,7 +134,7 @@ impl Gallery {
             let contents = self.read();
             let found = contents.city(probe, self.settings.candidates_max)?;
             let priors = self.settings.sighting_priors(contents.templates_of.len())?;
-            self.decide(found, &priors, frames)
+            self.decide(&contents, found, &priors, frames)
         };
         let mut contents = self.write();
         match verdict {
@@ -161,6 +168,9 @@ impl Gallery {
         contents.engine.put(&template)?;
         contents.detach(template.id);
         contents.rider_of.insert(template.id, template.rider);
+        if template.photographs > 1 {
+            contents.fused.insert(template.id, template.photographs);
+        }
         contents.templates_of.entry(template.rider).or_default().push(template.id);
         Ok(())
     }
@@ -216,8 +226,12 @@ impl Gallery {
         self.calibration.centre.as_ref().map_or_else(|| Ok(embedding.clone()), |centre| embedding.centred(centre))
     }
 
-    fn decide(&self, found: Found, priors: &Priors, frames: u32) -> Verdict {
-        let level = FusionLevel { template: self.settings.template_photographs, probe: frames.max(1) };
+    /// Candidates are weighed together, at the level of the one of most photographs: a level makes no more of a score
+    /// than those below it, so that no candidate is believed more than he should be.
+    fn decide(&self, contents: &Contents, found: Found, priors: &Priors, frames: u32) -> Verdict {
+        let fused = found.keys().map(|rider| contents.photographs(*rider)).max().unwrap_or(1);
+        let template = fused.max(self.settings.template_photographs);
+        let level = FusionLevel { template, probe: frames.max(1) };
         let candidate = |(rider, (similarity, tiers))| Candidate { rider, similarity, tiers };
         let candidates: Vec<Candidate> = found.into_iter().map(candidate).collect();
         decide(&candidates, priors, &self.calibration.at(level), self.settings.risk_budget)
@@ -280,8 +294,15 @@ impl Contents {
         Ok(best)
     }
 
+    /// Of how many photographs the rider's most fused template is.
+    fn photographs(&self, rider: RiderId) -> u32 {
+        let templates = self.templates_of.get(&rider).into_iter().flatten();
+        templates.filter_map(|template| self.fused.get(template)).copied().max().unwrap_or(1)
+    }
+
     /// Forgets whose a template was.
     fn detach(&mut self, template: TemplateId) {
+        self.fused.remove(&template);
         let Some(rider) = self.rider_of.remove(&template) else { return };
         if let Some(templates) = self.templates_of.get_mut(&rider) {
             templates.retain(|held| *held != template);

@@ -21,7 +21,8 @@ pub struct DecisionSettings {
     /// see the same face: a stranger who looks like the rider to the entrance camera will do so again, so the sighting
     /// may raise the prior no further than the chance that it was such a likeness allows.
     pub expected_rider_max: Option<f64>,
-    /// How many photographs the enrolment fuses into a template; scores against fused templates are weighed otherwise.
+    /// How many photographs a template is taken to be fused of at least: templates say it themselves, but those of a
+    /// cloud of before do not. Scores against fused templates are weighed otherwise.
     pub template_photographs: u32,
     /// How many templates the city search returns for the decision.
     pub candidates_max: usize,

@@ -48,10 +48,15 @@ fn look(of: &Embedding, cosine: f32, rng: &mut StdRng) -> Embedding {
     Embedding::normalise(model(), mix).unwrap()
 }
 
-fn enrol(gallery: &Gallery, embedding: &Embedding) -> Template {
-    let template = Template { id: TemplateId::random(), rider: RiderId::random(), embedding: embedding.clone() };
+fn enrol_fused(gallery: &Gallery, embedding: &Embedding, photographs: u32) -> Template {
+    let (id, rider) = (TemplateId::random(), RiderId::random());
+    let template = Template { id, rider, embedding: embedding.clone(), photographs };
     gallery.put(&template).unwrap();
     template
+}
+
+fn enrol(gallery: &Gallery, embedding: &Embedding) -> Template {
+    enrol_fused(gallery, embedding, 1)
 }
 
 fn entry() -> RecordId {
@@ -147,6 +152,29 @@ fn a_sighting_expects_the_rider_for_its_time_and_keeps_nobody_else() {
     };
     assert_eq!((seen(NOW).rider, seen(NOW).tier), (template.rider, Tier::Expected));
     assert_eq!(seen(until).tier, Tier::City);
+}
+
+/// Fused templates are nearer to strangers too, so the same score is worth no more against one.
+#[test]
+fn a_score_against_a_fused_template_is_believed_no_more_than_against_a_single_one() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let mate = face(&mut rng);
+    let risks = |photographs: u32, rng: &mut StdRng| -> Vec<f64> {
+        let gallery = gallery();
+        enrol_fused(&gallery, &mate, photographs);
+        let risk = |step: u8| {
+            let probe = look(&mate, f32::from(step) / 100.0, rng);
+            match gallery.identify(&probe, FRAMES, Direction::Entry, NOW).unwrap() {
+                Verdict::Recognised(recognition) => recognition.risk,
+                Verdict::Unknown { risk } | Verdict::Ambiguous { risk } => risk,
+            }
+        };
+        (20..90).map(risk).collect()
+    };
+    let (uncounted, single, fused) = (risks(0, &mut rng), risks(1, &mut rng), risks(3, &mut rng));
+    assert!(single.iter().zip(&uncounted).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert!(fused.iter().zip(&single).all(|(fused, single)| *fused > single - 1e-6));
+    assert!(fused.iter().zip(&single).any(|(fused, single)| *fused > 2.0 * single));
 }
 
 #[test]

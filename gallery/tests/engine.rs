@@ -22,7 +22,7 @@ fn embedding(rng: &mut StdRng) -> Embedding {
 }
 
 fn template(id: TemplateId, rng: &mut StdRng) -> Template {
-    Template { id, rider: RiderId::random(), embedding: embedding(rng) }
+    Template { id, rider: RiderId::random(), embedding: embedding(rng), photographs: 1 }
 }
 
 fn agree(index: &FaissFlat, oracle: &Exact, probe: &Embedding, k: usize) {

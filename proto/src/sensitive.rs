@@ -18,7 +18,7 @@ impl fmt::Debug for TemplateRecord {
 
 impl fmt::Debug for EnrolFaceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EnrolFaceRequest(image of {} bytes)", self.image.len())
+        write!(f, "EnrolFaceRequest(image of {} bytes and {} more)", self.image.len(), self.more_images.len())
     }
 }
 

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `POST /v1/riders` | makes a rider |
 //! | `POST /v1/riders/{id}/consents` | records a consent |
-//! | `POST /v1/riders/{id}/faces` | enrols a face from one photograph, the body |
+//! | `POST /v1/riders/{id}/faces` | enrols a face from one photograph, the body, or up to five in JSON |
 //! | `PUT /v1/riders/{id}/account` | binds a wallet or an acquirer's token |
 //! | `PUT /v1/riders/{id}/page-password` | sets the password of the rider's own page |
 //! | `POST /v1/riders/{id}/code-certificates` | certifies a phone for ride codes |
@@ -70,7 +70,7 @@ impl Deref for Rest {
     }
 }
 
-/// Errors never. `image_bytes_max` bounds a photograph.
+/// Errors never. `image_bytes_max` bounds the photographs of one enrolment together.
 pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
     Router::new()
         .route("/v1/riders", post(riders::create))

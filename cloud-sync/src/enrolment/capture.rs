@@ -1,25 +1,22 @@
-//! From one photograph to a template on the feed.
+//! From the photographs of one person to a template on the feed.
 
 use std::fmt;
 use std::sync::Arc;
 
-use facegate_domain::face::{Embedding, Template};
+use facegate_domain::face::Template;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
-use facegate_models::enrolment::{CaptureProblem, capture};
+use facegate_models::enrolment::{Capture, CaptureProblem, Enrolment as Fused, capture, enrol};
 use facegate_models::{FaceEngine, QualityPolicy};
 
 use super::{Actor, CAPTURE_WAIT, Enrolment, EnrolmentError};
 use crate::store::{Enrolled, Purpose};
-
-/// What one accepted photograph gives.
-pub type Captured = Embedding;
 
 /// Examines photographs: the face engine, or in tests of everything else something without one.
 pub trait FaceCapture: fmt::Debug + Send + Sync {
     fn model(&self) -> &ModelId;
 
     /// Blocks. The bytes and what was decoded from them are dropped when it returns.
-    fn capture(&self, photograph: &[u8]) -> Result<Captured, CaptureProblem>;
+    fn capture(&self, photograph: &[u8]) -> Result<Capture, CaptureProblem>;
 }
 
 /// The engine with the quality that enrolment asks for.
@@ -34,20 +31,20 @@ impl FaceCapture for EngineCapture {
         self.engine.model_id()
     }
 
-    fn capture(&self, photograph: &[u8]) -> Result<Captured, CaptureProblem> {
-        Ok(capture(&self.engine, photograph, &self.quality)?.embedding)
+    fn capture(&self, photograph: &[u8]) -> Result<Capture, CaptureProblem> {
+        capture(&self.engine, photograph, &self.quality)
     }
 }
 
 impl Enrolment {
-    /// Makes a template of the photograph and hands it to every station.
+    /// Makes one template of one to five photographs and hands it to every station.
     ///
-    /// Errors: no consent, a photograph that will not do, a person who is enrolled already (under this or another id).
+    /// Errors: no consent, a photograph that will not do or shows somebody else than the others, a person who is enrolled already (under this or another id).
     pub async fn enrol_face(
         &self,
         actor: &Actor,
         rider: RiderId,
-        photograph: Vec<u8>,
+        photographs: Vec<Vec<u8>>,
     ) -> Result<Enrolled, EnrolmentError> {
         let known = self.rider(rider)?;
         // Before anything is computed from the face.
@@ -57,8 +54,8 @@ impl Enrolment {
         if known.face.is_some() {
             return Err(EnrolmentError::AlreadyEnrolled);
         }
-        let embedding = self.examine(photograph).await?;
-        let template = Template { id: TemplateId::random(), rider, embedding };
+        let Fused { embedding, photographs } = self.examine(photographs).await?;
+        let template = Template { id: TemplateId::random(), rider, embedding, photographs };
 
         let _alone = self.one_face_at_a_time.lock().await;
         if self.duplicates.nearest(&template.embedding)?.is_some_and(|s| s >= self.policy.same_person) {
@@ -78,11 +75,12 @@ impl Enrolment {
         Ok(Enrolled { template: id, feed_version })
     }
 
-    async fn examine(&self, photograph: Vec<u8>) -> Result<Captured, EnrolmentError> {
+    async fn examine(&self, photographs: Vec<Vec<u8>>) -> Result<Fused, EnrolmentError> {
         let permit = tokio::time::timeout(CAPTURE_WAIT, self.captures.acquire()).await;
         let _permit = permit.map_err(|_| EnrolmentError::Busy)?.map_err(|_| EnrolmentError::Busy)?;
         let faces = Arc::clone(&self.faces);
-        let examined = tokio::task::spawn_blocking(move || faces.capture(&photograph)).await;
+        let examined =
+            tokio::task::spawn_blocking(move || enrol(&photographs, |photograph| faces.capture(photograph))).await;
         examined.map_err(|stopped| EnrolmentError::Internal(stopped.to_string()))?.map_err(EnrolmentError::Capture)
     }
 }

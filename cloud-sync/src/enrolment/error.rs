@@ -2,7 +2,7 @@
 
 use facegate_domain::charge::InvalidToken;
 use facegate_domain::ledger::LedgerError;
-use facegate_models::enrolment::CaptureProblem;
+use facegate_models::enrolment::{CaptureProblem, EnrolmentProblem};
 use facegate_models::{ImageError, QualityProblem};
 
 use crate::store::StoreError;
@@ -26,7 +26,7 @@ pub enum EnrolmentError {
     #[error("this top-up was booked already with another amount")]
     TopUpConflict,
     #[error("{0}")]
-    Capture(CaptureProblem),
+    Capture(EnrolmentProblem),
     #[error("too many photographs are being examined")]
     Busy,
     #[error("{0}")]
@@ -48,6 +48,14 @@ pub enum ErrorKind {
 }
 
 impl EnrolmentError {
+    /// What is wrong with a photograph, if that is it.
+    fn capture_problem(&self) -> Option<&CaptureProblem> {
+        match self {
+            Self::Capture(EnrolmentProblem::Photograph { problem, .. }) => Some(problem),
+            _ => None,
+        }
+    }
+
     /// Stable: programs may depend on it.
     pub fn code(&self) -> &'static str {
         match self {
@@ -60,7 +68,9 @@ impl EnrolmentError {
             Self::BadToken(InvalidToken::CardNumber) => "card_number",
             Self::BadToken(InvalidToken::Characters) => "bad_token",
             Self::TopUpConflict => "top_up_conflict",
-            Self::Capture(problem) => capture_code(problem),
+            Self::Capture(EnrolmentProblem::Photograph { problem, .. }) => capture_code(problem),
+            Self::Capture(EnrolmentProblem::Count { .. }) => "photograph_count",
+            Self::Capture(EnrolmentProblem::OtherPerson { .. }) => "photographs_differ",
             Self::Busy => "busy",
             Self::Internal(_) => "internal",
         }
@@ -68,10 +78,11 @@ impl EnrolmentError {
 
     pub fn kind(&self) -> ErrorKind {
         match self {
+            _ if matches!(self.capture_problem(), Some(CaptureProblem::Engine(_))) => ErrorKind::Internal,
             Self::UnknownRider | Self::UnknownErasure => ErrorKind::NotFound,
             Self::ErasedRider | Self::ConsentMissing => ErrorKind::Precondition,
             Self::AlreadyEnrolled | Self::TopUpConflict => ErrorKind::Conflict,
-            Self::Capture(CaptureProblem::Engine(_)) | Self::Internal(_) => ErrorKind::Internal,
+            Self::Internal(_) => ErrorKind::Internal,
             Self::BadField { .. } | Self::BadToken(_) | Self::Capture(_) => ErrorKind::Invalid,
             Self::Busy => ErrorKind::Busy,
         }
@@ -91,8 +102,16 @@ impl EnrolmentError {
             }
             Self::BadToken(InvalidToken::Characters) => "Send the token exactly as the acquirer gave it.",
             Self::TopUpConflict => "Send another top_up_reference for another top-up.",
-            Self::Capture(CaptureProblem::Image(_)) => "Send one JPEG or PNG photograph within the limits.",
-            Self::Capture(CaptureProblem::Engine(_)) | Self::Busy | Self::Internal(_) => "Try again in a moment.",
+            Self::Busy | Self::Internal(_) => "Try again in a moment.",
+            Self::Capture(EnrolmentProblem::Count { .. } | EnrolmentProblem::OtherPerson { .. }) => {
+                "Send one to five photographs, all of the rider alone."
+            }
+            Self::Capture(EnrolmentProblem::Photograph { problem: CaptureProblem::Image(_), .. }) => {
+                "Send JPEG or PNG photographs within the limits."
+            }
+            Self::Capture(EnrolmentProblem::Photograph { problem: CaptureProblem::Engine(_), .. }) => {
+                "Try again in a moment."
+            }
             Self::Capture(_) => "Take the photograph again as the message says, or offer the ride code.",
         }
     }

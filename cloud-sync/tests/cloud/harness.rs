@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, RawConfig};
-use facegate_cloud_sync::enrolment::{Captured, FaceCapture};
+use facegate_cloud_sync::enrolment::FaceCapture;
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::ModelId;
 use facegate_domain::{Clock, Timestamp};
-use facegate_models::enrolment::CaptureProblem;
+use facegate_models::Quality;
+use facegate_models::enrolment::{Capture, CaptureProblem};
 use facegate_proto::v1;
 use facegate_proto::v1::enrolment_service_client::EnrolmentServiceClient;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
@@ -71,7 +72,7 @@ impl FaceCapture for TextFaces {
         &self.0
     }
 
-    fn capture(&self, photograph: &[u8]) -> Result<Captured, CaptureProblem> {
+    fn capture(&self, photograph: &[u8]) -> Result<Capture, CaptureProblem> {
         if photograph.starts_with(b"no") {
             return Err(CaptureProblem::NoFace);
         }
@@ -81,7 +82,8 @@ impl FaceCapture for TextFaces {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             f32::from(i16::from_le_bytes([(seed >> 40) as u8, (seed >> 48) as u8]))
         });
-        Ok(Embedding::normalise(self.0.clone(), values.take(128).collect()).unwrap())
+        let embedding = Embedding::normalise(self.0.clone(), values.take(128).collect()).unwrap();
+        Ok(Capture { embedding, quality: Quality::default() })
     }
 }
 
@@ -246,7 +248,7 @@ pub async fn enrol(
     rider: &str,
     photograph: &[u8],
 ) -> Result<v1::EnrolFaceResponse, tonic::Status> {
-    let request = v1::EnrolFaceRequest { rider_id: rider.into(), image: photograph.to_vec() };
+    let request = v1::EnrolFaceRequest { rider_id: rider.into(), image: photograph.to_vec(), more_images: Vec::new() };
     app.enrol_face(request).await.map(tonic::Response::into_inner)
 }
 

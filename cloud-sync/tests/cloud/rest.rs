@@ -135,7 +135,7 @@ async fn bad_input_is_refused_with_a_problem_that_says_what_to_do() {
     let consent = br#"{"purpose":"marketing","text_version":"1","channel":"app"}"#;
     let card = br#"{"kind":"acquirer","token":"4111111111111111"}"#;
     type Case<'a> = (&'static str, String, Option<&'static str>, &'a [u8], u16, &'static str);
-    let cases: [Case<'_>; 27] = [
+    let cases: [Case<'_>; 28] = [
         ("POST", "/v1/riders".into(), JSON, b"{", 400, "invalid_json"),
         ("POST", "/v1/riders".into(), JSON, b"", 400, "invalid_json"),
         ("POST", "/v1/riders".into(), JSON, b"\xff\xfe", 400, "invalid_json"),
@@ -159,6 +159,7 @@ async fn bad_input_is_refused_with_a_problem_that_says_what_to_do() {
         ("POST", mine("faces"), Some("image/gif"), b"GIF89a", 415, "wrong_content_type"),
         ("POST", mine("faces"), None, b"a face", 415, "wrong_content_type"),
         ("POST", mine("faces"), JPEG, &huge, 413, "too_large"),
+        ("POST", mine("faces"), JSON, br#"{"photographs":["?"]}"#, 422, "bad_field"),
         ("PUT", mine("account"), JSON, card, 422, "card_number"),
         ("PUT", mine("account"), JSON, br#"{"kind":"wallet","card":"1"}"#, 422, "invalid_body"),
         ("PUT", mine("page-password"), JSON, br#"{"password":"short"}"#, 422, "bad_password"),
@@ -184,4 +185,27 @@ async fn a_photograph_without_a_face_and_a_second_enrolment_are_refused() {
         let answer = app.send("POST", &faces, Some("image/png"), photograph.as_bytes()).await;
         assert_eq!(problem(answer).await, (status, code.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn several_photographs_make_one_template_and_one_that_will_not_do_is_named() {
+    let cloud = TestCloud::start().await;
+    let app = App::new(&cloud);
+    let rider = new_rider(&app).await;
+    let consent = json!({"purpose": "recognition", "text_version": "2026-11", "channel": "app"});
+    app.call("POST", &format!("/v1/riders/{rider}/consents"), consent, 201).await;
+    let faces = format!("/v1/riders/{rider}/faces");
+    // "ada", "nobody" and "bea" in base64.
+    for (photographs, code, said) in [
+        (json!([]), "photograph_count", "0 photographs"),
+        (json!(["YWRh", "YWRh", "bm9ib2R5"]), "no_face", "photograph 3"),
+        (json!(["YWRh", "YmVh", "YWRh"]), "photographs_differ", "photograph 2"),
+    ] {
+        let refused = app.call("POST", &faces, json!({ "photographs": photographs }), 422).await;
+        assert_eq!(refused["code"], code);
+        assert!(refused["detail"].as_str().unwrap().contains(said), "{refused}");
+    }
+    app.call("POST", &faces, json!({"photographs": ["YWRh", "YWRh", "YWRh"]}), 201).await;
+    let templates = cloud.cloud.store.templates(None, 9).unwrap();
+    assert_eq!(templates.iter().map(|template| template.photographs).collect::<Vec<_>>(), [3]);
 }

@@ -29,6 +29,7 @@ impl Riders {
                     id: TemplateId::from_bytes(rng.random()),
                     rider: RiderId::from_bytes(rng.random()),
                     embedding: Embedding::normalise(model.clone(), gaussian(&mut rng))?,
+                    photographs: 1,
                 })
             })
             .collect::<Result<_>>()?;

@@ -35,6 +35,7 @@ pub fn template_from_wire(wire: v1::TemplateRecord) -> Result<Template, InvalidM
         id: TemplateId::from_bytes(fixed("template", &wire.template)?),
         rider: rider_from_wire(&wire.rider)?,
         embedding: embedding_from_wire(wire.model, &wire.embedding)?,
+        photographs: wire.photographs,
     })
 }
 
@@ -44,6 +45,7 @@ pub fn template_to_wire(template: &Template) -> v1::TemplateRecord {
         rider: template.rider.as_bytes().to_vec(),
         model: template.embedding.model().as_str().to_owned(),
         embedding: embedding_to_wire(&template.embedding),
+        photographs: template.photographs,
     }
 }
 
@@ -128,7 +130,7 @@ mod tests {
         let entry = RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence: 5 };
         let embedding = Embedding::from_unit(ModelId::new("sface").unwrap(), vec![0.6, 0.8]).unwrap();
         let changes = [
-            FeedChange::TemplatePut(Template { id: TemplateId::random(), rider, embedding }),
+            FeedChange::TemplatePut(Template { id: TemplateId::random(), rider, embedding, photographs: 3 }),
             FeedChange::RiderRemoved(rider),
             FeedChange::EnteredSystem { rider, entry: entry.clone() },
             FeedChange::LeftSystem { rider, entry },

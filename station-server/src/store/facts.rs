@@ -168,7 +168,7 @@ mod tests {
 
     fn template(rider: RiderId) -> Template {
         let embedding = Embedding::from_unit(ModelId::new("sface").unwrap(), vec![0.6, 0.8]).unwrap();
-        Template { id: TemplateId::random(), rider, embedding }
+        Template { id: TemplateId::random(), rider, embedding, photographs: 1 }
     }
 
     fn entry(sequence: u64) -> RecordId {

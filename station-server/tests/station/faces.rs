@@ -32,7 +32,7 @@ pub fn look(of: &Embedding) -> Embedding {
 }
 
 pub fn template(rider: RiderId, embedding: &Embedding) -> Template {
-    Template { id: TemplateId::random(), rider, embedding: embedding.clone() }
+    Template { id: TemplateId::random(), rider, embedding: embedding.clone(), photographs: 1 }
 }
 
 pub fn probe(embedding: &Embedding, direction: v1::Direction) -> v1::IdentifyRequest {

@@ -61,7 +61,8 @@ impl EnrolmentService for EnrolmentRpc {
         request: Request<v1::EnrolFaceRequest>,
     ) -> Result<Response<v1::EnrolFaceResponse>, Status> {
         let (actor, asked) = admit(request)?;
-        let enrolled = self.cloud.enrolment.enrol_face(&actor, rider(&asked.rider_id)?, asked.image).await?;
+        let photographs = std::iter::once(asked.image).chain(asked.more_images).collect();
+        let enrolled = self.cloud.enrolment.enrol_face(&actor, rider(&asked.rider_id)?, photographs).await?;
         let (template_id, feed_version) = (enrolled.template.to_string(), enrolled.feed_version);
         Ok(Response::new(v1::EnrolFaceResponse { template_id, feed_version }))
     }

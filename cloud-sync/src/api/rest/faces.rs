@@ -4,12 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use facegate_domain::ids::RiderId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Rest;
 use super::auth::Integrator;
-use super::input::{Ids, Photograph};
+use super::input::{Ids, Photographs};
 use crate::web::problem::Problem;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,21 +20,31 @@ pub struct FaceEnrolled {
     feed_version: u64,
 }
 
-/// Enrols the face on one photograph, which is the body.
+/// Several photographs in one body.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhotographsOfOne {
+    /// One to five JPEG or PNG files in base64, all of one person.
+    #[schema(min_items = 1, max_items = 5, content_encoding = "base64")]
+    pub photographs: Vec<String>,
+}
+
+/// Enrols the face on one to five photographs: one is the body itself, several are JSON. Three recognise better than one.
 ///
-/// It is examined in memory and dropped: exactly one face, looking at the camera, sharp and well lit. A person who is
-/// enrolled already is refused, under whatever id.
+/// They are examined in memory and dropped: exactly one face, the same on all, looking at the camera, sharp, well lit
+/// and uncovered. A person who is enrolled already is refused, under whatever id.
 #[utoipa::path(post, path = "/v1/riders/{id}/faces", tag = "faces", operation_id = "enrolFace",
     params(("id" = uuid::Uuid, Path, description = "Rider")),
-    request_body(description = "One photograph", content(("image/jpeg"), ("image/png"))),
+    request_body(description = "One photograph, or several of one person",
+        content(("image/jpeg"), ("image/png"), (PhotographsOfOne = "application/json"))),
     responses((status = 201, body = FaceEnrolled)))]
 pub async fn enrol(
     State(rest): State<Rest>,
     app: Integrator,
     Ids((rider,)): Ids<(RiderId,)>,
-    Photograph(photograph): Photograph,
+    Photographs(photographs): Photographs,
 ) -> Result<(StatusCode, Json<FaceEnrolled>), Problem> {
-    let enrolled = rest.cloud.enrolment.enrol_face(&app.actor(), rider, photograph.into()).await?;
+    let enrolled = rest.cloud.enrolment.enrol_face(&app.actor(), rider, photographs).await?;
     let body = FaceEnrolled { template_id: enrolled.template.to_string(), feed_version: enrolled.feed_version };
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -5,9 +5,13 @@ use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{FromRequest, FromRequestParts, Json, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
 use super::Rest;
+use super::faces::PhotographsOfOne;
+use crate::enrolment::EnrolmentError;
 use crate::web::problem::Problem;
 
 /// A JSON body of type `T`, which refuses unknown fields.
@@ -34,21 +38,40 @@ impl<T: DeserializeOwned> FromRequest<Rest> for Input<T> {
     }
 }
 
-/// A photograph: the bytes of an `image/jpeg` or `image/png` body.
+/// Photographs: the bytes of an `image/jpeg` or `image/png` body, or the files in base64 in a JSON body.
 #[derive(Debug)]
-pub struct Photograph(pub Bytes);
+pub struct Photographs(pub Vec<Vec<u8>>);
 
-impl FromRequest<Rest> for Photograph {
+impl FromRequest<Rest> for Photographs {
     type Rejection = Problem;
 
     async fn from_request(request: Request, rest: &Rest) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(|kind| kind.trim().to_ascii_lowercase());
-        if !matches!(kind.as_deref(), Some("image/jpeg" | "image/png")) {
-            return Err(wrong_type("image/jpeg or image/png"));
+        match kind.as_deref() {
+            Some("image/jpeg" | "image/png") => {
+                let body = Bytes::from_request(request, rest).await.map_err(|rejection| unread(&rejection))?;
+                Ok(Self(vec![body.into()]))
+            }
+            Some("application/json") => {
+                let Input(PhotographsOfOne { photographs }) = Input::from_request(request, rest).await?;
+                photographs
+                    .iter()
+                    .zip(1..)
+                    .map(|(text, number)| from_base64(text, number))
+                    .collect::<Result<_, _>>()
+                    .map(Self)
+            }
+            _ => Err(wrong_type("image/jpeg, image/png or application/json")),
         }
-        Bytes::from_request(request, rest).await.map(Self).map_err(|rejection| unread(&rejection))
     }
+}
+
+fn from_base64(text: &str, number: usize) -> Result<Vec<u8>, Problem> {
+    STANDARD.decode(text).map_err(|_| {
+        let problem = format!("number {number} is not base64 with padding");
+        EnrolmentError::BadField { field: "photographs", problem }.into()
+    })
 }
 
 /// The ids in the path, in order.

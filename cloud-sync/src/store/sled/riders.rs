@@ -72,7 +72,7 @@ impl RiderStore for SledStore {
             if rider.face.is_some() {
                 return Err(StoreError::AlreadyEnrolled(rider.id));
             }
-            self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding))?;
+            self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
             tx.put(key::face(template.id), &rider.id);
             let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: rider.id })?;
             rider.face = Some(Enrolled { template: template.id, feed_version });
@@ -167,26 +167,31 @@ impl SledStore {
     pub(super) fn template(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
         let Some(rider) = self.read().get::<RiderId>(&key::face(id))? else { return Ok(None) };
         let Some(bytes) = self.faces.get(id.as_bytes())? else { return Ok(None) };
-        let embedding = face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
-        Ok(Some(Template { id, rider, embedding }))
+        let (embedding, photographs) =
+            face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
+        Ok(Some(Template { id, rider, embedding, photographs }))
     }
 }
 
-/// Length of the model's name (one byte), the name, the values in little-endian float32.
-fn face_to_bytes(embedding: &Embedding) -> Zeroizing<Vec<u8>> {
+/// Length of the model's name (one byte), the name, the values in little-endian float32, how many photographs (one
+/// byte, which faces kept from before do not have).
+fn face_to_bytes(embedding: &Embedding, photographs: u32) -> Zeroizing<Vec<u8>> {
     let model = embedding.model().as_str().as_bytes();
     let length = u8::try_from(model.len()).expect("a model's name has at most 48 characters");
-    let mut bytes = Zeroizing::new(Vec::with_capacity(1 + model.len() + 4 * embedding.dims()));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 + model.len() + 4 * embedding.dims()));
     bytes.push(length);
     bytes.extend_from_slice(model);
     embedding.values().iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    bytes.push(u8::try_from(photographs).unwrap_or(u8::MAX));
     bytes
 }
 
-fn face_from_bytes(bytes: &[u8]) -> Option<Embedding> {
+fn face_from_bytes(bytes: &[u8]) -> Option<(Embedding, u32)> {
     let (length, rest) = bytes.split_first()?;
     let (model, values) = rest.split_at_checked(usize::from(*length))?;
     let model = ModelId::new(std::str::from_utf8(model).ok()?).ok()?;
-    let values = values.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Embedding::from_unit(model, values).ok()
+    let values = values.chunks_exact(4);
+    let photographs = values.remainder().first().map_or(1, |count| u32::from(*count));
+    let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    Some((Embedding::from_unit(model, values).ok()?, photographs))
 }

@@ -18,7 +18,7 @@ fn open(dir: &Path) -> SledStore {
 
 fn template(rider: RiderId) -> Template {
     let embedding = Embedding::from_unit(ModelId::new("sface").unwrap(), vec![0.6, 0.8]).unwrap();
-    Template { id: TemplateId::random(), rider, embedding }
+    Template { id: TemplateId::random(), rider, embedding, photographs: 1 }
 }
 
 async fn enrolled(store: &SledStore) -> Template {
