@@ -1,6 +1,6 @@
 //! From photographs to embeddings with the product's own engine, on every core, failures kept.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +23,20 @@ type Sight<'a> = dyn Fn(&FaceEngine, &[u8]) -> anyhow::Result<Result<Face, NotAc
 
 /// How often the progress line is written, in photographs.
 const PROGRESS_EVERY: usize = 250;
+
+/// Which photographs, and which model looks at them.
+#[derive(Debug, clap::Args)]
+pub struct Acquisition {
+    /// Photographs in one folder per person: a folder or a tar file
+    #[arg(long, default_value = "../shared/data/lfw/lfw-dev.tar")]
+    pub lfw: PathBuf,
+    /// Another embedder of the manifest (`cargo xtask models fetch --with NAME` fetches it)
+    #[arg(long)]
+    pub embedder: Option<String>,
+    /// Keep embeddings here between runs, or use those that an earlier run kept
+    #[arg(long)]
+    pub cache: Option<PathBuf>,
+}
 
 /// The face of one photograph.
 #[derive(Debug, Clone)]
@@ -69,9 +83,14 @@ impl Population {
 pub struct Engines(Vec<FaceEngine>);
 
 impl Engines {
-    pub fn load(home: &Home) -> anyhow::Result<Self> {
+    /// With the embedder of this name, or the default one.
+    pub fn load(home: &Home, embedder: Option<&str>) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism()?.get();
-        let load = |_| FaceEngine::load(&home.models_dir(), EngineOptions::default());
+        let mut options = EngineOptions::default();
+        if let Some(name) = embedder {
+            options.embedder = ModelId::new(name)?;
+        }
+        let load = |_| FaceEngine::load(&home.models_dir(), options.clone());
         Ok(Self((0..cores).map(load).collect::<Result<_, _>>()?))
     }
 
@@ -173,18 +192,17 @@ fn report_progress(done: usize, of: usize, begun_ms: u64, clock: &dyn Clock) {
     eprintln!("{done} of {of} photographs, {seconds} s gone, about {left} s to go");
 }
 
-/// Loads the engines and acquires a whole set, or takes what an earlier run kept in `cache`;
-/// every `step`-th person alone.
+/// Loads the engines and acquires a whole set, or takes what an earlier run kept; every `step`-th person alone.
 pub fn population(
     home: &Home,
-    source: &Path,
+    what: &Acquisition,
     step: usize,
-    cache: Option<&Path>,
     clock: &(dyn Clock + Sync),
 ) -> anyhow::Result<Population> {
+    let (source, cache) = (what.lfw.as_path(), what.cache.as_deref());
     let set = IdentitySet::open(source)?.thinned(step);
     eprintln!("{} photographs of {} people in {}", set.photographs.len(), set.people.len(), source.display());
-    let engines = Engines::load(home)?;
+    let engines = Engines::load(home, what.embedder.as_deref())?;
     let key = Key {
         model: engines.model().clone(),
         provider: engines.provider(),

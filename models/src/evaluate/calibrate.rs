@@ -12,11 +12,10 @@ use facegate_domain::score::{
 use facegate_models::home::Home;
 use serde_json::json;
 
-use super::acquire::{Population, population};
+use super::acquire::{Acquisition, Population, population};
 use super::centring::{FMRS, Gain, centre};
 use super::levels::LevelScores;
 use super::ratio::score_model;
-use super::recognition::LFW_DEFAULT;
 use super::sighting::Sighting;
 use super::tail::Tail;
 
@@ -32,22 +31,18 @@ const IMPLAUSIBLE: f64 = 0.01;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Photographs in one folder per person: a folder or a tar file
-    #[arg(long, default_value = LFW_DEFAULT)]
-    pub lfw: PathBuf,
+    #[command(flatten)]
+    pub set: Acquisition,
     /// The calibration file to write [default: gallery/calibration/MODEL.toml in the workspace]
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Keep embeddings here between runs, or use those that an earlier run kept
-    #[arg(long)]
-    pub cache: Option<PathBuf>,
     /// Fail if the file written is not read back as it was measured
     #[arg(long)]
     pub check: bool,
 }
 
 pub fn run(arguments: &Arguments, home: &Home, clock: &(dyn Clock + Sync)) -> anyhow::Result<()> {
-    let mut population = population(home, &arguments.lfw, 1, arguments.cache.as_deref(), clock)?;
+    let mut population = population(home, &arguments.set, 1, clock)?;
     let gain = Gain::measure(&population);
     print_gain(&gain);
     if gain.is_worth_it() {

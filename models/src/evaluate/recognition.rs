@@ -10,7 +10,7 @@ use facegate_domain::score::Calibration;
 use facegate_models::home::Home;
 use serde_json::json;
 
-use super::acquire::{Population, population};
+use super::acquire::{Acquisition, Population, population};
 use super::calibrate::shipped_path;
 use super::comparable::Comparable;
 use super::extrapolated::Extrapolated;
@@ -22,8 +22,6 @@ use super::scores::{Distribution, cosine};
 use super::verification::{Accuracy, Folds};
 use super::{peer, report};
 
-/// Where the development set lies beside the workspace, if it was given to this machine.
-pub const LFW_DEFAULT: &str = "../shared/data/lfw/lfw-dev.tar";
 const PAIRS_DEFAULT: &str = "../shared/data/lfw/pairs-dev.txt";
 /// The gallery size and the false-positive rate of the headline.
 const N: usize = 1000;
@@ -35,9 +33,8 @@ pub const FMR: f64 = 1e-4;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Photographs in one folder per person: a folder or a tar file
-    #[arg(long, default_value = LFW_DEFAULT)]
-    pub lfw: PathBuf,
+    #[command(flatten)]
+    pub set: Acquisition,
     /// Pairs in the format of LFW's View 2, with any number of folds
     #[arg(long, default_value = PAIRS_DEFAULT)]
     pub pairs: PathBuf,
@@ -47,9 +44,6 @@ pub struct Arguments {
     /// Calibration whose centre is used, as the gallery does [default: the one that ships for the model]
     #[arg(long)]
     pub calibration: Option<PathBuf>,
-    /// Keep embeddings here between runs, or use those that an earlier run kept
-    #[arg(long)]
-    pub cache: Option<PathBuf>,
     /// Random galleries per figure
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
     pub splits: u64,
@@ -86,7 +80,7 @@ pub struct Measured {
 
 pub fn run(arguments: &Arguments, home: &Home, clock: &(dyn Clock + Sync)) -> anyhow::Result<()> {
     let step = if arguments.quick { 4 } else { 1 };
-    let mut population = population(home, &arguments.lfw, step, arguments.cache.as_deref(), clock)?;
+    let mut population = population(home, &arguments.set, step, clock)?;
     let model = population.engines.model().as_str();
     let path = arguments.calibration.clone().unwrap_or_else(|| shipped_path(model));
     let calibrated = path.is_file();
