@@ -103,12 +103,9 @@ fn network_input(part: Part<'_>, inner_width: usize, inner_height: usize) -> (Ve
     let padded = |px: usize| px.next_multiple_of(STRIDES[2]);
     let (width, height) = (padded(inner_width), padded(inner_height));
     let mut planes = vec![0.0_f32; 3 * width * height];
-    shrink(part, inner_width, inner_height, |y, [red, green, blue]| {
-        for (plane, row) in [blue, green, red].into_iter().enumerate() {
-            let start = (plane * height + y) * width;
-            planes[start..start + inner_width].copy_from_slice(row);
-        }
-    });
+    let (blue, rest) = planes.split_at_mut(width * height);
+    let (green, red) = rest.split_at_mut(width * height);
+    shrink(part, inner_width, inner_height, [red, green, blue], width);
     (planes, width, height)
 }
 

@@ -4,6 +4,7 @@
 
 mod camera;
 mod colour;
+mod pixels;
 mod plane;
 mod sample;
 mod shrink;

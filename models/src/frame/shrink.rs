@@ -1,24 +1,42 @@
 //! A frame at another size, as the detector looks at it.
 
+use super::pixels::{Pixels, halve};
 use super::{Part, Plane, to_rgb};
 
-/// Scales planes to `width` × `height` and calls `put(y, row)` for each of its rows, red, green and blue apart, with
-/// values of 0 to 255.
+/// Scales planes to `width` × `height` and writes red, green and blue, values of 0 to 255, into planes of their own
+/// whose rows are `stride` values apart.
 ///
-/// Where it shrinks, each result is the mean of the area it covers, samples cut by its edge counting by their part: at
-/// a factor of two what bilinear scaling gives; beyond, it does not alias. Coarse colour grows bilinearly.
-pub fn shrink(planes: Part<'_>, width: usize, height: usize, mut put: impl FnMut(usize, [&[f32]; 3])) {
-    let mut scalers = planes.map(|plane| Scaler::new(plane, width, height));
-    let mut rgb: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; width]);
-    for y in 0..height {
-        let [luma, cb, cr] = scalers.each_mut().map(|scaler| scaler.row(y));
-        let [red, green, blue] = &mut rgb;
-        let (red, green, blue) = (&mut red[..width], &mut green[..width], &mut blue[..width]);
-        let (luma, cb, cr) = (&luma[..width], &cb[..width], &cr[..width]);
-        for x in 0..width {
-            [red[x], green[x], blue[x]] = to_rgb(luma[x], cb[x], cr[x]);
-        }
-        put(y, [red, green, blue]);
+/// At its own size and at exactly half of it, the result is bit by bit what libjpeg-turbo and OpenCV give. Elsewhere,
+/// where it shrinks, each result is the mean of the area it covers, samples cut by its edge counting by their part,
+/// so that it does not alias; coarse colour grows bilinearly.
+pub fn shrink(planes: Part<'_>, width: usize, height: usize, into: [&mut [f32]; 3], stride: usize) {
+    let rows = into.map(|plane| plane.chunks_mut(stride).take(height).map(|row| &mut row[..width]));
+    let [red, green, blue] = rows;
+    let rows = red.zip(green).zip(blue).map(|((r, g), b)| [r, g, b]).enumerate();
+    let is = |times: usize| (planes[0].width, planes[0].height) == (times * width, times * height);
+    if is(1) {
+        let mut pixels = Pixels::of(planes);
+        let mut bytes = pixels.blank();
+        rows.for_each(|(y, rgb)| {
+            pixels.row(y, &mut bytes);
+            rgb.into_iter().zip(&bytes).for_each(|(into, row)| widen(into, row));
+        });
+    } else if is(2) {
+        let mut pixels = Pixels::of(planes);
+        let (mut north, mut south) = (pixels.blank(), pixels.blank());
+        rows.for_each(|(y, rgb)| {
+            pixels.row(2 * y, &mut north);
+            pixels.row(2 * y + 1, &mut south);
+            rgb.into_iter().zip(north.iter().zip(&south)).for_each(|(into, (north, south))| halve(north, south, into));
+        });
+    } else {
+        let mut scalers = planes.map(|plane| Scaler::new(plane, width, height));
+        rows.for_each(|(y, [red, green, blue])| {
+            let [luma, cb, cr] = scalers.each_mut().map(|scaler| &scaler.row(y)[..width]);
+            for x in 0..width {
+                [red[x], green[x], blue[x]] = to_rgb(luma[x], cb[x], cr[x]);
+            }
+        });
     }
 }
 
@@ -156,12 +174,13 @@ mod tests {
     #[test]
     fn a_grey_frame_stays_grey_at_any_size() {
         let frame = crate::Frame::from_rgb(&image::RgbImage::from_pixel(30, 20, image::Rgb([77; 3])));
-        let mut rows = 0;
-        shrink(frame.planes(), 13, 9, |y, rgb| {
-            assert_eq!(y, rows);
-            rows += 1;
-            assert!(rgb.iter().all(|row| row.len() == 13 && row.iter().all(|v| (v - 77.0).abs() < 0.01)));
-        });
-        assert_eq!(rows, 9);
+        for (width, height) in [(13, 9), (15, 10), (30, 20)] {
+            let mut planes = [vec![0.0; 32 * height], vec![0.0; 32 * height], vec![0.0; 32 * height]];
+            shrink(frame.planes(), width, height, planes.each_mut().map(|plane| &mut plane[..]), 32);
+            for row in planes.iter().flat_map(|plane| plane.chunks(32)) {
+                assert!(row[..width].iter().all(|v| (v - 77.0).abs() < 0.01), "{width}");
+                assert!(row[width..].iter().all(|v| *v == 0.0), "{width}");
+            }
+        }
     }
 }
