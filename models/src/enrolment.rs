@@ -57,7 +57,7 @@ pub enum EnrolmentProblem {
     #[error("{count} photographs were sent: send one to {PHOTOGRAPHS_MAX}")]
     Count { count: usize },
     #[error("{}{problem}", named(*number, *of))]
-    Photograph { number: usize, of: usize, problem: CaptureProblem },
+    Photograph { number: usize, of: usize, problem: Box<CaptureProblem> },
     #[error("photograph {number} does not show the person of the others: send photographs of one person")]
     OtherPerson { number: usize },
 }
@@ -80,7 +80,11 @@ pub fn enrol<P: AsRef<[u8]>>(
         return Err(EnrolmentProblem::Count { count: of });
     }
     let examined = photographs.iter().zip(1..).map(|(photograph, number)| {
-        capture(photograph.as_ref()).map_err(|problem| EnrolmentProblem::Photograph { number, of, problem })
+        capture(photograph.as_ref()).map_err(|problem| EnrolmentProblem::Photograph {
+            number,
+            of,
+            problem: Box::new(problem),
+        })
     });
     let captures: Vec<Capture> = examined.collect::<Result<_, _>>()?;
     if let Some(number) = odd_one_out(&captures) {

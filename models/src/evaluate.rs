@@ -30,6 +30,9 @@ use clap::Subcommand;
 use facegate_domain::Clock;
 use facegate_models::home::Home;
 
+/// Where the development half of Labeled Faces in the Wild lies for those who have it.
+const LFW_DEFAULT: &str = "../shared/data/lfw/lfw-dev.tar";
+
 /// What can be measured.
 #[derive(Debug, Subcommand)]
 pub enum Evaluation {

@@ -1,5 +1,10 @@
 //! `facegate-models`: fetches, verifies and lists the models, and shows what the pipeline sees in pictures.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pixels, counts of photographs and bins: far below what the smaller types hold"
+)]
 
 mod bench;
 mod check;

@@ -88,6 +88,12 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         kind: Kind::Eval,
+        name: "quality",
+        what: "refusals by reason on a folder-per-identity set, and on faces with masks and glasses painted on",
+        ..of_models(&["eval", "quality"])
+    },
+    Measurement {
+        kind: Kind::Eval,
         name: "liveness",
         what: "presentation attack detection on folders of genuine and attack captures, in ISO/IEC 30107-3 terms",
         needs: &[FFMPEG],

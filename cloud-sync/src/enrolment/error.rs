@@ -106,13 +106,11 @@ impl EnrolmentError {
             Self::Capture(EnrolmentProblem::Count { .. } | EnrolmentProblem::OtherPerson { .. }) => {
                 "Send one to five photographs, all of the rider alone."
             }
-            Self::Capture(EnrolmentProblem::Photograph { problem: CaptureProblem::Image(_), .. }) => {
-                "Send JPEG or PNG photographs within the limits."
-            }
-            Self::Capture(EnrolmentProblem::Photograph { problem: CaptureProblem::Engine(_), .. }) => {
-                "Try again in a moment."
-            }
-            Self::Capture(_) => "Take the photograph again as the message says, or offer the ride code.",
+            Self::Capture(EnrolmentProblem::Photograph { problem, .. }) => match **problem {
+                CaptureProblem::Image(_) => "Send JPEG or PNG photographs within the limits.",
+                CaptureProblem::Engine(_) => "Try again in a moment.",
+                _ => "Take the photograph again as the message says, or offer the ride code.",
+            },
         }
     }
 

@@ -27,6 +27,9 @@ pub struct Options {
     /// A tenth of them, for a look.
     #[arg(long)]
     quick: bool,
+    /// Taken for `cargo xtask bench`: OpenCV is measured too whenever FACEGATE_PEERS_PYTHON names its Python.
+    #[arg(long, hide = true)]
+    peers: bool,
 }
 
 /// Our three ways: the best provider, the plain CPU kernels, and these on the graph as it was converted.

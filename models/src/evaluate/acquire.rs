@@ -28,7 +28,7 @@ const PROGRESS_EVERY: usize = 250;
 #[derive(Debug, clap::Args)]
 pub struct Acquisition {
     /// Photographs in one folder per person: a folder or a tar file
-    #[arg(long, default_value = "../shared/data/lfw/lfw-dev.tar")]
+    #[arg(long, default_value = super::LFW_DEFAULT)]
     pub lfw: PathBuf,
     /// Another embedder of the manifest (`cargo xtask models fetch --with NAME` fetches it)
     #[arg(long)]
@@ -184,7 +184,7 @@ fn look(engine: &FaceEngine, bytes: &[u8]) -> anyhow::Result<Result<Face, NotAcq
 }
 
 fn report_progress(done: usize, of: usize, begun_ms: u64, clock: &dyn Clock) {
-    if done % PROGRESS_EVERY != 0 && done != of {
+    if !done.is_multiple_of(PROGRESS_EVERY) && done != of {
         return;
     }
     let seconds = (clock.monotonic_ms() - begun_ms) / 1000;

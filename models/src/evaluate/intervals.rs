@@ -96,7 +96,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
     fn the_bootstrap_of_a_mean_agrees_with_theory() {
         let values: Vec<f64> = (0..400).map(|i| f64::from(i % 2)).collect();
         let mean = |times: &[u32]| {

@@ -12,10 +12,10 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
+use super::LFW_DEFAULT;
 use super::acquire::{Engines, Face, NotAcquired};
 use super::degrade::Degradation;
 use super::identities::IdentitySet;
-use super::recognition::LFW_DEFAULT;
 
 /// What a rider may wear and how he may be lit; what else degrades a picture is in `eval recognition`.
 const DEGRADATIONS: [Degradation; 7] = [
@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments, home: &Home, clock: &(dyn Clock + Sync)) -> an
     let mut photographs: Vec<usize> = set.by_person().into_iter().filter_map(|own| own.first().copied()).collect();
     photographs.shuffle(&mut StdRng::seed_from_u64(9));
     photographs.truncate(arguments.people);
-    let engines = Engines::load(home)?;
+    let engines = Engines::load(home, None)?;
     let mut rows = vec![row("as they are", &engines.acquire(&set, &photographs, clock)?)];
     for degradation in DEGRADATIONS {
         rows.push(row(&degradation.name(), &engines.acquire_degraded(&set, &photographs, degradation, clock)?));

@@ -42,7 +42,8 @@ impl<'f> Pixels<'f> {
 fn spread<'r>(plane: Plane<'r>, luma: &Plane<'_>, y: usize, sums: &mut [u16], into: &'r mut [u8]) -> &'r [u8] {
     let (across, down) = (luma.width / plane.width, luma.height / plane.height);
     let near = plane.row(y / down);
-    let far = || plane.row(if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(plane.height - 1) });
+    let far =
+        || plane.row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(plane.height - 1) });
     match (across, down) {
         (1, 1) => return near,
         (2, 1) => {
@@ -55,7 +56,7 @@ fn spread<'r>(plane: Plane<'r>, luma: &Plane<'_>, y: usize, sums: &mut [u16], in
         }
         (1, 2) => {
             weigh(near, far(), sums);
-            let half = if y % 2 == 0 { 1 } else { 2 };
+            let half = if y.is_multiple_of(2) { 1 } else { 2 };
             into.iter_mut().zip(&*sums).for_each(|(v, sum)| *v = ((sum + half) >> 2) as u8);
         }
         _ => into.chunks_exact_mut(across).zip(near).for_each(|(v, n)| v.fill(*n)),
@@ -145,10 +146,9 @@ mod tests {
             let mut row = pixels.blank();
             for y in 0..height {
                 pixels.row(y, &mut row);
-                for x in 0..width {
-                    let at = (y * width + x) * 3;
-                    let is = [row[0][x], row[1][x], row[2][x]];
-                    assert_eq!(is, expected[at..at + 3], "{subsamp:?} {x},{y}");
+                let line = expected[y * width * 3..][..width * 3].chunks(3);
+                for (x, wanted) in line.enumerate() {
+                    assert_eq!([row[0][x], row[1][x], row[2][x]], wanted, "{subsamp:?} {x},{y}");
                 }
             }
         }

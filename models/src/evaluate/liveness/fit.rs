@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn what_separates_gets_weight_and_what_misleads_gets_none() {
         let row = |i: usize| {
-            let alive = i % 2 == 0;
+            let alive = i.is_multiple_of(2);
             let noise = ((i * 37 % 17) as f64 - 8.0) / 8.0;
             let sign = if alive { 1.0 } else { -1.0 };
             (vec![sign + noise, -sign, noise], alive)
