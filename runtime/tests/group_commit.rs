@@ -124,8 +124,11 @@ async fn all_that_wait_share_one_sync() {
             tokio::spawn(async move { journal.append(number.to_le_bytes().to_vec()).await })
         })
         .collect();
-    // One turn of this single-threaded runtime puts every append into the queue behind the shut gate.
-    tokio::task::yield_now().await;
+    // Turns of this single-threaded runtime put every append into the queue behind the shut gate; a turn may end after
+    // some sixty tasks to look at its drivers.
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
     watched.shut(false);
     let mut indexes = Vec::new();
     for append in appends {

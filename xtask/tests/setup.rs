@@ -21,6 +21,7 @@ impl Machine {
         machine.has("c++", "exec /bin/cat >/dev/null");
         machine.has("make", "");
         machine.has("nasm", "");
+        machine.has("npm", "");
         machine.has("python3", "");
         machine
     }
@@ -66,7 +67,7 @@ fn root_gets_what_is_missing_and_only_that() {
     machine.is_used_by(0);
     let output = machine.setup();
     assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("missing: cmake (builds the FAISS sources"), "{}", said(&output));
+    assert!(said(&output).contains("missing: cmake (builds the sources of FAISS"), "{}", said(&output));
     assert_eq!(machine.asked_of_apt(), "update -q\ninstall --yes --no-install-recommends cmake\n");
     assert!(output.stdout.is_empty(), "standard output belongs to the result of a chore");
     machine.setup();
