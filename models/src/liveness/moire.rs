@@ -24,12 +24,12 @@ const PEAKS: usize = 10;
 pub fn moire(frame: &Frame, face: &BoundingBox) -> Option<f32> {
     let (centre, half) = (face.centre(), SIDE as f32 / 2.0);
     let (left, top) = (centre.x - half, centre.y - half);
-    let inside = left >= 0.0 && top >= 0.0;
-    let (left, top) = (left as u32, top as u32);
-    let fits = left + SIDE as u32 <= frame.width() && top + SIDE as u32 <= frame.height();
-    if !inside || !fits || face.width < SIDE as f32 * 0.75 {
+    // Compared as they come: a detector's numbers may be none, or far outside.
+    let fits = |start: f32, size: u32| start >= 0.0 && start + SIDE as f32 <= size as f32;
+    if !fits(left, frame.width()) || !fits(top, frame.height()) || face.width < SIDE as f32 * 0.75 {
         return None;
     }
+    let (left, top) = (left as u32, top as u32);
     let brightness = |i: usize| f32::from(frame.luma_at(left + (i % SIDE) as u32, top + (i / SIDE) as u32));
     Some(-peaks(&spectrum((0..SIDE * SIDE).map(brightness).collect())))
 }
