@@ -113,6 +113,8 @@ fn is_here(arch: Option<&String>) -> bool {
 mod tests {
     use std::path::Path;
 
+    use facegate_domain::score::Calibration;
+
     use super::*;
 
     #[test]
@@ -130,8 +132,12 @@ mod tests {
     #[test]
     fn every_embedder_says_what_it_is_fed_what_it_gives_and_how_it_is_calibrated() {
         for model in Manifest::built_in().models_of(Role::Embedder) {
-            let calibration = model.calibration.as_deref().unwrap_or_else(|| panic!("{} has none", model.name));
-            assert!(Path::new(calibration).extension().is_some_and(|e| e == "toml"), "{}", model.name);
+            let file = model.calibration.as_deref().unwrap_or_else(|| panic!("{} has none", model.name));
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gallery/calibration").join(file);
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let calibration = Calibration::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert!(calibration.model == model.name && !calibration.provisional, "{}", path.display());
+            assert!(calibration.centre.is_none_or(|centre| Some(centre.len()) == model.output.dims));
             assert!(model.input.size().is_some() && model.crop.is_some() && model.output.dims.is_some());
         }
     }

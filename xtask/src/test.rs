@@ -54,7 +54,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
         build.args(["build", "--workspace", "--bins"]).args(whole.map(|_| "--tests"));
         command::run(&mut build, "The compiler's message above says where.")
     })?;
-    phases.run("models", || models::fetch_with_built(workspace))?;
+    phases.run("models", || models::fetch_for_tests(workspace))?;
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();
