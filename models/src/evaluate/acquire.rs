@@ -1,5 +1,8 @@
 //! From photographs to embeddings with the product's own engine, on every core, failures kept.
 
+#[cfg(test)]
+pub mod made_up;
+
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -234,4 +237,35 @@ fn names_digest(set: &IdentitySet) -> String {
         digest.update(b"\n");
     }
     hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::score::DetectionConfidence;
+    use facegate_models::{BoundingBox, Point};
+    use image::RgbImage;
+
+    use super::*;
+
+    #[test]
+    fn the_face_in_the_middle_is_the_one_a_photograph_is_about_however_large_the_bystanders_are() {
+        let frame = Frame::from_rgb(&RgbImage::new(100, 60));
+        let face = |x, y, side| FaceObservation {
+            bounds: BoundingBox { left: x, top: y, width: side, height: side },
+            landmarks: [Point { x: 0.0, y: 0.0 }; 5],
+            confidence: DetectionConfidence::new(0.9).unwrap(),
+            quality: Quality::default(),
+        };
+        let faces = [face(0.0, 0.0, 40.0), face(46.0, 24.0, 12.0), face(55.0, 5.0, 45.0)];
+        assert_eq!(central(&frame, &faces).unwrap().bounds, faces[1].bounds);
+        assert!(central(&frame, &[]).is_none());
+    }
+
+    #[test]
+    fn a_cache_is_of_the_same_photographs_in_the_same_order() {
+        let digest = |photographs: &[usize]| names_digest(&IdentitySet::made_up(photographs));
+        assert_eq!(digest(&[2, 1]), digest(&[2, 1]));
+        assert_ne!(digest(&[2, 1]), digest(&[1, 2]));
+        assert_ne!(digest(&[2, 1]), digest(&[2]));
+    }
 }

@@ -75,3 +75,59 @@ pub fn store(path: &Path, key: &Key, faces: &[Result<Face, NotAcquired>]) -> any
     unfinished.persist(path)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Key {
+        let model = ModelId::new("m").unwrap();
+        Key { model, provider: "plain".into(), photographs: 3, names: "abc".into() }
+    }
+
+    fn faces() -> Vec<Result<Face, NotAcquired>> {
+        let embedding = Embedding::from_unit(key().model, vec![0.6, -0.8]).unwrap();
+        let face = Face { embedding, quality: Quality { yaw: 0.25, ..Quality::default() } };
+        vec![Ok(face), Err(NotAcquired::NoFace), Err(NotAcquired::Unreadable("cut".into()))]
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_failures_included() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        assert!(load(&path, &key()).unwrap().is_none(), "none yet");
+        store(&path, &key(), &faces()).unwrap();
+        let back = load(&path, &key()).unwrap().unwrap();
+        for (back, kept) in back.iter().zip(faces()) {
+            let told = |face: &Result<Face, NotAcquired>| {
+                face.clone().map(|face| (face.embedding.values().to_vec(), face.quality))
+            };
+            assert_eq!(told(back), told(&kept));
+        }
+        assert_eq!(back.len(), 3);
+    }
+
+    #[test]
+    fn embeddings_made_otherwise_and_damaged_files_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        store(&path, &key(), &faces()).unwrap();
+        for other in [
+            Key { model: ModelId::new("n").unwrap(), ..key() },
+            Key { provider: "openvino-bf16".into(), ..key() },
+            Key { photographs: 2, ..key() },
+            Key { names: "abd".into(), ..key() },
+        ] {
+            assert!(load(&path, &other).unwrap_err().to_string().contains("was made with"));
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        // One entry too few, half an entry, a vector that is no unit vector, nothing at all.
+        for damaged in
+            [lines[..3].join("\n"), text[..text.len() - 9].to_owned(), text.replace("0.6", "0.7"), String::new()]
+        {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(load(&path, &key()).is_err());
+        }
+    }
+}

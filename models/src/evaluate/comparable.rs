@@ -73,3 +73,49 @@ impl Comparable {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two people of two photographs and one of three, of which one failed; all acquired mated pairs score ½.
+    fn population() -> Population {
+        let mut population = Population::orthogonal(&[2, 2, 3]);
+        population.faces[6] = Err(crate::evaluate::acquire::NotAcquired::NoFace);
+        population
+    }
+
+    #[test]
+    fn every_pair_of_acquired_photographs_is_scored_once() {
+        let vectors = Comparable::of(&population());
+        let (mated, impostor) = vectors.all_pairs(|_| true);
+        assert_eq!((mated.count, impostor.count), (3, 12), "six photographs");
+        assert!((mated.mean() - 0.5).abs() < 1e-6 && impostor.mean().abs() < 1e-6);
+        let (mated, impostor) = vectors.all_pairs(|person| person != 1);
+        assert_eq!((mated.count, impostor.count), (2, 4));
+        assert!((vectors.score(0, 1).unwrap() - 0.5).abs() < 1e-6);
+        assert_eq!((vectors.score(0, 6), vectors.score(6, 4)), (None, None));
+    }
+
+    #[test]
+    fn a_failure_to_acquire_is_no_true_acceptance() {
+        let vectors = Comparable::of(&population());
+        // Of five mated pairs two are with the photograph that failed.
+        let tar = vectors.tar_at(0.4, |_| true);
+        assert!((tar.value - 0.6).abs() < 1e-9, "{tar}");
+        assert!(tar.low < 0.6 && tar.high > 0.6 && tar.low >= 1.0 / 3.0 - 1e-9, "{tar}");
+        assert_eq!(vectors.tar_at(0.6, |_| true).value, 0.0);
+        assert_eq!(vectors.tar_at(0.4, |person| person < 2).value, 1.0);
+        assert!(vectors.tar_at(0.4, |_| false).value.is_nan());
+    }
+
+    #[test]
+    fn vectors_are_centred_as_the_gallery_does_it() {
+        let (a, b) = (Some(vec![1.0, 0.2, 0.0]), Some(vec![1.0, 0.0, 0.2]));
+        let mut population = Population::made_up(&[vec![a], vec![b]]);
+        let score = |population: &Population| Comparable::of(population).score(0, 1).unwrap();
+        assert!(score(&population) > 0.9);
+        population.centre = Some(vec![0.98, 0.1, 0.1]);
+        assert!(score(&population) < -0.9, "{}", score(&population));
+    }
+}

@@ -37,3 +37,38 @@ pub fn measure(population: &Population, vectors: &Comparable, threshold: f64) ->
     };
     names.into_iter().map(group).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_judged_by_its_own_people_at_everybodys_threshold() {
+        // Two of the north who are as one, two of the south who are nothing alike and of whom a photograph failed.
+        let unit = |i: usize| {
+            let mut vector = vec![0.0; 4];
+            vector[i] = 1.0;
+            Some(vector)
+        };
+        let people =
+            [vec![unit(0); 2], vec![unit(0); 2], vec![unit(1), unit(1), None], vec![unit(2); 2], vec![unit(3)]];
+        let mut population = Population::made_up(&people);
+        population.set.groups = [(0, "north"), (1, "north"), (2, "south"), (3, "south")]
+            .map(|(person, group)| (person, group.to_owned()))
+            .into();
+        let groups = measure(&population, &Comparable::of(&population), 0.5);
+        let [north, south] = groups.as_slice() else { panic!("{groups:?}") };
+        assert_eq!((north.name.as_str(), north.people, north.impostor_pairs), ("north", 2, 4));
+        assert_eq!((north.fmr, north.fnmr.value), (1.0, 0.0));
+        assert_eq!((south.name.as_str(), south.people, south.impostor_pairs), ("south", 2, 4));
+        // Two of four mated pairs are with the photograph that failed.
+        assert_eq!((south.fmr, south.fnmr.value), (0.0, 0.5));
+        assert!(south.fnmr.low < 0.5 && south.fnmr.high > 0.5 && south.fnmr.high <= 1.0, "{south:?}");
+    }
+
+    #[test]
+    fn without_labels_there_are_no_groups() {
+        let population = Population::orthogonal(&[2, 2]);
+        assert!(measure(&population, &Comparable::of(&population), 0.5).is_empty());
+    }
+}

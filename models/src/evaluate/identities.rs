@@ -88,6 +88,14 @@ impl IdentitySet {
         Self { source: PathBuf::new(), people, photographs, groups: HashMap::new(), archive: None }
     }
 
+    /// People of so many photographs each, whose files nobody has: for tests that look at no picture.
+    #[cfg(test)]
+    pub fn made_up(photographs: &[usize]) -> Self {
+        let path = |person: usize, number: usize| format!("{person:04}/{person:04}_{number:04}.jpg").into();
+        let of = |(person, count): (usize, &usize)| (1..=*count).map(move |n| Place::File(path(person, n)));
+        Self::of(&photographs.iter().enumerate().flat_map(of).collect::<Vec<_>>())
+    }
+
     /// Every `step`-th person alone, for a rough answer.
     pub fn thinned(mut self, step: usize) -> Self {
         self.photographs.retain(|photograph| photograph.person % step == 0);

@@ -44,7 +44,8 @@ pub fn wilson(hits: usize, trials: usize) -> Estimate {
     let (n, p) = (trials as f64, hits as f64 / trials as f64);
     let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Estimate { value: p, low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
+    // At none and at all an end is the share itself, from which rounding must not part it.
+    Estimate { value: p, low: (centre - half).clamp(0.0, p), high: (centre + half).clamp(p, 1.0) }
 }
 
 /// The `q`-quantile of ascending values, between neighbours by their distance; NaN of none.
@@ -76,6 +77,8 @@ pub fn resample(units: usize, rng: &mut StdRng) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -109,5 +112,41 @@ mod tests {
             "{e:?}"
         );
         assert_eq!(e, bootstrap(400, 2000, 1, mean));
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_draw() {
+        let drawn = Estimate::of_draws(vec![f64::NAN, 3.0, 1.0, f64::NAN, 2.0]);
+        assert_eq!(drawn.value, 2.0);
+        assert!((drawn.low - 1.05).abs() < 1e-9 && (drawn.high - 2.95).abs() < 1e-9, "{drawn:?}");
+        assert!(Estimate::of_draws(vec![f64::NAN]).value.is_nan());
+        assert_eq!(Estimate { value: 0.0123, low: 0.0, high: 0.5 }.to_string(), "1.23 % [0.00, 50.00]");
+    }
+
+    proptest! {
+        #[test]
+        fn wilsons_interval_holds_the_share_and_narrows_with_more_trials(trials in 1usize..500, part in 0.0_f64..=1.0) {
+            let hits = (part * trials as f64).round() as usize;
+            let (few, many) = (wilson(hits, trials), wilson(4 * hits, 4 * trials));
+            prop_assert!(0.0 <= few.low && few.low <= few.value && few.value <= few.high && few.high <= 1.0);
+            prop_assert!(many.high - many.low < few.high - few.low);
+            let turned = wilson(trials - hits, trials);
+            prop_assert!((turned.low - (1.0 - few.high)).abs() < 1e-9, "misses and hits are one interval seen from two ends");
+        }
+
+        #[test]
+        fn quantiles_rise_and_stay_between_the_ends(
+            mut values in prop::collection::vec(-5.0_f64..5.0, 1..40), a in 0.0_f64..=1.0, b in 0.0_f64..=1.0
+        ) {
+            values.sort_by(f64::total_cmp);
+            let (low, high) = (quantile(&values, a.min(b)), quantile(&values, a.max(b)));
+            prop_assert!(values[0] - 1e-9 <= low && low <= high + 1e-9 && high <= values[values.len() - 1] + 1e-9);
+        }
+
+        #[test]
+        fn as_many_clusters_are_drawn_as_there_are(units in 1usize..200, seed in any::<u64>()) {
+            let times = resample(units, &mut StdRng::seed_from_u64(seed));
+            prop_assert_eq!((times.len(), times.iter().sum::<u32>() as usize), (units, units));
+        }
     }
 }

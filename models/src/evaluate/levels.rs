@@ -125,3 +125,39 @@ impl LevelScores {
         at.or(weighed.last()).map_or(f64::NAN, |(score, _)| *score)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::acquire::made_up::disjoint;
+
+    #[test]
+    fn templates_and_probes_have_no_photograph_in_common() {
+        let population = Population::orthogonal(&[5; 80]);
+        for (template, probe) in [(1, 1), (1, 3), (3, 1), (2, 2)] {
+            let scores = LevelScores::measure(&population, FusionLevel { template, probe }).unwrap();
+            let expected = disjoint(template as usize, probe as usize);
+            let mated = scores.mated.iter().flatten();
+            assert!(mated.clone().all(|score| (score - expected).abs() < 1e-5), "{template}+{probe}");
+            // Five photographs: ten pairs, two left over beside one set of three, one pair of two sets of two.
+            let each = match (template, probe) {
+                (1, 1) => 10,
+                (2, 2) => 1,
+                _ => 2,
+            };
+            assert!(scores.mated.len() == 80 && scores.mated_pairs() == 80 * each, "{template}+{probe}");
+        }
+        assert!(LevelScores::measure(&population, FusionLevel { template: 6, probe: 1 }).is_none());
+    }
+
+    #[test]
+    fn a_person_of_many_photographs_counts_no_more_than_another() {
+        let population = Population::orthogonal(&[2; 80]);
+        let mut scores = LevelScores::measure(&population, FusionLevel::SINGLE).unwrap();
+        scores.mated = vec![vec![0.1, 0.2, 0.3, 0.9], vec![0.8], vec![0.7]];
+        assert!((scores.fnmr(0.5) - 0.25).abs() < 1e-9);
+        assert!((scores.fnmr_of(0.5, &[2, 0, 1]) - 0.5).abs() < 1e-9);
+        let at = |q| scores.mated_quantile(q);
+        assert_eq!((at(0.0), at(0.25), at(0.3), at(0.5), at(1.0)), (0.1, 0.3, 0.7, 0.7, 0.9));
+    }
+}

@@ -197,7 +197,11 @@ pub fn figure(dealt: &[Split], level: Level, fpir: f64, replicates: usize) -> Op
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::evaluate::acquire::NotAcquired;
+    use crate::evaluate::acquire::made_up::disjoint;
 
     fn split() -> Split {
         let strangers = (0..100u8).map(|i| f32::from(i) / 200.0).collect();
@@ -222,5 +226,72 @@ mod tests {
         assert_eq!((figure.fnir.value, figure.splits, figure.mates), (0.25, 5, 4));
         assert!(figure.fnir.low <= 0.25 && figure.fnir.high > 0.25);
         assert!(super::figure(&[], Level::SINGLE, 0.01, 50).is_none());
+    }
+
+    #[test]
+    fn somebody_else_in_first_place_and_a_failure_to_acquire_are_misses() {
+        // Two people so alike that each is nearest to the other.
+        let (a, b) = (Some(vec![1.0, 0.0, 0.0]), Some(vec![0.8, 0.6, 0.0]));
+        let mixed = [vec![a.clone(), b.clone()], vec![b.clone(), a.clone()]];
+        let score = |people: &[Vec<Option<Vec<f32>>>; 2], level| {
+            let mates = [vec![0, 1], vec![2, 3]];
+            Split::score(&Population::made_up(people), level, &mates, &[], &[]).mated
+        };
+        assert_eq!(score(&mixed, Level::SINGLE), [f32::NEG_INFINITY; 2]);
+        let apart = [vec![a.clone(), a.clone()], vec![b.clone(), b.clone()]];
+        assert!(score(&apart, Level::SINGLE).iter().all(|score| (score - 1.0).abs() < 1e-6));
+        let failing = [vec![a.clone(), None], vec![None, b]];
+        assert_eq!(score(&failing, Level::SINGLE), [f32::NEG_INFINITY; 2]);
+    }
+
+    #[test]
+    fn a_set_too_small_for_the_gallery_gives_no_split() {
+        let population = Population::orthogonal(&[4, 4, 4, 1, 1]);
+        assert!(Split::deal(&population, Level::SINGLE, 3, 0).is_some());
+        assert!(Split::deal(&population, Level::SINGLE, 5, 0).is_none(), "nobody is left to be a stranger");
+        assert!(Split::deal(&population, Level::ALL[2], 2, 0).is_none(), "nobody has six photographs");
+        assert_eq!(deal_all(&population, Level::SINGLE, 3, 7).len(), 7);
+    }
+
+    proptest! {
+        /// Everybody at right angles to everybody else: who was enrolled, and with what, shows in the scores.
+        #[test]
+        fn strangers_are_not_enrolled_and_mates_are_found_by_other_photographs(
+            counts in prop::collection::vec(1usize..8, 8..30),
+            level in prop::sample::select(Level::ALL.to_vec()),
+            n in 2usize..12,
+            seed in any::<u64>(),
+            lost in any::<bool>(),
+        ) {
+            let mut population = Population::orthogonal(&counts);
+            let whole = Split::deal(&population, level, n, seed);
+            let Some(split) = whole else { return Ok(()) };
+            let expected = disjoint(level.enrolled, level.probed) as f32;
+            prop_assert!(split.mated.iter().all(|score| (score - expected).abs() < 1e-5), "{:?}", split.mated);
+            prop_assert!(split.strangers.iter().all(|score| score.abs() < 1e-5), "{:?}", split.strangers);
+            prop_assert_eq!(split.gallery, n);
+            prop_assert!(split.mated.len() + split.enrolled_with_fewer <= n);
+            prop_assert!(n + split.strangers.len() <= counts.len());
+            if lost {
+                population.faces.iter_mut().for_each(|face| *face = Err(NotAcquired::NoFace));
+                let nothing = Split::deal(&population, level, n, seed).unwrap();
+                prop_assert_eq!((nothing.mated.len(), nothing.gallery), (split.mated.len(), n), "failures are not dropped");
+                prop_assert_eq!(nothing.fnir(0.01, &vec![1; nothing.mated.len()], &vec![1; nothing.strangers.len()]).0, 1.0);
+            }
+        }
+
+        #[test]
+        fn more_strangers_let_through_never_cost_a_mate(
+            mated in prop::collection::vec(-1.0_f32..1.0, 1..20),
+            strangers in prop::collection::vec(-1.0_f32..1.0, 1..40),
+            a in 0.0_f64..1.0, b in 0.0_f64..1.0,
+        ) {
+            let (mates, all) = (vec![1; mated.len()], vec![1; strangers.len()]);
+            let split = Split { mated, strangers, gallery: 1, enrolled_with_fewer: 0 };
+            let (strict, threshold) = split.fnir(a.min(b), &mates, &all);
+            prop_assert!(split.fnir(a.max(b), &mates, &all).0 <= strict);
+            let through = split.strangers.iter().filter(|score| **score > threshold).count();
+            prop_assert!(through as f64 <= a.min(b) * split.strangers.len() as f64);
+        }
     }
 }

@@ -96,3 +96,87 @@ fn mated_density(scores: &LevelScores, nodes: usize) -> Vec<f64> {
 pub fn round(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::score::{Calibration, FusionLevel, SightingModel};
+    use rand::Rng;
+
+    use super::*;
+    use crate::evaluate::scores::{Distribution, Pair};
+    use crate::evaluate::tail::{Exceedance, TailFit};
+
+    const MATED: (f64, f64) = (0.6, 0.1);
+    const SIGMA: f64 = 0.09;
+
+    /// Scores drawn from two normal distributions, of which the ratio is known; `odd` people look like impostors.
+    fn scores(people: usize, odd: usize) -> LevelScores {
+        let mut rng = StdRng::seed_from_u64(21);
+        let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+        let mated = (0..people)
+            .map(|who| {
+                let mean = if who < odd { -0.1 } else { MATED.0 };
+                (0..4).map(|_| mean + MATED.1 * normal()).collect()
+            })
+            .collect();
+        let mut impostor = Distribution::new(400);
+        let mut highest = Vec::new();
+        for pair in 0..100_000 {
+            let score = SIGMA * normal();
+            impostor.add(Pair { a: pair, b: 0, cosine: score as f32 });
+            highest.push(Exceedance { people: [pair % people, (pair / people) % people], score });
+        }
+        let from = impostor.threshold(3e-3);
+        let tail = TailFit::of(&highest, from, 1e5, people, 50);
+        LevelScores { level: FusionLevel::SINGLE, mated, impostor, tail, highest }
+    }
+
+    fn at(model: &ScoreModel, similarity: f64) -> f64 {
+        let node = model.similarity.iter().position(|s| (s - similarity).abs() < 1e-9).unwrap();
+        model.ln_likelihood_ratio[node]
+    }
+
+    #[test]
+    fn the_table_is_near_the_known_ratio_on_the_careful_side() {
+        let model = score_model(&scores(400, 0));
+        let known = |s: f64| {
+            let log = |mean: f64, sigma: f64| -0.5 * ((s - mean) / sigma).powi(2) - sigma.ln();
+            log(MATED.0, MATED.1) - log(0.0, SIGMA)
+        };
+        for similarity in [0.3, 0.4, 0.5, 0.6] {
+            let (ours, known) = (at(&model, similarity), known(similarity));
+            assert!(ours < known + 0.3, "{similarity}: {ours} promises more than {known}");
+        }
+        // Where scores were counted, not extrapolated, it is near; the fitted tail is heavier than a normal one.
+        let counted = 0.2;
+        assert!((at(&model, counted) - known(counted)).abs() < 1.0, "{} {}", at(&model, counted), known(counted));
+        assert!(at(&model, 0.6) > 5.0 && at(&model, -0.1) < -4.0);
+    }
+
+    #[test]
+    fn the_table_is_a_calibration_that_stations_accept() {
+        let model = score_model(&scores(60, 3));
+        assert!(model.extrapolated_from < 0.4 && model.tail_index < 0.0);
+        assert_eq!((model.mated_pairs, model.impostor_pairs), (240, 100_000));
+        let calibration = Calibration {
+            model: facegate_domain::ids::ModelId::new("m").unwrap(),
+            provenance: String::new(),
+            provisional: false,
+            centre: None,
+            sighting: SightingModel { correlation: 0.5, expected_rider_max: 0.1 },
+            levels: vec![model],
+        };
+        let read = Calibration::parse(&toml::to_string(&calibration).unwrap()).unwrap();
+        assert_eq!(read, calibration);
+    }
+
+    #[test]
+    fn wrong_labels_bound_what_a_low_score_says_against_a_rider() {
+        let (clean, odd) = (scores(400, 0), scores(400, 40));
+        // Never less than one person's share, and of one person in ten where so many look like strangers.
+        assert!((odd_share(&clean) - 1.0 / 400.0).abs() < 1e-9);
+        assert!((odd_share(&odd) - 0.1).abs() < 0.01, "{}", odd_share(&odd));
+        let lowest = |scores: &LevelScores| score_model(scores).ln_likelihood_ratio[0];
+        assert!(lowest(&odd) > 0.05_f64.ln() && lowest(&clean) < 0.01_f64.ln());
+    }
+}

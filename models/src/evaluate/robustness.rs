@@ -96,3 +96,33 @@ fn row(
         fnmr_of_accepted: wilson(missed_accepted, acquired - refused),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use facegate_models::Quality;
+
+    use super::*;
+
+    #[test]
+    fn a_lost_face_is_a_miss_and_a_refused_one_is_not_guessed_at() {
+        let population = Population::orthogonal(&[2; 4]);
+        let pairs = [[0, 1], [2, 3], [4, 5], [6, 7]];
+        let mut faces: Vec<_> = pairs.iter().map(|[_, probe]| population.faces[*probe].clone()).collect();
+        let told = |faces: &[Result<Face, NotAcquired>], threshold| {
+            let row = row(&population, "as they are".into(), &pairs, faces, threshold);
+            [row.not_acquired, row.refused, row.fnmr, row.fnmr_of_accepted].map(|share| share.value)
+        };
+        // One person's photographs score ½.
+        assert_eq!(told(&faces, 0.4), [0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(told(&faces, 0.6), [0.0, 0.0, 1.0, 1.0]);
+        faces[0] = Err(NotAcquired::NoFace);
+        faces[1].as_mut().unwrap().quality = Quality { sharpness: 0.01, ..Quality::default() };
+        let [lost, refused, missed, missed_of_accepted] = told(&faces, 0.4);
+        assert!((refused - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!((lost, missed, missed_of_accepted), (0.25, 0.25, 0.0));
+        // Somebody else's face, acquired and good: a miss among the accepted.
+        faces[2] = population.faces[0].clone();
+        let [.., missed, missed_of_accepted] = told(&faces, 0.4);
+        assert_eq!((missed, missed_of_accepted), (0.5, 0.5));
+    }
+}

@@ -102,7 +102,8 @@ impl TailFit {
 
 #[cfg(test)]
 mod tests {
-    use rand::Rng;
+    use proptest::prelude::*;
+    use rand::Rng as _;
 
     use super::*;
 
@@ -132,5 +133,33 @@ mod tests {
         let step = 1e-6;
         let decline = (tail.exceedance(0.6) - tail.exceedance(0.6 + step)) / step;
         assert!((tail.density(0.6) / decline - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_person_drawn_twice_counts_twice_and_one_not_drawn_counts_not() {
+        let exceedance = |people, score| Exceedance { people, score };
+        let all = [exceedance([0, 1], 0.5), exceedance([0, 2], 0.7), exceedance([1, 2], 0.39)];
+        let close = |a: Tail, b: Tail| (a.alpha - b.alpha).abs() < 1e-9 && (a.share - b.share).abs() < 1e-12;
+        let plain = fit(&all, 0.4, 100.0, &[1; 3]);
+        // Below the threshold the third is no exceedance; of two, α is 2 over the sum of their logarithms.
+        let logs = (0.6_f64 / 0.5).ln() + (0.6_f64 / 0.3).ln();
+        assert!(close(plain, Tail { from: 0.4, share: 0.02, alpha: 2.0 / logs }), "{plain:?}");
+        let twice = fit(&[all[0], all[0], all[1]], 0.4, 100.0, &[1; 3]);
+        assert!(close(fit(&all, 0.4, 100.0, &[1, 2, 1]), twice));
+        assert!(close(fit(&all, 0.4, 100.0, &[1, 1, 0]), fit(&all[..1], 0.4, 100.0, &[1; 3])));
+    }
+
+    proptest! {
+        #[test]
+        fn a_rarer_score_is_a_higher_one_and_never_beyond_one(
+            from in 0.1_f64..0.6, share in 1e-3_f64..1e-2, alpha in 5.0_f64..60.0, rarer in 1.0_f64..12.0
+        ) {
+            let tail = Tail { from, share, alpha };
+            let wanted = share * 10f64.powf(-rarer);
+            let score = tail.score_of(wanted);
+            prop_assert!(from < score && score < 1.0 && score < tail.score_of(wanted / 2.0));
+            prop_assert!((tail.exceedance(score) / wanted - 1.0).abs() < 1e-6);
+            prop_assert!((tail.exceedance(from) / share - 1.0).abs() < 1e-9);
+        }
     }
 }
