@@ -1,8 +1,9 @@
 //! `eval walkups`: heads and pictures of heads, rendered as they walk up to a gate, seen by the product's own path.
 //!
 //! What this is not: evidence about real people. The heads' shapes come from the same mesh network that the cue looks
-//! through, so they are the faces that it expects; no second source of head shapes with a permissive licence is at
-//! hand. Heads are rigid (no blinking, no speech), light is even, and a picture is still: a film of a moving head on a
+//! through, so they are the faces that it expects, and their depth is the canonical face's of the same authors within a
+//! tenth: an assumption about people. Head shapes of other origin were not tried, though some are free to use (ICT-FaceKit
+//! under MIT, MakeHuman's under CC0). Heads are rigid (no blinking, no speech), light is even, and a picture is still: a film of a moving head on a
 //! borderless screen moves as a head does and is for depth, infrared or a challenge to find. It measures one thing:
 //! whether depth shows, against the noise of detector, mesh, sensor and JPEG, when the head turns.
 
