@@ -13,6 +13,7 @@ pub mod intervals;
 mod levels;
 pub mod liveness;
 mod open_set;
+mod page;
 mod peer;
 pub mod plot;
 mod quality;

@@ -10,6 +10,8 @@ mod figures;
 mod fit;
 mod measure;
 mod report;
+mod results;
+mod summary;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,7 @@ use facegate_models::{EngineOptions, FaceEngine};
 use captures::{Capture, Form, captures};
 use figures::Scored;
 use measure::{Measured, measure};
+use results::Results;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -34,6 +37,9 @@ pub struct Options {
     /// Fit the moiré cue, too.
     #[arg(long)]
     moire: bool,
+    /// The HTML report to write
+    #[arg(long, default_value = "target/liveness.html")]
+    report: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +68,10 @@ pub fn run(home: &Home, options: &Options) -> anyhow::Result<()> {
     let shipped = engine.judge().calibration().clone();
     let scored = leave_one_source_out(&stills, &shipped, fitted_cues(options.moire))?;
     let smoke = smoke.iter().map(|case| (case, judged(&engine, case))).collect::<Vec<_>>();
-    report::print(&stills, &scored, &smoke, engine.liveness_is_reduced());
+    let results = Results::of(&stills, &scored, smoke, engine.liveness_is_reduced());
+    summary::print(&results);
+    report::write(&options.report, &results)?;
+    println!("{}", summary::line(&results, &options.report));
     Ok(())
 }
 

@@ -1,30 +1,24 @@
-//! The HTML report: one file, nothing from elsewhere, readable by whoever has to judge the gates and did not build them.
+//! The HTML report of `eval recognition`.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::Context;
-
 use super::acquire::Population;
 use super::intervals::Estimate;
 use super::open_set::Level;
+use super::page::{self, escaped, figure, table};
 use super::plot::{Axis, Scale, Series, lines};
 use super::recognition::{FMR, FPIRS, Measured};
 
-const HEAD: &str = include_str!("report/head.html");
 const DEFINITIONS: &str = include_str!("report/definitions.html");
 
 /// Writes the report to `path`, making its folder.
 pub fn write(path: &Path, population: &Population, measured: &Measured) -> anyhow::Result<()> {
-    let page = page(population, measured)?;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    std::fs::write(path, page).with_context(|| format!("cannot write the report to {}", path.display()))
+    page::write(path, &whole(population, measured)?)
 }
 
-fn page(population: &Population, measured: &Measured) -> anyhow::Result<String> {
-    let mut page = String::from(HEAD);
+fn whole(population: &Population, measured: &Measured) -> anyhow::Result<String> {
+    let mut page = page::head("Facegate: recognition report");
     headline(&mut page, population, measured)?;
     verification(&mut page, measured)?;
     identification(&mut page, measured)?;
@@ -230,29 +224,4 @@ fn robustness(page: &mut String, measured: &Measured) -> anyhow::Result<()> {
 
 fn share(estimate: &Estimate) -> String {
     if estimate.value.is_nan() { "none left".into() } else { format!("{:.1} %", 100.0 * estimate.value) }
-}
-
-fn table(page: &mut String, head: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
-    let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| -> String {
-        cells.map(|cell| format!("<{tag}>{cell}</{tag}>")).collect()
-    };
-    writeln!(
-        page,
-        "<div class=\"table\"><table><thead><tr>{}</tr></thead><tbody>",
-        cells("th", &mut head.iter().copied())
-    )?;
-    for row in rows {
-        writeln!(page, "<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str)))?;
-    }
-    writeln!(page, "</tbody></table></div>")?;
-    Ok(())
-}
-
-fn figure(page: &mut String, svg: &str, caption: &str) -> anyhow::Result<()> {
-    writeln!(page, "<figure>{svg}<figcaption>{caption}</figcaption></figure>")?;
-    Ok(())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

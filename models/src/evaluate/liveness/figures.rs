@@ -28,15 +28,29 @@ pub fn share(scored: &[Scored], attack: bool, verdict: LivenessVerdict) -> Estim
     wilson(of.iter().filter(|s| s.verdict == verdict).count(), of.len())
 }
 
-/// APCER (attacks called live) of each kind; ISO/IEC 30107-3 asks for the worst.
-pub fn apcer_by_kind(scored: &[Scored]) -> BTreeMap<String, Estimate> {
-    let mut kinds: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for attack in scored.iter().filter(|s| s.attack) {
-        let (passed, all) = kinds.entry(attack.kind.clone()).or_default();
-        *passed += usize::from(attack.verdict == LivenessVerdict::Live);
-        *all += 1;
+/// Presentations of one kind: attacks of one instrument, or what one source has of faces.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    pub presentations: usize,
+    /// Attacks called live (APCER), or faces called an attack (BPCER).
+    pub errors: Estimate,
+    /// Neither: the judge could not say, or no face was found (APNRR, BPNRR).
+    pub non_response: Estimate,
+}
+
+/// The presentations of one class by kind. ISO/IEC 30107-3 asks for the worst of the attacks'.
+pub fn by_kind(scored: &[Scored], attack: bool) -> BTreeMap<String, Kind> {
+    let wrong = if attack { LivenessVerdict::Live } else { LivenessVerdict::Attack };
+    let mut kinds: BTreeMap<&str, Vec<LivenessVerdict>> = BTreeMap::new();
+    for one in scored.iter().filter(|s| s.attack == attack) {
+        kinds.entry(&one.kind).or_default().push(one.verdict);
     }
-    kinds.into_iter().map(|(kind, (passed, all))| (kind, wilson(passed, all))).collect()
+    let kind = |verdicts: Vec<LivenessVerdict>| {
+        let share = |wanted| wilson(verdicts.iter().filter(|v| **v == wanted).count(), verdicts.len());
+        let non_response = share(LivenessVerdict::Inconclusive);
+        Kind { presentations: verdicts.len(), errors: share(wrong), non_response }
+    };
+    kinds.into_iter().map(|(name, verdicts)| (name.to_owned(), kind(verdicts))).collect()
 }
 
 /// Scores of one system: genuine ones and those of attacks.
@@ -47,18 +61,31 @@ pub fn classes(scored: &[Scored], score: fn(&Scored) -> f64) -> (Vec<f64>, Vec<f
 
 /// The lowest threshold above which at most `apcer` of the attacks lie.
 pub fn threshold_at(attacks: &[f64], apcer: f64) -> f64 {
+    threshold_after(attacks, (apcer * attacks.len() as f64).floor() as usize)
+}
+
+/// The lowest threshold that lets at most so many attacks pass.
+fn threshold_after(attacks: &[f64], allowed: usize) -> f64 {
     let mut descending = attacks.to_vec();
     descending.sort_by(|a, b| b.total_cmp(a));
-    let allowed = (apcer * descending.len() as f64).floor() as usize;
     // Strictly above the first attack that must not pass.
     descending.get(allowed).map_or(f64::NEG_INFINITY, |score| score.next_up())
 }
 
 /// BPCER at that threshold.
 pub fn bpcer_at(genuine: &[f64], attacks: &[f64], apcer: f64) -> f64 {
-    let threshold = threshold_at(attacks, apcer);
+    rejected(genuine, threshold_at(attacks, apcer))
+}
+
+fn rejected(genuine: &[f64], threshold: f64) -> f64 {
     let rejected = genuine.iter().filter(|score| **score < threshold || **score == f64::NEG_INFINITY).count();
     rejected as f64 / genuine.len().max(1) as f64
+}
+
+/// The detection error trade-off: for each number of attacks that may pass, APCER and BPCER.
+pub fn trade_off(genuine: &[f64], attacks: &[f64]) -> Vec<(f64, f64)> {
+    let at = |allowed| rejected(genuine, threshold_after(attacks, allowed));
+    (0..=attacks.len()).map(|allowed| (allowed as f64 / attacks.len().max(1) as f64, at(allowed))).collect()
 }
 
 /// Probability that a face scores above an attack, ties counting half.
@@ -110,13 +137,35 @@ mod tests {
     }
 
     #[test]
-    fn apcer_is_told_by_kind() {
-        let attack =
-            |kind: &str, verdict| Scored { attack: true, kind: kind.into(), score: 0.0, published: 0.0, verdict };
+    fn errors_and_silence_are_told_by_kind() {
         use LivenessVerdict::{Attack, Inconclusive, Live};
-        let scored = [attack("phone", Live), attack("phone", Attack), attack("print", Inconclusive)];
-        let kinds = apcer_by_kind(&scored);
-        assert_eq!((kinds["phone"].value, kinds["print"].value), (0.5, 0.0));
+        let one =
+            |attack, kind: &str, verdict| Scored { attack, kind: kind.into(), score: 0.0, published: 0.0, verdict };
+        let scored = [
+            one(true, "phone", Live),
+            one(true, "phone", Attack),
+            one(true, "print", Inconclusive),
+            one(false, "office", Live),
+            one(false, "office", Attack),
+            one(false, "office", Inconclusive),
+            one(false, "office", Live),
+        ];
+        let told = |attack| {
+            let kinds = by_kind(&scored, attack).into_iter();
+            kinds.map(|(name, k)| (name, k.presentations, k.errors.value, k.non_response.value)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(true), [("phone".to_owned(), 2, 0.5, 0.0), ("print".to_owned(), 1, 0.0, 1.0)]);
+        assert_eq!(told(false), [("office".to_owned(), 4, 0.25, 0.25)]);
         assert!((share(&scored, true, Inconclusive).value - 1.0 / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_trade_off_goes_from_no_attack_to_all_and_never_rises() {
+        let (genuine, attacks) = ([0.9, 0.5, 0.35, f64::NEG_INFINITY], [0.8, 0.4, 0.3]);
+        let expected = [(0.0, 0.75), (1.0 / 3.0, 0.5), (2.0 / 3.0, 0.25), (1.0, 0.25)];
+        assert_eq!(trade_off(&genuine, &attacks), expected);
+        for (apcer, bpcer) in expected {
+            assert_eq!(bpcer_at(&genuine, &attacks, apcer + 1e-9), bpcer);
+        }
     }
 }
