@@ -3,6 +3,8 @@
 //! Decoding follows OpenCV's `FaceDetectorYN` (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023):
 //! for each cell of strides 8, 16 and 32 a face class, an objectness, a box and five landmarks relative to the cell.
 
+use std::sync::{Mutex, PoisonError};
+
 use facegate_domain::score::DetectionConfidence;
 
 use crate::error::ModelError;
@@ -31,6 +33,8 @@ pub struct Detection {
 pub struct Detector {
     network: Network,
     outputs: Vec<String>,
+    /// What the network is fed: megabytes, kept from frame to frame.
+    input: Mutex<Vec<f32>>,
     side_px_max: u32,
     confidence_min: f32,
 }
@@ -40,6 +44,7 @@ impl Detector {
         Self {
             network,
             outputs: model.output.names.clone(),
+            input: Mutex::default(),
             side_px_max: options.detect_side_px.max(STRIDES[2] as u32),
             confidence_min: options.confidence_min,
         }
@@ -69,11 +74,14 @@ impl Detector {
     fn detect_in(&self, part: Part<'_>, scale: f32, origin: Point) -> Result<Vec<Detection>, ModelError> {
         let side = |px: usize| ((px as f32 * scale).round() as usize).max(1);
         let (inner_width, inner_height) = (side(part[0].width), side(part[0].height));
-        let (input, width, height) = network_input(part, inner_width, inner_height);
-        let outputs = self.network.run(&input, [1, 3, height, width], &self.outputs)?;
-        let mut found: Vec<Detection> =
-            (0..STRIDES.len()).flat_map(|i| decode_stride(&outputs, i, width, self.confidence_min)).collect();
-        found = merge_overlapping(found);
+        // Whatever a panic left in it is written over.
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let (width, height) = network_input(part, inner_width, inner_height, &mut input);
+        let every = |outputs: &[&[f32]]| -> Vec<Detection> {
+            (0..STRIDES.len()).flat_map(|i| decode_stride(outputs, i, width, self.confidence_min)).collect()
+        };
+        let found = self.network.run_and(&input, [1, 3, height, width], &self.outputs, every)?;
+        let mut found = merge_overlapping(found);
         // The two sides are rounded apart, so each has its own exact factor.
         let x = part[0].width as f32 / inner_width as f32;
         let y = part[0].height as f32 / inner_height as f32;
@@ -98,23 +106,34 @@ impl Detection {
 }
 
 /// The planes scaled to this size as planes B, G, R of 0..=255, padded right and below with black to whole cells of the
-/// largest stride; with the padded width and height.
-fn network_input(part: Part<'_>, inner_width: usize, inner_height: usize) -> (Vec<f32>, usize, usize) {
+/// largest stride; the padded width and height.
+fn network_input(part: Part<'_>, inner_width: usize, inner_height: usize, planes: &mut Vec<f32>) -> (usize, usize) {
     let padded = |px: usize| px.next_multiple_of(STRIDES[2]);
     let (width, height) = (padded(inner_width), padded(inner_height));
-    let mut planes = vec![0.0_f32; 3 * width * height];
+    planes.resize(3 * width * height, 0.0);
+    for plane in planes.chunks_mut(width * height) {
+        let (inner, below) = plane.split_at_mut(width * inner_height);
+        inner.chunks_mut(width).for_each(|row| row[inner_width..].fill(0.0));
+        below.fill(0.0);
+    }
     let (blue, rest) = planes.split_at_mut(width * height);
     let (green, red) = rest.split_at_mut(width * height);
     shrink(part, inner_width, inner_height, [red, green, blue], width);
-    (planes, width, height)
+    (width, height)
 }
 
 /// Faces of one stride, in the network input's pixels. Outputs are class ×3, objectness ×3, box ×3, landmarks ×3.
-fn decode_stride(outputs: &[Vec<f32>], i: usize, width: usize, confidence_min: f32) -> Vec<Detection> {
-    let [class, object, boxes, points] = [0, 3, 6, 9].map(|kind| &outputs[kind + i]);
+fn decode_stride(outputs: &[&[f32]], i: usize, width: usize, confidence_min: f32) -> Vec<Detection> {
+    let [class, object, boxes, points] = [0, 3, 6, 9].map(|kind| outputs[kind + i]);
     let stride = STRIDES[i] as f32;
     let columns = width / STRIDES[i];
+    // A hair less than the square, which is rounded.
+    let least = 0.999 * confidence_min * confidence_min;
     let decode = |cell: usize| {
+        // Of the two, neither exceeds one: what is too little for their mean needs no root.
+        if class[cell] < least || object[cell] < least {
+            return None;
+        }
         let confidence = (class[cell].clamp(0.0, 1.0) * object[cell].clamp(0.0, 1.0)).sqrt();
         let confidence = (confidence >= confidence_min).then(|| DetectionConfidence::new(confidence).ok())??;
         let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
@@ -158,7 +177,9 @@ mod tests {
     #[test]
     fn a_frame_is_shrunk_to_the_side_and_padded_to_whole_cells() {
         let frame = Frame::from_rgb(&RgbImage::from_pixel(1280, 720, image::Rgb([30, 20, 10])));
-        let (planes, width, height) = network_input(frame.planes(), 640, 360);
+        // What the last frame left there must not be seen.
+        let mut planes = vec![7.0; 3 * 640 * 640];
+        let (width, height) = network_input(frame.planes(), 640, 360, &mut planes);
         assert_eq!((width, height, planes.len()), (640, 384, 3 * 640 * 384));
         for (plane, value) in [10.0, 20.0, 30.0].into_iter().enumerate() {
             let at = |y: usize| planes[plane * 640 * 384 + 640 * y];
@@ -177,6 +198,7 @@ mod tests {
         outputs.extend([32, 8, 2].map(|n| vec![0.0; n * 4]));
         outputs.extend([32, 8, 2].map(|n| vec![0.5; n * 10]));
         outputs[6][36..40].copy_from_slice(&[0.5, 0.5, 2.0_f32.ln(), 4.0_f32.ln()]);
+        let outputs: Vec<&[f32]> = outputs.iter().map(|values| &values[..]).collect();
         let found = decode_stride(&outputs, 0, 64, 0.7);
         assert_eq!(found.len(), 1);
         assert!((found[0].confidence.get() - 0.9).abs() < 1e-6);

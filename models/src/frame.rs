@@ -11,16 +11,16 @@ mod shrink;
 
 use std::fmt;
 
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 
-use crate::geometry::{BoundingBox, Point};
+use crate::geometry::BoundingBox;
 
 pub use camera::{PixelLayout, SampleRange};
 pub use plane::{Luma, MisfitPlanes};
 
 pub(crate) use colour::{rounded, to_rgb};
 pub(crate) use plane::{Extent, Plane};
-pub(crate) use sample::Sampler;
+pub(crate) use sample::{Beyond, Sampler};
 pub(crate) use shrink::shrink;
 
 /// Luma, Cb and Cr of a part of a frame.
@@ -77,29 +77,9 @@ impl Frame {
         self.plane(0).row(y as usize)[x as usize]
     }
 
-    /// What lies in `region`, scaled to `width` × `height` pixels: bilinear between pixel centres, as OpenCV's
-    /// `INTER_LINEAR` does it (so not smoothed where it shrinks); black where the frame has nothing.
-    pub fn crop(&self, region: BoundingBox, width: u32, height: u32) -> RgbImage {
-        let (step_x, step_y) = (region.width / width as f32, region.height / height as f32);
-        let sampler = self.sampler();
-        RgbImage::from_fn(width, height, |x, y| {
-            let at = Point {
-                x: region.left + (x as f32 + 0.5) * step_x - 0.5,
-                y: region.top + (y as f32 + 0.5) * step_y - 0.5,
-            };
-            // A pixel is a square around its centre: the outermost half of it belongs to the picture.
-            let inside = |v: f32, size: u32| v >= -0.5 && v <= size as f32 - 0.5;
-            if inside(at.x, self.width()) && inside(at.y, self.height()) {
-                Rgb(sampler.colour_at(at).map(rounded))
-            } else {
-                Rgb([0, 0, 0])
-            }
-        })
-    }
-
     /// For looking up many places.
-    pub(crate) fn sampler(&self) -> Sampler<'_> {
-        Sampler::new(self.planes())
+    pub(crate) fn sampler(&self, beyond: Beyond) -> Sampler<'_> {
+        Sampler::new(self.planes(), beyond)
     }
 
     pub(crate) fn planes(&self) -> [Plane<'_>; 3] {

@@ -70,16 +70,29 @@ impl Network {
 
     /// Runs on one float32 input and returns the named outputs, flat, in the order asked for.
     pub fn run(&self, input: &[f32], shape: [usize; 4], outputs: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.run_and(input, shape, outputs, |values| values.iter().map(|v| v.to_vec()).collect())
+    }
+
+    /// The same, but the outputs are looked at where they lie, while the network waits.
+    pub fn run_and<T>(
+        &self,
+        input: &[f32],
+        shape: [usize; 4],
+        outputs: &[String],
+        look: impl FnOnce(&[&[f32]]) -> T,
+    ) -> Result<T, ModelError> {
         let failed = |e: ort::Error| ModelError::Inference { name: self.name.clone(), reason: e.to_string() };
         let tensor = TensorRef::from_array_view((shape, input)).map_err(failed)?;
         // A run leaves nothing behind in a session, so one that panicked does not spoil the next.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let results = session.run(ort::inputs![tensor]).map_err(failed)?;
-        let named = |name: &String| match results.get(name) {
-            Some(value) => Ok(value.try_extract_tensor::<f32>().map_err(failed)?.1.to_vec()),
-            None => Err(ModelError::Inference { name: self.name.clone(), reason: format!("it has no output {name}") }),
-        };
-        outputs.iter().map(named).collect()
+        let mut values = Vec::with_capacity(outputs.len());
+        for name in outputs {
+            let missing =
+                || ModelError::Inference { name: self.name.clone(), reason: format!("it has no output {name}") };
+            values.push(results.get(name).ok_or_else(missing)?.try_extract_tensor::<f32>().map_err(failed)?.1);
+        }
+        Ok(look(&values))
     }
 }
 

@@ -10,11 +10,12 @@ pub fn tensor(pixels: &RgbImage, input: &Input) -> Vec<f32> {
         Channels::Rgb => [0, 1, 2],
         Channels::Bgr => [2, 1, 0],
     };
-    let value = |pixel: &image::Rgb<u8>, c: usize| (f32::from(pixel.0[order[c]]) - input.mean[c]) * input.scale[c];
-    let mut values = Vec::with_capacity(pixels.as_raw().len());
+    let value = |pixel: &[u8; 3], c: usize| (f32::from(pixel[order[c]]) - input.mean[c]) * input.scale[c];
+    let pixels = pixels.as_chunks::<3>().0;
+    let mut values = Vec::with_capacity(3 * pixels.len());
     match input.layout {
-        Layout::Nchw => (0..3).for_each(|c| values.extend(pixels.pixels().map(|p| value(p, c)))),
-        Layout::Nhwc => pixels.pixels().for_each(|p| values.extend([0, 1, 2].map(|c| value(p, c)))),
+        Layout::Nchw => (0..3).for_each(|c| values.extend(pixels.iter().map(|p| value(p, c)))),
+        Layout::Nhwc => pixels.iter().for_each(|p| values.extend([0, 1, 2].map(|c| value(p, c)))),
     }
     values
 }

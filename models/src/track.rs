@@ -16,7 +16,7 @@ const WHOLE_EVERY: u32 = 5;
 /// looks over their shoulder belongs into the picture.
 const AROUND: f32 = 3.0;
 /// Width of the face for the detector: well above the 10 pixels at which it begins to see faces.
-const FACE_PX: f32 = 64.0;
+const FACE_PX: f32 = 48.0;
 
 /// A second face of at least this share of the largest one's area may be at the gate, too: while it is there, the whole
 /// frame is looked at every time, or the two would be seen together in one frame of five only.

@@ -10,7 +10,7 @@ use facegate_models::{EngineOptions, FaceEngine, Provider};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::approach;
+use super::approach::{self, Approach};
 use super::clock::{Took, median, quantile, timed};
 use super::frames::{CameraFrame, EYES_PX, frame_of, portraits};
 use super::peer::{Answer, Peer};
@@ -140,7 +140,7 @@ impl Row {
     }
 }
 
-fn print_tables(rows: &[Row], approaches: &[Took], opencv: Option<&str>) {
+fn print_tables(rows: &[Row], approaches: &[Approach], opencv: Option<&str>) {
     println!("{} frames of 1280x720, one thread each; medians in ms of processor time, and on the wall", rows.len());
     println!("{:34} {:>7} {:>7} {:>7} {:>7} {:>7}", "", "decode", "detect", "embed", "all", "wall");
     let line = |name: &str, stages: [f64; 3], wall: f64, cpu: f64| {
@@ -181,14 +181,17 @@ fn print_tables(rows: &[Row], approaches: &[Took], opencv: Option<&str>) {
         );
         cosines("plain cpu's pipeline to OpenCV's", rows.iter().filter_map(|r| r.cosine_to_peer(&r.plain)).collect());
     }
-    let walls = median(approaches.iter().map(|took| took.wall_ms));
+    let [decode, follow, liveness, embed] =
+        std::array::from_fn(|stage| median(approaches.iter().map(|a| a.stages_cpu_ms[stage])));
     println!(
-        "a whole approach: {:.1} ms of processor time, {walls:.1} ms",
-        median(approaches.iter().map(|t| t.cpu_ms))
+        "a whole approach: {:.1} ms of processor time, {:.1} ms; decode {decode:.1}, follow {follow:.1}, liveness \
+         {liveness:.1}, embed and fuse {embed:.1}",
+        median(approaches.iter().map(|a| a.took.cpu_ms)),
+        median(approaches.iter().map(|a| a.took.wall_ms))
     );
 }
 
-fn summary(rows: &[Row], approaches: &[Took], engines: &Engines) -> Value {
+fn summary(rows: &[Row], approaches: &[Approach], engines: &Engines) -> Value {
     let all = |value: fn(&Row) -> Option<f64>| {
         let values: Vec<f64> = rows.iter().filter_map(value).collect();
         if values.is_empty() { None } else { Some(median(values)) }
@@ -214,7 +217,7 @@ fn summary(rows: &[Row], approaches: &[Took], engines: &Engines) -> Value {
         "embed_cpu_only_ms_p50": all(|r| Some(r.embed?[1].wall_ms)),
         "embed_plain_ort_ms_p50": reference,
         "embed_ratio": ratio(embed, reference),
-        "approach_ms_p50": median(approaches.iter().map(|took| took.cpu_ms)),
+        "approach_ms_p50": median(approaches.iter().map(|a| a.took.cpu_ms)),
         "frames": rows.len(),
         "provider": engines.best.provider(),
         "threads": engines.best.options().threads,

@@ -34,37 +34,6 @@ impl<'f> Plane<'f> {
     pub fn part(&self, x: usize, y: usize, width: usize, height: usize) -> Self {
         Self { width, height, stride: self.stride, samples: &self.samples[y * self.stride + x..] }
     }
-
-    /// Where a place between sample centres lies; one beyond the edge lies at the edge.
-    pub fn place(&self, x: f32, y: f32) -> Place {
-        // Written so that what is no number lands at the edge.
-        let bound = |v: f32, size: usize| if v > 0.0 { v.min((size - 1) as f32) } else { 0.0 };
-        let (x, y) = (bound(x, self.width), bound(y, self.height));
-        let (left, top) = (x as usize, y as usize);
-        let right = usize::from(left + 1 < self.width);
-        let below = if top + 1 < self.height { self.stride } else { 0 };
-        Place { first: top * self.stride + left, right, below, dx: x - left as f32, dy: y - top as f32 }
-    }
-
-    /// The value at a place of this plane, or of another of the same size, bilinear.
-    pub fn between(&self, place: Place) -> f32 {
-        let Place { first, right, below, dx, dy } = place;
-        let square = &self.samples[first..=first + below + right];
-        let at = |i: usize| f32::from(square[i]);
-        let north = at(0) + (at(right) - at(0)) * dx;
-        let south = at(below) + (at(below + right) - at(below)) * dx;
-        north + (south - north) * dy
-    }
-}
-
-/// The first of the four samples around a place, the steps to the others, and how far along them it lies.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    first: usize,
-    right: usize,
-    below: usize,
-    dx: f32,
-    dy: f32,
 }
 
 /// The brightness of a picture: one byte a pixel, row by row without gaps. Cannot be printed.

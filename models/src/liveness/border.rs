@@ -96,17 +96,17 @@ impl Edges {
     fn of(plane: &Plane) -> Self {
         let (width, height) = (plane.width, plane.height);
         let (mut rising, mut falling) = (vec![0; width * height], vec![0; width * height]);
+        // No step beyond the picture.
+        let mut steps = vec![0.0; width + 2];
         for y in 0..height {
-            let rows = [plane.row(y.saturating_sub(1)), plane.row(y), plane.row((y + 1).min(height - 1))];
-            for x in 0..width {
-                let across = step_at(rows, x);
-                // A pixel to either side counts too, for edges that are not quite straight.
-                let beside = y * width + x.saturating_sub(1)..y * width + (x + 2).min(width);
-                if across > 8.0 * STEP_MIN {
-                    rising[beside].fill(1);
-                } else if across < -8.0 * STEP_MIN {
-                    falling[beside].fill(1);
-                }
+            steps_along([plane.row(y.saturating_sub(1)), plane.row(y), plane.row((y + 1).min(height - 1))], &mut steps);
+            let line = y * width..(y + 1) * width;
+            let edges = rising[line.clone()].iter_mut().zip(&mut falling[line]);
+            // A pixel to either side counts too, for edges that are not quite straight.
+            for ((rising, falling), beside) in edges.zip(steps.windows(3)) {
+                let most = beside[0].max(beside[1]).max(beside[2]);
+                let least = beside[0].min(beside[1]).min(beside[2]);
+                (*rising, *falling) = (u8::from(most > 8.0 * STEP_MIN), u8::from(least < -8.0 * STEP_MIN));
             }
         }
         Self { width, height, rising, falling }
@@ -155,21 +155,52 @@ impl Edges {
     }
 }
 
-/// Eight times the brightness step from left to right (Sobel) in the middle one of three rows; 0 where the step from
-/// top to bottom is larger.
-fn step_at(rows: [&[f32]; 3], x: usize) -> f32 {
-    let [above, here, below] = rows;
-    let (left, right) = (x.saturating_sub(1), (x + 1).min(here.len() - 1));
-    let across = above[right] + 2.0 * here[right] + below[right] - above[left] - 2.0 * here[left] - below[left];
-    let along = below[left] + 2.0 * below[x] + below[right] - above[left] - 2.0 * above[x] - above[right];
-    if along.abs() < across.abs() { across } else { 0.0 }
+/// For each pixel of the middle one of three rows eight times the brightness step from left to right (Sobel), 0 where
+/// the step from top to bottom is larger; `steps` has one place more at either end.
+fn steps_along([above, here, below]: [&[f32]; 3], steps: &mut [f32]) {
+    let step = |above: [f32; 3], here: [f32; 3], below: [f32; 3]| {
+        let across = above[2] + 2.0 * here[2] + below[2] - above[0] - 2.0 * here[0] - below[0];
+        let along = below[0] + 2.0 * below[1] + below[2] - above[0] - 2.0 * above[1] - above[2];
+        if along.abs() < across.abs() { across } else { 0.0 }
+    };
+    let last = here.len() - 1;
+    let around = |row: &[f32], x: usize| [row[x.saturating_sub(1)], row[x], row[(x + 1).min(last)]];
+    for x in [0, last] {
+        steps[x + 1] = step(around(above, x), around(here, x), around(below, x));
+    }
+    let [above, here, below] = [above, here, below].map(|row| row.array_windows::<3>());
+    let inner = steps[2..].iter_mut().zip(above).zip(here).zip(below);
+    inner.for_each(|(((into, above), here), below)| *into = step(*above, *here, *below));
 }
 
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn stretches_of_rows_count_what_each_column_would_by_itself(
+            map in prop::collection::vec(0_u8..2, 23 * 17),
+            (start, end) in (2_usize..12, 12_usize..21),
+            (first, last) in (0_usize..8, 8_usize..18),
+        ) {
+            let none = vec![0; map.len()];
+            let edges = Edges { width: 23, height: 17, rising: map.clone(), falling: none };
+            let last = last.min(17);
+            let middle = (first + last) as f32 / 2.0;
+            let on_edge = |column: usize, slope: f32, row: usize| {
+                let x = column as isize + (slope * (row as f32 - middle) + 0.5).floor() as isize;
+                (0..23).contains(&x) && map[row * 23 + x as usize] == 1
+            };
+            let along = |column, slope| (first..last).filter(|row| on_edge(column, slope, *row)).count() as u16;
+            let expected: Vec<u16> =
+                (start..end).map(|column| SLOPES.map(|slope| along(column, slope)).into_iter().max().unwrap()).collect();
+            prop_assert_eq!(edges.covered(start..end, first, last), expected);
+        }
+    }
 
     /// A face-sized place in the middle of 640×480, on whatever ground is painted.
     fn scored(paint: impl Fn(f32, f32) -> u8) -> f32 {

@@ -6,6 +6,8 @@ use std::ops::{Range, RangeInclusive};
 
 use image::RgbImage;
 
+use crate::frame::rounded;
+
 /// Columns and rows.
 type Region = (Range<u32>, Range<u32>);
 
@@ -62,7 +64,7 @@ impl Pixels {
     /// Share of the face's pixels whose brightness lies in this range.
     pub fn share(&self, range: RangeInclusive<u8>) -> f32 {
         let face = self.lumas(&FACE);
-        let inside = face.iter().filter(|v| range.contains(&(v.round() as u8))).count();
+        let inside = face.iter().filter(|v| range.contains(&rounded(**v))).count();
         inside as f32 / face.len() as f32
     }
 
@@ -70,7 +72,7 @@ impl Pixels {
     pub fn entropy(&self) -> f32 {
         let face = self.lumas(&FACE);
         let mut histogram = [0.0_f32; 256];
-        face.iter().for_each(|v| histogram[usize::from(v.round() as u8)] += 1.0 / face.len() as f32);
+        face.iter().for_each(|v| histogram[usize::from(rounded(*v))] += 1.0 / face.len() as f32);
         -histogram.iter().filter(|p| **p > 0.0).map(|p| p * p.log2()).sum::<f32>()
     }
 

@@ -8,6 +8,8 @@ use super::NotMiniFasNet;
 
 /// PyTorch's default, which the original keeps: added to a batch's variance.
 const EPSILON: f64 = 1e-5;
+/// Channels that ONNX Runtime computes at once with the widest registers there are (AVX-512).
+const BLOCK: usize = 16;
 /// `AttributeProto.AttributeType`.
 const INT: i32 = 2;
 const INTS: i32 = 7;
@@ -57,6 +59,7 @@ impl Builder {
 
     /// Widen, look around in each channel, narrow.
     pub fn bottleneck(&mut self, x: &str, name: &str, stride: i64) -> Result<String, NotMiniFasNet> {
+        self.fill_blocks(name);
         let wide = self.activated(x, &format!("{name}.conv"), POINTWISE)?;
         let around = self.activated(&wide, &format!("{name}.conv_dw"), Layer { stride, pad: 1 })?;
         self.normalised(&around, &format!("{name}.project"), POINTWISE)
@@ -89,6 +92,20 @@ impl Builder {
         self.keep("prob.w", &last.dims, &last.values);
         self.node("Gemm", &[&embedded, "prob.w"], output, transposed);
         Ok(())
+    }
+
+    /// Adds channels of zeros in the middle of a bottleneck until they fill whole blocks: pruning left odd numbers of
+    /// them (103, 231), for which ONNX Runtime has only slow kernels. They stay 0 all the way and are read with weight 0.
+    fn fill_blocks(&mut self, name: &str) {
+        let inner = [format!("{name}.conv."), format!("{name}.conv_dw.")];
+        let narrowing = format!("{name}.project.conv.weight");
+        for (key, weights) in &mut self.weights {
+            if inner.iter().any(|part| key.starts_with(part)) {
+                fill_up(weights, 0);
+            } else if *key == narrowing {
+                fill_up(weights, 1);
+            }
+        }
     }
 
     fn convolution(&mut self, x: &str, conv: &str, bn: &str, layer: Layer) -> Result<String, NotMiniFasNet> {
@@ -150,6 +167,20 @@ impl Builder {
         });
         output.to_owned()
     }
+}
+
+/// Zeros along an axis up to a whole number of blocks.
+fn fill_up(weights: &mut Weights, axis: usize) {
+    let Some(length) = weights.dims.get(axis).copied().filter(|length| *length > 0) else { return };
+    let inner: usize = weights.dims[axis + 1..].iter().product();
+    let filled = length.next_multiple_of(BLOCK);
+    let mut values = Vec::with_capacity(weights.values.len() / length * filled);
+    for outer in weights.values.chunks(length * inner) {
+        values.extend_from_slice(outer);
+        values.extend(std::iter::repeat_n(0.0, (filled - length) * inner));
+    }
+    weights.values = values;
+    weights.dims[axis] = filled;
 }
 
 fn int(name: &str, value: i64) -> Attribute {

@@ -3,11 +3,12 @@
 use super::super::onnx::{Attribute, Tensor, ValueInfo};
 use super::*;
 
-/// Runs a graph of 1×1 convolutions, batch normalisations, PReLU, ReLU and Add on one pixel.
+/// Runs a graph of 1×1 convolutions, batch normalisations, PReLU, ReLU, Add and Split on one pixel; all its outputs.
 fn run(graph: &Graph, input: &[f64]) -> Vec<f64> {
     let mut values: HashMap<String, Vec<f64>> = HashMap::from([("x".to_owned(), input.to_vec())]);
     for t in &graph.initializer {
-        values.insert(t.name.clone().unwrap(), chain::values(t).unwrap());
+        let whole = || t.int64s().map(|v| v.into_iter().map(|v| v as f64).collect());
+        values.insert(t.name.clone().unwrap(), chain::values(t).or_else(whole).unwrap());
     }
     for node in &graph.node {
         let get = |i: usize| &values[&node.input[i]];
@@ -33,11 +34,18 @@ fn run(graph: &Graph, input: &[f64]) -> Vec<f64> {
             "PRelu" => get(0).iter().zip(get(1)).map(|(x, a)| if *x < 0.0 { a * x } else { *x }).collect(),
             "Relu" => get(0).iter().map(|x| x.max(0.0)).collect(),
             "Add" => get(0).iter().zip(get(1)).map(|(a, b)| a + b).collect(),
+            "Split" => get(0).clone(),
             other => panic!("{other}"),
         };
-        values.insert(node.output[0].clone(), result);
+        let sizes = if node.is("Split") { get(1).clone() } else { vec![result.len() as f64] };
+        let mut rest = &result[..];
+        for (name, size) in node.output.iter().zip(sizes) {
+            let part;
+            (part, rest) = rest.split_at(size as usize);
+            values.insert(name.clone(), part.to_vec());
+        }
     }
-    values[&graph.output[0].name.clone().unwrap()].clone()
+    graph.output.iter().flat_map(|output| values[output.name.as_ref().unwrap()].clone()).collect()
 }
 
 fn node(op: &str, input: &[&str], output: &str, group: i64) -> Node {
@@ -145,6 +153,52 @@ fn what_cannot_be_split_exactly_stays() {
     shared.output[0].name = Some("z".into());
     split_prelu(&mut shared);
     assert_eq!(shared.node.iter().filter(|n| n.is("PRelu")).count(), 1);
+}
+
+/// Three heads on one map, of 1, 2 and 1 channels; the third has another stride.
+fn three_heads() -> Graph {
+    let mut nodes = vec![node("Relu", &["x"], "map", 1)];
+    let mut constants = Vec::new();
+    let mut names = Vec::new();
+    for (i, channels) in [1_i64, 2, 1].into_iter().enumerate() {
+        let name = |part: &str| format!("{part}{i}");
+        let values = |count: i64, seed: f32| (0..count).map(|v| (v as f32 + seed).sin()).collect::<Vec<_>>();
+        let seed = i as f32;
+        constants.push(floats(&name("w"), &[channels, 2, 1, 1], &values(2 * channels, seed)));
+        constants.push(floats(&name("b"), &[channels], &values(channels, seed + 0.3)));
+        constants.push(floats(&name("v"), &[channels, 1, 1, 1], &values(channels, seed + 0.6)));
+        constants.push(floats(&name("c"), &[channels], &values(channels, seed + 0.9)));
+        nodes.push(node("Conv", &["map", &name("w"), &name("b")], &name("n"), 1));
+        let mut own = node("Conv", &[&name("n"), &name("v"), &name("c")], &name("y"), channels);
+        if i == 2 {
+            own.attribute.push(super::super::build::ints("strides", &[2, 2]));
+        }
+        nodes.push(own);
+        names.push(name("y"));
+    }
+    let mut graph = graph(nodes, constants, "none");
+    graph.output = names.into_iter().map(|y| ValueInfo { name: Some(y), ..ValueInfo::default() }).collect();
+    graph
+}
+
+#[test]
+fn heads_that_read_one_map_are_merged_and_give_the_same_but_not_one_of_another_stride() {
+    let before = three_heads();
+    let mut after = before.clone();
+    assert!(merge_heads(&mut after));
+    let count = |graph: &Graph, op| graph.node.iter().filter(|n| n.is(op)).count();
+    assert_eq!((count(&before, "Conv"), count(&after, "Conv"), count(&after, "Split")), (6, 4, 1));
+    same_results(&before, &after);
+    assert!(!merge_heads(&mut after));
+}
+
+#[test]
+fn a_head_that_somebody_else_looks_into_stays() {
+    let mut graph = three_heads();
+    graph.output.push(ValueInfo { name: Some("n1".into()), ..ValueInfo::default() });
+    let before = graph.clone();
+    assert!(!merge_heads(&mut graph));
+    assert_eq!(graph, before);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A small grey picture of a face's surroundings.
 
+use std::ops::Range;
+
 use crate::frame::Frame;
 
 /// Brightness, row by row.
@@ -11,37 +13,35 @@ pub struct Plane {
 
 impl Plane {
     pub fn build(width: usize, height: usize, value: impl Fn(usize, usize) -> f32) -> Self {
-        let values = (0..width * height).map(|i| value(i % width, i / width)).collect();
+        let mut values = Vec::with_capacity(width * height);
+        (0..height).for_each(|y| values.extend((0..width).map(|x| value(x, y))));
         Self { width, height, values }
     }
 
     /// A rectangle (left, top, width, height) of the frame at another size: the mean brightness of the whole pixels
-    /// that each result covers, at least one. Every other row and column serves where it shrinks more than six times.
+    /// that each result covers, at least one.
     pub fn shrunk(frame: &Frame, region: (u32, u32, u32, u32), width: usize, height: usize) -> Self {
         let (left, top, from_width, from_height) = region;
         let luma = frame.luma();
-        let span = |i: usize, from: u32, to: usize| {
-            let edge = |i: usize| (i * from as usize / to) as u32;
-            let (first, end) = (edge(i).min(from - 1), edge(i + 1).min(from));
-            let step = if end.saturating_sub(first) > 6 { 2 } else { 1 };
-            (first..end.max(first + 1)).step_by(step)
+        let spans = |from: u32, to: usize| -> Vec<Range<usize>> {
+            let edge = |i: usize| i * from as usize / to;
+            (0..to).map(|i| edge(i)..edge(i + 1).max(edge(i) + 1)).collect()
         };
+        let (rows, columns) = (spans(from_height, height), spans(from_width, width));
         let mut values = Vec::with_capacity(width * height);
         let mut sums = vec![0_u32; from_width as usize];
-        for y in 0..height {
+        for rows in rows {
+            let rows_count = rows.len();
             // Rows are added up first, all columns at once.
-            let rows = span(y, from_height, height);
-            let rows_added = rows.len() as u32;
             sums.fill(0);
             for row in rows {
-                let start = ((top + row) * luma.width + left) as usize;
+                let start = (top as usize + row) * luma.width as usize + left as usize;
                 let pixels = &luma.samples[start..start + from_width as usize];
                 sums.iter_mut().zip(pixels).for_each(|(sum, pixel)| *sum += u32::from(*pixel));
             }
-            values.extend((0..width).map(|x| {
-                let columns = span(x, from_width, width);
-                let count = rows_added * columns.len() as u32;
-                columns.map(|column| sums[column as usize]).sum::<u32>() as f32 / count as f32
+            values.extend(columns.iter().map(|columns| {
+                let count = rows_count * columns.len();
+                sums[columns.clone()].iter().sum::<u32>() as f32 / count as f32
             }));
         }
         Self { width, height, values }

@@ -4,7 +4,7 @@
 //! picture, moved until it lies inside, whole pixels. Sampling is OpenCV's `INTER_LINEAR`.
 
 use super::SIDE;
-use crate::frame::Frame;
+use crate::frame::{Beyond, Frame};
 use crate::geometry::{BoundingBox, Point};
 
 /// What is done where the rectangle would stick out of the picture.
@@ -31,19 +31,17 @@ pub fn view(frame: &Frame, face: &BoundingBox, scale: f32, edge: Edge, turned: b
     let step = (region.width / SIDE as f32, region.height / SIDE as f32);
     let plane = (SIDE * SIDE) as usize;
     let mut input = vec![0.0; 3 * plane];
-    let sampler = frame.sampler();
+    let mut sampler = frame.sampler(Beyond::Repeated);
     for row in 0..SIDE {
-        for column in 0..SIDE {
+        let y = mirrored(region.top + (row as f32 + 0.5) * step.1 - 0.5, frame.height());
+        let places = (0..SIDE).map(|column| {
             let across = if turned { SIDE - 1 - column } else { column };
-            let at = Point {
-                x: mirrored(region.left + (across as f32 + 0.5) * step.0 - 0.5, frame.width()),
-                y: mirrored(region.top + (row as f32 + 0.5) * step.1 - 0.5, frame.height()),
-            };
-            let [red, green, blue] = sampler.colour_at(at);
-            let i = (row * SIDE + column) as usize;
-            input[i] = blue;
-            input[plane + i] = green;
-            input[2 * plane + i] = red;
+            Point { x: mirrored(region.left + (across as f32 + 0.5) * step.0 - 0.5, frame.width()), y }
+        });
+        let [red, green, blue] = sampler.row(places);
+        let start = (row * SIDE) as usize;
+        for (i, values) in [blue, green, red].into_iter().enumerate() {
+            input[i * plane + start..][..values.len()].copy_from_slice(values);
         }
     }
     input
