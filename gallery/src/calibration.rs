@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use facegate_domain::ids::ModelId;
 use facegate_domain::score::{Calibration, InvalidCalibration};
 
-const SFACE_2021DEC: &str = include_str!("../calibration/sface-2021dec.toml");
+/// By model.
+const SHIPPED: [(&str, &str); 2] = [
+    ("sface-2021dec", include_str!("../calibration/sface-2021dec.toml")),
+    ("hse-faceres-2021", include_str!("../calibration/hse-faceres-2021.toml")),
+];
 
 /// Why there is no calibration to decide with; the caller must not start without one.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +38,12 @@ pub fn load(path: &Path, model: &ModelId) -> Result<Calibration, CalibrationErro
 
 /// The calibration that ships for `model`. Provisional ones say so in themselves.
 pub fn shipped(model: &ModelId) -> Result<Calibration, CalibrationError> {
-    match model.as_str() {
-        "sface-2021dec" => Calibration::parse(SFACE_2021DEC)
-            .map_err(|source| CalibrationError::Invalid { path: "calibration/sface-2021dec.toml".into(), source }),
-        _ => Err(CalibrationError::NoneShipped { model: model.clone() }),
-    }
+    let (_, text) = SHIPPED
+        .iter()
+        .find(|(name, _)| *name == model.as_str())
+        .ok_or_else(|| CalibrationError::NoneShipped { model: model.clone() })?;
+    let path = || format!("calibration/{model}.toml").into();
+    Calibration::parse(text).map_err(|source| CalibrationError::Invalid { path: path(), source })
 }
 
 #[cfg(test)]
@@ -64,6 +69,14 @@ mod tests {
         assert!(0.5 < small && small < large && large < 0.8, "{small} {large}");
         // A stranger's ordinary score speaks against every rider.
         assert!(sface.at(three).ln_likelihood_ratio(Similarity::from_cosine(0.1)) < -4.0);
+    }
+
+    #[test]
+    fn every_shipped_file_is_of_the_model_it_ships_for() {
+        for (name, _) in SHIPPED {
+            let model = ModelId::new(name).unwrap();
+            assert_eq!(shipped(&model).unwrap().model, model);
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Following one face from frame to frame: it is looked for where it was, which costs a fifth of looking everywhere.
 //!
-//! YuNet's landmarks depend a little on the scale at which it sees a face: on 50 faces of LFW, the embedding of a
-//! followed face has a median cosine of .97 (least .91) to that of the same face in a look at the whole frame, whatever
-//! the region's size or scale. Frames of one approach differ by more, and are fused.
+//! YuNet's landmarks depend a little on the scale at which it sees a face. On 80 faces of LFW pasted into 1280×720, the
+//! embedding of a followed face has a median cosine of .973 (5 % below .942) to that of the same face in a look at the
+//! whole frame; with 48 instead of 64 pixels of width it would be .963 (.919). Frames of one approach differ by more,
+//! and are fused.
 
 use crate::detect::{Detection, Detector};
 use crate::error::ModelError;
@@ -16,7 +17,7 @@ const WHOLE_EVERY: u32 = 5;
 /// looks over their shoulder belongs into the picture.
 const AROUND: f32 = 3.0;
 /// Width of the face for the detector: well above the 10 pixels at which it begins to see faces.
-const FACE_PX: f32 = 48.0;
+const FACE_PX: f32 = 64.0;
 
 /// A second face of at least this share of the largest one's area may be at the gate, too: while it is there, the whole
 /// frame is looked at every time, or the two would be seen together in one frame of five only.

@@ -13,7 +13,8 @@ use crate::{command, demo, setup, test, tidy};
 
 pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
-a minute of `fuzz decode`, `demo --check`. All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
+a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`.
+All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
 /// Runs every check. Errors: setup failed (nothing else would run), or any check did.
@@ -37,6 +38,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     // Clippy after the build: the build scripts (FAISS above all) have run, and it shares them.
     checks.note("clippy", phases.run("clippy", || clippy(workspace)));
     checks.note("fuzz", phases.run("fuzz", || fuzz(workspace)));
+    checks.note("evaluation", phases.run("evaluation", || evaluation(workspace)));
     checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
     phases.print();
     checks.finish()
@@ -83,6 +85,18 @@ fn fuzz(workspace: &Workspace) -> Result<()> {
     let mut fuzz = workspace.binary("debug", "facegate-models");
     fuzz.args(["fuzz", "decode", "--minutes", "1", "--seed", &days.to_string()]);
     command::run(&mut fuzz, "Its lines above say how to run a failed input again; the files are in target/fuzz-decode.")
+}
+
+/// A quarter of the people once, where the photographs are: that the figures come out, not what they are.
+fn evaluation(workspace: &Workspace) -> Result<()> {
+    let Some(lfw) = workspace.data().map(|data| data.join("lfw")).filter(|lfw| lfw.is_dir()) else {
+        println!("no photographs beside the checkout: left out");
+        return Ok(());
+    };
+    let mut eval = workspace.binary("debug", "facegate-models");
+    eval.args(["eval", "recognition", "--quick", "--check", "--lfw"]).arg(lfw.join("lfw-dev.tar"));
+    eval.arg("--pairs").arg(lfw.join("pairs-dev.txt"));
+    command::run(&mut eval, "Its lines above say which figure is missing.")
 }
 
 /// Adds a toolchain component that a minimal installation of Rust leaves out.

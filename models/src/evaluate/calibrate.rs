@@ -65,6 +65,7 @@ pub fn run(arguments: &Arguments, home: &Home, clock: &(dyn Clock + Sync)) -> an
     };
     calibration.sighting = sighting.model(&calibration)?;
     print_thresholds(&calibration, &levels)?;
+    println!("names that are likely one person, or one picture: {}", noise.names.join("; "));
     let path = arguments.out.clone().unwrap_or_else(|| shipped_path(calibration.model.as_str()));
     write(&path, &calibration)?;
     if arguments.check && Calibration::parse(&std::fs::read_to_string(&path)?)? != calibration {
@@ -175,10 +176,9 @@ fn provenance(
         );
     }
     text += &format!(
-        "Label noise: {} pairs of names are likely one person or the same picture ({}). They are kept, which is the \
-         conservative choice: without them the index is {:.4}.\n",
+        "Label noise: {} pairs of names are likely one person or the same picture (`eval calibrate` prints them). \
+         They are kept, which is the conservative choice: without them the index is {:.4}.\n",
         noise.names.len(),
-        noise.names.join("; "),
         noise.without.index()
     );
     text += &format!(
