@@ -15,7 +15,7 @@ use crate::manifest::{Conversion, Input, Model};
 pub use dequantise::NotDequantisable;
 pub use minifasnet::NotMiniFasNet;
 pub use onnx::UnreadableOnnx;
-pub use rewrite::for_plain_cpu;
+pub use rewrite::{for_openvino, for_plain_cpu};
 pub use tfjs::UnusableTfjs;
 
 /// Why a model file could not be converted.

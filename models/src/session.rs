@@ -10,7 +10,7 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::TensorRef;
 
-use crate::convert::for_plain_cpu;
+use crate::convert::{for_openvino, for_plain_cpu};
 use crate::error::ModelError;
 use crate::options::EngineOptions;
 use crate::provider::{Chosen, Precision};
@@ -44,7 +44,10 @@ impl Network {
     ) -> Result<Self, ModelError> {
         let environment = environment(runtime)?;
         if let Chosen::OpenVino(precision) = chosen {
-            match session(&environment, openvino(precision, options), bytes, options) {
+            let graph = for_openvino(bytes);
+            // It optimises by itself; ONNX Runtime would first unfold weights that it reads as they are.
+            let level = GraphOptimizationLevel::Disable;
+            match session(&environment, openvino(precision, options), level, &graph, options) {
                 Ok(session) => return Ok(Self::new(name, session, chosen)),
                 Err(reason) => tracing::warn!(model = name, reason, "OpenVINO refuses the model; it runs on the CPU"),
             }
@@ -52,10 +55,12 @@ impl Network {
         let cpu = CPU::default().with_arena_allocator(true).build().error_on_failure();
         let unloadable = |reason| ModelError::Unloadable { name: name.to_owned(), reason };
         if chosen == Chosen::Reference {
-            let session = session(&environment, cpu, bytes, options).map_err(unloadable)?;
+            let session =
+                session(&environment, cpu, GraphOptimizationLevel::All, bytes, options).map_err(unloadable)?;
             return Ok(Self::new(name, session, chosen));
         }
-        let session = session(&environment, cpu, &for_plain_cpu(bytes), options).map_err(unloadable)?;
+        let session = session(&environment, cpu, GraphOptimizationLevel::All, &for_plain_cpu(bytes), options)
+            .map_err(unloadable)?;
         Ok(Self::new(name, session, Chosen::Plain))
     }
 
@@ -110,13 +115,14 @@ fn openvino(precision: Precision, options: &EngineOptions) -> ExecutionProviderD
 fn session(
     environment: &Environment,
     provider: ExecutionProviderDispatch,
+    level: GraphOptimizationLevel,
     model: &[u8],
     options: &EngineOptions,
 ) -> Result<Session, String> {
     let text = |e: ort::Error<SessionBuilder>| e.to_string();
     let builder = Session::builder(environment).map_err(|e| e.to_string())?;
     let builder = builder.with_execution_providers([provider]).map_err(text)?;
-    let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(text)?;
+    let builder = builder.with_optimization_level(level).map_err(text)?;
     let builder = builder.with_parallel_execution(false).map_err(text)?;
     let builder = builder.with_intra_threads(options.threads.get()).map_err(text)?;
     let builder = builder.with_intra_op_spinning(false).map_err(text)?;

@@ -3,10 +3,13 @@
 //! Its fast convolutions keep channels in blocks and hand them on from one to the next. PReLU and operators newer than
 //! ONNX 1.8 (opset 13) do not take part: each makes the runtime put the values back in order and into blocks again, and
 //! from version 1.27 on PReLU itself takes eight times as long. Measured 2026-11 on version 1.24, one thread: SFace
-//! −20 %, YuNet −8 %, and as much again by merging its heads. OpenVINO has a PReLU of its own and is given the graph as it is.
+//! −20 %, YuNet −8 %, and as much again by merging its heads. OpenVINO has a PReLU of its own; for it only
+//! weights are put back into eight bits.
 
 mod chain;
+mod eight_bits;
 mod heads;
+mod index;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,6 +18,7 @@ use prost::Message;
 
 use super::onnx::{self, Graph, Node, OpsetId};
 use chain::Chains;
+use eight_bits::weights_to_eight_bits;
 use heads::merge_heads;
 
 /// The opset whose operators have blocked kernels.
@@ -47,7 +51,20 @@ pub fn for_plain_cpu(bytes: &[u8]) -> Cow<'_, [u8]> {
     let lowered = lower_opset(graph, &mut model.opset_import);
     // `Split` had another form before.
     let merged = opset(&model.opset_import).is_some_and(|o| o.version >= Some(OPSET)) && merge_heads(graph);
+    drop_unused(graph);
     if split || lowered || merged { Cow::Owned(model.encode_to_vec()) } else { Cow::Borrowed(bytes) }
+}
+
+/// Rewrites a model for OpenVINO, which has fast PReLU and blocks of its own; one that holds nothing to rewrite, or
+/// that cannot be read, comes back as it is.
+pub fn for_openvino(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Ok(mut model) = onnx::read(bytes) else { return Cow::Borrowed(bytes) };
+    let Some(graph) = &mut model.graph else { return Cow::Borrowed(bytes) };
+    if !weights_to_eight_bits(graph) {
+        return Cow::Borrowed(bytes);
+    }
+    drop_unused(graph);
+    Cow::Owned(model.encode_to_vec())
 }
 
 /// Replaces PReLU behind a convolution by ReLU and convolutions, folding a batch normalisation between them.
@@ -70,9 +87,13 @@ fn split_prelu(graph: &mut Graph) -> bool {
             graph.node.push(turned_over(node, &signs, &mut graph.initializer));
         }
     }
+    true
+}
+
+/// Takes out constants that nobody reads any more; the runtime would warn of each.
+fn drop_unused(graph: &mut Graph) {
     let used: HashSet<&String> = graph.node.iter().flat_map(|n| &n.input).collect();
     graph.initializer.retain(|t| t.name.as_ref().is_some_and(|name| used.contains(name)));
-    true
 }
 
 /// A convolution that reads turned channels, with its weights turned over; any other node as it is.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::onnx::{Attribute, Graph, Node, Tensor};
+use super::index::Index;
 
 /// Up to so many products per value it is cheaper to run a convolution twice than to bend its result afterwards.
 const PRODUCTS_FEW: usize = 32;
@@ -59,29 +60,7 @@ impl Chains {
     }
 }
 
-/// Who makes and who reads each value.
-struct Index<'g> {
-    made_by: HashMap<&'g str, usize>,
-    readers: HashMap<&'g str, Vec<usize>>,
-    constants: HashMap<&'g str, &'g Tensor>,
-    outputs: HashSet<&'g str>,
-}
-
 impl<'g> Index<'g> {
-    fn of(graph: &'g Graph) -> Self {
-        let mut index = Self {
-            made_by: HashMap::new(),
-            readers: HashMap::new(),
-            constants: graph.initializer.iter().filter_map(|t| Some((t.name.as_deref()?, t))).collect(),
-            outputs: graph.output.iter().filter_map(|o| o.name.as_deref()).collect(),
-        };
-        for (place, node) in graph.node.iter().enumerate() {
-            index.made_by.extend(node.output.iter().map(|name| (name.as_str(), place)));
-            node.input.iter().for_each(|name| index.readers.entry(name).or_default().push(place));
-        }
-        index
-    }
-
     /// The chain that a PReLU ends, and the places of its other nodes.
     fn chain(&self, graph: &'g Graph, prelu: &'g Node) -> Option<(Chain, Vec<usize>)> {
         let [input, slopes] = &prelu.input[..] else { return None };
@@ -121,12 +100,6 @@ impl<'g> Index<'g> {
         Some((Chain { conv: node.clone(), output, dims: kernel.dims.clone(), weights, bias, slopes }, absorbed))
     }
 
-    /// The place of the node that makes a value which one node alone reads.
-    fn only_maker(&self, name: &str) -> Option<usize> {
-        let alone = self.readers.get(name)?.len() == 1 && !self.outputs.contains(name);
-        alone.then(|| self.made_by.get(name).copied())?
-    }
-
     /// Whether every reader is a convolution that can be given other weights.
     fn only_convolved(&self, graph: &Graph, name: &str) -> bool {
         let convolves = |place: &usize| {
@@ -135,21 +108,6 @@ impl<'g> Index<'g> {
             node.is("Conv") && node.input[0] == name && weights.is_some()
         };
         !self.outputs.contains(name) && self.readers.get(name).is_some_and(|places| places.iter().all(convolves))
-    }
-
-    fn values(&self, name: &str) -> Option<Vec<f64>> {
-        values(self.constants.get(name)?)
-    }
-
-    /// What a batch normalisation multiplies by and adds, per channel.
-    fn norm(&self, node: &Node) -> Option<(Vec<f64>, Vec<f64>)> {
-        let constant = |i: usize| self.values(node.input.get(i)?);
-        let (gamma, beta, mean, variance) = (constant(1)?, constant(2)?, constant(3)?, constant(4)?);
-        let epsilon = node.attribute.iter().find(|a| a.name.as_deref() == Some("epsilon")).and_then(|a| a.f);
-        let epsilon = f64::from(epsilon.unwrap_or(1e-5));
-        let scale: Vec<f64> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-        let shift = beta.iter().zip(mean.iter().zip(&scale)).map(|(b, (m, s))| b - m * s).collect();
-        Some((scale, shift))
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::build::{int, int64s, node};
 use super::super::onnx::{Attribute, Graph, Node, Tensor};
+use super::index::Index;
 
 /// The places of a head's two convolutions, and how many channels it has.
 struct Head {
@@ -42,20 +43,12 @@ pub fn merge_heads(graph: &mut Graph) -> bool {
 
 /// The heads that can be merged, by the map that they read, in the order of the graph.
 fn levels(graph: &Graph) -> Vec<Vec<Head>> {
-    let constants: HashMap<&str, &Tensor> =
-        graph.initializer.iter().filter_map(|t| Some((t.name.as_deref()?, t))).collect();
-    let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (place, node) in graph.node.iter().enumerate() {
-        node.input.iter().for_each(|name| readers.entry(name).or_default().push(place));
-    }
-    let outputs: HashSet<&str> = graph.output.iter().filter_map(|o| o.name.as_deref()).collect();
+    let index = Index::of(graph);
     let head = |narrow: usize| {
         let node = &graph.node[narrow];
-        let between = node.output.first()?.as_str();
-        let [own] = readers.get(between)?[..] else { return None };
-        let channels = pointwise_channels(node, &constants)?;
-        let alone = !outputs.contains(between) && keeps_apart(&graph.node[own], channels, &constants);
-        alone.then_some(Head { narrow, own, channels })
+        let own = index.only_reader(node.output.first()?)?;
+        let channels = pointwise_channels(node, &index)?;
+        keeps_apart(&graph.node[own], channels, &index).then_some(Head { narrow, own, channels })
     };
     let mut levels: BTreeMap<&str, Vec<Head>> = BTreeMap::new();
     for head in (0..graph.node.len()).filter_map(head) {
@@ -70,8 +63,8 @@ fn levels(graph: &Graph) -> Vec<Vec<Head>> {
 }
 
 /// How many channels a 1×1 convolution with a bias makes of all that it reads.
-fn pointwise_channels(node: &Node, constants: &HashMap<&str, &Tensor>) -> Option<usize> {
-    let (weights, _) = weights_and_bias(node, constants)?;
+fn pointwise_channels(node: &Node, index: &Index) -> Option<usize> {
+    let (weights, _) = weights_and_bias(node, index)?;
     let whole = node.is("Conv") && node.int("group").unwrap_or(1) == 1;
     match weights.dims[..] {
         [channels, _, 1, 1] if whole => usize::try_from(channels).ok(),
@@ -80,17 +73,17 @@ fn pointwise_channels(node: &Node, constants: &HashMap<&str, &Tensor>) -> Option
 }
 
 /// Whether a convolution with a bias makes each of so many channels of itself alone.
-fn keeps_apart(node: &Node, channels: usize, constants: &HashMap<&str, &Tensor>) -> bool {
-    let Some((weights, _)) = weights_and_bias(node, constants) else { return false };
+fn keeps_apart(node: &Node, channels: usize, index: &Index) -> bool {
+    let Some((weights, _)) = weights_and_bias(node, index) else { return false };
     let channels = channels as i64;
     node.is("Conv")
         && node.int("group").unwrap_or(1) == channels
         && matches!(weights.dims[..], [outputs, 1, _, _] if outputs == channels)
 }
 
-fn weights_and_bias<'g>(node: &Node, constants: &HashMap<&str, &'g Tensor>) -> Option<(&'g Tensor, &'g Tensor)> {
+fn weights_and_bias<'g>(node: &Node, index: &Index<'g>) -> Option<(&'g Tensor, &'g Tensor)> {
     let [_, weights, bias] = &node.input[..] else { return None };
-    let constant = |name: &String| constants.get(name.as_str()).copied().filter(|t| t.floats().is_some());
+    let constant = |name: &String| index.constants.get(name.as_str()).copied().filter(|t| t.floats().is_some());
     Some((constant(weights)?, constant(bias)?))
 }
 
