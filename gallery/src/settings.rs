@@ -97,6 +97,11 @@ impl DecisionSettings {
                 problems.push(InvalidSetting { path, message: format!("{share} is not a share from 0 to 1") });
             }
         }
+        if self.stranger == 0.0 {
+            let message =
+                "without strangers anybody would be the likeliest rider: say how many of the searched are not enrolled";
+            problems.push(InvalidSetting { path: "stranger", message: message.to_owned() });
+        }
         let sums = [
             ("entry", self.stranger + self.entry.expected + self.entry.regulars + self.entry.city),
             ("exit", self.stranger + self.exit.in_system + self.exit.city),
@@ -174,6 +179,15 @@ mod tests {
         assert!((read.risk_budget.risk_max() - 5e-6).abs() < 1e-12);
         assert!(toml::from_str::<DecisionSettings>("strangers = 0.5").is_err());
         assert!(toml::from_str::<DecisionSettings>("risk_budget = 0.0").is_err());
+    }
+
+    #[test]
+    fn a_city_without_strangers_is_refused() {
+        let entry = EntryShares { expected: 0.0, regulars: 0.0, city: 1.0 };
+        let exit = ExitShares { in_system: 0.5, city: 0.5 };
+        let nobody = DecisionSettings { stranger: 0.0, entry, exit, ..DecisionSettings::default() };
+        let paths: Vec<_> = nobody.problems().iter().map(|p| p.path).collect();
+        assert_eq!(paths, ["stranger"]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl FaceEngine {
         let model = manifest.model(Role::Mesh).expect("the built-in manifest has a mesh: a test reads it");
         let mesh = Mesh::new(exactly(model)?, model)?;
         let texture = liveness::texture_pair(&manifest, exactly)?;
-        let judge = Arc::new(LivenessJudge::load(&options.liveness)?);
+        let judge = Arc::new(LivenessJudge::load(&options.liveness)?.with_texture(texture.is_some()));
         Ok(Self { detector, embedder, mesh, texture, judge, options })
     }
 

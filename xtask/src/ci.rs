@@ -83,7 +83,7 @@ fn clippy(workspace: &Workspace) -> Result<()> {
 fn fuzz(workspace: &Workspace) -> Result<()> {
     let days = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
     let mut fuzz = workspace.binary("debug", "facegate-models");
-    fuzz.args(["fuzz", "decode", "--minutes", "1", "--seed", &days.to_string()]);
+    fuzz.args(["fuzz", "decode", "--minutes", "1", "--check", "--seed", &days.to_string()]);
     command::run(&mut fuzz, "Its lines above say how to run a failed input again; the files are in target/fuzz-decode.")
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::story::Told;
 use crate::city::City;
 
-/// The JSON line of `demo --check` (MEASURES.md).
+/// The JSON line of `demo --check`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub enrolled: usize,

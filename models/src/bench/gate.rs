@@ -64,11 +64,14 @@ pub fn run(home: &Home, options: &Options) -> anyhow::Result<()> {
     let mut peer = Peer::start(&home.models_dir())?;
     let photographs = photographs(home, options)?;
     let folder = tempfile::tempdir()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut without_face) = (Vec::new(), WithoutFace::default());
     let mut index = 0;
     for photograph in &photographs {
         // What our detector does not find in the photograph itself cannot be scaled to so many pixels between the eyes.
-        let Some(frame) = frame_of(&engines.plain, photograph, index)? else { continue };
+        let Some(frame) = frame_of(&engines.plain, photograph, index)? else {
+            without_face.count(peer.as_mut(), photograph, folder.path())?;
+            continue;
+        };
         rows.push(measure(&engines, peer.as_mut(), &frame, &folder.path().join(format!("{index}.jpg")))?);
         index += 1;
     }
@@ -76,8 +79,29 @@ pub fn run(home: &Home, options: &Options) -> anyhow::Result<()> {
     let approaches = approach::measure(&engines.best, &portraits(home)?, repeats)?;
     let version = peer.as_ref().map(|peer| peer.version.clone());
     print_tables(&rows, &approaches, version.as_deref());
-    println!("{}", summary(&rows, &approaches, &engines));
+    let mut keys = summary(&rows, &approaches, &engines);
+    keys["photographs_without_face"] = json!(without_face.ours);
+    keys["opencv_finds_of_those"] = json!(without_face.of_them_opencv_finds);
+    println!("{keys}");
     Ok(())
+}
+
+/// Photographs in which our detector finds no face, and which so make no frame.
+#[derive(Debug, Default)]
+struct WithoutFace {
+    ours: usize,
+    of_them_opencv_finds: usize,
+}
+
+impl WithoutFace {
+    fn count(&mut self, peer: Option<&mut Peer>, photograph: &[u8], folder: &Path) -> anyhow::Result<()> {
+        self.ours += 1;
+        let Some(peer) = peer else { return Ok(()) };
+        let file = folder.join("without-face.jpg");
+        std::fs::write(&file, photograph)?;
+        self.of_them_opencv_finds += usize::from(peer.run(&file)?.faces > 0);
+        Ok(())
+    }
 }
 
 /// Evenly spread over the set, or the portraits again and again.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use image::metadata::Orientation;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Subsamp, YuvImage};
 
 use super::{ImageError, ImageLimits, refuse_size};
@@ -71,17 +72,23 @@ fn planes(decompressor: &mut Decompressor, bytes: &[u8], header: &DecompressHead
     Frame::from_samples(samples, extents).ok()
 }
 
-/// Whether an EXIF segment (APP1) lies before the first scan: it may say that the picture is stored turned.
+/// Whether an EXIF segment (APP1) before the first scan says that the picture is stored turned.
 fn may_be_turned(bytes: &[u8]) -> bool {
     let mut rest = bytes.get(2..).unwrap_or_default();
     while let [0xff, marker, high, low, ..] = *rest {
+        let end = 2 + usize::from(u16::from_be_bytes([high, low]));
         match marker {
-            0xe1 => return true,
             0xda => return false,
-            _ => rest = rest.get(2 + usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default(),
+            0xe1 if says_turned(rest.get(4..end).unwrap_or_default()) => return true,
+            _ => rest = rest.get(end..).unwrap_or_default(),
         }
     }
     false
+}
+
+fn says_turned(segment: &[u8]) -> bool {
+    let note = segment.strip_prefix(b"Exif\0\0").and_then(Orientation::from_exif_chunk);
+    note.is_some_and(|orientation| orientation != Orientation::NoTransforms)
 }
 
 #[cfg(test)]
@@ -132,7 +139,14 @@ mod tests {
         assert!(planar(&jpeg(97, 81, Subsamp::None, false).1).is_some());
         let (_, mut bytes) = jpeg(96, 80, Subsamp::Sub2x2, false);
         bytes.splice(2..2, *b"\xff\xe1\x00\x08Exif\0\0");
-        assert!(planar(&bytes).is_none());
+        assert!(planar(&bytes).is_some());
+        let note = |orientation| {
+            let mut note = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+            note.extend([orientation, 0, 0, 0, 0, 0, 0]);
+            note
+        };
+        assert!(planar(&[&bytes[..2], &note(1), &bytes[2..]].concat()).is_some());
+        assert!(planar(&[&bytes[..2], &note(6), &bytes[2..]].concat()).is_none());
     }
 
     #[test]

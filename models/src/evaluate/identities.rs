@@ -47,7 +47,8 @@ impl Place {
 }
 
 impl IdentitySet {
-    /// Lists the JPEG and PNG files below `source`; the folder that holds a file names its person.
+    /// Lists the JPEG and PNG files below `source`, a folder or a tar file; the folder that holds a file names its
+    /// person. A folder that holds no pictures but one tar file stands for that file.
     ///
     /// Errors: `source` cannot be read, or holds no such file.
     pub fn open(source: &Path) -> anyhow::Result<Self> {
@@ -55,6 +56,11 @@ impl IdentitySet {
         let (places, archive) = if source.is_dir() {
             let mut places = Vec::new();
             walk(source, &mut places).with_context(reading)?;
+            let is_archive = |place: &&Place| place.path().extension().is_some_and(|e| e.eq_ignore_ascii_case("tar"));
+            let archives: Vec<&Place> = places.iter().filter(is_archive).collect();
+            if let ([archive], false) = (&archives[..], places.iter().any(|place| is_picture(place.path()))) {
+                return Self::open(archive.path());
+            }
             (places, None)
         } else {
             let archive = File::open(source).with_context(reading)?;
@@ -206,6 +212,19 @@ mod tests {
             std::fs::write(path, bytes).unwrap();
         }
         std::fs::write(root.join(GROUPS_FILE), "person,group\nb, north\nstranger,south\n").unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_holds_one_tar_file_stands_for_it() {
+        let (pictures, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        layout(pictures.path());
+        let mut builder = tar::Builder::new(File::create(folder.path().join("set.tar")).unwrap());
+        builder.append_dir_all("set", pictures.path()).unwrap();
+        builder.finish().unwrap();
+        std::fs::write(folder.path().join("pairs.txt"), "1 0").unwrap();
+        assert_eq!(IdentitySet::open(folder.path()).unwrap().people, ["a", "b"]);
+        std::fs::copy(folder.path().join("set.tar"), folder.path().join("other.tar")).unwrap();
+        assert!(IdentitySet::open(folder.path()).is_err());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use facegate_models::home::Home;
 
 use super::identities::IdentitySet;
 
-/// The peer's program, at its place in the source tree.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/opencv_recognition.py");
+/// The peer's program.
+const SCRIPT: &str = include_str!("../../peers/opencv_recognition.py");
 
 /// The Python that the peers run in, which `cargo xtask eval` makes ready; `None`: no peers.
 pub fn python() -> Option<OsString> {
@@ -29,7 +29,7 @@ pub fn embeddings(
 ) -> anyhow::Result<HashMap<usize, Option<Vec<f32>>>> {
     let models = |name: &str| -> PathBuf { home.models_dir().join(name) };
     let mut peer = Command::new(python)
-        .arg(SCRIPT)
+        .args(["-c", SCRIPT])
         .arg("--detector")
         .arg(models("yunet-2023mar.onnx"))
         .arg("--recogniser")

@@ -33,7 +33,9 @@ fn headline(page: &mut String, population: &Population, measured: &Measured) -> 
     writeln!(page, "<h1>Face recognition: measured accuracy</h1>")?;
     let source = population.set.source.file_name().unwrap_or_default().to_string_lossy();
     let centring = match (&population.centre, measured.calibrated) {
-        (Some(_), _) => "centred by the shipped calibration, as the stations do",
+        (Some(_), _) => {
+            "centred by the calibration's mean embedding, as the stations do; it may have been measured on this set"
+        }
         (None, true) => "not centred: the calibration does not ask for it",
         (None, false) => "not centred: this model has no calibration here",
     };

@@ -1,4 +1,5 @@
-//! `eval walkups`: heads and pictures of heads, rendered as they walk up to a gate, seen by the product's own path.
+//! `eval walkups`: heads and pictures of heads, rendered as they walk up to a gate, seen by the
+//! product's own detector, mesh and cue.
 //!
 //! What this is not: evidence about real people. The heads' shapes come from the same mesh network that the cue looks
 //! through, so they are the faces that it expects, and their depth is the canonical face's of the same authors within a

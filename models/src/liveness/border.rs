@@ -23,6 +23,9 @@ use plane::Plane;
 
 /// Width of the face, in pixels, to which the surroundings are scaled.
 const FACE_PX: f32 = 48.0;
+/// A face narrower than this is none; nor is one so much higher than wide that its surroundings would be this large.
+const FACE_PX_MIN: f32 = 8.0;
+const SCALED_MAX: usize = 1 << 20;
 /// Brightness step from one scaled pixel to the next that is an edge, of 255.
 const STEP_MIN: f32 = 22.0;
 /// How far an edge may lean: up to 16° either way, in steps that leave no pixel of its length out.
@@ -69,9 +72,12 @@ fn surroundings(frame: &Frame, face: &BoundingBox) -> Option<(Plane, BoundingBox
     if width as f32 * height as f32 <= SURROUNDINGS_MIN * face.area() {
         return None;
     }
+    if face.width.is_nan() || face.width < FACE_PX_MIN {
+        return None;
+    }
     let scale = FACE_PX / face.width;
     let scaled = |px: u32| (px as f32 * scale).round() as usize;
-    if scaled(width) < 8 || scaled(height) < 8 {
+    if scaled(width) < 8 || scaled(height) < 8 || scaled(width).saturating_mul(scaled(height)) > SCALED_MAX {
         return None;
     }
     let plane = Plane::shrunk(frame, (left, top, width, height), scaled(width), scaled(height));
@@ -242,5 +248,14 @@ mod tests {
         let frame = Frame::from_rgb(&RgbImage::from_pixel(160, 200, Rgb([90; 3])));
         let face = BoundingBox { left: 10.0, top: 10.0, width: 130.0, height: 170.0 };
         assert_eq!(border(&frame, &face), None);
+    }
+
+    #[test]
+    fn a_box_that_is_no_face_takes_no_memory() {
+        let frame = Frame::from_rgb(&RgbImage::from_pixel(1280, 720, Rgb([90; 3])));
+        for (width, height) in [(0.01, 700.0), (1e-30, 1e-30), (f32::NAN, 100.0), (9.0, 5_000.0), (-50.0, 80.0)] {
+            let face = BoundingBox { left: 600.0, top: 10.0, width, height };
+            assert_eq!(border(&frame, &face), None, "{width}x{height}");
+        }
     }
 }

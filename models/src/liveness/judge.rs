@@ -38,6 +38,8 @@ pub enum Cause {
     CuesSilent,
     /// One cue is sure of life, another of an attack.
     Contradiction,
+    /// The texture nets are there, but saw the face in no frame that counts.
+    NotLookedAt,
 }
 
 /// A verdict and how it came about.
@@ -56,6 +58,7 @@ pub struct LivenessJudgement {
 pub struct LivenessJudge {
     calibration: LivenessCalibration,
     policy: LivenessPolicy,
+    has_texture: bool,
 }
 
 impl LivenessJudge {
@@ -66,7 +69,12 @@ impl LivenessJudge {
             Some(path) => LivenessCalibration::load(path)
                 .map_err(|source| ModelError::LivenessCalibration { path: path.clone(), source })?,
         };
-        Ok(Self { calibration, policy: policy.clone() })
+        Ok(Self { calibration, policy: policy.clone(), has_texture: false })
+    }
+
+    /// The judge of an engine that has the texture nets, or has not: with them no face is live that they never saw.
+    pub(crate) fn with_texture(self, has_texture: bool) -> Self {
+        Self { has_texture, ..self }
     }
 
     pub fn calibration(&self) -> &LivenessCalibration {
@@ -79,12 +87,22 @@ impl LivenessJudge {
 
     /// The verdict on one approach, its samples oldest first.
     pub fn judge(&self, samples: &[LivenessSample]) -> LivenessJudgement {
-        judge(samples, &self.calibration, &self.policy)
+        self.demand_texture(judge(samples, &self.calibration, &self.policy))
     }
 
     /// The verdict on a single photograph, as at enrolment.
     pub fn judge_still(&self, sample: LivenessSample) -> LivenessJudgement {
-        judge(&[sample], &self.calibration, &self.policy.of_a_still())
+        self.demand_texture(judge(&[sample], &self.calibration, &self.policy.of_a_still()))
+    }
+
+    /// Whoever moves a picture out of the frame whenever the nets would look gains nothing by it.
+    fn demand_texture(&self, judgement: LivenessJudgement) -> LivenessJudgement {
+        let wanted = self.has_texture && self.calibration.uses(Cue::Texture);
+        if judgement.verdict == LivenessVerdict::Live && wanted && !judgement.cues.contains_key(&Cue::Texture) {
+            LivenessJudgement { verdict: LivenessVerdict::Inconclusive, cause: Cause::NotLookedAt, ..judgement }
+        } else {
+            judgement
+        }
     }
 }
 

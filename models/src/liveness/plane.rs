@@ -19,13 +19,13 @@ use fit::{Warp, fit};
 pub const FRAMES_MIN: usize = 5;
 /// Below this presence the mesh is not of a face.
 const PRESENCE_MIN: f32 = 0.5;
-/// A face that turned less, as a head or as a card, shows nothing: the issue's own limit.
+/// A face that turned less, as a head or as a card, shows nothing; `eval walkups` turns them by at least as much.
 pub const TURN_MIN_DEGREES: f32 = 8.0;
 
 /// What the motion of a track shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlaneEvidence {
-    /// Turn of a head, in degrees, that shifts the relief as far as it was seen to shift; noise alone is a few.
+    /// Turn of a head, in degrees, that shifts the relief as far as it was seen to shift steadily; noise alone is a few.
     /// Larger is more alive.
     pub relief_degrees: f32,
     /// Turn of a card, in degrees, that shortens the face as much as it was seen to shorten.
@@ -53,12 +53,27 @@ pub fn motion(track: &[&MeshPoints]) -> Option<PlaneEvidence> {
     let relief = mean_relief(&shapes);
     let warps: Vec<Warp> = aligned.iter().map(|places| fit(&mean, &relief, places)).collect::<Option<_>>()?;
     let pairs = || warps.iter().enumerate().flat_map(|(i, a)| warps[i + 1..].iter().map(move |b| (a, b)));
-    let shift = pairs().map(|(a, b)| (a.shift[0] - b.shift[0]).hypot(a.shift[1] - b.shift[1])).fold(0.0, f64::max);
+    let shifts: Vec<[f64; 2]> = warps.iter().map(|warp| warp.shift).collect();
     let shortening = pairs().map(|(a, b)| a.shortening_against(b)).fold(1.0, f64::min);
     Some(PlaneEvidence {
-        relief_degrees: shift.min(1.0).asin().to_degrees() as f32,
+        relief_degrees: swing(&shifts).min(1.0).asin().to_degrees() as f32,
         card_degrees: shortening.acos().to_degrees() as f32,
     })
+}
+
+/// How far the shift went to and fro, from frame to frame noise taken out: a head turns steadily, while the mesh's
+/// jitter on a flat picture differs in every frame. Steady motion leaves half the mean squared difference of
+/// successive values far below the variance, jitter makes the two alike (von Neumann, 1941). What is left is given as
+/// the range of a uniform motion of as many frames.
+fn swing(shifts: &[[f64; 2]]) -> f64 {
+    let (count, along) = (shifts.len() as f64, |axis: usize| shifts.iter().map(move |shift| shift[axis]));
+    let middle = [0, 1].map(|axis| along(axis).sum::<f64>() / count);
+    let apart = |a: &[f64; 2], b: &[f64; 2]| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2);
+    let variance = shifts.iter().map(|shift| apart(shift, &middle)).sum::<f64>() / (count - 1.0);
+    let jitter = shifts.windows(2).map(|pair| apart(&pair[0], &pair[1])).sum::<f64>() / (count - 1.0) / 2.0;
+    // A ramp of range R has the variance R²·n·(n + 1) / 12·(n − 1)² and the jitter R² / 2·(n − 1)².
+    let per_range = (count * (count + 1.0) - 6.0) / (12.0 * (count - 1.0).powi(2));
+    ((variance - jitter).max(0.0) / per_range).sqrt()
 }
 
 /// The points of one frame about their centre, in units of their root mean square distance from it.

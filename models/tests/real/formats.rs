@@ -108,6 +108,49 @@ fn a_printers_cmyk_jpeg_is_taken_or_refused_but_never_a_wrong_face() {
     }
 }
 
+/// The chunks of a PNG file: kind and content.
+fn chunks(png: &[u8]) -> Vec<([u8; 4], Vec<u8>)> {
+    let mut rest = &png[8..];
+    let mut chunks = Vec::new();
+    while let [a, b, c, d, kind @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        chunks.push((kind[..4].try_into().unwrap(), kind[4..4 + length].to_vec()));
+        rest = &kind[8 + length..];
+    }
+    chunks
+}
+
+/// An animated PNG of two pictures of one size.
+fn animated(still: &[u8], next: &[u8]) -> Vec<u8> {
+    let size = chunks(still)[0].1[..8].to_vec();
+    let control = |sequence: u32| {
+        let rest = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 10, 0, 0];
+        (*b"fcTL", [&sequence.to_be_bytes()[..], &size, &rest].concat())
+    };
+    let data = chunks(next).into_iter().filter(|(kind, _)| kind == b"IDAT").flat_map(|(_, data)| data);
+    let second = [&2_u32.to_be_bytes()[..], &data.collect::<Vec<u8>>()].concat();
+    let mut all = chunks(still);
+    all.splice(1..1, [(*b"acTL", [0, 0, 0, 2, 0, 0, 0, 0].to_vec()), control(0)]);
+    let end = all.len() - 1;
+    all.splice(end..end, [control(1), (*b"fdAT", second)]);
+    let mut file = still[..8].to_vec();
+    for (kind, content) in all {
+        let named = [&kind[..], &content].concat();
+        file.extend(
+            [&(content.len() as u32).to_be_bytes()[..], &named, &crc32fast::hash(&named).to_be_bytes()].concat(),
+        );
+    }
+    file
+}
+
+#[test]
+fn an_animated_png_is_its_still_picture() {
+    let picture = portrait(NAME);
+    let still = file(&picture.clone().into(), ImageFormat::Png);
+    let dark = file(&RgbImage::new(picture.width(), picture.height()).into(), ImageFormat::Png);
+    assert!(embedding_of(&still).similarity(&embedding_of(&animated(&still, &dark))).cosine() > 0.9999);
+}
+
 #[test]
 fn an_animation_is_refused_by_its_kind() {
     let gif = b"GIF89a\x40\0\x40\0\x80\0\0\0\0\0\xff\xff\xff!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0;";

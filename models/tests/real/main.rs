@@ -10,6 +10,7 @@ mod on_disk;
 mod other_embedder;
 mod people;
 mod providers;
+mod texture;
 
 use std::io::Cursor;
 use std::sync::OnceLock;

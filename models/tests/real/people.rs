@@ -23,7 +23,7 @@ fn photographs_taken_years_apart_match_and_other_people_do_not() {
         for (other_name, other) in &captures[i + 1..] {
             let cosine = cosine(embedding, other);
             let one_person = name[..8] == other_name[..8] && name.starts_with("person");
-            // SFace's published threshold is .363; impostors lie around .09 ± .09 (FACTS.md).
+            // SFace's published threshold is .363; impostors lie around .09 ± .09.
             if one_person {
                 assert!(cosine > 0.5, "{name} ~ {other_name}: {cosine}");
             } else {

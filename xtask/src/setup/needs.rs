@@ -48,6 +48,12 @@ pub const NEEDS: &[Need] = &[
         present: || answers(Command::new("python3").args(["-m", "pip", "--version"])),
     },
     Need {
+        what: "curl",
+        why: "the texture nets of liveness are files of a public repository",
+        packages: &["curl", "ca-certificates"],
+        present: || answers(Command::new("curl").arg("--version")),
+    },
+    Need {
         what: "npm",
         why: "the face mesh is published as an npm package",
         packages: &["npm"],

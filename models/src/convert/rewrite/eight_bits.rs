@@ -147,7 +147,7 @@ impl Grids {
         let gaps = sorted.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0.0);
         let gap = gaps.min_by(f64::total_cmp).unwrap_or(most - least);
         // The range is many steps long, so it tells the step more exactly than the gap does.
-        let places = ((most - least) / gap).round();
+        let places = if gap > 0.0 { ((most - least) / gap).round() } else { 0.0 };
         let step = if places > 0.0 { (most - least) / places } else { 1.0 };
         let zero = (-least / step).round();
         if !(step.is_finite() && (0.0..=255.0).contains(&places)) {

@@ -1,4 +1,4 @@
-//! One presentation: somebody, or a picture of somebody, walks up; the product's own path sees it.
+//! One presentation: somebody, or a picture of somebody, walks up; the product's own detector, mesh and cue see it (each frame as a whole: the gate follows).
 
 use facegate_models::{FaceEngine, MeshPoints};
 use image::RgbImage;

@@ -110,3 +110,19 @@ fn a_required_sensor_vetoes_and_its_silence_is_no_consent() {
     // Without the sensors configured their images do not matter.
     assert_eq!(judged(&seen(flat, glass), &LivenessPolicy::default()).0, LivenessVerdict::Live);
 }
+
+#[test]
+fn with_the_texture_nets_no_face_is_live_that_they_never_saw() {
+    let policy = LivenessPolicy { frames_min: 3, ..LivenessPolicy::default() };
+    let calibration = LivenessCalibration { live_from: 0.6, ..calibration() };
+    let judge = |has_texture| LivenessJudge { calibration: calibration.clone(), policy: policy.clone(), has_texture };
+    // The nets' looks fell on frames from which the face was moved out.
+    let clipped = LivenessSample { clipped: true, ..sample(Some(-9.0), None) };
+    let dodging: Vec<LivenessSample> =
+        (0..9).map(|i| if i % 3 == 0 { clipped.clone() } else { sample(None, Some(9.0)) }).collect();
+    assert_eq!(judge(false).judge(&dodging).verdict, LivenessVerdict::Live);
+    let judgement = judge(true).judge(&dodging);
+    assert_eq!((judgement.verdict, judgement.cause), (LivenessVerdict::Inconclusive, Cause::NotLookedAt));
+    let seen: Vec<LivenessSample> = vec![sample(Some(3.0), Some(9.0)); 4];
+    assert_eq!(judge(true).judge(&seen).verdict, LivenessVerdict::Live);
+}

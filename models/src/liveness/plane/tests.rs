@@ -47,6 +47,16 @@ fn a_turning_picture_shifts_nothing_however_near_it_comes() {
 }
 
 #[test]
+fn a_steady_turn_counts_whole_and_jitter_hardly() {
+    let ramp: Vec<[f64; 2]> = (0..10).map(|i| [0.02 * f64::from(i), -0.01 * f64::from(i)]).collect();
+    assert!((swing(&ramp) - 0.18_f64.hypot(0.09)).abs() < 1e-9);
+    // The same range to and fro in no order.
+    let jitter: Vec<[f64; 2]> = [3, 9, 0, 7, 2, 8, 1, 6, 4, 5].map(|i| [0.02 * f64::from(i), 0.0]).to_vec();
+    assert!(swing(&jitter) < 0.04, "{}", swing(&jitter));
+    assert_eq!(swing(&[[0.3, 0.1]; 5]), 0.0);
+}
+
+#[test]
 fn without_turning_there_is_nothing_to_go_by() {
     assert_eq!(judged(&approach(1.0, 1.0)), None);
     assert_eq!(judged(&approach(1.0, 0.0)), None);
