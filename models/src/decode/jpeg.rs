@@ -1,4 +1,8 @@
 //! Camera JPEGs through libjpeg-turbo, straight into planes: no conversion to RGB, no enlarging of coarse colour.
+//!
+//! Whole and once. A second look at a smaller scale, for the detector, would cost more than halving the planes does
+//! (under a millisecond), since the crop needs the full size anyway; and it would not be bit by bit what OpenCV's
+//! detector is fed, on which near ties between its cells hang.
 
 use std::cell::RefCell;
 
