@@ -1,4 +1,4 @@
-//! One approach: frames without a long gap between them, in which somebody comes to the gate. It gathers what the
+//! One approach: frames of one face without a long gap between them, in which somebody comes to the gate. It gathers what the
 //! frames showed into evidence; `decide` says what follows.
 
 use std::collections::BTreeMap;
@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use facegate_domain::face::Embedding;
 use facegate_domain::policy::Refusal;
-use facegate_models::liveness::{LivenessJudge, LivenessSample};
+use facegate_models::liveness::{LivenessJudge, LivenessJudgement, LivenessSample};
 use facegate_models::{Quality, QualityProblem, fuse};
 
 use crate::decide::{Evidence, Searched};
 use crate::vision::{FaceLook, UsableFace};
+
+/// Frames kept of one face: as many as `approach.frames_max` may be, or as liveness judges if those are more.
+const FRAMES_KEPT_MAX: usize = 100;
 
 /// What makes frames belong together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +37,8 @@ pub struct Approach {
     frames_near: u32,
     frames_several: u32,
     problems: BTreeMap<Refusal, u32>,
+    /// Whose approach this is. It outlasts the track, so that who stands on after a decision is known to have had it.
+    face: Option<Embedding>,
     track: Vec<UsableFace>,
     /// A frame was not to be trusted.
     tainted: bool,
@@ -58,6 +63,7 @@ impl Approach {
             frames_near: 0,
             frames_several: 0,
             problems: BTreeMap::new(),
+            face: None,
             track: Vec::new(),
             tainted: false,
             searched: None,
@@ -89,8 +95,8 @@ impl Approach {
                 self.problem(refusal_of(problem));
             }
             FaceLook::Usable(face) => {
-                self.frames_near += 1;
                 self.follow(face);
+                self.frames_near += 1;
                 self.last_usable_ms = Some(captured_ms);
             }
         }
@@ -103,16 +109,28 @@ impl Approach {
         self.last_seen_ms = self.last_seen_ms.max(Some(captured_ms));
     }
 
-    /// Keeps frames of the same face; another face starts over.
+    /// Keeps frames of the same face, until it is decided about; another face starts over.
     fn follow(&mut self, face: UsableFace) {
-        let same = |known: &UsableFace| {
-            known.embedding.similarity(&face.embedding).cosine() >= self.policy.same_face_cosine_min
-        };
-        if self.track.first().is_some_and(|first| !same(first)) {
-            self.track.clear();
-            self.searched = None;
+        let same = |known: &Embedding| known.similarity(&face.embedding).cosine() >= self.policy.same_face_cosine_min;
+        if self.face.as_ref().is_some_and(|known| !same(known)) {
+            self.start_over();
+        }
+        self.face.get_or_insert_with(|| face.embedding.clone());
+        if self.is_concluded() {
+            return;
+        }
+        if self.track.len() >= FRAMES_KEPT_MAX.max(self.judge.policy().frames_max) {
+            self.track.remove(0);
         }
         self.track.push(face);
+    }
+
+    /// Nothing that was counted, found out or decided about the one before holds for the next, who may follow closely.
+    /// Frames that were not to be trusted do: whoever puts them there can show any face.
+    fn start_over(&mut self) {
+        let next = Self::new(self.policy, Arc::clone(&self.judge));
+        let (last_seen_ms, last_usable_ms) = (self.last_seen_ms, self.last_usable_ms);
+        *self = Self { last_seen_ms, last_usable_ms, tainted: self.tainted, ..next };
     }
 
     fn problem(&mut self, refusal: Refusal) {
@@ -137,12 +155,17 @@ impl Approach {
         self.conclusion.is_some_and(|c| c.mendable && now_ms.saturating_sub(c.at_ms) > self.policy.second_chance_ms)
     }
 
-    pub fn evidence(&self, ended: bool) -> Evidence {
+    /// Whether the agreeing frames show somebody alive, and by what.
+    pub fn judgement(&self) -> LivenessJudgement {
         let samples: Vec<LivenessSample> = self.track.iter().map(|face| face.liveness.clone()).collect();
+        self.judge.judge(&samples)
+    }
+
+    pub fn evidence(&self, ended: bool) -> Evidence {
         Evidence {
             frames_near: self.frames_near,
             frames_agreeing: self.frames(),
-            liveness: self.judge.judge(&samples).verdict,
+            liveness: self.judgement().verdict,
             tainted: self.tainted,
             frames_several: self.frames_several,
             problem: self.problems.iter().max_by_key(|(_, count)| **count).map(|(problem, _)| *problem),
@@ -168,9 +191,11 @@ impl Approach {
         self.searched = Some(Searched { frames: self.frames(), refusal });
     }
 
-    /// A decision was made: nothing more is searched until the approach ends or, if mendable, after a while.
+    /// A decision was made: no more of this face is searched until the approach ends or, if mendable, after a while.
     pub fn conclude(&mut self, now_ms: u64, mendable: bool) {
         self.conclusion = Some(Conclusion { at_ms: now_ms, mendable });
+        // All frames together tell better than the first one who stands on.
+        self.face = self.probe().map(|(probe, _)| probe).or(self.face.take());
         self.track.clear();
     }
 
@@ -215,7 +240,7 @@ pub fn is_mendable(refusal: Refusal) -> bool {
 #[cfg(test)]
 mod tests {
     use facegate_domain::ids::ModelId;
-    use facegate_models::liveness::{LivenessPolicy, LivenessVerdict};
+    use facegate_models::liveness::{Cause, DepthFinding, LivenessPolicy, LivenessVerdict, SensorUse};
 
     use super::*;
 
@@ -256,7 +281,43 @@ mod tests {
         approach.searched_in_vain(Refusal::NotRecognised);
         approach.observe(200, face([0.0, 1.0], 0.9));
         let evidence = approach.evidence(false);
-        assert_eq!((evidence.frames_near, evidence.frames_agreeing, evidence.searched), (3, 1, None));
+        assert_eq!((evidence.frames_near, evidence.frames_agreeing, evidence.searched), (1, 1, None));
+    }
+
+    #[test]
+    fn whoever_follows_a_refused_stranger_without_a_gap_is_decided_anew() {
+        let (mut approach, stranger, rider) = (approach(), [1.0, 0.0], [0.0, 1.0]);
+        approach.observe(0, FaceLook::Several);
+        approach.observe(50, FaceLook::Poor(QualityProblem::Blurred));
+        (1..10).for_each(|n| assert!(approach.observe(n * 100, face(stranger, 20.0))));
+        approach.conclude(900, false);
+        approach.observe(1000, face(stranger, 20.0));
+        assert!(approach.is_concluded(), "who stands on has had his answer");
+        (11..14).for_each(|n| assert!(approach.observe(n * 100, face(rider, 20.0))));
+        assert!(!approach.is_concluded());
+        let evidence = approach.evidence(false);
+        let expected = Evidence {
+            frames_near: 3,
+            frames_agreeing: 3,
+            liveness: LivenessVerdict::Live,
+            tainted: false,
+            frames_several: 0,
+            problem: None,
+            searched: None,
+            ended: false,
+        };
+        assert_eq!(evidence, expected, "nothing of the stranger is held against him");
+        assert!(approach.probe().unwrap().0.values()[1] > 0.99);
+    }
+
+    #[test]
+    fn a_face_that_stays_in_view_takes_no_more_and_more_memory() {
+        let mut approach = approach();
+        (0..500).for_each(|n| assert!(approach.observe(n * 100, face([1.0, 0.0], 0.0))));
+        assert_eq!(approach.evidence(false).frames_agreeing, 100, "an entrance camera may never conclude");
+        approach.conclude(50_000, false);
+        (501..600).for_each(|n| assert!(approach.observe(n * 100, face([1.0, 0.0], 0.0))));
+        assert_eq!(approach.evidence(false).frames_agreeing, 0);
     }
 
     #[test]
@@ -268,6 +329,23 @@ mod tests {
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Inconclusive);
         approach.observe(300, face([1.0, 0.0], -20.0));
         assert_eq!(approach.evidence(false).liveness, LivenessVerdict::Attack);
+    }
+
+    #[test]
+    fn a_veto_can_be_told_from_the_cues() {
+        let policy = LivenessPolicy { frames_min: 3, depth: SensorUse::Required, ..LivenessPolicy::default() };
+        let judged = |texture: f32, depth: DepthFinding| {
+            let mut approach = Approach { judge: Arc::new(LivenessJudge::load(&policy).unwrap()), ..approach() };
+            for n in 0..3 {
+                let FaceLook::Usable(mut face) = face([1.0, 0.0], texture) else { unreachable!() };
+                face.liveness.depth = Some(depth);
+                approach.observe(n * 100, FaceLook::Usable(face));
+            }
+            let judgement = approach.judgement();
+            (judgement.verdict, judgement.cause)
+        };
+        assert_eq!(judged(20.0, DepthFinding::Flat), (LivenessVerdict::Attack, Cause::DepthVeto));
+        assert_eq!(judged(-20.0, DepthFinding::Solid), (LivenessVerdict::Attack, Cause::Cues));
     }
 
     #[test]

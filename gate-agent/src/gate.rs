@@ -225,6 +225,11 @@ impl Gate {
     }
 
     fn refuse_face(&mut self, refusal: Refusal, ended: bool) {
+        if matches!(refusal, Refusal::PresentationAttack | Refusal::LivenessInconclusive) {
+            let judgement = self.approach.judgement();
+            let (cause, score, cues) = (judgement.cause, judgement.score.get(), judgement.cues);
+            tracing::info!(reason = refusal.name(), ?cause, score, ?cues, "not found to be alive");
+        }
         let latency = self.latency(self.approach.last_usable_ms(), ended);
         self.refuse(Medium::Face, refusal, latency);
         self.approach.conclude(self.now_ms(), is_mendable(refusal));

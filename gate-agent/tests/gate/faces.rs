@@ -67,6 +67,16 @@ fn a_stranger_is_refused_once_and_shown_the_other_way() {
 }
 
 #[test]
+fn a_rider_close_behind_a_refused_stranger_is_let_through() {
+    let mut world = World::new();
+    world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
+    world.show(&walk_up("impostor_1.jpg", 9));
+    assert_eq!(world.decision(1)["reason"], "not_recognised");
+    world.show(&walk_up("person_a_2.jpg", 3));
+    assert_eq!(world.decision(2)["kind"], "granted", "{}", world.state());
+}
+
+#[test]
 fn frames_that_show_no_single_good_face_open_nothing_and_say_why() {
     let mut world = World::new();
     world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
