@@ -17,14 +17,15 @@ const HEIGHT: u32 = 720;
 /// One engine for all tests; models take a while to load.
 pub fn engine() -> Arc<FaceEngine> {
     static ENGINE: OnceLock<Arc<FaceEngine>> = OnceLock::new();
-    let load = || {
-        // Walk-ups of three frames keep the tests short.
-        let liveness = LivenessPolicy { frames_min: 3, ..LivenessPolicy::default() };
-        let options = EngineOptions { liveness, ..EngineOptions::default() };
-        let engine = FaceEngine::load(&Home::from_env().models_dir(), options);
-        Arc::new(engine.unwrap_or_else(|e| panic!("{e}; `cargo xtask test` fetches what the tests need")))
-    };
-    Arc::clone(ENGINE.get_or_init(load))
+    // Walk-ups of three frames keep the tests short.
+    let short = LivenessPolicy { frames_min: 3, ..LivenessPolicy::default() };
+    Arc::clone(ENGINE.get_or_init(|| engine_with(short)))
+}
+
+pub fn engine_with(liveness: LivenessPolicy) -> Arc<FaceEngine> {
+    let options = EngineOptions { liveness, ..EngineOptions::default() };
+    let engine = FaceEngine::load(&Home::from_env().models_dir(), options);
+    Arc::new(engine.unwrap_or_else(|e| panic!("{e}; `cargo xtask test` fetches what the tests need")))
 }
 
 fn portrait(name: &str) -> RgbImage {

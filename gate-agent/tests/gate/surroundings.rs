@@ -4,9 +4,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use facegate_models::liveness::LivenessPolicy;
 use facegate_runtime::clock::Stopwatch;
 
-use crate::people::walk_up;
+use crate::people::{engine_with, held_up, walk_up};
 use crate::world::World;
 
 #[test]
@@ -33,8 +34,14 @@ fn the_station_hears_from_the_gate_every_second() {
 }
 
 #[test]
-fn an_entrance_camera_tells_the_station_and_nobody_else() {
-    let mut world = World::entrance_camera();
+fn an_entrance_camera_tells_the_station_of_the_living_and_nobody_else() {
+    let mut world = World::entrance_camera(engine_with(LivenessPolicy::default()));
+    for frame in held_up("person_b_2.jpg") {
+        world.put(&frame);
+        thread::sleep(Duration::from_millis(300));
+    }
+    world.pause();
+    assert_eq!(world.station.memory().sightings, 0, "a print was held up");
     let frames = walk_up("person_a_2.jpg", 6);
     let watch = Stopwatch::start();
     for frame in frames.iter().cycle() {

@@ -17,6 +17,7 @@ use facegate_gate_agent::camera::folder::FolderCamera;
 use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, RawConfig};
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, run};
+use facegate_models::FaceEngine;
 use facegate_runtime::clock::{Stopwatch, SystemClock};
 use facegate_runtime::grpc::{ChannelOptions, channel};
 use facegate_runtime::identity::ca::{CA_VALIDITY, CertificateAuthority, DEVICE_VALIDITY};
@@ -38,6 +39,7 @@ pub struct World {
     pub aisle: Aisle,
     pub issuer: CodeIssuer,
     config: String,
+    engine: Arc<FaceEngine>,
     screen: u16,
     gate: Option<(Runtime, CancellationToken)>,
     frames: u64,
@@ -51,20 +53,25 @@ impl World {
 
     /// With more configuration at the end of the file.
     pub fn with(more: &str) -> Self {
-        let mut world = Self::build("gate", more);
+        Self::with_engine(engine(), more)
+    }
+
+    /// With an engine of its own.
+    pub fn with_engine(engine: Arc<FaceEngine>, more: &str) -> Self {
+        let mut world = Self::build("gate", engine, more);
         world.start_gate();
         world.wait("it is ready", |state| state["phase"] == "idle" && state["station_reachable"] == true);
         world
     }
 
     /// A running entrance camera.
-    pub fn entrance_camera() -> Self {
-        let mut world = Self::build("camera", "");
+    pub fn entrance_camera(engine: Arc<FaceEngine>) -> Self {
+        let mut world = Self::build("camera", engine, "");
         world.start_gate();
         world
     }
 
-    fn build(role: &str, more: &str) -> Self {
+    fn build(role: &str, engine: Arc<FaceEngine>, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let (frames, data) = (root.join("frames"), root.join("data"));
@@ -92,7 +99,7 @@ impl World {
              [approach]\napproach_gap_ms = 2500\nframes_max = 9\n[recognition.liveness]\nframes_min = 3\n{more}\n",
             tls.cert, tls.key, tls.ca, station.port
         );
-        Self { dir, station, aisle, issuer, config, screen, gate: None, frames: 0 }
+        Self { dir, station, aisle, issuer, config, engine, screen, gate: None, frames: 0 }
     }
 
     pub fn start_gate(&mut self) {
@@ -101,6 +108,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
+        let engine = Arc::clone(&self.engine);
         let (started, ready) = std::sync::mpsc::channel();
         runtime.spawn(async move {
             let clock = Arc::new(SystemClock::new());
@@ -117,7 +125,7 @@ impl World {
                 Duty::Camera => None,
             };
             started.send(()).unwrap();
-            run(config, Effects { clock, engine: engine() }, camera, station, actuator, stop).await.unwrap();
+            run(config, Effects { clock, engine }, camera, station, actuator, stop).await.unwrap();
         });
         ready.recv().unwrap();
         self.gate = Some((runtime, shutdown));
