@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use facegate_domain::code::PREFIX;
 use facegate_domain::face::Embedding;
-use facegate_models::liveness::{DepthMap, Effort, InfraredMap, LivenessSample, SensorUse, Sensors};
+use facegate_models::liveness::{DepthMap, Effort, InfraredMap, LivenessPolicy, LivenessSample, SensorUse, Sensors};
 use facegate_models::{FaceEngine, FaceObservation, Frame, Quality, QualityPolicy, QualityProblem, Track};
 use facegate_runtime::clock::Stopwatch;
 
@@ -101,8 +101,7 @@ pub struct Vision {
     pub reads_codes: bool,
     /// Faces are let through; else (liveness is reduced and nobody accepted that) only codes.
     pub takes_faces: bool,
-    /// Usable faces so far: the texture nets look at every so many.
-    seen: AtomicUsize,
+    turns: Turns,
     /// Where this camera last saw the largest face. It finds its way by itself: whoever is not where the last one was
     /// is looked for everywhere.
     track: Mutex<Track>,
@@ -110,7 +109,7 @@ pub struct Vision {
 
 impl Vision {
     pub fn new(engine: Arc<FaceEngine>, policy: FacePolicy, reads_codes: bool, takes_faces: bool) -> Self {
-        Self { engine, policy, reads_codes, takes_faces, seen: AtomicUsize::new(0), track: Mutex::default() }
+        Self { engine, policy, reads_codes, takes_faces, turns: Turns::default(), track: Mutex::default() }
     }
 
     /// Looks at one frame. Nothing that a picture holds may end the gate: a panic below is a bad frame, too.
@@ -146,33 +145,16 @@ impl Vision {
             Ok(face) => face,
             Err(look) => return Ok(look),
         };
-        let Some(sensors) = self.sensors(captured).filter(|_| self.takes_faces) else {
+        let policy = self.engine.judge().policy();
+        let Some(sensors) = sensors(policy, captured).filter(|_| self.takes_faces) else {
             return Ok(FaceLook::Unavailable);
         };
-        let liveness = timed("liveness", || self.engine.liveness(frame, face, &sensors, self.effort()))
+        let effort = self.turns.effort(policy.texture_every);
+        let liveness = timed("liveness", || self.engine.liveness(frame, face, &sensors, effort))
             .map_err(|e| BadFrame(e.to_string()))?;
         let embedding = timed("embed", || self.engine.embed(frame, face)).map_err(|e| BadFrame(e.to_string()))?;
+        self.turns.took(&liveness);
         Ok(FaceLook::Usable(UsableFace { embedding, quality: face.quality, liveness }))
-    }
-
-    /// The nets look at the first of every so many usable faces.
-    fn effort(&self) -> Effort {
-        let every = self.engine.judge().policy().texture_every.max(1);
-        let number = self.seen.fetch_add(1, Ordering::Relaxed);
-        if number.is_multiple_of(every) { Effort::Frame } else { Effort::Light }
-    }
-
-    /// What the further sensors saw; none if one that must be there gave nothing.
-    fn sensors(&self, captured: &CapturedFrame) -> Option<Sensors> {
-        let policy = self.engine.judge().policy();
-        let mut sensors = Sensors::default();
-        if policy.depth == SensorUse::Required {
-            sensors.depth = Some(sensor("depth", captured.depth.as_deref(), DepthMap::from_png)?);
-        }
-        if policy.infrared == SensorUse::Required {
-            sensors.infrared = Some(sensor("infrared", captured.infrared.as_deref(), InfraredMap::from_png)?);
-        }
-        Some(sensors)
     }
 
     /// The one face that counts, or why there is none. `faces` come largest first.
@@ -189,6 +171,34 @@ impl Vision {
         largest.quality.verdict(&self.policy.quality).map_err(FaceLook::Poor)?;
         Ok(largest)
     }
+}
+
+/// Whose turn it is to be looked at by the texture nets: the first of every so many whole faces, counted so far.
+#[derive(Debug, Default)]
+struct Turns(AtomicUsize);
+
+impl Turns {
+    fn effort(&self, every: usize) -> Effort {
+        if self.0.load(Ordering::Relaxed).is_multiple_of(every.max(1)) { Effort::Frame } else { Effort::Light }
+    }
+
+    /// A face partly outside the frame is not judged. It uses up no turn, or a replay that leaves the frame whenever
+    /// the nets look would never be seen by them.
+    fn took(&self, sample: &LivenessSample) {
+        self.0.fetch_add(usize::from(!sample.clipped), Ordering::Relaxed);
+    }
+}
+
+/// What the further sensors saw; none if one that must be there gave nothing.
+fn sensors(policy: &LivenessPolicy, captured: &CapturedFrame) -> Option<Sensors> {
+    let mut sensors = Sensors::default();
+    if policy.depth == SensorUse::Required {
+        sensors.depth = Some(sensor("depth", captured.depth.as_deref(), DepthMap::from_png)?);
+    }
+    if policy.infrared == SensorUse::Required {
+        sensors.infrared = Some(sensor("infrared", captured.infrared.as_deref(), InfraredMap::from_png)?);
+    }
+    Some(sensors)
 }
 
 /// An image that must be there, read.
@@ -211,4 +221,67 @@ fn timed<T>(stage: &'static str, work: impl FnOnce() -> T) -> T {
     let result = work();
     metrics::histogram!("facegate_gate_stage_seconds", "stage" => stage).record(watch.elapsed().as_secs_f64());
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{DynamicImage, ImageFormat};
+
+    use super::*;
+
+    #[test]
+    fn a_face_that_leaves_the_frame_whenever_the_nets_look_is_looked_at_all_the_same() {
+        for leaves_every in 1..5 {
+            let turns = Turns::default();
+            let mut light_in_a_row = 0;
+            for n in 0..60 {
+                let clipped = n % leaves_every == 0;
+                let effort = turns.effort(3);
+                turns.took(&LivenessSample { clipped, ..LivenessSample::default() });
+                light_in_a_row = match effort {
+                    _ if clipped => light_in_a_row,
+                    Effort::Light => light_in_a_row + 1,
+                    Effort::Frame | Effort::Still => 0,
+                };
+                assert!(light_in_a_row <= 2, "out of the frame every {leaves_every}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sensor_that_must_be_there_and_gives_nothing_leaves_faces_unjudged() {
+        let png = |image: DynamicImage| {
+            let mut bytes = Cursor::new(Vec::new());
+            image.write_to(&mut bytes, ImageFormat::Png).unwrap();
+            Some(bytes.into_inner())
+        };
+        let (sixteen, eight) = (png(DynamicImage::new_luma16(4, 4)), png(DynamicImage::new_luma8(4, 4)));
+        let garbage = Some(b"no picture".to_vec());
+        let (absent, required) = (SensorUse::Absent, SensorUse::Required);
+        let table = [
+            ("neither is asked for", absent, absent, &None, &None, true),
+            ("what is not asked for is not read", absent, absent, &garbage, &garbage, true),
+            ("both are there", required, required, &sixteen, &eight, true),
+            ("depth is gone", required, absent, &None, &eight, false),
+            ("depth is no picture", required, absent, &garbage, &eight, false),
+            ("depth is eight bits", required, absent, &eight, &eight, false),
+            ("infrared is gone", absent, required, &sixteen, &None, false),
+            ("infrared is no picture", absent, required, &sixteen, &garbage, false),
+            ("one of two is gone", required, required, &sixteen, &None, false),
+        ];
+        for (what, depth, infrared, depth_image, infrared_image, usable) in table {
+            let policy = LivenessPolicy { depth, infrared, ..LivenessPolicy::default() };
+            let captured = CapturedFrame {
+                sequence: 0,
+                captured_ms: 0,
+                device: "cam-1".into(),
+                bytes: Vec::new(),
+                depth: depth_image.clone(),
+                infrared: infrared_image.clone(),
+            };
+            assert_eq!(sensors(&policy, &captured).is_some(), usable, "{what}");
+        }
+    }
 }

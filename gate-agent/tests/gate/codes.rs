@@ -5,8 +5,9 @@ use std::time::Duration;
 use facegate_domain::code::{CodeIssuer, Phone};
 use facegate_domain::ids::RiderId;
 use facegate_domain::tap::Evidence;
+use facegate_models::liveness::{LivenessPolicy, SensorUse};
 
-use crate::people::{phone_with, template, walk_up};
+use crate::people::{engine_with, phone_with, template, walk_up};
 use crate::world::{World, authorisations, now};
 
 #[test]
@@ -44,6 +45,21 @@ fn a_code_opens_once_and_bad_ones_never() {
     assert_eq!(world.decision(5)["reason"], "code_not_ours");
     assert_eq!(world.state()["decided"], 5, "the same code over several frames is one presentation");
     assert_eq!(world.aisle.crossings().len(), 1);
+}
+
+#[test]
+fn a_gate_whose_depth_sensor_is_gone_takes_codes_only() {
+    let liveness = LivenessPolicy { frames_min: 3, depth: SensorUse::Required, ..LivenessPolicy::default() };
+    let mut world = World::with_engine(engine_with(liveness), "depth = \"required\"\n");
+    let rider = RiderId::random();
+    world.station.memory().riders.push((rider, template("person_a_1.jpg")));
+    world.show(&walk_up("person_a_2.jpg", 9));
+    assert_eq!(world.decision(1)["reason"], "liveness_unavailable", "{}", world.state());
+    assert_eq!(world.station.memory().searches, 0);
+    world.pause();
+    world.show(&[phone_with(&world.phone(rider).show(now(), [1; 8]))]);
+    let decision = world.decision(2);
+    assert_eq!((&decision["kind"], &decision["medium"]), (&"granted".into(), &"code".into()), "{decision}");
 }
 
 #[test]
