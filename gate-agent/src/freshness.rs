@@ -59,26 +59,36 @@ impl Violation {
 #[derive(Debug)]
 pub struct Freshness {
     policy: FreshnessPolicy,
+    /// Number and capture time of the last good frame.
     last: Option<(u64, u64)>,
-    digests: VecDeque<u64>,
+    pictures: Remembered,
+    depth: Remembered,
+    infrared: Remembered,
 }
 
 impl Freshness {
     pub fn new(policy: FreshnessPolicy) -> Self {
-        Self { policy, last: None, digests: VecDeque::new() }
+        let nothing = Remembered::default;
+        Self { policy, last: None, pictures: nothing(), depth: nothing(), infrared: nothing() }
     }
 
     /// Takes in a frame at `now_ms`, the monotonic clock that stamps frames, too. Errors: what is wrong with it.
     pub fn check(&mut self, frame: &CapturedFrame, now_ms: u64) -> Result<(), Violation> {
         // Every frame is remembered, or a replay could hide behind another fault.
         let repeats = self.remember(frame);
-        let (sequence, captured_ms) = self.last.unwrap_or((0, 0));
-        let follows = self.last.is_none() || frame.sequence > sequence;
-        self.last = Some((sequence.max(frame.sequence), captured_ms.max(frame.captured_ms)));
+        self.judge(frame, repeats, now_ms)?;
+        // Of no other frame, or one that is forged would shut out the camera's own.
+        self.last = Some((frame.sequence, frame.captured_ms));
+        Ok(())
+    }
+
+    fn judge(&self, frame: &CapturedFrame, repeats: usize, now_ms: u64) -> Result<(), Violation> {
+        let follows = self.last.is_none_or(|(sequence, _)| frame.sequence > sequence);
+        let back_in_time = self.last.is_some_and(|(_, captured_ms)| frame.captured_ms < captured_ms);
         match () {
             () if *frame.device != *self.policy.device => Err(Violation::OtherDevice),
             () if !follows => Err(Violation::OutOfSequence),
-            () if frame.captured_ms < captured_ms => Err(Violation::BackInTime),
+            () if back_in_time => Err(Violation::BackInTime),
             () if frame.captured_ms > now_ms => Err(Violation::FromTheFuture),
             () if now_ms - frame.captured_ms > self.policy.age_max_ms => Err(Violation::Stale),
             () if self.policy.identical_max.is_some_and(|most| repeats > most) => Err(Violation::Identical),
@@ -86,16 +96,31 @@ impl Freshness {
         }
     }
 
-    /// How often the frame's picture is among those remembered already.
+    /// How often one of the frame's images is among those remembered already. Each kind is remembered by itself, or an
+    /// old depth image could lend its relief to new pictures.
     fn remember(&mut self, frame: &CapturedFrame) -> usize {
+        let picture = self.pictures.repeats(&frame.bytes);
+        let depth = frame.depth.as_ref().map_or(0, |image| self.depth.repeats(image));
+        let infrared = frame.infrared.as_ref().map_or(0, |image| self.infrared.repeats(image));
+        picture.max(depth).max(infrared)
+    }
+}
+
+/// Digests of the newest images of one kind.
+#[derive(Debug, Default)]
+struct Remembered(VecDeque<u64>);
+
+impl Remembered {
+    /// How often the image is remembered already; it is from now on.
+    fn repeats(&mut self, image: &[u8]) -> usize {
         let mut hasher = DefaultHasher::new();
-        frame.bytes.hash(&mut hasher);
+        image.hash(&mut hasher);
         let digest = hasher.finish();
-        let repeats = self.digests.iter().filter(|known| **known == digest).count();
-        if self.digests.len() == REMEMBERED {
-            self.digests.pop_front();
+        let repeats = self.0.iter().filter(|known| **known == digest).count();
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
         }
-        self.digests.push_back(digest);
+        self.0.push_back(digest);
         repeats
     }
 }
@@ -151,6 +176,43 @@ mod tests {
         assert!(found[40..].iter().all(|result| *result == Err(Violation::Identical)));
         let mut lenient = Freshness::new(FreshnessPolicy { identical_max: None, ..watched().policy });
         assert!((0..60).all(|n| lenient.check(&frame(n, n * 40, 0), n * 40).is_ok()));
+    }
+
+    #[test]
+    fn a_bad_frame_spoils_none_that_come_after_it() {
+        let other = CapturedFrame { device: "cam-2".into(), ..frame(u64::MAX, 1000, 9) };
+        let table = [
+            ("another camera", other, Violation::OtherDevice),
+            ("an older number", frame(3, 1009, 9), Violation::OutOfSequence),
+            ("captured before the last one", frame(u64::MAX, 899, 9), Violation::BackInTime),
+            ("captured in the future", frame(u64::MAX, u64::MAX, 9), Violation::FromTheFuture),
+            ("held back for long", frame(u64::MAX, 901, 9), Violation::Stale),
+            ("come before", frame(u64::MAX, 1402, 1), Violation::Identical),
+        ];
+        for (what, bad, violation) in table {
+            let mut freshness = watched();
+            assert_eq!(freshness.check(&frame(6, 890, 1), 905), Ok(()));
+            assert_eq!(freshness.check(&frame(7, 900, 1), 905), Ok(()));
+            assert_eq!(freshness.check(&bad, 1402), Err(violation), "{what}");
+            assert_eq!(freshness.check(&frame(8, 1000, 2), 1402), Ok(()), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_depth_or_infrared_image_that_comes_again_is_found_beside_new_pictures() {
+        let found = |beside: fn(u8) -> (u8, u8)| {
+            let mut freshness = watched();
+            let checked = (0..3).map(|n| {
+                let (depth, infrared) = beside(n);
+                let plain = frame(u64::from(n), u64::from(n) * 40, n);
+                let frame = CapturedFrame { depth: Some(vec![depth]), infrared: Some(vec![infrared]), ..plain };
+                freshness.check(&frame, 100)
+            });
+            checked.collect::<Vec<_>>()
+        };
+        assert_eq!(found(|n| (n, n)), [Ok(()); 3], "an image is compared with its own kind only");
+        assert_eq!(found(|n| (7, n)), [Ok(()), Ok(()), Err(Violation::Identical)]);
+        assert_eq!(found(|n| (n, 7)), [Ok(()), Ok(()), Err(Violation::Identical)]);
     }
 
     #[test]

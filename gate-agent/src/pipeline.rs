@@ -161,3 +161,38 @@ fn bad_frame(board: &Board, reason: &str) {
     board.frame(FrameFate::Bad);
     tracing::warn!(reason, "a bad frame was dropped; the gate goes on");
 }
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::ids::GateId;
+    use facegate_runtime::clock::SystemClock;
+
+    use super::*;
+    use crate::board::Who;
+    use crate::config::{Mode, Role};
+    use crate::freshness::FreshnessPolicy;
+
+    #[test]
+    fn a_picture_that_keeps_coming_back_is_handed_on_as_not_to_be_trusted() {
+        let id = GateId::new("north-in-1").unwrap();
+        let who = Who { id, role: Role::Gate, mode: Mode::Production, direction: None };
+        let policy = FreshnessPolicy { device: "cam-1".into(), age_max_ms: 60_000, identical_max: Some(1) };
+        let mut feed = Feed {
+            queue: Arc::new(NewestWins::new(1)),
+            in_flight: Arc::default(),
+            board: Arc::new(Board::new(who)),
+            freshness: Freshness::new(policy),
+            clock: Arc::new(SystemClock::new()),
+        };
+        let trusted = (0..6_u64).map(|sequence| {
+            // Only every other picture is new.
+            let picture = if sequence.is_multiple_of(2) { 0 } else { sequence };
+            let bytes = picture.to_be_bytes().to_vec();
+            let device = "cam-1".into();
+            feed.push(CapturedFrame { sequence, captured_ms: 0, device, bytes, depth: None, infrared: None });
+            feed.queue.pop().unwrap().trusted
+        });
+        assert_eq!(trusted.collect::<Vec<_>>(), [true, true, true, true, false, true]);
+        assert_eq!(feed.in_flight.load(Ordering::SeqCst), 6, "untrusted frames are looked at, too: for codes");
+    }
+}
