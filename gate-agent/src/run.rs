@@ -141,35 +141,18 @@ impl Shared {
     }
 
     fn see(&self, config: &Config, camera: Box<dyn Camera>, reads_codes: bool) -> Pipeline {
-        let takes_faces = self.takes_faces(config);
+        let reduced = self.effects.engine.liveness_is_reduced();
+        let accepted_by = config.engine.liveness.reduced_accepted.as_deref();
+        metrics::gauge!("facegate_gate_liveness_reduced").set(f64::from(u8::from(reduced)));
+        let takes_faces = takes_faces(reduced, accepted_by, config.mode);
+        if reduced {
+            tell_of_reduced_liveness(takes_faces, accepted_by);
+        }
         let vision = Vision::new(Arc::clone(&self.effects.engine), config.faces, reads_codes, takes_faces);
         let (board, shutdown) = (Arc::clone(&self.board), self.shutdown.clone());
         let freshness = Freshness::new(config.freshness.clone());
         let source = Source { camera, freshness, clock: Arc::clone(&self.effects.clock) };
         Pipeline::start(source, vision, config.frames_queued_max, board, shutdown)
-    }
-
-    /// Without the texture nets a replay shown well passes: in production the operator has to have accepted that.
-    fn takes_faces(&self, config: &Config) -> bool {
-        let reduced = self.effects.engine.liveness_is_reduced();
-        metrics::gauge!("facegate_gate_liveness_reduced").set(f64::from(u8::from(reduced)));
-        match (&config.engine.liveness.reduced_accepted, config.mode) {
-            _ if !reduced => return true,
-            (Some(who), _) => tracing::warn!(who, "LIVENESS IS REDUCED: the texture nets are missing; accepted"),
-            (None, Mode::Development) => {
-                tracing::warn!(
-                    "LIVENESS IS REDUCED: the texture nets are missing; in production faces would be refused"
-                );
-            }
-            (None, Mode::Production) => {
-                tracing::error!(
-                    "LIVENESS IS REDUCED: the texture nets are missing, so this gate takes ride codes only. Run `cargo \
-                     xtask models --from DIR`, or set recognition.liveness.reduced_accepted = \"who, when\""
-                );
-                return false;
-            }
-        }
-        true
     }
 
     /// Starts the line to the station; gives the issuer keys, from memory until it is up.
@@ -205,5 +188,45 @@ impl Shared {
             }
         });
         Ok(())
+    }
+}
+
+/// Without the texture nets a replay shown well passes: in production the operator has to have accepted that.
+fn takes_faces(reduced: bool, accepted_by: Option<&str>, mode: Mode) -> bool {
+    !reduced || accepted_by.is_some() || mode == Mode::Development
+}
+
+fn tell_of_reduced_liveness(takes_faces: bool, accepted_by: Option<&str>) {
+    match accepted_by {
+        Some(who) => tracing::warn!(who, "LIVENESS IS REDUCED: the texture nets are missing; accepted"),
+        None if takes_faces => {
+            tracing::warn!("LIVENESS IS REDUCED: the texture nets are missing; in production faces would be refused");
+        }
+        None => tracing::error!(
+            "LIVENESS IS REDUCED: the texture nets are missing, so this gate takes ride codes only. Run `cargo xtask \
+             models --from DIR`, or set recognition.liveness.reduced_accepted = \"who, when\""
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_texture_nets_production_takes_faces_only_by_sign_off() {
+        let signed = Some("A. Operator, 2026-11-01");
+        let table = [
+            (false, None, Mode::Production, true),
+            (false, signed, Mode::Production, true),
+            (false, None, Mode::Development, true),
+            (true, None, Mode::Production, false),
+            (true, signed, Mode::Production, true),
+            (true, None, Mode::Development, true),
+            (true, signed, Mode::Development, true),
+        ];
+        for (reduced, accepted_by, mode, expected) in table {
+            assert_eq!(takes_faces(reduced, accepted_by, mode), expected, "{reduced} {accepted_by:?} {mode:?}");
+        }
     }
 }
