@@ -22,6 +22,7 @@ impl Machine {
         machine.has("make", "");
         machine.has("nasm", "");
         machine.has("npm", "");
+        machine.has("curl", "");
         machine.has("python3", "");
         machine
     }

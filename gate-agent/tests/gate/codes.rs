@@ -92,7 +92,9 @@ fn a_face_and_then_the_code_are_one_tap() {
     world.station.memory().riders.push((rider, template("person_b_1.jpg")));
     world.show(&walk_up("person_b_2.jpg", 3));
     assert_eq!(world.decision(1)["medium"], "face");
-    world.wait("he has passed", |state| state["passages"]["face"] == 1);
+    world.wait("he has passed", |state| state["passages"]["face"] == 1 && state["phase"] == "idle");
+    // Codes are looked for again a moment after the door has shut.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     world.show(&[phone_with(&world.phone(rider).show(now(), [1; 8]))]);
     assert_eq!(world.decision(2)["kind"], "merged");
     assert!(world.station.memory().spent.is_empty(), "the code is not used up");

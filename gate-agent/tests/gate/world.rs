@@ -136,6 +136,13 @@ impl World {
         let (runtime, _) = self.gate.take().expect("it runs");
         // The looking thread cannot be killed; it holds no journal and ends when it finds nobody to tell.
         runtime.shutdown_timeout(Duration::from_secs(5));
+        // The database lets go of its lock a little later; a process that dies does so at once.
+        let Ok(lock) = std::fs::File::open(self.dir.path().join("data/memory/db")) else { return };
+        let watch = Stopwatch::start();
+        while lock.try_lock().is_err() {
+            assert!(watch.elapsed() < PATIENCE, "the database of the dead gate stays locked");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The disk is replaced by an empty one.
