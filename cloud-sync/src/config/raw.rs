@@ -82,7 +82,7 @@ pub struct RawEnrolment {
 }
 
 impl Default for RawEnrolment {
-    /// LFW's impostors: mean 0.088, σ 0.089 (FACTS.md). 0.55 lies five σ above: about one false alarm in five million
+    /// LFW's impostors: mean 0.088, σ 0.089. 0.55 lies five σ above: about one false alarm in five million
     /// comparisons.
     fn default() -> Self {
         Self { same_person_from: 0.55, quality: QualityPolicy::default() }

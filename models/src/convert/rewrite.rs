@@ -3,8 +3,8 @@
 //! Its fast convolutions keep channels in blocks and hand them on from one to the next. PReLU and operators newer than
 //! ONNX 1.8 (opset 13) do not take part: each makes the runtime put the values back in order and into blocks again, and
 //! from version 1.27 on PReLU itself takes eight times as long. Measured 2026-11 on version 1.24, one thread: SFace
-//! −20 %, YuNet −8 %, and as much again by merging its heads. OpenVINO has a PReLU of its own; for it only
-//! weights are put back into eight bits.
+//! −20 %, YuNet −8 %, with its heads merged −10 to −15 %. OpenVINO has a PReLU of its own; for it only weights are put
+//! back into eight bits.
 
 mod chain;
 mod eight_bits;
