@@ -6,7 +6,7 @@ mod faiss_flat;
 use std::fmt;
 
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
-use facegate_domain::ids::TemplateId;
+use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_domain::score::Similarity;
 
 pub use faiss_flat::FaissFlat;
@@ -16,6 +16,8 @@ pub use faiss_flat::FaissFlat;
 pub enum EngineError {
     #[error(transparent)]
     Embedding(#[from] InvalidEmbedding),
+    #[error(transparent)]
+    Full(#[from] crate::index::Full),
     /// Most likely out of memory. The template named may be missing from the index until it is put again.
     #[error("the index failed ({what}): {message}; restart to rebuild it from the store")]
     Index { what: &'static str, message: String },
@@ -25,6 +27,9 @@ pub enum EngineError {
 #[derive(Clone, Copy, PartialEq)]
 pub struct Hit {
     pub template: TemplateId,
+    pub rider: RiderId,
+    /// How many photographs the template was fused of.
+    pub photographs: u32,
     pub similarity: Similarity,
 }
 

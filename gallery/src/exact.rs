@@ -13,7 +13,7 @@ use crate::engine::{Engine, EngineError, Hit, best_first};
 pub struct Exact {
     model: ModelId,
     dims: usize,
-    templates: BTreeMap<TemplateId, Embedding>,
+    templates: BTreeMap<TemplateId, Template>,
 }
 
 impl Exact {
@@ -25,7 +25,7 @@ impl Exact {
 impl Engine for Exact {
     fn put(&mut self, template: &Template) -> Result<(), EngineError> {
         template.embedding.expect(&self.model, self.dims)?;
-        self.templates.insert(template.id, template.embedding.clone());
+        self.templates.insert(template.id, template.clone());
         Ok(())
     }
 
@@ -35,18 +35,20 @@ impl Engine for Exact {
 
     fn search(&self, probe: &Embedding, k: usize) -> Result<Vec<Hit>, EngineError> {
         probe.expect(&self.model, self.dims)?;
-        let hit = |(template, embedding): (&TemplateId, &Embedding)| Hit {
-            template: *template,
-            similarity: probe.similarity(embedding),
+        let hit = |template: &Template| Hit {
+            template: template.id,
+            rider: template.rider,
+            photographs: template.photographs,
+            similarity: probe.similarity(&template.embedding),
         };
-        let mut hits: Vec<Hit> = self.templates.iter().map(hit).collect();
+        let mut hits: Vec<Hit> = self.templates.values().map(hit).collect();
         best_first(&mut hits, k);
         Ok(hits)
     }
 
     fn similarity(&self, probe: &Embedding, template: TemplateId) -> Result<Option<Similarity>, EngineError> {
         probe.expect(&self.model, self.dims)?;
-        Ok(self.templates.get(&template).map(|embedding| probe.similarity(embedding)))
+        Ok(self.templates.get(&template).map(|template| probe.similarity(&template.embedding)))
     }
 
     fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
@@ -12,7 +12,12 @@ use facegate_domain::score::{
 };
 use facegate_domain::tap::Direction;
 
-use crate::engine::{Engine, EngineError, FaissFlat};
+use crate::batch::Panicked;
+use crate::durable::{Change, DurableError};
+use crate::engine::EngineError;
+use crate::index::{Answer, TierAnswer};
+use crate::model::{Model, ModelGallery};
+use crate::monitor::Recall;
 use crate::settings::DecisionSettings;
 use crate::tiers::Tiers;
 
@@ -24,9 +29,13 @@ pub enum GalleryError {
     Embedding(#[from] InvalidEmbedding),
     #[error(transparent)]
     Engine(EngineError),
+    #[error(transparent)]
+    Durable(#[from] DurableError),
     /// Settings that `DecisionSettings::problems` would have named.
     #[error("the priors cannot be used: {0}")]
     Priors(#[from] OutOfRange),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl From<EngineError> for GalleryError {
@@ -46,61 +55,42 @@ pub struct Neighbour {
     pub similarity: Similarity,
 }
 
-/// Templates of one model, searched by any number of threads while they change.
+/// Templates of one model, or of several side by side during a migration, searched by any number of threads while they
+/// change. A probe meets templates of its own model only.
 ///
 /// A search sees every change that returned before it began, and a removed template is never found after its removal
-/// returned. Nothing here is kept on disk: the owner fills it at start.
+/// returned.
 pub struct Gallery {
-    model: ModelId,
-    dims: usize,
-    calibration: Calibration,
+    models: Vec<ModelGallery>,
     settings: DecisionSettings,
-    contents: RwLock<Contents>,
+    /// Changed together with the memberships in every model's index, under this lock.
+    tiers: RwLock<Tiers>,
 }
 
-struct Contents {
-    engine: Box<dyn Engine>,
-    rider_of: HashMap<TemplateId, RiderId>,
-    templates_of: HashMap<RiderId, Vec<TemplateId>>,
-    /// Templates of more than one photograph, with how many.
-    fused: HashMap<TemplateId, u32>,
-    tiers: Tiers,
-}
+/// A rider found: the best similarity over his templates, and his tiers.
+type Found = HashMap<RiderId, (Similarity, Vec<Tier>)>;
 
 impl Gallery {
-    /// An empty gallery of embeddings with `dims` dimensions, of the model that `calibration` was measured for.
+    /// An empty gallery in memory, of embeddings with `dims` dimensions of the model that `calibration` was measured for.
     pub fn new(dims: usize, calibration: Calibration, settings: DecisionSettings) -> Self {
-        let engine = Box::new(FaissFlat::new(calibration.model.clone(), dims));
-        Self::with_engine(engine, dims, calibration, settings)
+        let model = ModelGallery::in_memory(Model { dims, calibration, place: None, searches_max: 2 });
+        Self { models: vec![model], settings, tiers: RwLock::default() }
     }
 
-    /// The same over an engine of the caller's choice, which must be empty and of the same model and size.
-    pub fn with_engine(
-        engine: Box<dyn Engine>,
-        dims: usize,
-        calibration: Calibration,
-        settings: DecisionSettings,
-    ) -> Self {
-        let contents = Contents {
-            engine,
-            rider_of: HashMap::new(),
-            templates_of: HashMap::new(),
-            fused: HashMap::new(),
-            tiers: Tiers::default(),
-        };
-        Self { model: calibration.model.clone(), dims, calibration, settings, contents: RwLock::new(contents) }
+    /// A gallery of these models (at least one; the first is the one reported), each opened from its place if it has
+    /// one. Errors name the file that cannot be used.
+    pub fn open(models: Vec<Model>, settings: DecisionSettings) -> Result<Self, DurableError> {
+        let models = models.into_iter().map(ModelGallery::open).collect::<Result<_, _>>()?;
+        Ok(Self { models, settings, tiers: RwLock::default() })
     }
 
-    pub fn model(&self) -> &ModelId {
-        &self.model
+    /// The models it holds templates of.
+    pub fn models(&self) -> impl Iterator<Item = &ModelId> {
+        self.models.iter().map(ModelGallery::model)
     }
 
-    pub fn dims(&self) -> usize {
-        self.dims
-    }
-
-    /// Who stands at this gate: searches the city, scores every member of the direction's tiers, and decides. `frames`
-    /// is how many agreeing frames the probe was fused of.
+    /// Who stands at this gate: searches the city and the direction's tiers in one pass, and decides. `frames` is how
+    /// many agreeing frames the probe was fused of.
     pub fn identify(
         &self,
         probe: &Embedding,
@@ -108,16 +98,16 @@ impl Gallery {
         direction: Direction,
         now: Timestamp,
     ) -> Result<Verdict, GalleryError> {
-        let probe = &self.comparable(probe)?;
-        let contents = self.read();
-        let mut found = contents.city(probe, self.settings.candidates_max)?;
-        let mut sizes = HashMap::from([(Tier::City, contents.templates_of.len())]);
-        for tier in Tiers::narrow(direction) {
-            sizes.insert(*tier, contents.score_tier(probe, *tier, now, &mut found)?);
-        }
-        let bound = self.calibration.sighting.expected_rider_max;
-        let priors = self.settings.priors(direction, bound, |tier| sizes.get(&tier).copied().unwrap_or(0))?;
-        Ok(self.decide(&contents, found, &priors, frames))
+        let model = self.of(probe)?;
+        self.forget_late(now);
+        let answer = model.search(probe, Tiers::narrow(direction), self.settings.candidates_max)?;
+        let riders = |tier| match tier {
+            Tier::City => answer.riders,
+            narrow => answer.tiers.iter().find(|answer| answer.tier == narrow).map_or(0, |answer| answer.riders),
+        };
+        let bound = model.calibration().sighting.expected_rider_max;
+        let priors = self.settings.priors(direction, bound, riders)?;
+        Ok(self.decide(model, &answer, &priors, frames))
     }
 
     /// An entrance camera saw this face: if the plain city prior recognises a rider, he is expected until `until`.
@@ -129,192 +119,197 @@ impl Gallery {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<bool, GalleryError> {
-        let probe = &self.comparable(probe)?;
-        let verdict = {
-            let contents = self.read();
-            let found = contents.city(probe, self.settings.candidates_max)?;
-            let priors = self.settings.sighting_priors(contents.templates_of.len())?;
-            self.decide(&contents, found, &priors, frames)
-        };
-        let mut contents = self.write();
-        match verdict {
-            // He may have been removed between the two locks.
-            Verdict::Recognised(seen) if contents.templates_of.contains_key(&seen.rider) => {
-                contents.tiers.expect(seen.rider, until, now);
-                Ok(true)
-            }
-            _ => {
-                contents.tiers.forget_late(now);
-                Ok(false)
-            }
+        let model = self.of(probe)?;
+        self.forget_late(now);
+        let answer = model.search(probe, &[], self.settings.candidates_max)?;
+        let priors = self.settings.sighting_priors(answer.riders)?;
+        let Verdict::Recognised(seen) = self.decide(model, &answer, &priors, frames) else { return Ok(false) };
+        let mut tiers = self.tiers();
+        // He may have been removed since the search.
+        let still_enrolled = model.index().enrolled(seen.rider);
+        if still_enrolled {
+            tiers.expect(seen.rider, until);
+            self.join(Tier::Expected, seen.rider);
         }
+        Ok(still_enrolled)
     }
 
-    /// The `k` nearest templates, best first.
+    /// The `k` nearest templates of the probe's model, best first.
     pub fn nearest(&self, probe: &Embedding, k: usize) -> Result<Vec<Neighbour>, GalleryError> {
-        let contents = self.read();
-        let hits = contents.engine.search(&self.comparable(probe)?, k)?;
-        let neighbour = |hit: crate::engine::Hit| {
-            let rider = *contents.rider_of.get(&hit.template)?;
-            Some(Neighbour { rider, template: hit.template, similarity: hit.similarity })
+        let hits = self.of(probe)?.search(probe, &[], k)?.hits;
+        let neighbour = |hit: crate::engine::Hit| Neighbour {
+            rider: hit.rider,
+            template: hit.template,
+            similarity: hit.similarity,
         };
-        Ok(hits.into_iter().filter_map(neighbour).collect())
+        Ok(hits.into_iter().map(neighbour).collect())
     }
 
-    /// Inserts a template, or replaces the one with its id (even if that was another rider's).
+    /// Inserts a template, or replaces the one with its id (even if that was another rider's). In memory only: what is
+    /// kept on disk changes by [`Gallery::apply`], or is filled by hand before [`Gallery::adopt`].
     pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
-        let template = Template { embedding: self.comparable(&template.embedding)?, ..*template };
-        let mut contents = self.write();
-        contents.engine.put(&template)?;
-        contents.detach(template.id);
-        contents.rider_of.insert(template.id, template.rider);
-        if template.photographs > 1 {
-            contents.fused.insert(template.id, template.photographs);
-        }
-        contents.templates_of.entry(template.rider).or_default().push(template.id);
-        Ok(())
+        self.of(&template.embedding)?.put(template)
     }
 
-    /// Removes one template; false if there was none with this id.
-    pub fn remove_template(&self, template: TemplateId) -> Result<bool, GalleryError> {
-        let mut contents = self.write();
-        let removed = contents.engine.remove(template)?;
-        contents.detach(template);
-        Ok(removed)
+    /// Removes one template; false if there was none with this id. In memory only.
+    pub fn remove_template(&self, template: TemplateId) -> bool {
+        self.models.iter().filter(|model| model.index().remove(template)).count() > 0
     }
 
-    /// Removes a rider from every tier, with all templates. Gives how many templates there were.
-    pub fn remove_rider(&self, rider: RiderId) -> Result<usize, GalleryError> {
-        let mut contents = self.write();
-        let templates = contents.templates_of.get(&rider).cloned().unwrap_or_default();
-        for template in &templates {
-            contents.engine.remove(*template)?;
-            contents.detach(*template);
+    /// Removes a rider from every tier, with all templates. Gives how many templates there were. In memory only.
+    pub fn remove_rider(&self, rider: RiderId) -> usize {
+        self.tiers().remove(rider);
+        self.models.iter().map(|model| model.index().remove_rider(rider)).sum()
+    }
+
+    /// Puts changes into force that carry the feed's versions: on the disk where the gallery is kept there, then for every
+    /// search. What was applied before is left out. Gives the templates refused (of no model here, or of another size).
+    pub fn apply(&self, changes: &[(u64, Change)]) -> Result<Vec<(u64, InvalidEmbedding)>, GalleryError> {
+        let mut refused = Vec::new();
+        for (version, change) in changes {
+            match change {
+                Change::Put(template) => {
+                    let known = self.of(&template.embedding).and_then(|model| Ok(model.fits(&template.embedding)?));
+                    if let Err(GalleryError::Embedding(why)) = known {
+                        refused.push((*version, why));
+                    }
+                }
+                Change::RemoveRider(rider) => self.tiers().remove(*rider),
+                Change::RemoveTemplate(_) => (),
+            }
         }
-        contents.tiers.remove(rider);
-        Ok(templates.len())
+        if let Some((last, _)) = changes.last() {
+            self.models.iter().try_for_each(|model| model.apply(changes, *last))?;
+        }
+        Ok(refused)
+    }
+
+    /// The version of the feed up to which everything is on the disk; `None` if nothing is kept there.
+    pub fn version(&self) -> Option<u64> {
+        self.models.iter().filter_map(ModelGallery::version).min()
+    }
+
+    /// Makes what was put by [`Gallery::put`], before anybody searched here, durable as this version of the feed.
+    pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
+        self.models.iter().try_for_each(|model| model.adopt(version))
+    }
+
+    /// Writes what is kept on disk to snapshots, where the log has grown long (`always`: in any case).
+    pub fn write_snapshots(&self, always: bool) -> Result<(), DurableError> {
+        self.models.iter().try_for_each(|model| model.write_snapshot(always))
+    }
+
+    /// Compares a sample of the probes since the last call with an exhaustive search, and tells how many mates were
+    /// missed so far. Slow: to be called off the hot path.
+    pub fn check_recall(&self) -> Recall {
+        self.models.iter().map(ModelGallery::check_recall).fold(Recall::default(), Recall::plus)
     }
 
     /// The rider passed an entry. Kept even if no template of his has arrived yet.
     pub fn entered(&self, rider: RiderId, entry: RecordId) {
-        self.write().tiers.entered(rider, entry);
+        let mut tiers = self.tiers();
+        tiers.entered(rider, entry);
+        self.join(Tier::InSystem, rider);
     }
 
     /// The journey that began with `entry` ended.
     pub fn left(&self, rider: RiderId, entry: &RecordId) {
-        self.write().tiers.left(rider, entry);
+        let mut tiers = self.tiers();
+        if tiers.left(rider, entry) {
+            self.leave(Tier::InSystem, rider);
+        }
     }
 
     /// Replaces the station's habit set.
-    pub fn set_regulars(&self, riders: HashSet<RiderId>) {
-        self.write().tiers.set_regulars(riders);
+    pub fn set_regulars(&self, riders: &HashSet<RiderId>) {
+        let mut tiers = self.tiers();
+        let before = tiers.set_regulars(riders.clone());
+        before.difference(riders).for_each(|rider| self.leave(Tier::Regulars, *rider));
+        riders.difference(&before).for_each(|rider| self.join(Tier::Regulars, *rider));
     }
 
     pub fn templates(&self) -> usize {
-        self.read().engine.len()
+        self.models.iter().map(|model| model.index().len()).sum()
     }
 
     /// Members of a tier; for `Tier::City`, riders with a template.
     pub fn tier_len(&self, tier: Tier, now: Timestamp) -> usize {
-        let contents = self.read();
-        if tier == Tier::City { contents.templates_of.len() } else { contents.tiers.len(tier, now) }
+        match tier {
+            Tier::City => self.models.iter().map(|model| model.index().riders()).max().unwrap_or(0),
+            narrow => self.tiers.read().unwrap_or_else(PoisonError::into_inner).len(narrow, now),
+        }
     }
 
-    /// The embedding as the index holds it: centred, where the calibration says so.
-    fn comparable(&self, embedding: &Embedding) -> Result<Embedding, InvalidEmbedding> {
-        embedding.expect(&self.model, self.dims)?;
-        self.calibration.centre.as_ref().map_or_else(|| Ok(embedding.clone()), |centre| embedding.centred(centre))
+    /// The templates that a probe or template may meet. Errors: it is of no model here.
+    fn of(&self, embedding: &Embedding) -> Result<&ModelGallery, GalleryError> {
+        let own = self.models.iter().find(|model| model.model() == embedding.model());
+        own.ok_or_else(|| {
+            let expected = self.models.first().map_or_else(|| embedding.model().clone(), |model| model.model().clone());
+            InvalidEmbedding::WrongModel { expected, got: embedding.model().clone() }.into()
+        })
     }
 
-    /// Candidates are weighed together, at the level of the one of most photographs: a level makes no more of a score
-    /// than those below it, so that no candidate is believed more than he should be.
-    fn decide(&self, contents: &Contents, found: Found, priors: &Priors, frames: u32) -> Verdict {
-        let fused = found.keys().map(|rider| contents.photographs(*rider)).max().unwrap_or(1);
+    /// Candidates are weighed together, at the level of the template of most photographs: a level makes no more of a
+    /// score than those below it, so that no candidate is believed more than he should be.
+    fn decide(&self, model: &ModelGallery, answer: &Answer, priors: &Priors, frames: u32) -> Verdict {
+        let all_hits = answer.hits.iter().chain(answer.tiers.iter().flat_map(|tier| &tier.hits));
+        let fused = all_hits.map(|hit| hit.photographs).max().unwrap_or(1);
         let template = fused.max(self.settings.template_photographs);
         let level = FusionLevel { template, probe: frames.max(1) };
         let candidate = |(rider, (similarity, tiers))| Candidate { rider, similarity, tiers };
-        let candidates: Vec<Candidate> = found.into_iter().map(candidate).collect();
-        decide(&candidates, priors, &self.calibration.at(level), self.settings.risk_budget)
+        let candidates: Vec<Candidate> = riders_of(answer).into_iter().map(candidate).collect();
+        decide(&candidates, priors, &model.calibration().at(level), self.settings.risk_budget)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Contents> {
-        self.contents.read().expect("no change to the gallery panics half-way")
+    fn forget_late(&self, now: Timestamp) {
+        let due = self.tiers.read().unwrap_or_else(PoisonError::into_inner).is_anyone_late(now);
+        if due {
+            let mut tiers = self.tiers();
+            tiers.forget_late(now).into_iter().for_each(|rider| self.leave(Tier::Expected, rider));
+        }
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Contents> {
-        self.contents.write().expect("no change to the gallery panics half-way")
+    fn join(&self, tier: Tier, rider: RiderId) {
+        self.models.iter().for_each(|model| model.index().join(tier, rider));
+    }
+
+    fn leave(&self, tier: Tier, rider: RiderId) {
+        self.models.iter().for_each(|model| model.index().leave(tier, rider));
+    }
+
+    fn tiers(&self) -> RwLockWriteGuard<'_, Tiers> {
+        self.tiers.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Riders found, with the best similarity over their templates and their tiers.
-type Found = HashMap<RiderId, (Similarity, Vec<Tier>)>;
-
-impl Contents {
-    /// The riders of the best templates. The first hit of a rider is his best.
-    fn city(&self, probe: &Embedding, k: usize) -> Result<Found, EngineError> {
-        let mut found = Found::new();
-        for hit in self.engine.search(probe, k)? {
-            if let Some(rider) = self.rider_of.get(&hit.template) {
-                found.entry(*rider).or_insert_with(|| (hit.similarity, vec![Tier::City]));
+/// The riders of the hits, each with his best similarity and all tiers that he is known to be in.
+fn riders_of(answer: &Answer) -> Found {
+    let mut found = Found::new();
+    for hit in &answer.hits {
+        found.entry(hit.rider).or_insert_with(|| (hit.similarity, vec![Tier::City]));
+    }
+    for TierAnswer { tier, hits, among_hits, .. } in &answer.tiers {
+        let members = hits.iter().map(|hit| (hit.rider, hit.similarity));
+        let among = among_hits
+            .iter()
+            .filter_map(|rider| Some((*rider, answer.hits.iter().find(|h| h.rider == *rider)?.similarity)));
+        for (rider, similarity) in members.chain(among) {
+            let (best, tiers) = found.entry(rider).or_insert_with(|| (similarity, vec![Tier::City]));
+            if similarity > *best {
+                *best = similarity;
             }
-        }
-        Ok(found)
-    }
-
-    /// Scores every member exactly, since a member need not be among the city's best. Gives how many have a template.
-    fn score_tier(
-        &self,
-        probe: &Embedding,
-        tier: Tier,
-        now: Timestamp,
-        found: &mut Found,
-    ) -> Result<usize, EngineError> {
-        let mut enrolled = 0;
-        for rider in self.tiers.members(tier, now) {
-            let Some(templates) = self.templates_of.get(&rider) else { continue };
-            enrolled += 1;
-            let (_, tiers) = match found.get_mut(&rider) {
-                Some(known) => known,
-                None => {
-                    let Some(best) = self.best_of(probe, templates)? else { continue };
-                    found.entry(rider).or_insert((best, vec![Tier::City]))
-                }
-            };
-            tiers.push(tier);
-        }
-        Ok(enrolled)
-    }
-
-    fn best_of(&self, probe: &Embedding, templates: &[TemplateId]) -> Result<Option<Similarity>, EngineError> {
-        let mut best: Option<Similarity> = None;
-        for template in templates {
-            let similarity = self.engine.similarity(probe, *template)?;
-            best = if similarity > best { similarity } else { best };
-        }
-        Ok(best)
-    }
-
-    /// Of how many photographs the rider's most fused template is.
-    fn photographs(&self, rider: RiderId) -> u32 {
-        let templates = self.templates_of.get(&rider).into_iter().flatten();
-        templates.filter_map(|template| self.fused.get(template)).copied().max().unwrap_or(1)
-    }
-
-    /// Forgets whose a template was.
-    fn detach(&mut self, template: TemplateId) {
-        self.fused.remove(&template);
-        let Some(rider) = self.rider_of.remove(&template) else { return };
-        if let Some(templates) = self.templates_of.get_mut(&rider) {
-            templates.retain(|held| *held != template);
-            if templates.is_empty() {
-                self.templates_of.remove(&rider);
+            if !tiers.contains(tier) {
+                tiers.push(*tier);
             }
         }
     }
+    found
 }
 
 impl fmt::Debug for Gallery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gallery(model={}, dims={}, templates={})", self.model, self.dims, self.templates())
+        let models = self.models().map(ModelId::as_str).collect::<Vec<_>>().join("+");
+        let dims = self.models.first().map_or(0, |model| model.index().dims());
+        write!(f, "Gallery(model={models}, dims={dims}, templates={})", self.templates())
     }
 }

@@ -7,7 +7,7 @@ use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::score::Tier;
 use facegate_domain::tap::Direction;
 
-/// Memberships. Knows riders only: whether they have a template here is the gallery's to know, so that a membership
+/// Memberships, as they were told; the index holds the templates of each. Knows riders only: whether they have a template here is the gallery's to know, so that a membership
 /// that arrives before its template is not lost. Everyone is in `Tier::City`, which therefore is not kept.
 #[derive(Debug, Default)]
 pub struct Tiers {
@@ -28,16 +28,6 @@ impl Tiers {
         }
     }
 
-    /// The members of a narrow tier. `Tier::City` has no list: it is the gallery.
-    pub fn members(&self, tier: Tier, now: Timestamp) -> Vec<RiderId> {
-        match tier {
-            Tier::InSystem => self.in_system.keys().copied().collect(),
-            Tier::Regulars => self.regulars.iter().copied().collect(),
-            Tier::Expected => self.expected.iter().filter(|(_, until)| **until > now).map(|(r, _)| *r).collect(),
-            Tier::City => Vec::new(),
-        }
-    }
-
     /// Members of a narrow tier.
     pub fn len(&self, tier: Tier, now: Timestamp) -> usize {
         match tier {
@@ -52,27 +42,34 @@ impl Tiers {
         self.in_system.entry(rider).or_default().insert(entry);
     }
 
-    pub(crate) fn left(&mut self, rider: RiderId, entry: &RecordId) {
-        if let Some(entries) = self.in_system.get_mut(&rider) {
-            entries.remove(entry);
-            if entries.is_empty() {
-                self.in_system.remove(&rider);
-            }
+    /// True if that was his last entry: he is not inside any more.
+    pub(crate) fn left(&mut self, rider: RiderId, entry: &RecordId) -> bool {
+        let Some(entries) = self.in_system.get_mut(&rider) else { return false };
+        entries.remove(entry);
+        let last = entries.is_empty();
+        if last {
+            self.in_system.remove(&rider);
         }
+        last
     }
 
-    /// Expects a rider until the given moment, and forgets everyone whose moment is past.
-    pub(crate) fn expect(&mut self, rider: RiderId, until: Timestamp, now: Timestamp) {
-        self.forget_late(now);
+    /// Expects a rider until the given moment.
+    pub(crate) fn expect(&mut self, rider: RiderId, until: Timestamp) {
         self.expected.insert(rider, until);
     }
 
-    pub(crate) fn forget_late(&mut self, now: Timestamp) {
-        self.expected.retain(|_, until| *until > now);
+    pub(crate) fn is_anyone_late(&self, now: Timestamp) -> bool {
+        self.expected.values().any(|until| *until <= now)
     }
 
-    pub(crate) fn set_regulars(&mut self, riders: HashSet<RiderId>) {
-        self.regulars = riders;
+    /// Forgets everyone whose moment is past, and tells who.
+    pub(crate) fn forget_late(&mut self, now: Timestamp) -> Vec<RiderId> {
+        self.expected.extract_if(|_, until| *until <= now).map(|(rider, _)| rider).collect()
+    }
+
+    /// Gives the set of before.
+    pub(crate) fn set_regulars(&mut self, riders: HashSet<RiderId>) -> HashSet<RiderId> {
+        std::mem::replace(&mut self.regulars, riders)
     }
 
     pub(crate) fn remove(&mut self, rider: RiderId) {
@@ -102,30 +99,32 @@ mod tests {
         tiers.entered(rider, entry(1));
         tiers.entered(rider, entry(1));
         tiers.entered(rider, entry(2));
-        tiers.left(rider, &entry(1));
-        assert_eq!(tiers.members(Tier::InSystem, NOW), [rider]);
-        tiers.left(rider, &entry(9));
-        tiers.left(rider, &entry(2));
+        assert!(!tiers.left(rider, &entry(1)));
+        assert_eq!(tiers.len(Tier::InSystem, NOW), 1);
+        assert!(!tiers.left(rider, &entry(9)));
+        assert!(tiers.left(rider, &entry(2)));
         assert_eq!(tiers.len(Tier::InSystem, NOW), 0);
-        tiers.left(rider, &entry(2));
+        assert!(!tiers.left(rider, &entry(2)));
     }
 
     #[test]
     fn an_expected_rider_is_forgotten_on_time() {
         let (mut tiers, early, late) = (Tiers::default(), RiderId::random(), RiderId::random());
         let after = |s| NOW.plus(Duration::from_secs(s));
-        tiers.expect(early, after(60), NOW);
-        assert_eq!(tiers.members(Tier::Expected, after(59)), [early]);
-        assert_eq!(tiers.len(Tier::Expected, after(60)), 0);
-        tiers.expect(late, after(200), after(61));
-        assert!(!tiers.expected.contains_key(&early), "an ended sighting leaves memory at the next one");
+        tiers.expect(early, after(60));
+        tiers.expect(late, after(200));
+        assert!(!tiers.is_anyone_late(after(59)));
+        assert_eq!((tiers.len(Tier::Expected, after(59)), tiers.len(Tier::Expected, after(60))), (2, 1));
+        assert!(tiers.is_anyone_late(after(60)));
+        assert_eq!(tiers.forget_late(after(61)), [early]);
+        assert_eq!(tiers.len(Tier::Expected, NOW), 1);
     }
 
     #[test]
     fn a_removed_rider_is_in_no_tier() {
         let (mut tiers, rider) = (Tiers::default(), RiderId::random());
         tiers.entered(rider, entry(1));
-        tiers.expect(rider, NOW.plus(Duration::from_secs(9)), NOW);
+        tiers.expect(rider, NOW.plus(Duration::from_secs(9)));
         tiers.set_regulars(HashSet::from([rider]));
         tiers.remove(rider);
         assert!(Tier::ALL.iter().all(|tier| tiers.len(*tier, NOW) == 0));

@@ -12,7 +12,7 @@ use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, TemplateId};
 use facegate_domain::score::{Calibration, Recognition, Tier, Verdict};
 use facegate_domain::tap::Direction;
 use facegate_gallery::calibration::shipped;
-use facegate_gallery::{DecisionSettings, Gallery, GalleryError};
+use facegate_gallery::{Change, DecisionSettings, Gallery, GalleryError, Model};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -118,7 +118,7 @@ fn a_member_of_a_tier_is_scored_though_the_city_search_misses_him() {
     gallery.entered(template.rider, entry());
     match gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap() {
         // Inside is where the third one is, and the only one: he carries most of the posterior now.
-        Verdict::Ambiguous { risk } => assert!(risk < 0.5 && outvoted >= 0.5, "{risk} after {outvoted}"),
+        Verdict::Ambiguous { risk } => assert!(risk < 0.45 && outvoted > 0.45, "{risk} after {outvoted}"),
         other => panic!("two lookalikes remain possible, but {other:?}"),
     }
 }
@@ -159,7 +159,9 @@ fn a_sighting_expects_the_rider_for_its_time_and_keeps_nobody_else() {
 fn a_score_against_a_fused_template_is_believed_no_more_than_against_a_single_one() {
     let mut rng = StdRng::seed_from_u64(11);
     let mate = face(&mut rng);
-    let risks = |photographs: u32, rng: &mut StdRng| -> Vec<f64> {
+    // The same looks each time: the index rounds each a little differently.
+    let risks = |photographs: u32| -> Vec<f64> {
+        let rng = &mut StdRng::seed_from_u64(12);
         let gallery = gallery();
         enrol_fused(&gallery, &mate, photographs);
         let risk = |step: u8| {
@@ -171,7 +173,7 @@ fn a_score_against_a_fused_template_is_believed_no_more_than_against_a_single_on
         };
         (20..90).map(risk).collect()
     };
-    let (uncounted, single, fused) = (risks(0, &mut rng), risks(1, &mut rng), risks(3, &mut rng));
+    let (uncounted, single, fused) = (risks(0), risks(1), risks(3));
     assert!(single.iter().zip(&uncounted).all(|(a, b)| (a - b).abs() < 1e-6));
     assert!(fused.iter().zip(&single).all(|(fused, single)| *fused > single - 1e-6));
     assert!(fused.iter().zip(&single).any(|(fused, single)| *fused > 2.0 * single));
@@ -184,12 +186,12 @@ fn a_removed_rider_is_gone_from_every_answer() {
     let template = enrol(&gallery, &mate);
     gallery.put(&Template { id: TemplateId::random(), ..template.clone() }).unwrap();
     gallery.entered(template.rider, entry());
-    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 2);
+    assert_eq!(gallery.remove_rider(template.rider), 2);
     assert_eq!(gallery.identify(&mate, FRAMES, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
     assert_eq!(gallery.nearest(&mate, 5).unwrap(), []);
     assert_eq!((gallery.templates(), gallery.tier_len(Tier::InSystem, NOW)), (0, 0));
-    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 0);
-    assert!(!gallery.remove_template(template.id).unwrap());
+    assert_eq!(gallery.remove_rider(template.rider), 0);
+    assert!(!gallery.remove_template(template.id));
 }
 
 #[test]
@@ -200,8 +202,8 @@ fn a_template_put_again_moves_to_its_new_rider() {
     gallery.put(&second).unwrap();
     let nearest = gallery.nearest(&second.embedding, 3).unwrap();
     assert_eq!(nearest.iter().map(|n| n.rider).collect::<Vec<_>>(), [second.rider]);
-    assert_eq!(gallery.remove_rider(first.rider).unwrap(), 0);
-    assert!(gallery.remove_template(second.id).unwrap());
+    assert_eq!(gallery.remove_rider(first.rider), 0);
+    assert!(gallery.remove_template(second.id));
     assert_eq!(gallery.tier_len(Tier::City, NOW), 0);
 }
 
@@ -239,14 +241,14 @@ fn a_removed_face_is_never_found_while_others_come_and_go() {
             let mut rng = StdRng::seed_from_u64(11);
             while !stop.load(Ordering::Relaxed) {
                 let passing = enrol(&gallery, &face(&mut rng));
-                gallery.remove_rider(passing.rider).unwrap();
+                gallery.remove_rider(passing.rider);
             }
         })
     };
     for _ in 0..200 {
         let template = enrol(&gallery, &face(&mut rng));
         assert_eq!(gallery.nearest(&template.embedding, 1).unwrap()[0].template, template.id);
-        gallery.remove_rider(template.rider).unwrap();
+        gallery.remove_rider(template.rider);
         let after = gallery.nearest(&template.embedding, 1000).unwrap();
         assert!(after.iter().all(|n| n.template != template.id));
     }
@@ -265,7 +267,7 @@ fn what_all_faces_share_is_subtracted_from_templates_and_probes_alike() {
     let mate = look(&shared, 0.3, &mut rng);
     let template = enrol(&gallery, &mate);
     let nearest = gallery.nearest(&mate, 1).unwrap()[0];
-    assert!(nearest.template == template.id && (nearest.similarity.cosine() - 1.0).abs() < 1e-5);
+    assert!(nearest.template == template.id && (nearest.similarity.cosine() - 1.0).abs() < 1e-3);
     // Another face that has just as much of what is shared is no nearer for it.
     let stranger = look(&shared, 0.3, &mut rng);
     let raw = mate.similarity(&stranger).cosine();
@@ -276,4 +278,45 @@ fn what_all_faces_share_is_subtracted_from_templates_and_probes_alike() {
 #[test]
 fn a_gallery_prints_its_size_only() {
     assert_eq!(format!("{:?}", gallery()), "Gallery(model=sface-2021dec, dims=128, templates=0)");
+}
+
+/// During a migration: riders whose template of the new model has not come yet are found by the old one.
+#[test]
+fn a_probe_meets_templates_of_its_own_model_only() {
+    let mut rng = StdRng::seed_from_u64(13);
+    let new = ModelId::new("next-model").unwrap();
+    let of = |calibration| Model { dims: DIMS, calibration, place: None, searches_max: 1 };
+    let models = vec![of(calibration()), of(Calibration { model: new.clone(), ..calibration() })];
+    let gallery = Gallery::open(models, DecisionSettings::default()).unwrap();
+    let (mate, other) = (face(&mut rng), face(&mut rng));
+    let as_new = |face: &Embedding| Embedding::normalise(new.clone(), face.values().to_vec()).unwrap();
+    let (both, only_old) = (enrol(&gallery, &mate), enrol(&gallery, &other));
+    gallery.put(&Template { id: TemplateId::random(), embedding: as_new(&mate), ..both.clone() }).unwrap();
+    gallery.entered(both.rider, entry());
+    for probe in [mate.clone(), as_new(&mate)] {
+        let seen = recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap());
+        assert_eq!((seen.rider, seen.tier), (both.rider, Tier::InSystem));
+    }
+    assert_eq!(recognised(gallery.identify(&other, FRAMES, Direction::Entry, NOW).unwrap()).rider, only_old.rider);
+    let unknown = gallery.identify(&as_new(&other), FRAMES, Direction::Entry, NOW).unwrap();
+    assert!(matches!(unknown, Verdict::Unknown { .. }));
+    assert_eq!(gallery.nearest(&as_new(&other), 5).unwrap().len(), 1);
+    assert_eq!(gallery.remove_rider(both.rider), 2, "a removal is of every model");
+    assert_eq!(gallery.nearest(&as_new(&mate), 5).unwrap(), []);
+    let third = Embedding::normalise(ModelId::new("third").unwrap(), mate.values().to_vec()).unwrap();
+    assert!(matches!(gallery.nearest(&third, 1), Err(GalleryError::Embedding(InvalidEmbedding::WrongModel { .. }))));
+}
+
+#[test]
+fn what_the_feed_brings_is_applied_once_and_what_fits_no_model_is_told() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(14));
+    let (mate, rider) = (face(&mut rng), RiderId::random());
+    let template = |embedding| Template { id: TemplateId::random(), rider, embedding, photographs: 1 };
+    let short = Embedding::normalise(model(), vec![1.0; 3]).unwrap();
+    let changes = [(1, Change::Put(template(mate.clone()))), (2, Change::Put(template(short)))];
+    let refused = gallery.apply(&changes).unwrap();
+    assert!(matches!(refused[..], [(2, InvalidEmbedding::WrongDimension { .. })]));
+    assert_eq!((gallery.templates(), gallery.version()), (1, None));
+    assert_eq!(gallery.apply(&[(3, Change::RemoveRider(rider))]).unwrap(), []);
+    assert_eq!(gallery.templates(), 0);
 }

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::RiderId;
-use facegate_gallery::{Gallery, GalleryError};
+use facegate_gallery::Gallery;
 use facegate_proto::convert::sync::FeedChange;
 
 /// In memory; `store::FactStore` is what survives.
@@ -22,12 +22,10 @@ impl Facts {
     }
 
     /// From when this returns, every search and every check honours the change.
-    pub fn apply(&self, change: &FeedChange) -> Result<(), GalleryError> {
+    pub fn apply(&self, change: &FeedChange) {
         match change {
-            FeedChange::TemplatePut(template) => self.gallery.put(template)?,
-            FeedChange::RiderRemoved(rider) => {
-                self.gallery.remove_rider(*rider)?;
-            }
+            // `Gallery::apply` has brought these about, on the disk and for every search.
+            FeedChange::TemplatePut(_) | FeedChange::RiderRemoved(_) => (),
             FeedChange::EnteredSystem { rider, entry } => self.gallery.entered(*rider, entry.clone()),
             FeedChange::LeftSystem { rider, entry } => self.gallery.left(*rider, entry),
             FeedChange::Denied(rider) => {
@@ -42,7 +40,6 @@ impl Facts {
             // `store::CodeStore` remembers codes, durably and bounded by time.
             FeedChange::CodeNonceSpent { .. } => (),
         }
-        Ok(())
     }
 
     pub fn is_denied(&self, rider: RiderId) -> bool {

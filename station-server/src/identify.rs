@@ -57,8 +57,8 @@ fn answer(facts: &Facts, verdict: Verdict, frames: u32) -> Answer {
     }
 }
 
-/// Runs a search on a blocking thread, at most `searches_max` at a time, so that a crowd waits in order and the other
-/// calls are not held up.
+/// Runs a search on a blocking thread, so that the other calls are not held up. The gallery searches for those who wait
+/// together.
 async fn search<T: Send + 'static>(
     station: &Arc<Station>,
     work: impl FnOnce() -> T + Send + 'static,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use facegate_domain::policy::Refusal;
 use facegate_domain::score::Tier;
+use facegate_gallery::monitor::Recall;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::station::Station;
@@ -24,6 +25,9 @@ pub fn describe() {
     describe_gauge!("facegate_tier_riders", "Riders in each tier");
     describe_gauge!("facegate_denied_riders", "Riders on the deny list");
     describe_gauge!("facegate_codes_remembered", "Ride codes remembered against replay");
+    describe_gauge!("facegate_recall_mates", "Probes with a mate that were searched once more, exhaustively");
+    describe_gauge!("facegate_recall_missed", "Those whose mate the live search had missed");
+    describe_gauge!("facegate_recall_alarm", "1 if more are missed than by design");
     describe_gauge!("facegate_backlog_records", "Records not yet acknowledged by the cloud");
     describe_gauge!("facegate_journal_bytes", "Size of the station's journal");
     describe_gauge!("facegate_feed_version", "Version of the feed that searches honour");
@@ -82,6 +86,13 @@ pub fn sizes(station: &Station) {
     gauge!("facegate_backlog_records").set(station.backlog() as f64);
     gauge!("facegate_journal_bytes").set(station.journal.total_bytes() as f64);
     gauge!("facegate_feed_version").set(station.applied_version() as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts of checks stay far below 2^52")]
+pub fn recall(recall: Recall) {
+    gauge!("facegate_recall_mates").set(recall.mates as f64);
+    gauge!("facegate_recall_missed").set(recall.missed as f64);
+    gauge!("facegate_recall_alarm").set(f64::from(u8::from(recall.has_drifted())));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; versions stay far below 2^52")]

@@ -13,7 +13,7 @@ use facegate_runtime::grpc::{self, ChannelError, ChannelOptions};
 use facegate_runtime::http::{self, ServerTls};
 use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
 use facegate_runtime::journal::{Journal, JournalError};
-use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider, Sealer};
+use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider};
 use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::rpc::StationRpc;
 use crate::station::{Station, StationError};
 use crate::store::{Store, StoreError};
-use crate::{forward, metrics, report, sync};
+use crate::{forward, metrics, report, sync, upkeep};
 
 /// Purpose of the key that seals the stored templates.
 const TEMPLATE_KEY: &str = "station-templates";
@@ -112,6 +112,7 @@ impl Server {
         let mut loops = JoinSet::new();
         loops.spawn(sync::follow(Arc::clone(&station), cloud.clone(), stop.clone()));
         loops.spawn(forward::forward(Arc::clone(&station), cloud.clone(), stop.clone()));
+        loops.spawn(upkeep::upkeep(Arc::clone(&station), stop.clone()));
         loops.spawn(report::report(Arc::clone(&station), cloud, stop.clone()));
         if let Some((metrics, listener)) = metrics {
             let health = Health::new();
@@ -168,14 +169,14 @@ async fn serve_rpc(
 
 fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
     let keys = FileKeys::open(&config.data_dir.join("keys"))?;
-    let sealer = Sealer::new(&keys.key(TEMPLATE_KEY)?);
+    let gallery_key = keys.key(TEMPLATE_KEY)?;
     // The journal's lock comes first: it tells a second process apart from a broken disk.
     let journal_dir = config.data_dir.join("journal");
     let (journal, recovery) = Journal::open(Arc::new(RealDisk), &journal_dir, config.journal)?;
     if let Some(torn) = &recovery.torn {
         tracing::warn!(?torn, "the last write was cut short and is gone; nobody was told of it");
     }
-    let store = Store::open(&config.data_dir.join("state"), sealer)?;
+    let store = Store::open(&config.data_dir.join("state"), &gallery_key)?;
     Ok(Station::open(config, clock, store, journal)?)
 }
 

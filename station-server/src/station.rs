@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use facegate_domain::Clock;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::GateId;
-use facegate_gallery::{Gallery, GalleryError};
+use facegate_gallery::{DurableError, GalleryError};
 use facegate_proto::convert::InvalidMessage;
 use facegate_runtime::journal::{Journal, JournalError};
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +14,7 @@ use tonic::Status;
 
 use crate::attend::Attendance;
 use crate::config::Config;
+use crate::faces;
 use crate::facts::Facts;
 use crate::intake::Intake;
 use crate::store::{Store, StoreError};
@@ -25,6 +26,8 @@ pub enum StationError {
     Message(#[from] InvalidMessage),
     #[error(transparent)]
     Gallery(#[from] GalleryError),
+    #[error(transparent)]
+    Faces(#[from] DurableError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -58,6 +61,9 @@ impl From<StationError> for Status {
     }
 }
 
+/// Searches that may be queued in the gallery, each holding a thread; what comes on top waits before.
+const SEARCHES_WAITING_MAX: usize = 128;
+
 /// One running station. Calls and loops hold it in an `Arc`.
 #[derive(Debug)]
 pub struct Station {
@@ -77,11 +83,11 @@ impl Station {
     /// Fills a gallery from the store. Blocks for as long as that takes.
     pub fn open(config: Config, clock: Arc<dyn Clock>, store: Store, journal: Journal) -> Result<Self, StationError> {
         let intake = Intake::open(&store, &journal, config.code_memory)?;
-        let facts = load(&config, &store.facts()?)?;
+        let facts = load(&config, &store)?;
         let version = store.facts()?.cursor()?;
         tracing::info!(templates = facts.gallery.templates(), version, "facts loaded");
         Ok(Self {
-            searches: Arc::new(Semaphore::new(config.searches_max)),
+            searches: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
             attendance: Attendance::new(&config),
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
             facts: RwLock::new(Arc::new(facts)),
@@ -100,9 +106,9 @@ impl Station {
     }
 
     /// Replaces all facts by those of a snapshot.
-    pub fn replace_facts(&self, facts: Facts, version: u64) {
+    pub fn replace_facts(&self, facts: Arc<Facts>, version: u64) {
         let keys = facts.issuer_keys();
-        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = facts;
         self.set_applied(version, keys);
     }
 
@@ -133,15 +139,23 @@ impl Station {
     }
 }
 
-/// Facts as stored, in memory. Blocks.
-pub fn load(config: &Config, stored: &crate::store::FactStore) -> Result<Facts, StationError> {
-    let facts = Facts::new(Gallery::new(config.dims, config.calibration.clone(), config.decision.clone()));
-    for fact in stored.read() {
-        match facts.apply(&fact?) {
-            // Stored before the station was moved to another model; the feed brings the new model's templates.
-            Err(error @ GalleryError::Embedding(_)) => tracing::warn!(%error, "a stored template is left out"),
-            applied => applied?,
+/// Facts as stored, in memory. What cannot be used is removed, and fetched anew from the cloud. Blocks.
+fn load(config: &Config, store: &Store) -> Result<Facts, StationError> {
+    let stored = store.facts()?;
+    let opened = faces::open(config, store, stored.name()).and_then(|gallery| {
+        let (found, newest) = (gallery.version().unwrap_or(0), stored.templates_version().unwrap_or(u64::MAX));
+        if found < newest { Err(faces::behind(config, stored.name(), found, newest)) } else { Ok(gallery) }
+    });
+    let gallery = match opened {
+        Err(why) if why.wants_rebuild() => {
+            tracing::error!(%why, "the templates are fetched anew from the cloud; until then faces are not recognised");
+            stored.forget()?;
+            faces::discard(config, stored.name())?;
+            faces::open(config, store, stored.name())?
         }
-    }
+        opened => opened?,
+    };
+    let facts = Facts::new(gallery);
+    stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact)))?;
     Ok(facts)
 }

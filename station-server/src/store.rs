@@ -9,8 +9,9 @@ mod journals;
 
 use std::path::Path;
 
-use facegate_runtime::keys::{KeyError, SealError, Sealer};
+use facegate_runtime::keys::{KEY_BYTES, Key, KeyError};
 use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+use zeroize::Zeroizing;
 
 pub use codes::{CodeStore, Spent};
 pub use facts::FactStore;
@@ -29,8 +30,6 @@ pub enum StoreError {
     Sync(#[from] SledSyncError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("a stored template does not open: {0}; remove the data directory's state to fetch everything anew")]
-    Sealed(#[from] SealError),
     #[error("stored {what} cannot be read; remove the data directory's state to fetch everything anew")]
     Damaged { what: &'static str },
     #[error("starting the thread that syncs: {0}")]
@@ -43,14 +42,14 @@ pub struct Store {
     db: sled::Db,
     meta: sled::Tree,
     sync: SledSync,
-    sealer: Sealer,
+    gallery_key: Zeroizing<[u8; KEY_BYTES]>,
     pub journals: JournalStore,
     pub codes: CodeStore,
 }
 
 impl Store {
-    /// Opens or creates the state in `dir`; templates are sealed by `sealer`. Blocks.
-    pub fn open(dir: &Path, sealer: Sealer) -> Result<Self, StoreError> {
+    /// Opens or creates the state in `dir`; templates, which lie elsewhere, are sealed under the key. Blocks.
+    pub fn open(dir: &Path, gallery_key: &Key) -> Result<Self, StoreError> {
         let db = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).open()?;
         let sync = SledSync::start(db.clone(), dir)?;
         Ok(Self {
@@ -58,7 +57,7 @@ impl Store {
             journals: JournalStore::new(db.open_tree("journals")?),
             codes: CodeStore::new(db.open_tree("codes")?),
             sync,
-            sealer,
+            gallery_key: Zeroizing::new(*gallery_key.expose()),
             db,
         })
     }
@@ -66,6 +65,11 @@ impl Store {
     /// Makes everything written so far durable.
     pub async fn commit(&self) -> Result<(), StoreError> {
         Ok(self.sync.commit().await?)
+    }
+
+    /// What seals the templates.
+    pub fn gallery_key(&self) -> &[u8; KEY_BYTES] {
+        &self.gallery_key
     }
 
     /// The current facts of the feed.
@@ -99,7 +103,7 @@ impl Store {
     }
 
     fn facts_in(&self, tree: &[u8]) -> Result<FactStore, StoreError> {
-        Ok(FactStore::new(self.db.open_tree(tree)?, self.sealer.clone()))
+        Ok(FactStore::new(self.db.open_tree(tree)?))
     }
 }
 

@@ -55,6 +55,13 @@ struct Measurement {
     peers: Peers,
 }
 
+impl Measurement {
+    /// The driver's crate.
+    fn folder(&self) -> &'static str {
+        self.binaries[0].trim_start_matches("facegate-")
+    }
+}
+
 const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         kind: Kind::Bench,
@@ -65,6 +72,16 @@ const MEASUREMENTS: &[Measurement] = &[
         needs: &[],
         models: false,
         peers: Peers::Never,
+    },
+    Measurement {
+        kind: Kind::Bench,
+        name: "search",
+        what: "1:N search among millions: time, recall, memory, changes, start, growth, beside FAISS and others (--peers)",
+        binaries: &["facegate-gallery"],
+        driver_args: &["search"],
+        needs: &[],
+        models: false,
+        peers: Peers::IfAsked,
     },
     Measurement {
         kind: Kind::Bench,
@@ -176,7 +193,7 @@ fn make_ready(
     if !peers {
         return Ok(None);
     }
-    let python = phases.run("peers", || peers::python(workspace));
+    let python = phases.run("peers", || peers::python(workspace, measurement.folder()));
     match (python, asks("--peers")) {
         (Err(error), false) => {
             eprintln!("\nwithout the peers, whose figures will be null: {error:#}\n");
@@ -212,6 +229,14 @@ mod tests {
         let text = chosen(Kind::Bench, &["statoin".to_owned()]).err().unwrap().to_string();
         assert!(text.contains("statoin") && text.contains("  station ") && !text.contains("recognition"), "{text}");
         assert!(chosen(Kind::Eval, &["station".to_owned()]).is_err(), "a bench is no eval");
+    }
+
+    #[test]
+    fn who_has_peers_says_what_they_run_on() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for m in MEASUREMENTS.iter().filter(|m| m.peers != Peers::Never) {
+            assert!(peers::requirements(&root, m.folder()).is_file(), "{}", m.name);
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The duplicate search: every enrolled face in one index, in memory.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::{ModelId, TemplateId};
 use facegate_domain::score::Similarity;
-use facegate_gallery::engine::{Engine, FaissFlat};
+use facegate_gallery::Index;
+use facegate_gallery::index::Query;
 
 use super::EnrolmentError;
 use crate::store::Store;
@@ -17,13 +18,13 @@ const PAGE: usize = 10_000;
 pub struct Duplicates {
     model: ModelId,
     /// Made with the first template, which tells the model's dimension.
-    index: RwLock<Option<FaissFlat>>,
+    index: OnceLock<Index>,
 }
 
 impl Duplicates {
     /// Reads every template of `model`; those of other models cannot be compared and are left out.
     pub fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
-        let duplicates = Self { model: model.clone(), index: RwLock::new(None) };
+        let duplicates = Self { model: model.clone(), index: OnceLock::new() };
         let mut after = None;
         loop {
             let page = store.templates(after, PAGE)?;
@@ -35,20 +36,20 @@ impl Duplicates {
 
     /// The highest similarity to anybody enrolled; None while nobody is.
     pub fn nearest(&self, probe: &Embedding) -> Result<Option<Similarity>, EnrolmentError> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(index) = index.as_ref() else { return Ok(None) };
-        Ok(index.search(probe, 1).map_err(internal)?.first().map(|hit| hit.similarity))
+        let Some(index) = self.index.get() else { return Ok(None) };
+        let answers = index.search_all(&[Query { probe, tiers: &[] }], 1).map_err(internal)?;
+        Ok(answers.first().and_then(|answer| answer.hits.first()).map(|hit| hit.similarity))
     }
 
     pub fn put(&self, template: &Template) -> Result<(), EnrolmentError> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let index = index.get_or_insert_with(|| FaissFlat::new(self.model.clone(), template.embedding.dims()));
+        let index = self.index.get_or_init(|| Index::new(self.model.clone(), template.embedding.dims()));
         index.put(template).map_err(internal)
     }
 
     pub fn remove(&self, template: TemplateId) -> Result<(), EnrolmentError> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.as_mut().map_or(Ok(false), |index| index.remove(template)).map_err(internal)?;
+        if let Some(index) = self.index.get() {
+            index.remove(template);
+        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use facegate_domain::face::{Embedding, Template};
-use facegate_domain::ids::{ModelId, TemplateId};
+use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::score::Similarity;
 use faiss::index::flat::FlatIndexImpl;
 use faiss::selector::IdSelector;
@@ -27,6 +27,7 @@ pub struct FaissFlat {
     block_rows: usize,
     blocks: Vec<Block>,
     places: HashMap<TemplateId, Place>,
+    owners: HashMap<TemplateId, (RiderId, u32)>,
 }
 
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl FaissFlat {
 
     /// The same with another size of block: small ones let a test cross their edges often.
     pub fn with_block_rows(model: ModelId, dims: usize, block_rows: usize) -> Self {
-        Self { model, dims, block_rows, blocks: Vec::new(), places: HashMap::new() }
+        Self { model, dims, block_rows, blocks: Vec::new(), places: HashMap::new(), owners: HashMap::new() }
     }
 
     /// Blocks that hold rows, each with its memory.
@@ -108,12 +109,15 @@ impl Engine for FaissFlat {
     fn put(&mut self, template: &Template) -> Result<(), EngineError> {
         template.embedding.expect(&self.model, self.dims)?;
         self.remove(template.id)?;
-        self.append(template.id, template.embedding.values())
+        self.append(template.id, template.embedding.values())?;
+        self.owners.insert(template.id, (template.rider, template.photographs));
+        Ok(())
     }
 
     fn remove(&mut self, template: TemplateId) -> Result<bool, EngineError> {
         let Some(place) = self.places.get(&template).copied() else { return Ok(false) };
         let Some((last, values)) = self.pop()? else { return Ok(false) };
+        self.owners.remove(&template);
         if last == template {
             return Ok(true);
         }
@@ -141,7 +145,9 @@ impl Engine for FaissFlat {
             let found = block.index.search(probe.values(), wanted).map_err(|e| failed("search", &e))?;
             hits.extend(found.labels.iter().zip(&found.distances).filter_map(|(label, cosine)| {
                 let row = usize::try_from(label.get()?).ok()?;
-                Some(Hit { template: *block.rows.get(row)?, similarity: Similarity::from_cosine(*cosine) })
+                let template = *block.rows.get(row)?;
+                let (rider, photographs) = *self.owners.get(&template)?;
+                Some(Hit { template, rider, photographs, similarity: Similarity::from_cosine(*cosine) })
             }));
             best_first(&mut hits, k);
         }

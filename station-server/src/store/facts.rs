@@ -3,37 +3,46 @@
 //! | key | value |
 //! |---|---|
 //! | `c` | version of the last change applied, 8 bytes big-endian |
-//! | `t` rider (16) template (16) | the template, sealed to that key |
+//! | `g` | version of the last change of a template, 8 bytes big-endian; the templates lie in the gallery's own files |
 //! | `i` rider (16) entry's record id (text) | empty: inside since that entry |
 //! | `d` rider (16) | empty: denied |
 //! | `k` | the issuers' public keys, 32 bytes each |
 
 use facegate_domain::code::IssuerKey;
-use facegate_domain::face::Template;
 use facegate_domain::ids::{RecordId, RiderId};
-use facegate_proto::convert::sync::{
-    FeedChange, VersionedChange, issuer_keys_from_wire, template_from_wire, template_to_wire,
-};
-use facegate_proto::v1;
-use facegate_runtime::keys::Sealer;
-use prost::Message;
-use zeroize::Zeroizing;
+use facegate_proto::convert::sync::{FeedChange, VersionedChange, issuer_keys_from_wire};
 
 use super::{StoreError, number};
 
 const CURSOR: &[u8] = b"c";
 const ISSUER_KEYS: &[u8] = b"k";
 
-/// See the module. A template keeps its rider for ever, so that a rider's removal is a range.
+const TEMPLATES: &[u8] = b"g";
+
+/// See the module.
 #[derive(Debug, Clone)]
 pub struct FactStore {
     tree: sled::Tree,
-    sealer: Sealer,
 }
 
 impl FactStore {
-    pub(super) fn new(tree: sled::Tree, sealer: Sealer) -> Self {
-        Self { tree, sealer }
+    pub(super) fn new(tree: sled::Tree) -> Self {
+        Self { tree }
+    }
+
+    /// Which of the two sets of facts this is.
+    pub fn name(&self) -> &'static str {
+        if self.tree.name() == b"facts-a" { "facts-a" } else { "facts-b" }
+    }
+
+    /// The version of the last change of a template; the gallery's files must reach it. 0 if there was none.
+    pub fn templates_version(&self) -> Result<u64, StoreError> {
+        self.tree.get(TEMPLATES)?.map_or(Ok(0), |value| number(&value, "templates' version"))
+    }
+
+    /// Forgets everything, the cursor too, so that the feed begins anew.
+    pub fn forget(&self) -> Result<(), StoreError> {
+        self.clear()
     }
 
     /// The version of the last change that is stored; 0 if none is.
@@ -47,7 +56,7 @@ impl FactStore {
         let mut version = self.cursor()?;
         for change in changes {
             if let FeedChange::RiderRemoved(rider) = &change.change {
-                // What was put by an earlier change of this call must be in the tree to be found and removed.
+                // What an earlier change of this call brought must be in the tree to be found and removed.
                 batch.insert(CURSOR, &version.to_be_bytes());
                 self.tree.apply_batch(std::mem::take(&mut batch))?;
                 self.remove_rider(*rider, &mut batch)?;
@@ -55,6 +64,9 @@ impl FactStore {
                 self.write_one(&change.change, &mut batch)?;
             }
             version = change.version;
+            if matches!(change.change, FeedChange::TemplatePut(_) | FeedChange::RiderRemoved(_)) {
+                batch.insert(TEMPLATES, &version.to_be_bytes());
+            }
         }
         batch.insert(CURSOR, &version.to_be_bytes());
         Ok(self.tree.apply_batch(batch)?)
@@ -81,11 +93,6 @@ impl FactStore {
 
     fn write_one(&self, change: &FeedChange, batch: &mut sled::Batch) -> Result<(), StoreError> {
         match change {
-            FeedChange::TemplatePut(template) => {
-                let key = template_key(template);
-                let plain = Zeroizing::new(template_to_wire(template).encode_to_vec());
-                batch.insert(key.clone(), self.sealer.seal(&plain, &key)?);
-            }
             FeedChange::EnteredSystem { rider, entry } => batch.insert(entry_key(*rider, entry), &[]),
             FeedChange::LeftSystem { rider, entry } => batch.remove(entry_key(*rider, entry)),
             FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), &[]),
@@ -94,17 +101,15 @@ impl FactStore {
                 batch.insert(ISSUER_KEYS, keys.iter().flat_map(IssuerKey::to_bytes).collect::<Vec<u8>>());
             }
             FeedChange::RiderRemoved(rider) => self.remove_rider(*rider, batch)?,
-            FeedChange::CodeNonceSpent { .. } => (),
+            FeedChange::TemplatePut(_) | FeedChange::CodeNonceSpent { .. } => (),
         }
         Ok(())
     }
 
     /// The deny list is kept: an open debt outlives the face.
     fn remove_rider(&self, rider: RiderId, batch: &mut sled::Batch) -> Result<(), StoreError> {
-        for kind in [b't', b'i'] {
-            for key in self.tree.scan_prefix(rider_key(kind, rider)).keys() {
-                batch.remove(key?);
-            }
+        for key in self.tree.scan_prefix(rider_key(b'i', rider)).keys() {
+            batch.remove(key?);
         }
         Ok(())
     }
@@ -112,11 +117,6 @@ impl FactStore {
     fn read_one(&self, key: &[u8], value: &[u8]) -> Result<Option<FeedChange>, StoreError> {
         let damaged = |what| StoreError::Damaged { what };
         Ok(match key.first() {
-            Some(b't') => {
-                let plain = self.sealer.open(value, key)?;
-                let wire = v1::TemplateRecord::decode(plain.as_slice()).map_err(|_| damaged("template"))?;
-                Some(FeedChange::TemplatePut(template_from_wire(wire).map_err(|_| damaged("template"))?))
-            }
             Some(b'i') => {
                 let entry = key.get(17..).and_then(|text| std::str::from_utf8(text).ok());
                 let entry = entry.and_then(|text| text.parse::<RecordId>().ok()).ok_or(damaged("entry"))?;
@@ -136,10 +136,6 @@ fn rider_key(kind: u8, rider: RiderId) -> Vec<u8> {
     [&[kind], rider.as_bytes().as_slice()].concat()
 }
 
-fn template_key(template: &Template) -> Vec<u8> {
-    [rider_key(b't', template.rider), template.id.as_bytes().to_vec()].concat()
-}
-
 fn entry_key(rider: RiderId, entry: &RecordId) -> Vec<u8> {
     [rider_key(b'i', rider), entry.to_string().into_bytes()].concat()
 }
@@ -152,14 +148,13 @@ fn rider_of(key: &[u8]) -> Result<RiderId, StoreError> {
 #[cfg(test)]
 mod tests {
     use facegate_domain::code::CodeIssuer;
-    use facegate_domain::face::Embedding;
+    use facegate_domain::face::{Embedding, Template};
     use facegate_domain::ids::{GateId, ModelId, TemplateId};
-    use facegate_runtime::keys::Key;
 
     use super::*;
 
     fn store(db: &sled::Db) -> FactStore {
-        FactStore::new(db.open_tree("f").unwrap(), Sealer::new(&Key::from_bytes([7; 32])))
+        FactStore::new(db.open_tree("f").unwrap())
     }
 
     fn temporary() -> sled::Db {
@@ -192,18 +187,19 @@ mod tests {
         let store = store(&db);
         assert_eq!(store.cursor().unwrap(), 0);
         store.write(&versioned(facts.clone())).unwrap();
-        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts);
-        assert_eq!(store.cursor().unwrap(), 4);
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..3], "templates lie elsewhere");
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (4, 4));
+        store.forget().unwrap();
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (0, 0));
     }
 
     #[test]
     fn what_ended_is_gone_even_within_one_call() {
         let db = temporary();
         let (gone, stays) = (RiderId::random(), RiderId::random());
-        let kept = template(stays);
         let changes = vec![
             FeedChange::TemplatePut(template(gone)),
-            FeedChange::TemplatePut(kept.clone()),
+            FeedChange::TemplatePut(template(stays)),
             FeedChange::EnteredSystem { rider: gone, entry: entry(1) },
             FeedChange::EnteredSystem { rider: stays, entry: entry(2) },
             FeedChange::LeftSystem { rider: stays, entry: entry(2) },
@@ -213,20 +209,7 @@ mod tests {
         ];
         let store = store(&db);
         store.write(&versioned(changes)).unwrap();
-        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), [FeedChange::TemplatePut(kept)]);
-        assert_eq!(store.cursor().unwrap(), 8);
-    }
-
-    #[test]
-    fn no_value_of_a_face_lies_open_and_a_moved_template_does_not_open() {
-        let db = temporary();
-        let store = store(&db);
-        let (template, other) = (template(RiderId::random()), RiderId::random());
-        store.write(&versioned(vec![FeedChange::TemplatePut(template.clone())])).unwrap();
-        let sealed = store.tree.get(template_key(&template)).unwrap().unwrap();
-        let open = 0.6f32.to_le_bytes();
-        assert!(!sealed.windows(4).any(|window| window == open));
-        store.tree.insert(template_key(&Template { rider: other, ..template }), sealed).unwrap();
-        assert!(store.read().any(|fact| matches!(fact, Err(StoreError::Sealed(_)))));
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), []);
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (8, 7));
     }
 }

@@ -2,71 +2,98 @@
 
 use std::sync::Arc;
 
-use facegate_gallery::GalleryError;
+use facegate_domain::face::InvalidEmbedding;
+use facegate_gallery::{Change, GalleryError};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 
-use crate::metrics;
-use crate::station::{Station, StationError, load};
+use crate::facts::Facts;
+use crate::station::{Station, StationError};
 use crate::store::FactStore;
+use crate::{faces, metrics};
 
-/// Applies changes that follow the applied version, in order.
+/// Applies changes that follow the applied version, in order: templates on the disk and in every search first, then the
+/// other facts, so that the cursor never says more than the templates have.
 pub(super) async fn changes(station: &Arc<Station>, changes: Vec<VersionedChange>) -> Result<(), StationError> {
     let Some(last) = changes.last().map(|change| change.version) else { return Ok(()) };
     let shared = Arc::clone(station);
     blocking(move || {
+        let facts = shared.facts();
+        let of_templates: Vec<_> = changes.iter().filter_map(template_change).collect();
+        facts.gallery.apply(&of_templates)?.into_iter().for_each(|(version, error)| left_out(version, &error));
         shared.store.facts()?.write(&changes)?;
         remember_codes(&shared, &changes)?;
-        let facts = shared.facts();
-        for change in &changes {
-            match facts.apply(&change.change) {
-                // A template of another model cannot be searched; leaving it out recognises one rider less.
-                Err(error @ GalleryError::Embedding(_)) => {
-                    metrics::feed_refused();
-                    tracing::error!(version = change.version, %error, "a template of the feed is left out");
-                }
-                applied => applied?,
-            }
-        }
+        changes.iter().for_each(|change| facts.apply(&change.change));
         shared.set_applied(last, facts.issuer_keys());
         Ok(())
     })
     .await
 }
 
+/// A template of another model cannot be searched; leaving it out recognises one rider less.
+fn left_out(version: u64, error: &InvalidEmbedding) {
+    metrics::feed_refused();
+    tracing::error!(version, %error, "a template of the feed is left out");
+}
+
+fn template_change(change: &VersionedChange) -> Option<(u64, Change)> {
+    match &change.change {
+        FeedChange::TemplatePut(template) => Some((change.version, Change::Put(template.clone()))),
+        FeedChange::RiderRemoved(rider) => Some((change.version, Change::RemoveRider(*rider))),
+        _ => None,
+    }
+}
+
 /// A snapshot on its way in. Dropped before [`Staging::adopt`], it leaves everything as it was.
 pub(super) struct Staging {
     station: Arc<Station>,
-    facts: FactStore,
+    stored: FactStore,
+    facts: Arc<Facts>,
     version: u64,
 }
 
 impl Staging {
     pub fn begin(station: &Arc<Station>) -> Result<Self, StationError> {
-        Ok(Self { station: Arc::clone(station), facts: station.store.staging()?, version: 0 })
+        let stored = station.store.staging()?;
+        faces::discard(&station.config, stored.name())?;
+        let gallery = faces::open(&station.config, &station.store, stored.name())?;
+        Ok(Self { station: Arc::clone(station), stored, facts: Arc::new(Facts::new(gallery)), version: 0 })
     }
 
-    pub async fn add(&mut self, facts: Vec<VersionedChange>, version: u64) -> Result<(), StationError> {
+    pub async fn add(&mut self, changes: Vec<VersionedChange>, version: u64) -> Result<(), StationError> {
         self.version = version;
-        let (station, staged) = (Arc::clone(&self.station), self.facts.clone());
+        let (station, stored, facts) = (Arc::clone(&self.station), self.stored.clone(), Arc::clone(&self.facts));
         blocking(move || {
-            staged.write(&facts)?;
-            remember_codes(&station, &facts)
+            stored.write(&changes)?;
+            remember_codes(&station, &changes)?;
+            for change in &changes {
+                facts.apply(&change.change);
+                if let FeedChange::TemplatePut(template) = &change.change {
+                    match facts.gallery.put(template) {
+                        Err(GalleryError::Embedding(error)) => left_out(change.version, &error),
+                        put => put?,
+                    }
+                }
+            }
+            Ok(())
         })
         .await
     }
 
     /// Makes the snapshot current: on the disk, then for every search that begins from now on.
     pub async fn adopt(self) -> Result<(), StationError> {
-        let (station, staged, version) = (Arc::clone(&self.station), self.facts, self.version);
+        let Self { station, stored, facts, version } = self;
+        let whole = Arc::clone(&facts);
+        let old = station.store.facts()?.name();
         // An empty snapshot has no fact that would have brought the cursor along.
-        let loaded = blocking(move || {
-            staged.set_cursor(version)?;
-            load(&station.config, &staged)
+        let written = blocking(move || {
+            whole.gallery.adopt(version)?;
+            Ok(stored.set_cursor(version)?)
         });
-        let facts = loaded.await?;
-        self.station.store.adopt().await?;
+        written.await?;
+        station.store.adopt().await?;
         tracing::info!(version, templates = facts.gallery.templates(), "snapshot adopted");
-        self.station.replace_facts(facts, version);
+        station.replace_facts(facts, version);
+        faces::discard(&station.config, old)?;
         Ok(())
     }
 }

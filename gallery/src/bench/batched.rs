@@ -1,0 +1,112 @@
+//! 64 callers at once on two cores: how many searches a second, with and without changes going on.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use facegate_gallery::Index;
+use facegate_gallery::batch::Batcher;
+use facegate_gallery::index::Query;
+
+use super::machine::{milliseconds, now, quantile};
+use super::peers::{FLAT, Peers};
+use super::population::template_id;
+use super::probes::Probe;
+use super::{Setting, number};
+
+const CALLERS: usize = 64;
+const CORES: usize = 2;
+const SECONDS: f64 = 4.0;
+const CHANGES_PER_S: f64 = 1000.0;
+const PEER_BATCHES: usize = 10;
+
+pub fn measure(setting: &mut Setting, index: &Index, peers: Option<&mut Peers>) -> Result<()> {
+    let mut best: Option<(String, f64)> = None;
+    if let Some(peers) = peers {
+        for name in peers.names.clone() {
+            let mut took = Vec::new();
+            for turn in 0..if name == FLAT { 3 } else { PEER_BATCHES } {
+                took.extend(
+                    peers.batch(&name, turn * CALLERS % (setting.probes.strict.len() - CALLERS), CALLERS, CORES)?.ms,
+                );
+            }
+            let qps = CALLERS as f64 / quantile(&took, 0.5) * 1e3;
+            println!("{name:18} batches of {CALLERS} on {CORES} threads: {qps:.0} a second");
+            if name != FLAT && best.as_ref().is_none_or(|(_, most)| qps > *most) {
+                best = Some((name, qps));
+            }
+        }
+    }
+    let (qps, p99) = load(index, &setting.probes.strict)?;
+    println!("ours, {CALLERS} callers on {CORES} threads: {qps:.0} a second, p99 {p99:.1} ms");
+    let changing = AtomicBool::new(true);
+    let changes = AtomicUsize::new(0);
+    let start = now();
+    let (under, under_p99) = std::thread::scope(|scope| {
+        let changer = scope.spawn(|| change(setting, index, &changing, &changes));
+        let measured = load(index, &setting.probes.strict);
+        changing.store(false, Ordering::Relaxed);
+        changer.join().expect("changes do not panic")?;
+        measured
+    })?;
+    let changes_per_s = changes.into_inner() as f64 / start.elapsed().as_secs_f64();
+    println!("while {changes_per_s:.0} changes a second: {under:.0} a second, p99 {under_p99:.1} ms");
+    setting.note("batched_qps", qps);
+    setting.note("batched_qps_under_changes", under);
+    setting.note("batched_ms_p99", under_p99);
+    setting.note("changes_per_s", changes_per_s);
+    setting.note("best_peer_batched", best.as_ref().map(|(name, _)| name.clone()));
+    setting.note("best_peer_batched_qps", number(best.map_or(f64::NAN, |(_, qps)| qps)));
+    Ok(())
+}
+
+/// Each caller sends its next probe when it has the last answer. Gives searches a second, and the 99th percentile of
+/// milliseconds from asking to answer.
+fn load(index: &Index, probes: &[Probe]) -> Result<(f64, f64)> {
+    let batcher = Batcher::new(CORES, CALLERS);
+    let took = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    let start = now();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    while start.elapsed().as_secs_f64() < SECONDS {
+                        let probe = &probes[next.fetch_add(1, Ordering::Relaxed) % probes.len()].embedding;
+                        let asked = now();
+                        batcher.submit(probe, |probes| {
+                            let queries: Vec<_> = probes.iter().map(|probe| Query { probe, tiers: &[] }).collect();
+                            index.search_all(&queries, 10).unwrap_or_default()
+                        })?;
+                        let ms = milliseconds(asked.elapsed());
+                        took.lock().expect("no caller panics").push(ms);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        callers.into_iter().try_for_each(|caller| caller.join().expect("no caller panics"))
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    let took = took.into_inner().expect("no caller panicked");
+    Ok((took.len() as f64 / seconds, quantile(&took, 0.99)))
+}
+
+/// Replaces, removes and inserts in turn, at a steady pace; ends with the riders it began with.
+fn change(setting: &Setting, index: &Index, going: &AtomicBool, changes: &AtomicUsize) -> Result<()> {
+    let start = now();
+    let mut made = 0;
+    while going.load(Ordering::Relaxed) || made % 3 != 0 {
+        let number = made / 3 * 7919 % setting.n;
+        match made % 3 {
+            1 => drop(index.remove(template_id(number))),
+            _ => index.put(&setting.population.template(number)?)?,
+        }
+        made += 1;
+        changes.store(made, Ordering::Relaxed);
+        let due = Duration::from_secs_f64(made as f64 / CHANGES_PER_S);
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Rows as bytes: for the log and the snapshot.
+//!
+//! | bytes | row |
+//! |---|---|
+//! | 16 | template id |
+//! | 16 | rider id |
+//! | 1 | photographs |
+//! | 2 | scale |
+//! | 16 or 32 | code |
+//! | … | rest: see `quantise` |
+
+#![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
+
+use facegate_domain::face::Template;
+use facegate_domain::ids::{RiderId, TemplateId};
+
+use super::quantise::Quantised;
+use super::rows::{Owner, Rows};
+use super::{Contents, Index};
+use crate::engine::EngineError;
+
+/// One template as the index stores it.
+#[derive(Clone)]
+pub struct Row {
+    owner: Owner,
+    face: Quantised,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Row({:?})", self.owner.template)
+    }
+}
+
+impl Row {
+    pub fn put_into(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.owner.template.as_bytes());
+        bytes.extend_from_slice(self.owner.rider.as_bytes());
+        bytes.push(self.owner.photographs);
+        bytes.extend_from_slice(&self.face.scale.to_le_bytes());
+        bytes.extend_from_slice(&self.face.code);
+        bytes.extend_from_slice(&self.face.rest);
+    }
+
+    fn of(rows: &Rows, row: u32) -> Self {
+        let (rest, scale) = rows.rest(row);
+        let face = Quantised { code: rows.code(row).into(), rest: rest.to_vec().into(), scale };
+        Self { owner: rows.owner(row), face }
+    }
+}
+
+impl Index {
+    /// The template as it would be stored. Errors if it is of another model or size.
+    pub fn row(&self, template: &Template) -> Result<Row, EngineError> {
+        template.embedding.expect(&self.model, self.shape.dims)?;
+        let face = Quantised::new(self.shape, &self.rotation.apply(template.embedding.values()));
+        let photographs = u8::try_from(template.photographs).unwrap_or(u8::MAX);
+        Ok(Row { owner: Owner { template: template.id, rider: template.rider, photographs }, face })
+    }
+
+    /// Inserts, or replaces the template with its id.
+    pub fn put_row(&self, row: &Row) -> Result<(), EngineError> {
+        self.write().put(&row.owner, &row.face)
+    }
+
+    /// Bytes of a stored row.
+    pub fn row_bytes(&self) -> usize {
+        35 + self.shape.padded
+    }
+
+    /// A row from just its bytes.
+    pub fn read_row(&self, bytes: &[u8]) -> Option<Row> {
+        let (template, bytes) = bytes.split_first_chunk::<16>()?;
+        let (rider, bytes) = bytes.split_first_chunk::<16>()?;
+        let (photographs, bytes) = bytes.split_first()?;
+        let (scale, bytes) = bytes.split_first_chunk::<2>()?;
+        let (code, rest) = bytes.split_at_checked(self.shape.code_bytes())?;
+        let owner = Owner {
+            template: TemplateId::from_bytes(*template),
+            rider: RiderId::from_bytes(*rider),
+            photographs: *photographs,
+        };
+        let scale = u16::from_le_bytes(*scale);
+        let face = Quantised { code: code.to_vec().into(), rest: rest.to_vec().into(), scale };
+        (rest.len() == self.shape.rest_bytes()).then_some(Row { owner, face })
+    }
+
+    /// Changes of rows so far.
+    pub fn changes(&self) -> u64 {
+        self.read().rows.changes()
+    }
+
+    /// Appends up to `count` rows from `from` on; gives how many there were.
+    pub fn copy_rows(&self, from: usize, count: usize, bytes: &mut Vec<u8>) -> usize {
+        let contents = self.read();
+        let rows = from as u32..contents.rows.len().min(from + count).max(from) as u32;
+        rows.map(|row| Row::of(&contents.rows, row).put_into(bytes)).count()
+    }
+
+    /// Appends each row that changed since, with its number (4); `None` if that is not remembered any more.
+    pub fn copy_changed(&self, before: u64, bytes: &mut Vec<u8>) -> Option<()> {
+        let contents = self.read();
+        let mut changed = contents.rows.changed_since(before)?;
+        changed.sort_unstable();
+        changed.dedup();
+        for row in changed.into_iter().filter(|row| (*row as usize) < contents.rows.len()) {
+            bytes.extend_from_slice(&row.to_le_bytes());
+            Row::of(&contents.rows, row).put_into(bytes);
+        }
+        Some(())
+    }
+
+    /// Reads rows of a snapshot, from number `from` on, which must be the next; `None` if they are not whole. The index
+    /// cannot be used before `restore_changed`.
+    pub fn restore_rows(&mut self, from: usize, bytes: &[u8]) -> Result<Option<()>, EngineError> {
+        if !bytes.len().is_multiple_of(self.row_bytes()) {
+            return Ok(None);
+        }
+        for (i, bytes) in bytes.chunks_exact(self.row_bytes()).enumerate() {
+            let Some(row) = self.read_row(bytes) else { return Ok(None) };
+            if !self.contents().rows.restore(from + i, &row.owner, &row.face)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Reads the rows that changed while the snapshot was written, and ends with `len` rows. `None` if they do not fit.
+    pub fn restore_changed(&mut self, len: usize, bytes: &[u8]) -> Result<Option<()>, EngineError> {
+        let stride = 4 + self.row_bytes();
+        if !bytes.len().is_multiple_of(stride) {
+            return Ok(None);
+        }
+        for bytes in bytes.chunks_exact(stride) {
+            let Some((number, bytes)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
+            let Some(row) = self.read_row(bytes) else { return Ok(None) };
+            if !self.contents().rows.restore(u32::from_le_bytes(*number) as usize, &row.owner, &row.face)? {
+                return Ok(None);
+            }
+        }
+        Ok(self.contents().rows.restored(len).then_some(()))
+    }
+
+    fn contents(&mut self) -> &mut Contents {
+        self.contents.get_mut().expect("no change to the index panics half-way")
+    }
+}

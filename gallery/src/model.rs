@@ -1,0 +1,171 @@
+//! The templates of one embedding model: index, calibration, files, queue. During a migration a gallery has two.
+
+use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
+use facegate_domain::ids::ModelId;
+use facegate_domain::score::{Calibration, Tier};
+
+use crate::batch::Batcher;
+use crate::durable::{Change, Durable, DurableError, Place};
+use crate::engine::EngineError;
+use crate::index::{Answer, Index, Query};
+use crate::monitor::{Monitor, Recall};
+use crate::posterior::GalleryError;
+
+/// Most probes in one pass over the rows.
+const BATCH_MAX: usize = 64;
+/// A log that long is worth a snapshot: replaying it takes about as long as reading a million templates.
+const LOG_BYTES_MAX: u64 = 256 << 20;
+
+/// What a gallery is told about one model.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub dims: usize,
+    /// Names the model.
+    pub calibration: Calibration,
+    /// Where its templates are kept; `None`: in memory only. The centre in it is that of the calibration.
+    pub place: Option<Place>,
+    /// Passes over the rows at a time: the number of cores to search on.
+    pub searches_max: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct ModelGallery {
+    calibration: Calibration,
+    templates: Templates,
+    queue: Batcher<Job, Result<Answer, EngineError>>,
+    monitor: Monitor,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each model, and it is never moved")]
+enum Templates {
+    InMemory(Index),
+    Durable(Durable),
+}
+
+/// One queued search.
+#[derive(Debug)]
+struct Job {
+    probe: Embedding,
+    tiers: &'static [Tier],
+    k: usize,
+}
+
+impl ModelGallery {
+    pub fn in_memory(model: Model) -> Self {
+        let index = Index::new(model.calibration.model.clone(), model.dims);
+        Self::with(model.calibration, Templates::InMemory(index), model.searches_max)
+    }
+
+    pub fn open(mut model: Model) -> Result<Self, DurableError> {
+        let Some(mut place) = model.place.take() else { return Ok(Self::in_memory(model)) };
+        place.centre.clone_from(&model.calibration.centre);
+        let durable = Durable::open(model.calibration.model.clone(), model.dims, place)?;
+        Ok(Self::with(model.calibration, Templates::Durable(durable), model.searches_max))
+    }
+
+    fn with(calibration: Calibration, templates: Templates, searches_max: usize) -> Self {
+        Self { calibration, templates, queue: Batcher::new(searches_max, BATCH_MAX), monitor: Monitor::default() }
+    }
+
+    pub fn model(&self) -> &ModelId {
+        &self.calibration.model
+    }
+
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    pub fn index(&self) -> &Index {
+        match &self.templates {
+            Templates::InMemory(index) => index,
+            Templates::Durable(durable) => durable.index(),
+        }
+    }
+
+    /// The best of the city and of each tier, in one pass with whoever else waits.
+    pub fn search(&self, probe: &Embedding, tiers: &'static [Tier], k: usize) -> Result<Answer, GalleryError> {
+        let probe = self.comparable(probe)?;
+        self.monitor.sample(&probe);
+        let answer = self.queue.submit(Job { probe, tiers, k }, |jobs| self.search_all(&jobs))?;
+        Ok(answer?)
+    }
+
+    fn search_all(&self, jobs: &[Job]) -> Vec<Result<Answer, EngineError>> {
+        let queries: Vec<_> = jobs.iter().map(|job| Query { probe: &job.probe, tiers: job.tiers }).collect();
+        let most = jobs.iter().map(|job| job.k).max().unwrap_or(0);
+        match self.index().search_all(&queries, most) {
+            Ok(answers) => answers.into_iter().zip(jobs).map(|(answer, job)| Ok(answer.first(job.k))).collect(),
+            // Probes were checked before they queued, so this is nobody's fault in particular.
+            Err(error) => {
+                let what = "search";
+                let failed = |_| Err(EngineError::Index { what, message: error.to_string() });
+                jobs.iter().map(failed).collect()
+            }
+        }
+    }
+
+    pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
+        let template = Template { embedding: self.comparable(&template.embedding)?, ..*template };
+        Ok(self.index().put(&template)?)
+    }
+
+    /// Those of the changes that concern this model: its templates, and every removal. `last` is the version that all of
+    /// them lead to.
+    pub fn apply(&self, changes: &[(u64, Change)], last: u64) -> Result<(), GalleryError> {
+        let own = |(version, change): &(u64, Change)| match change {
+            Change::Put(template) => {
+                // A template that does not fit was reported by the caller, who looked at all models.
+                let embedding = self.comparable(&template.embedding).ok()?;
+                Some((*version, Change::Put(Template { embedding, ..*template })))
+            }
+            removal => Some((*version, removal.clone())),
+        };
+        let own: Vec<_> = changes.iter().filter_map(own).collect();
+        match &self.templates {
+            Templates::Durable(durable) => {
+                durable.apply(&own)?;
+                durable.reach(last)?;
+            }
+            Templates::InMemory(index) => own.iter().try_for_each(|(_, change)| change.apply(index))?,
+        }
+        Ok(())
+    }
+
+    pub fn version(&self) -> Option<u64> {
+        match &self.templates {
+            Templates::InMemory(_) => None,
+            Templates::Durable(durable) => Some(durable.version()),
+        }
+    }
+
+    pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
+        match &self.templates {
+            Templates::InMemory(_) => Ok(()),
+            Templates::Durable(durable) => durable.adopt(version),
+        }
+    }
+
+    pub fn write_snapshot(&self, always: bool) -> Result<(), DurableError> {
+        match &self.templates {
+            Templates::Durable(durable) if always || durable.log_bytes() > LOG_BYTES_MAX => durable.write_snapshot(),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn check_recall(&self) -> Recall {
+        self.monitor.check(self.index())
+    }
+
+    /// Whether an embedding could be put here.
+    pub fn fits(&self, embedding: &Embedding) -> Result<(), InvalidEmbedding> {
+        self.comparable(embedding).map(drop)
+    }
+
+    /// The embedding as the index holds it: centred, where the calibration says so.
+    fn comparable(&self, embedding: &Embedding) -> Result<Embedding, InvalidEmbedding> {
+        embedding.expect(self.model(), self.index().dims())?;
+        self.calibration.centre.as_ref().map_or_else(|| Ok(embedding.clone()), |centre| embedding.centred(centre))
+    }
+}
