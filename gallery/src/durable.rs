@@ -18,6 +18,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use facegate_domain::face::Template;
@@ -97,6 +98,8 @@ pub struct Durable {
     place: Place,
     format: Format,
     files: Mutex<Files>,
+    /// Begun anew, and not yet where this device has been: it may hold whom the feed removes later.
+    behind: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -125,7 +128,8 @@ impl Durable {
             return Err(DurableError::Stale { path: place.dir, found: version, newest: newest.version() });
         }
         let log = Log::create(&place.dir, &format, version)?;
-        Ok(Self { index, place, format, files: Mutex::new(Files { log, newest, version }) })
+        let behind = AtomicBool::new(version < newest.version());
+        Ok(Self { index, place, format, files: Mutex::new(Files { log, newest, version }), behind })
     }
 
     /// Removes every file of a place, to begin anew. What the device has seen stays known.
@@ -158,8 +162,7 @@ impl Durable {
         let records = records.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.append(&mut files, &records)?;
         records.iter().try_for_each(|record| record.apply(&self.index))?;
-        files.version = last;
-        files.newest.reach(last)
+        self.at(&mut files, last)
     }
 
     /// Says that the index is complete up to `version`, though the last changes concerned another index.
@@ -167,8 +170,7 @@ impl Durable {
         let mut files = self.files();
         if version > files.version {
             self.append(&mut files, &[log::Record::nothing(version)])?;
-            files.version = version;
-            files.newest.reach(version)?;
+            self.at(&mut files, version)?;
         }
         Ok(())
     }
@@ -192,16 +194,31 @@ impl Durable {
         Ok(())
     }
 
-    /// Makes what was put into the index by hand, while nobody else used the place, durable as `version` of the feed.
+    /// Makes what was put into the index by hand, while nobody else used the place, durable as `version` of the feed. It
+    /// is the cloud's whole word, so that version counts from now on, even if a cloud that lost its latest days has a
+    /// lower one than this device had seen.
     pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
         self.files().version = version;
         self.write_snapshot()?;
-        self.files().newest.reach(version)
+        self.behind.store(false, Ordering::Release);
+        self.files().newest.begin_at(version)
+    }
+
+    /// Whether it was begun anew and has not come to where this device has been: then it may hold templates that were
+    /// removed long ago, and must not be searched.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
     }
 
     /// Bytes in the log: what a start has to replay.
     pub fn log_bytes(&self) -> u64 {
         self.files().log.bytes()
+    }
+
+    fn at(&self, files: &mut Files, version: u64) -> Result<(), DurableError> {
+        files.version = version;
+        self.behind.store(version < files.newest.version(), Ordering::Release);
+        files.newest.reach(version)
     }
 
     fn append(&self, files: &mut Files, records: &[log::Record]) -> Result<(), DurableError> {

@@ -87,6 +87,9 @@ impl ModelGallery {
     /// The best of the city and of each tier, in one pass with whoever else waits.
     pub fn search(&self, probe: &Embedding, tiers: &'static [Tier], k: usize) -> Result<Answer, GalleryError> {
         let probe = self.comparable(probe)?;
+        if matches!(&self.templates, Templates::Durable(durable) if durable.is_behind()) {
+            return Err(GalleryError::Behind);
+        }
         self.monitor.sample(&probe);
         let answer = self.queue.submit(Job { probe, tiers, k }, |jobs| self.search_all(&jobs))?;
         Ok(answer?)

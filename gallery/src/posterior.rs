@@ -36,6 +36,9 @@ pub enum GalleryError {
     Priors(#[from] OutOfRange),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    /// Being fetched anew: it may hold templates that were removed long ago.
+    #[error("the gallery is being fetched anew and is not searched before it is whole; use the ride code")]
+    Behind,
 }
 
 impl From<EngineError> for GalleryError {

@@ -241,8 +241,17 @@ fn an_old_copy_is_refused_though_it_is_whole() {
     // Emptied, the place can be filled anew.
     Durable::discard(&place(dir.path())).unwrap();
     let anew = open(dir.path()).unwrap();
+    anew.apply(&changes()[..5]).unwrap();
+    assert!(anew.is_behind(), "it still holds whom the feed removes next");
+    anew.apply(&changes()).unwrap();
+    assert!(!anew.is_behind());
+    drop(anew);
+    Durable::discard(&place(dir.path())).unwrap();
+    let anew = open(dir.path()).unwrap();
     anew.index().put(&template(1)).unwrap();
+    assert!(anew.is_behind());
     anew.adopt(9).unwrap();
+    assert!(!anew.is_behind());
     drop(anew);
     let again = open(dir.path()).unwrap();
     assert_eq!((again.version(), held(&again)), (9, vec![1]));

@@ -51,6 +51,7 @@ impl From<StationError> for Status {
             | StationError::Gallery(GalleryError::Embedding(_)) => Self::invalid_argument(text),
             StationError::UnknownEpoch { .. } => Self::failed_precondition(text),
             StationError::Busy => Self::deadline_exceeded(text),
+            StationError::Gallery(GalleryError::Behind) => Self::unavailable(text),
             StationError::Journal(JournalError::Full { .. }) => Self::resource_exhausted(text),
             _ => {
                 // The caller can only try again; whoever reads the log can do more.

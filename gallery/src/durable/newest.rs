@@ -38,7 +38,12 @@ impl Newest {
     }
 
     pub fn reach(&mut self, version: u64) -> Result<(), DurableError> {
-        if version > self.version {
+        if version > self.version { self.begin_at(version) } else { Ok(()) }
+    }
+
+    /// Counts from this version, though it may be lower.
+    pub fn begin_at(&mut self, version: u64) -> Result<(), DurableError> {
+        if version != self.version {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&version.to_le_bytes());
             bytes[8..].copy_from_slice(&(!version).to_le_bytes());

@@ -35,9 +35,14 @@ impl FactStore {
         if self.tree.name() == b"facts-a" { "facts-a" } else { "facts-b" }
     }
 
-    /// The version of the last change of a template; the gallery's files must reach it. 0 if there was none.
+    /// The version of the last change of a template; the gallery's files must reach it. 0 if there was none, and out of
+    /// reach if templates still lie here, as they did before the gallery had files.
     pub fn templates_version(&self) -> Result<u64, StoreError> {
-        self.tree.get(TEMPLATES)?.map_or(Ok(0), |value| number(&value, "templates' version"))
+        match self.tree.get(TEMPLATES)? {
+            Some(value) => number(&value, "templates' version"),
+            None if self.tree.scan_prefix(b"t").next().is_some() => Ok(u64::MAX),
+            None => Ok(0),
+        }
     }
 
     /// Forgets everything, the cursor too, so that the feed begins anew.
@@ -191,6 +196,15 @@ mod tests {
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (4, 4));
         store.forget().unwrap();
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (0, 0));
+    }
+
+    #[test]
+    fn templates_of_before_are_to_be_fetched_anew() {
+        let db = temporary();
+        let store = store(&db);
+        store.tree.insert([b't'; 33], &[1]).unwrap();
+        assert_eq!(store.templates_version().unwrap(), u64::MAX);
+        assert_eq!(store.read().count(), 0);
     }
 
     #[test]

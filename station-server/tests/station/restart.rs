@@ -12,7 +12,7 @@ use facegate_runtime::clock::SystemClock;
 
 use crate::codes::present;
 use crate::faces::{face, look, passed, record_id, template};
-use crate::identify::ask;
+use crate::identify::{ask, probe};
 use crate::world::{World, eventually};
 
 #[tokio::test]
@@ -63,6 +63,45 @@ async fn a_restarted_station_goes_on_from_its_own_disk() {
     let asked = || world.cloud.seen.lock().unwrap().subscribed_after.get(before).copied();
     eventually("it follows from its cursor", || async { asked() == Some(head) }).await;
     station.stop().await;
+}
+
+#[tokio::test]
+async fn templates_that_are_damaged_or_gone_are_fetched_anew_and_nobody_is_recognised_before() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let (rider, gone, mate, erased) = (RiderId::random(), RiderId::random(), face(), face());
+    world.cloud.publish(FeedChange::TemplatePut(template(rider, &mate)));
+    world.cloud.publish(FeedChange::TemplatePut(template(gone, &erased)));
+    world.cloud.publish_and_wait(FeedChange::RiderRemoved(gone)).await;
+    station.stop().await;
+    let gallery = world.dir().join("data/gallery/facts-a");
+    let log = std::fs::read_dir(&gallery).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let mut altered = std::fs::read(&log).unwrap();
+    altered[200] ^= 1;
+    for damage in [true, false] {
+        if damage {
+            std::fs::write(&log, &altered).unwrap()
+        } else {
+            std::fs::remove_dir_all(&gallery).unwrap()
+        }
+        let before = world.cloud.seen.lock().unwrap().subscribed_after.len();
+        let station = world.station().await;
+        let gate = world.gate(&station).await;
+        let granted = || async {
+            match gate.clone().identify(probe(&look(&mate), v1::Direction::Entry)).await {
+                Ok(answer) => matches!(answer.into_inner().try_into().unwrap(), Answer::Granted { .. }),
+                Err(status) => {
+                    assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
+                    false
+                }
+            }
+        };
+        eventually("the rider is recognised again", granted).await;
+        assert_eq!(world.cloud.seen.lock().unwrap().subscribed_after.get(before), Some(&0), "from the beginning");
+        let answer = ask(&mut gate.clone(), &erased, v1::Direction::Entry).await;
+        assert_eq!(answer, Answer::Refused(Refusal::NotRecognised));
+        station.stop().await;
+    }
 }
 
 #[tokio::test]
