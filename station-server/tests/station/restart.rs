@@ -11,8 +11,8 @@ use facegate_proto::v1;
 use facegate_runtime::clock::SystemClock;
 
 use crate::codes::present;
-use crate::faces::{face, look, passed, record_id, template};
-use crate::identify::{ask, probe};
+use crate::faces::{face, look, passed, probe, record_id, template};
+use crate::identify::ask;
 use crate::world::{World, eventually};
 
 #[tokio::test]
