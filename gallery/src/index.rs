@@ -1,8 +1,8 @@
 //! The 1:N engine: every template once, in one byte a dimension, and a scan of their sign bits before an exact comparison.
 //!
 //! Face embeddings are nearly isotropic, so graphs and cells miss mates unless they look at nearly everything; looking at
-//! everything is cheap if it is 16 bytes a template. A search
-//! 1. scans the sign bits of all rows against the probe's weights (`scan`), tile by tile, keeping the best few thousand;
+//! everything is cheap if it is 12 bytes a template. A search
+//! 1. scans 96 sign bits of all rows against the probe's weights (`scan`), tile by tile, keeping the best thousand or so;
 //! 2. compares those in full (`quantise`), and the rows that changed meanwhile, and the members of the tiers asked for.
 //!
 //! Changes take the lock for microseconds; searches take it for one tile at a time, so neither waits for the other
@@ -32,9 +32,9 @@ use members::Members;
 use quantise::{Quantised, Shape};
 use rotation::Rotation;
 use rows::{Owner, Removed, Rows};
-use scan::Kernel;
 
 pub use rows::Full;
+pub use scan::Kernel;
 pub use search::{Answer, Query, TierAnswer};
 pub use stored::Row;
 
@@ -48,8 +48,31 @@ pub struct Index {
     model: ModelId,
     shape: Shape,
     rotation: Rotation,
-    kernel: Kernel,
+    tuning: Tuning,
     contents: RwLock<Contents>,
+}
+
+/// How a search is done; any of it gives correct results, the default is measured. Another one is for tests and
+/// measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    pub kernel: Kernel,
+    /// Rows that are scanned under one lock: short beside a change's patience, long beside taking the lock. A multiple
+    /// of 64 that divides 2¹⁷.
+    pub tile_rows: usize,
+    /// Rows compared in full for one probe, about.
+    pub compared: usize,
+    /// The same in a narrow tier.
+    pub compared_in_tier: usize,
+    /// Changes that a search may miss while it runs; more make it begin again.
+    pub remembered: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        let kernel = Kernel::detect();
+        Self { kernel, tile_rows: 8192, compared: 1024, compared_in_tier: 256, remembered: 1 << 16 }
+    }
 }
 
 struct Contents {
@@ -61,15 +84,16 @@ struct Contents {
 impl Index {
     /// An empty index for embeddings of `model` with `dims` dimensions.
     pub fn new(model: ModelId, dims: usize) -> Self {
-        Self::with_kernel(model, dims, Kernel::detect())
+        Self::tuned(model, dims, Tuning::default())
     }
 
-    fn with_kernel(model: ModelId, dims: usize, kernel: Kernel) -> Self {
+    /// The same, searched in another way.
+    pub fn tuned(model: ModelId, dims: usize, tuning: Tuning) -> Self {
         let shape = Shape::new(dims.max(1));
         let narrow = Tier::ALL.into_iter().filter(|tier| *tier != Tier::City);
         let tiers = narrow.map(|tier| (tier, Members::new(shape.code_bytes()))).collect();
-        let contents = RwLock::new(Contents { rows: Rows::new(shape), tiers });
-        Self { model, shape, rotation: Rotation::new(shape.padded), kernel, contents }
+        let contents = RwLock::new(Contents { rows: Rows::new(shape, tuning.remembered), tiers });
+        Self { model, shape, rotation: Rotation::new(shape.padded), tuning, contents }
     }
 
     pub fn model(&self) -> &ModelId {
@@ -82,7 +106,7 @@ impl Index {
 
     /// What the scan runs on, for reports.
     pub fn kernel(&self) -> String {
-        format!("{:?}", self.kernel).to_lowercase()
+        format!("{:?}", self.tuning.kernel).to_lowercase()
     }
 
     /// Inserts the template, or replaces the one with its id (even if that was another rider's).

@@ -13,8 +13,10 @@
 
 use zeroize::Zeroizing;
 
-/// Coordinates that the scan looks at, at most: of larger embeddings, this many rotated ones tell enough.
-const CODE_DIMS_MAX: usize = 256;
+/// Sign bits that the scan looks at, of embeddings of up to 128 dimensions and of larger ones: these many rotated
+/// coordinates tell enough, and each byte less is less memory to read. `ARCHITECTURE.md` has the measurement.
+const CODE_BITS: usize = 96;
+const CODE_BITS_OF_LARGER: usize = 256;
 /// Dimensions are padded to a multiple of this.
 const PADDING: usize = 128;
 /// What one step of a stored scale is worth.
@@ -34,9 +36,9 @@ impl Shape {
         Self { dims, padded: dims.next_multiple_of(PADDING) }
     }
 
-    /// Bytes of sign bits that are scanned: 16 or 32.
+    /// Bytes of sign bits that are scanned: 12 or 32.
     pub const fn code_bytes(self) -> usize {
-        if self.padded < CODE_DIMS_MAX { self.padded / 8 } else { CODE_DIMS_MAX / 8 }
+        if self.padded == PADDING { CODE_BITS / 8 } else { CODE_BITS_OF_LARGER / 8 }
     }
 
     /// Bytes beside the code.
@@ -104,7 +106,12 @@ pub fn cosine(probe: &[f32], probe_sum: f32, code: &[u8], rest: &[u8], scale: u1
             sums[i] += probe[i] * f32::from(levels[i]);
         }
     }
-    (sums.iter().sum::<f32>() - 127.5 * probe_sum) * f32::from(scale) * SCALE_UNIT
+    cosine_of(sums.iter().sum(), probe_sum, scale)
+}
+
+/// From Σ probe · level.
+pub fn cosine_of(sum: f32, probe_sum: f32, scale: u16) -> f32 {
+    (sum - 127.5 * probe_sum) * f32::from(scale) * SCALE_UNIT
 }
 
 #[cfg(test)]
@@ -126,7 +133,7 @@ mod tests {
             let shape = Shape::new(dims);
             assert_eq!(shape.code_bytes() + shape.rest_bytes(), shape.padded);
         }
-        assert_eq!((Shape::new(128).code_bytes(), Shape::new(128).rest_bytes()), (16, 112));
+        assert_eq!((Shape::new(128).code_bytes(), Shape::new(128).rest_bytes()), (12, 116));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Codes keep one bit of each coordinate, so no coordinate may carry more than another. Random signs followed by a
 //! Hadamard transform, a few times over, do that in `dims · log dims` steps and change no angle.
 
+use zeroize::Zeroizing;
+
 /// Changes whenever the same embedding would come out differently; snapshots of another version are not read.
 pub const VERSION: u8 = 1;
 
@@ -29,10 +31,10 @@ impl Rotation {
         Self { padded, span, signs }
     }
 
-    /// The rotated values, `[padded]`; shorter input is padded with zeros. Lengths and angles stay.
-    pub fn apply(&self, values: &[f32]) -> Vec<f32> {
-        let mut rotated = values.to_vec();
-        rotated.resize(self.padded, 0.0);
+    /// The rotated values, `[padded]`; shorter input is padded with zeros. Wiped when dropped. Lengths and angles stay.
+    pub fn apply(&self, values: &[f32]) -> Zeroizing<Vec<f32>> {
+        let mut rotated = Zeroizing::new(vec![0.0; self.padded]);
+        rotated[..values.len()].copy_from_slice(values);
         for (round, signs) in self.signs.chunks_exact(self.padded).enumerate() {
             rotated.iter_mut().zip(signs).for_each(|(value, sign)| *value *= sign);
             // Where one transform does not reach all coordinates, the rounds take turns at either end.

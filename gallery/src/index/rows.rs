@@ -1,23 +1,23 @@
 //! Where the templates lie: numbered rows without gaps, in segments of memory that are given back when they run empty.
 //!
 //! A removal moves the last row into the hole. So rows change their numbers, and a search that reads row by row must know
-//! which rows changed while it read: the last [`REMEMBERED`] changes are kept for it.
+//! which rows changed while it read: the last changes are kept for it.
 
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
 
 use std::collections::VecDeque;
 
 use facegate_domain::ids::{RiderId, TemplateId};
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 
 use super::ids::{ROWS_MAX, RowsById};
 use super::quantise::{Quantised, Shape};
 use super::scan::BLOCK_ROWS;
 
-/// Rows in a segment: its codes fill pages of 2 MiB.
+/// Rows in a segment: some 20 MiB.
 pub const SEGMENT_ROWS: usize = 1 << 17;
-/// Changes that a search may miss while it runs; more make it begin again.
-const REMEMBERED: usize = 1 << 16;
+/// What a large page begins at a multiple of, where the system has them.
+const LARGE_PAGE: usize = 2 << 20;
 
 /// No room for another template.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,7 @@ pub enum Full {
 /// See the module.
 pub struct Rows {
     pub shape: Shape,
+    remembered: usize,
     segments: Vec<Segment>,
     len: usize,
     riders_len: usize,
@@ -49,14 +50,11 @@ pub struct Owner {
     pub photographs: u8,
 }
 
-/// One stretch of rows, each part in memory of its own.
+/// One stretch of rows, in memory of its own: all codes, then all faces, then all ids.
 struct Segment {
-    /// Blocks of transposed codes: see `scan`.
-    codes: MmapMut,
-    /// `rest`, scale (2), photographs (1) of each row.
-    faces: MmapMut,
-    /// Template id (16) and rider id (16) of each row.
-    ids: MmapMut,
+    memory: MmapMut,
+    /// Where the codes, the faces and the ids begin, and the end.
+    borders: [usize; 4],
 }
 
 /// A removal's effect on row numbers.
@@ -70,11 +68,14 @@ pub struct Removed {
 
 const TEMPLATE: usize = 0;
 const RIDER: usize = 16;
+const ID_BYTES: usize = 32;
 
 impl Rows {
-    pub fn new(shape: Shape) -> Self {
+    /// `remembered`: changes that a search may miss while it runs; more make it begin again.
+    pub fn new(shape: Shape, remembered: usize) -> Self {
         Self {
             shape,
+            remembered,
             segments: Vec::new(),
             len: 0,
             riders_len: 0,
@@ -90,7 +91,7 @@ impl Rows {
     }
 
     pub fn allocated_bytes(&self) -> usize {
-        let of_row = self.shape.code_bytes() + self.face_bytes() + 32;
+        let of_row = self.shape.code_bytes() + self.face_bytes() + ID_BYTES;
         self.segments.len() * SEGMENT_ROWS * of_row
     }
 
@@ -111,8 +112,8 @@ impl Rows {
     pub fn owner(&self, row: u32) -> Owner {
         let (segment, at) = self.place(row);
         Owner {
-            template: TemplateId::from_bytes(*id_in(&segment.ids, at, TEMPLATE)),
-            rider: RiderId::from_bytes(*id_in(&segment.ids, at, RIDER)),
+            template: TemplateId::from_bytes(*id_in(segment.ids(), at, TEMPLATE)),
+            rider: RiderId::from_bytes(*id_in(segment.ids(), at, RIDER)),
             photographs: self.face(row)[self.shape.rest_bytes() + 2],
         }
     }
@@ -128,14 +129,14 @@ impl Rows {
     pub fn face(&self, row: u32) -> &[u8] {
         let (segment, at) = self.place(row);
         let bytes = self.face_bytes();
-        &segment.faces[at * bytes..][..bytes]
+        &segment.faces()[at * bytes..][..bytes]
     }
 
     /// A row's sign bits.
     pub fn code(&self, row: u32) -> Vec<u8> {
         let (segment, at) = self.place(row);
         let bytes = self.shape.code_bytes();
-        let block = &segment.codes[at / BLOCK_ROWS * BLOCK_ROWS * bytes..][..BLOCK_ROWS * bytes];
+        let block = &segment.codes()[at / BLOCK_ROWS * BLOCK_ROWS * bytes..][..BLOCK_ROWS * bytes];
         block.chunks_exact(BLOCK_ROWS).map(|column| column[at % BLOCK_ROWS]).collect()
     }
 
@@ -145,7 +146,7 @@ impl Rows {
         let at = from % SEGMENT_ROWS;
         let here = rows.min(SEGMENT_ROWS - at).min(self.len.saturating_sub(from)).next_multiple_of(BLOCK_ROWS);
         let bytes = self.shape.code_bytes();
-        &segment.codes[at * bytes..(at + here) * bytes]
+        &segment.codes()[at * bytes..(at + here) * bytes]
     }
 
     /// Changes of rows so far.
@@ -229,12 +230,11 @@ impl Rows {
         }
         self.segments.truncate(len.div_ceil(SEGMENT_ROWS));
         self.changed.clear();
-        (0..len as u32).all(|row| {
-            let owner = self.owner(row);
-            let new = self.row_of(owner.template).is_none();
-            self.link(row, &owner);
-            new
-        })
+        let segments = &self.segments;
+        let (by_template, templates) = RowsById::of(len as u32, |row| id(segments, row, TEMPLATE));
+        let (by_rider, riders) = RowsById::of(len as u32, |row| id(segments, row, RIDER));
+        (self.by_template, self.by_rider, self.riders_len) = (by_template, by_rider, riders);
+        templates == len
     }
 
     fn link(&mut self, row: u32, owner: &Owner) {
@@ -259,13 +259,14 @@ impl Rows {
         let (code_bytes, face_bytes, rest_bytes) =
             (self.shape.code_bytes(), self.face_bytes(), self.shape.rest_bytes());
         let (segment, at) = (&mut self.segments[row as usize / SEGMENT_ROWS], row as usize % SEGMENT_ROWS);
-        let block = &mut segment.codes[at / BLOCK_ROWS * BLOCK_ROWS * code_bytes..][..BLOCK_ROWS * code_bytes];
+        let (codes, faces, ids) = segment.parts_mut();
+        let block = &mut codes[at / BLOCK_ROWS * BLOCK_ROWS * code_bytes..][..BLOCK_ROWS * code_bytes];
         block.chunks_exact_mut(BLOCK_ROWS).zip(face.code.iter()).for_each(|(column, c)| column[at % BLOCK_ROWS] = *c);
-        let stored = &mut segment.faces[at * face_bytes..][..face_bytes];
+        let stored = &mut faces[at * face_bytes..][..face_bytes];
         stored[..rest_bytes].copy_from_slice(&face.rest);
         stored[rest_bytes..rest_bytes + 2].copy_from_slice(&face.scale.to_le_bytes());
         stored[rest_bytes + 2] = owner.photographs;
-        let ids = &mut segment.ids[at * 32..][..32];
+        let ids = &mut ids[at * ID_BYTES..][..ID_BYTES];
         ids[..16].copy_from_slice(owner.template.as_bytes());
         ids[16..].copy_from_slice(owner.rider.as_bytes());
         self.note(row);
@@ -284,7 +285,7 @@ impl Rows {
     }
 
     fn note(&mut self, row: u32) {
-        if self.changed.len() == REMEMBERED {
+        if self.changed.len() == self.remembered {
             self.changed.pop_front();
         }
         self.changed.push_back(row);
@@ -306,18 +307,44 @@ impl Rows {
 
 impl Segment {
     fn new(shape: Shape, face_bytes: usize) -> std::io::Result<Self> {
-        let codes = MmapMut::map_anon(SEGMENT_ROWS * shape.code_bytes())?;
+        let sizes = [shape.code_bytes(), face_bytes, ID_BYTES].map(|bytes| bytes * SEGMENT_ROWS);
+        let memory = MmapMut::map_anon(sizes.iter().sum::<usize>() + LARGE_PAGE)?;
         // A wish: where the system has no large pages to give, small ones do.
-        let _ = codes.advise(Advice::HugePage);
-        let faces = MmapMut::map_anon(SEGMENT_ROWS * face_bytes)?;
-        Ok(Self { codes, faces, ids: MmapMut::map_anon(SEGMENT_ROWS * 32)? })
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        let first = memory.as_ptr().align_offset(LARGE_PAGE).min(LARGE_PAGE);
+        let borders = [first, first + sizes[0], first + sizes[0] + sizes[1], first + sizes.iter().sum::<usize>()];
+        Ok(Self { memory, borders })
+    }
+
+    /// Blocks of transposed codes: see `scan`.
+    fn codes(&self) -> &[u8] {
+        &self.memory[self.borders[0]..self.borders[1]]
+    }
+
+    /// `rest`, scale (2), photographs (1) of each row.
+    fn faces(&self) -> &[u8] {
+        &self.memory[self.borders[1]..self.borders[2]]
+    }
+
+    /// Template id (16) and rider id (16) of each row.
+    fn ids(&self) -> &[u8] {
+        &self.memory[self.borders[2]..self.borders[3]]
+    }
+
+    /// Codes, faces, ids.
+    fn parts_mut(&mut self) -> (&mut [u8], &mut [u8], &mut [u8]) {
+        let [first, faces, ids, end] = self.borders;
+        let (codes, rest) = self.memory[first..end].split_at_mut(faces - first);
+        let (faces, ids) = rest.split_at_mut(ids - faces);
+        (codes, faces, ids)
     }
 }
 
 fn id(segments: &[Segment], row: u32, which: usize) -> &[u8; 16] {
-    id_in(&segments[row as usize / SEGMENT_ROWS].ids, row as usize % SEGMENT_ROWS, which)
+    id_in(segments[row as usize / SEGMENT_ROWS].ids(), row as usize % SEGMENT_ROWS, which)
 }
 
 fn id_in(ids: &[u8], at: usize, which: usize) -> &[u8; 16] {
-    ids[at * 32 + which..].first_chunk().expect("a segment has 32 bytes of ids for each of its rows")
+    ids[at * ID_BYTES + which..].first_chunk().expect("a segment has 32 bytes of ids for each of its rows")
 }

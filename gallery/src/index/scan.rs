@@ -19,6 +19,8 @@ use super::weights::Weights;
 
 /// Rows in a block.
 pub const BLOCK_ROWS: usize = 64;
+/// Bytes of the longest code.
+pub const CODE_BYTES_MAX: usize = 32;
 
 /// 64 bytes that lie in one line of the cache.
 #[derive(Debug, Clone, Copy)]
@@ -107,17 +109,17 @@ impl Tables {
     }
 }
 
-/// Scores every row of `codes` (whole blocks of codes of `code_bytes`, 16 or 32) for every probe, and tells of the rows
+/// Scores every row of `codes` (whole blocks of codes of `code_bytes`, 12 or 32) for every probe, and tells of the rows
 /// that reach the probe's threshold. All tables are of one kernel.
 pub fn scan(code_bytes: usize, codes: &[u8], probes: &[(&Tables, u8)], mut tell: impl FnMut(&BlockHits<'_>)) {
     let Some((first, _)) = probes.first() else { return };
     match (first.kernel, code_bytes) {
         #[cfg(target_arch = "x86_64")]
-        (Kernel::Avx512, 16) => x86::scan_avx512::<16, 22>(codes, probes, &mut tell),
+        (Kernel::Avx512, 12) => x86::scan_avx512::<12, 16>(codes, probes, &mut tell),
         #[cfg(target_arch = "x86_64")]
         (Kernel::Avx512, 32) => x86::scan_avx512::<32, 43>(codes, probes, &mut tell),
         #[cfg(target_arch = "x86_64")]
-        (Kernel::Avx2, 16) => x86::scan_avx2::<16>(codes, probes, &mut tell),
+        (Kernel::Avx2, 12) => x86::scan_avx2::<12>(codes, probes, &mut tell),
         #[cfg(target_arch = "x86_64")]
         (Kernel::Avx2, 32) => x86::scan_avx2::<32>(codes, probes, &mut tell),
         _ => scan_portable(code_bytes, codes, probes, &mut tell),
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn every_kernel_gives_the_same_scores_and_keeps_to_the_threshold() {
         let mut rng = StdRng::seed_from_u64(5);
-        for code_bytes in [16, 32] {
+        for code_bytes in [12, 32] {
             let codes: Vec<u8> = (0..7 * BLOCK_ROWS * code_bytes).map(|_| rng.random()).collect();
             let probes: Vec<Weights> = (0..3)
                 .map(|_| Weights::new(&(0..8 * code_bytes).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<_>>()))

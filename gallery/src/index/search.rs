@@ -5,6 +5,7 @@
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_domain::score::{Similarity, Tier};
+use zeroize::Zeroizing;
 
 use super::candidates::Candidates;
 use super::members::Members;
@@ -14,12 +15,6 @@ use super::weights::Weights;
 use super::{Contents, Index, quantise};
 use crate::engine::{EngineError, Hit, best_first};
 
-/// Rows that are scanned under one lock: short beside a change's patience, long beside taking the lock.
-const TILE_ROWS: usize = 8192;
-/// Rows compared in full for one probe, about; measured in `bench search` (more find no more mates).
-const COMPARED: usize = 1024;
-/// The same in a narrow tier.
-const COMPARED_IN_TIER: usize = 256;
 /// Rows ahead of the comparison that memory is asked for.
 const AHEAD: usize = 12;
 
@@ -65,7 +60,7 @@ impl Answer {
 /// A probe made ready.
 struct Ready<'a> {
     tiers: &'a [Tier],
-    rotated: Vec<f32>,
+    rotated: Zeroizing<Vec<f32>>,
     sum: f32,
     weights: Weights,
     tables: Tables,
@@ -81,7 +76,7 @@ impl Index {
         // Nearly always once: only a flood of changes makes a search forget which rows it may have missed.
         loop {
             let before = self.read().rows.changes();
-            let found = self.scan(&ready, COMPARED.max(8 * k));
+            let found = self.scan(&ready, self.tuning.compared.max(8 * k));
             let answers = ready.iter().zip(&found).map(|(probe, found)| self.finish(probe, found, before, k));
             if let Some(answers) = answers.collect() {
                 return Ok(answers);
@@ -98,7 +93,7 @@ impl Index {
             let mut from = 0;
             loop {
                 let contents = self.read();
-                let to = contents.rows.len().min(from + TILE_ROWS / 8);
+                let to = contents.rows.len().min(from + self.tuning.tile_rows.div_ceil(8));
                 best.extend((from as u32..to as u32).map(|row| self.compared(&contents.rows, &ready, row)));
                 drop(contents);
                 best = best_of(best, k);
@@ -108,8 +103,11 @@ impl Index {
                 from = to;
             }
             let contents = self.read();
-            let Some(changed) = contents.rows.changed_since(before) else { continue };
-            best.retain(|(_, row)| !changed.contains(row));
+            let Some(changed) = contents.rows.changed_since(before).map(sorted) else { continue };
+            if best.iter().any(|(_, row)| changed.binary_search(row).is_ok()) {
+                // What it pushed out may belong to the best.
+                continue;
+            }
             best.extend(present(changed, &contents.rows).map(|row| self.compared(&contents.rows, &ready, row)));
             return Ok(hits(best, k, &contents.rows));
         }
@@ -135,26 +133,25 @@ impl Index {
         let rotated = self.rotation.apply(query.probe.values());
         let code_bytes = self.shape.code_bytes();
         let weights = Weights::new(&rotated[..8 * code_bytes]);
-        let tables = Tables::new(self.kernel, &weights, code_bytes);
+        let tables = Tables::new(self.tuning.kernel, &weights, code_bytes);
         Ok(Ready { tiers: query.tiers, sum: rotated.iter().sum(), rotated, weights, tables })
     }
 
     /// The first pass over everything.
     fn scan(&self, probes: &[Ready<'_>], wanted: usize) -> Vec<Candidates> {
-        let code_bytes = self.shape.code_bytes();
         let rows = self.read().rows.len();
-        let start =
-            |probe: &Ready<'_>, wanted| Candidates::new(code_bytes, wanted, probe.weights.threshold(wanted, rows));
-        let mut found: Vec<Candidates> = probes.iter().map(|probe| start(probe, wanted)).collect();
+        let start = |probe: &Ready<'_>| Candidates::new(wanted, probe.weights.threshold(wanted, rows));
+        let mut found: Vec<Candidates> = probes.iter().map(start).collect();
         self.scan_into(probes, &mut found);
         // Where scores are distributed otherwise than expected, look again from further below.
         for (probe, found) in probes.iter().zip(&mut found) {
             let mut lower = wanted;
             while found.len() < wanted / 4 && found.threshold() > 0 {
                 lower *= 8;
-                *found = Candidates::new(code_bytes, wanted, probe.weights.threshold(lower, rows));
+                *found = Candidates::new(wanted, probe.weights.threshold(lower, rows));
                 self.scan_into(std::slice::from_ref(probe), std::slice::from_mut(found));
             }
+            found.keep_best();
         }
         found
     }
@@ -165,11 +162,11 @@ impl Index {
         loop {
             let contents = self.read();
             let rows = contents.rows.len();
-            let codes = contents.rows.codes(from, TILE_ROWS);
+            let codes = contents.rows.codes(from, self.tuning.tile_rows);
             if codes.is_empty() {
                 return;
             }
-            let at_once = self.kernel.probes_at_once();
+            let at_once = self.tuning.kernel.probes_at_once();
             for (probes, found) in probes.chunks(at_once).zip(found.chunks_mut(at_once)) {
                 let with: Vec<_> = probes.iter().zip(&*found).map(|(p, f)| (&p.tables, f.threshold())).collect();
                 scan::scan(code_bytes, codes, &with, |hits| {
@@ -180,7 +177,7 @@ impl Index {
                 });
                 found.iter_mut().for_each(Candidates::settle);
             }
-            from += TILE_ROWS;
+            from += self.tuning.tile_rows;
         }
     }
 
@@ -188,9 +185,7 @@ impl Index {
     fn finish(&self, probe: &Ready<'_>, found: &Candidates, before: u64, k: usize) -> Option<Answer> {
         let contents = self.read();
         let rows = &contents.rows;
-        let mut changed = rows.changed_since(before)?;
-        changed.sort_unstable();
-        changed.dedup();
+        let changed = sorted(rows.changed_since(before)?);
         // A candidate's row may hold somebody else by now, or nobody; whoever stood there is among the changed.
         let unchanged = |row: u32| (row as usize) < rows.len() && changed.binary_search(&row).is_err();
         let mut best = self.compare(rows, probe, found, unchanged);
@@ -204,7 +199,7 @@ impl Index {
         let Some(members) = contents.tiers.get(&tier) else {
             return TierAnswer { tier, hits: vec![], riders: 0, among_hits: vec![] };
         };
-        let found = self.scan_members(members, probe, COMPARED_IN_TIER.max(2 * k));
+        let found = self.scan_members(members, probe, self.tuning.compared_in_tier.max(2 * k));
         let best = self.compare(&contents.rows, probe, &found, |_| true);
         let among_hits = hits.iter().map(|hit| hit.rider).filter(|rider| members.contains(*rider)).collect();
         TierAnswer { tier, hits: self::hits(best, k, &contents.rows), riders: members.enrolled(), among_hits }
@@ -215,16 +210,17 @@ impl Index {
         let mut lower = wanted;
         loop {
             let threshold = probe.weights.threshold(lower, members.templates());
-            let mut found = Candidates::new(code_bytes, wanted, threshold);
-            for (tile, codes) in members.codes().chunks(TILE_ROWS * code_bytes).enumerate() {
+            let mut found = Candidates::new(wanted, threshold);
+            for (tile, codes) in members.codes().chunks(self.tuning.tile_rows * code_bytes).enumerate() {
                 scan::scan(code_bytes, codes, &[(&probe.tables, found.threshold())], |hits| {
-                    let first = tile * TILE_ROWS + hits.block * BLOCK_ROWS;
+                    let first = tile * self.tuning.tile_rows + hits.block * BLOCK_ROWS;
                     let block = &codes[hits.block * BLOCK_ROWS * code_bytes..][..BLOCK_ROWS * code_bytes];
                     found.take(hits, block, |place| members.row(first + place));
                 });
                 found.settle();
             }
             if found.len() >= wanted / 4 || threshold == 0 {
+                found.keep_best();
                 return found;
             }
             lower *= 8;
@@ -238,6 +234,7 @@ impl Index {
         found: &Candidates,
         counts: impl Fn(u32) -> bool,
     ) -> Vec<(f32, u32)> {
+        let code_bytes = self.shape.code_bytes();
         let mut best = Vec::with_capacity(found.len());
         let mut ahead = found.iter();
         let mut ask = || {
@@ -249,7 +246,7 @@ impl Index {
         for (row, code) in found.iter() {
             ask();
             if counts(row) {
-                best.push((self.cosine(rows, probe, row, code), row));
+                best.push((self.cosine(rows, probe, row, &code[..code_bytes]), row));
             }
         }
         best
@@ -261,21 +258,30 @@ impl Index {
 
     fn cosine(&self, rows: &Rows, probe: &Ready<'_>, row: u32, code: &[u8]) -> f32 {
         let (rest, scale) = rows.rest(row);
-        match self.kernel {
+        match self.tuning.kernel {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 | Kernel::Avx2 => scan::x86::cosine_avx2(&probe.rotated, probe.sum, code, rest, scale),
+            Kernel::Avx512 => scan::x86::cosine_avx512(&probe.rotated, probe.sum, code, rest, scale),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => scan::x86::cosine_avx2(&probe.rotated, probe.sum, code, rest, scale),
             _ => quantise::cosine(&probe.rotated, probe.sum, code, rest, scale),
         }
     }
 
     fn prefetch(&self, bytes: &[u8]) {
         #[cfg(target_arch = "x86_64")]
-        if self.kernel != Kernel::Portable {
+        if self.tuning.kernel != Kernel::Portable {
             scan::x86::prefetch(bytes);
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = bytes;
     }
+}
+
+/// Each row once, in order.
+fn sorted(mut rows: Vec<u32>) -> Vec<u32> {
+    rows.sort_unstable();
+    rows.dedup();
+    rows
 }
 
 /// The changed rows that hold a template now.

@@ -6,7 +6,7 @@
 //! | 16 | rider id |
 //! | 1 | photographs |
 //! | 2 | scale |
-//! | 16 or 32 | code |
+//! | 12 or 32 | code |
 //! | … | rest: see `quantise` |
 
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]

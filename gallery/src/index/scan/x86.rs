@@ -9,8 +9,11 @@ use std::arch::x86_64::{
     __m256i, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi8, _mm256_and_si256,
     _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8, _mm256_movemask_epi8,
     _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_storeu_si256,
-    _mm512_add_epi8, _mm512_and_si512, _mm512_cmpge_epu8_mask, _mm512_loadu_si512, _mm512_permutexvar_epi8,
-    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_ternarylogic_epi64,
+    _mm512_add_epi8, _mm512_add_ps, _mm512_and_si512, _mm512_cmpge_epu8_mask, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
+    _mm512_extracti32x4_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_add_epi8,
+    _mm512_maskz_loadu_epi8, _mm512_multishift_epi64_epi8, _mm512_permutexvar_epi8, _mm512_reduce_add_ps,
+    _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_storeu_si512,
+    _mm512_ternarylogic_epi64,
 };
 
 use super::{BLOCK_ROWS, BlockHits, Line, Tables};
@@ -24,6 +27,68 @@ pub fn has_avx512() -> bool {
 
 pub fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// `quantise::cosine` with AVX-512: 64 coordinates at a time, their seven bits cut out by `vpmultishiftqb`.
+pub fn cosine_avx512(probe: &[f32], probe_sum: f32, code: &[u8], rest: &[u8], scale: u16) -> f32 {
+    assert!(has_avx512());
+    // SAFETY: the line before tested for AVX-512F, BW and VBMI.
+    let sum = unsafe { dot_avx512(probe, code, rest) };
+    quantise::cosine_of(sum, probe_sum, scale)
+}
+
+/// Σ probe · level.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn dot_avx512(probe: &[f32], code: &[u8], rest: &[u8]) -> f32 {
+    const PACKED: usize = 56;
+    // Byte i of octet j from byte 7 j + i of what is packed; then seven bits from bit 7 i on.
+    let (mut from, mut shift) = ([0u8; 64], [0u8; 64]);
+    for i in 0..64 {
+        from[i] = (i / 8 * 7 + i % 8) as u8;
+        shift[i] = (i % 8 * 7) as u8;
+    }
+    let (from, shift) = (load(&from), load(&shift));
+    let (seven, top) = (_mm512_set1_epi8(0x7f), _mm512_set1_epi8(i8::MIN));
+    let (packed, tail) = rest.split_at(probe.len() / 64 * PACKED);
+    let mut sums = [_mm512_setzero_ps(); 4];
+    let groups = packed.as_chunks::<PACKED>().0.iter().zip(probe.as_chunks::<64>().0);
+    for (group, (packed, probe)) in groups.enumerate() {
+        // SAFETY: only the 56 bytes that the array has are read.
+        let packed = unsafe { _mm512_maskz_loadu_epi8((1 << PACKED) - 1, packed.as_ptr().cast()) };
+        let low = _mm512_multishift_epi64_epi8(shift, _mm512_permutexvar_epi8(from, packed));
+        let low = _mm512_and_si512(low, seven);
+        let levels = _mm512_mask_add_epi8(low, signs_of(group, code, tail), low, top);
+        let quarters = [
+            _mm512_extracti32x4_epi32::<0>(levels),
+            _mm512_extracti32x4_epi32::<1>(levels),
+            _mm512_extracti32x4_epi32::<2>(levels),
+            _mm512_extracti32x4_epi32::<3>(levels),
+        ];
+        for ((sum, quarter), probe) in sums.iter_mut().zip(quarters).zip(probe.as_chunks::<16>().0) {
+            // SAFETY: the array has the 16 floats that are read.
+            let probe = unsafe { _mm512_loadu_ps(probe.as_ptr()) };
+            *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(quarter)), probe, *sum);
+        }
+    }
+    let [a, b, c, d] = sums;
+    _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)))
+}
+
+/// The sign bits of 64 coordinates, of which the code has the first and the tail the rest.
+#[inline]
+fn signs_of(group: usize, code: &[u8], tail: &[u8]) -> u64 {
+    let mut signs = [0; 8];
+    let (from, to) = (8 * group, 8 * group + 8);
+    if to <= code.len() {
+        signs.copy_from_slice(&code[from..to]);
+    } else if from >= code.len() {
+        signs.copy_from_slice(&tail[from - code.len()..to - code.len()]);
+    } else {
+        let (first, second) = signs.split_at_mut(code.len() - from);
+        first.copy_from_slice(&code[from..]);
+        second.copy_from_slice(&tail[..to - code.len()]);
+    }
+    u64::from_le_bytes(signs)
 }
 
 /// Tells the memory that `bytes` will be read soon.
