@@ -71,7 +71,7 @@ pub fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.output).with_context(|| options.output.display().to_string())?;
     let n = if options.quick { options.n / 10 } else { options.n }.max(1000);
     let population = Population::new(options.vectors, options.seed)?;
-    let probes = Probes::make(&population, n, if options.quick { 200 } else { 1000 }, options.seed)?;
+    let probes = Probes::make(&population, n, if options.quick { 100 } else { 1000 }, options.seed)?;
     let mut setting = Setting { population, n, probes, report: Map::new() };
     let kernel = Index::new(setting.probes.model(), DIMS).kernel();
     println!("{n} riders, {:?} vectors, kernel {kernel}, last-level cache {} MiB", options.vectors, l3_bytes() >> 20);
@@ -79,7 +79,11 @@ pub fn run(options: &Options) -> Result<()> {
     setting.note("vectors", format!("{:?}", options.vectors).to_lowercase());
     setting.note("kernel", kernel);
     setting.note("l3_bytes", l3_bytes());
-    compare_distributions(&mut setting);
+    if options.vectors == Vectors::Realistic {
+        compare_distributions(&mut setting)?;
+    } else {
+        ["ks_mated", "ks_impostor"].into_iter().for_each(|key| setting.note(key, Value::Null));
+    }
 
     let mut peers = options.peers.then(|| start_peers(&setting, &options.output)).transpose()?;
     let place = start::place(&options.output);
@@ -87,7 +91,7 @@ pub fn run(options: &Options) -> Result<()> {
     let durable = fill(&mut setting, place)?;
     let index = durable.index();
     single::measure(&mut setting, index, peers.as_mut())?;
-    batched::measure(&mut setting, index, peers.as_mut())?;
+    batched::measure(&mut setting, &durable, peers.as_mut())?;
     drop(peers);
     measure_tier(&mut setting, index)?;
     churn::measure(&mut setting, index, options.quick)?;
@@ -97,13 +101,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn compare_distributions(setting: &mut Setting) {
+fn compare_distributions(setting: &mut Setting) -> Result<()> {
     let impostor = setting.probes.impostor_scores(&setting.population);
     let impostor = ks_distance(impostor, &setting.population.measured.impostor);
-    let mated = ks_distance(setting.probes.mated_scores(&setting.population), &setting.population.measured.mated);
+    let mated = ks_distance(setting.probes.mated_scores(&setting.population)?, &setting.population.measured.mated);
     println!("Kolmogorov–Smirnov distance to the measured scores: mated {mated:.3}, impostor {impostor:.3}");
     setting.note("ks_mated", mated);
     setting.note("ks_impostor", impostor);
+    Ok(())
 }
 
 fn fill(setting: &mut Setting, place: Place) -> Result<Durable> {

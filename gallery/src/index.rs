@@ -16,6 +16,7 @@ mod rotation;
 mod rows;
 mod scan;
 mod search;
+mod segments;
 mod stored;
 mod weights;
 
@@ -58,7 +59,7 @@ pub struct Index {
 pub struct Tuning {
     pub kernel: Kernel,
     /// Rows that are scanned under one lock: short beside a change's patience, long beside taking the lock. A multiple
-    /// of 64 that divides 2¹⁷.
+    /// of 64.
     pub tile_rows: usize,
     /// Rows compared in full for one probe, about.
     pub compared: usize,
@@ -94,6 +95,15 @@ impl Index {
         let tiers = narrow.map(|tier| (tier, Members::new(shape.code_bytes()))).collect();
         let contents = RwLock::new(Contents { rows: Rows::new(shape, tuning.remembered), tiers });
         Self { model, shape, rotation: Rotation::new(shape.padded), tuning, contents }
+    }
+
+    /// Searches in another way from now on.
+    pub fn retune(&mut self, tuning: Tuning) {
+        self.tuning = tuning;
+    }
+
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
     }
 
     pub fn model(&self) -> &ModelId {

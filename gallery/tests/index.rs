@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::score::Tier;
+use facegate_gallery::engine::FaissFlat;
 use facegate_gallery::engine::{Engine, EngineError};
 use facegate_gallery::exact::Exact;
-use facegate_gallery::index::{Index, Query};
+use facegate_gallery::index::{Index, Kernel, Query, Tuning};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -103,6 +104,94 @@ proptest! {
     }
 }
 
+/// So small that a few hundred templates are many tiles, many candidates and many changes.
+fn small(kernel: Kernel) -> Tuning {
+    Tuning { kernel, tile_rows: 64, compared: 16, compared_in_tier: 16, remembered: 512 }
+}
+
+/// A probe at about this cosine.
+fn near(embedding: &Embedding, cosine: f32, rng: &mut StdRng) -> Embedding {
+    let noise: Vec<f32> = embedding.values().iter().map(|_| rng.random_range(-1.0f32..1.0)).collect();
+    let length = noise.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let other = (1.0 - cosine * cosine).sqrt() / length;
+    let values = embedding.values().iter().zip(&noise).map(|(e, n)| cosine * e + other * n).collect();
+    Embedding::normalise(model(), values).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    /// With so few candidates that the scan decides who is compared, mates are found first, in the city and in the tier,
+    /// on every kernel, whatever came and went before.
+    #[test]
+    fn the_scan_finds_mates_on_every_kernel(seed: u64, steps in 300usize..1500) {
+        for kernel in Kernel::available() {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let index = Index::tuned(model(), 128, small(kernel));
+            let face = |rng: &mut StdRng| {
+                Embedding::normalise(model(), (0..128).map(|_| rng.random_range(-1.0..1.0)).collect()).unwrap()
+            };
+            let mut held: Vec<Template> = vec![];
+            for _ in 0..steps {
+                match rng.random_range(0..4) {
+                    0 if !held.is_empty() => {
+                        let gone = held.swap_remove(rng.random_range(0..held.len()));
+                        prop_assert!(index.remove(gone.id));
+                    }
+                    1 if !held.is_empty() => {
+                        let pick = rng.random_range(0..held.len());
+                        held[pick].embedding = face(&mut rng);
+                        index.put(&held[pick]).unwrap();
+                    }
+                    _ => {
+                        let (id, rider) = (TemplateId::from_bytes(rng.random()), RiderId::from_bytes(rng.random()));
+                        let template = Template { id, rider, embedding: face(&mut rng), photographs: 1 };
+                        index.put(&template).unwrap();
+                        if rng.random_bool(0.5) {
+                            index.join(Tier::Regulars, rider);
+                        }
+                        held.push(template);
+                    }
+                }
+            }
+            for mate in held.iter().take(40) {
+                let probe = near(&mate.embedding, 0.8, &mut rng);
+                let queries = [Query { probe: &probe, tiers: &[Tier::Regulars] }];
+                let answer = index.search_all(&queries, 2).unwrap().remove(0);
+                prop_assert_eq!(answer.hits[0].template, mate.id, "{:?}, seed {}", kernel, seed);
+                if answer.tiers[0].among_hits.contains(&mate.rider) {
+                    prop_assert_eq!(answer.tiers[0].hits[0].template, mate.id, "{:?}, seed {}", kernel, seed);
+                }
+                let exact = index.search_exhaustively(&probe, 2).unwrap();
+                prop_assert_eq!(answer.hits[0], exact[0]);
+                prop_assert!((exact[0].similarity.cosine() - probe.similarity(&mate.embedding).cosine()).abs() < ROUNDING);
+            }
+        }
+    }
+}
+
+#[test]
+fn faiss_finds_the_same_mates() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let (index, mut faiss) = (Index::new(model(), 128), FaissFlat::new(model(), 128));
+    let faces: Vec<Template> = (0..20_000)
+        .map(|number| {
+            let values = (0..128).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let (id, rider) = (id_of(number), RiderId::from_bytes(*id_of(number).as_bytes()));
+            Template { id, rider, embedding: Embedding::normalise(model(), values).unwrap(), photographs: 1 }
+        })
+        .collect();
+    for template in &faces {
+        index.put(template).unwrap();
+        Engine::put(&mut faiss, template).unwrap();
+    }
+    for template in faces.iter().step_by(100) {
+        let probe = near(&template.embedding, 0.65, &mut rng);
+        let (ours, theirs) = (Engine::search(&index, &probe, 1).unwrap()[0], faiss.search(&probe, 1).unwrap()[0]);
+        assert_eq!(ours.template, theirs.template);
+        assert!((ours.similarity.cosine() - theirs.similarity.cosine()).abs() < ROUNDING);
+    }
+}
+
 /// The vector of a template in its n-th life.
 fn life(id: usize, life: u64) -> Embedding {
     embedding(&mut StdRng::seed_from_u64(id as u64 * 1_000_003 + life))
@@ -117,12 +206,14 @@ fn number_of(id: TemplateId) -> usize {
 }
 
 /// Each template's clock ticks four times a life: gone, about to be put, held, about to be removed. Whoever searches
-/// between two ticks of it knows whether it must be found.
+/// between two ticks of it knows whether it must be found. Every third rider is a member of a tier.
 #[test]
 fn searches_that_run_with_changes_find_what_is_held_and_never_what_was_removed() {
     const TEMPLATES: usize = 600;
-    for seed in 0..3 {
-        let index = Index::new(model(), DIMS);
+    for (seed, kernel) in (0..2).flat_map(|seed| Kernel::available().into_iter().map(move |kernel| (seed, kernel))) {
+        let index = Index::tuned(model(), DIMS, small(kernel));
+        let rider = |number| RiderId::from_bytes(*id_of(number).as_bytes());
+        (0..TEMPLATES).step_by(3).for_each(|number| index.join(Tier::InSystem, rider(number)));
         let clocks: Vec<AtomicU64> = (0..TEMPLATES).map(|_| AtomicU64::new(0)).collect();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -135,32 +226,42 @@ fn searches_that_run_with_changes_find_what_is_held_and_never_what_was_removed()
                         let clock = &clocks[number];
                         let before = clock.fetch_add(1, Ordering::SeqCst);
                         if before % 4 == 0 {
-                            let (id, rider) = (id_of(number), RiderId::from_bytes(*id_of(number).as_bytes()));
                             let embedding = life(number, before / 4);
-                            index.put(&Template { id, rider, embedding, photographs: 1 }).unwrap();
+                            let template =
+                                Template { id: id_of(number), rider: rider(number), embedding, photographs: 1 };
+                            index.put(&template).unwrap();
                         } else {
                             assert!(index.remove(id_of(number)));
                         }
                         clock.fetch_add(1, Ordering::SeqCst);
+                        // Now and then a pause, so that searches come to an end between two floods.
+                        if rng.random_ratio(1, 64) {
+                            std::thread::sleep(std::time::Duration::from_millis(2));
+                        }
                     }
                 });
             }
             let mut rng = StdRng::seed_from_u64(seed);
-            for _ in 0..60 {
+            for _ in 0..40 {
                 let probes = [embedding(&mut rng), embedding(&mut rng)];
                 let before: Vec<u64> = clocks.iter().map(|clock| clock.load(Ordering::SeqCst)).collect();
-                let queries: Vec<_> = probes.iter().map(|probe| Query { probe, tiers: &[] }).collect();
+                let queries: Vec<_> = probes.iter().map(|probe| Query { probe, tiers: &[Tier::InSystem] }).collect();
                 let answers = index.search_all(&queries, TEMPLATES).unwrap();
-                for (probe, answer) in probes.iter().zip(answers) {
+                let exhaustive = index.search_exhaustively(&probes[0], TEMPLATES).unwrap();
+                let after: Vec<u64> = clocks.iter().map(|clock| clock.load(Ordering::SeqCst)).collect();
+                let lists = answers.into_iter().zip(&probes).flat_map(|(answer, probe)| {
+                    let members = answer.tiers.into_iter().map(move |tier| (probe, tier.hits, 3));
+                    std::iter::once((probe, answer.hits, 1)).chain(members)
+                });
+                for (probe, hits, every) in lists.chain([(&probes[0], exhaustive, 1)]) {
                     let mut found = vec![None; TEMPLATES];
-                    for hit in answer.hits {
-                        let twice = found[number_of(hit.template)].replace(hit.similarity.cosine());
+                    for hit in hits {
+                        let number = number_of(hit.template);
+                        assert_eq!(number % every, 0, "seed {seed}: no member of the tier");
+                        let twice = found[number].replace(hit.similarity.cosine());
                         assert_eq!(twice, None, "seed {seed}: a template is found once");
                     }
-                    for number in 0..TEMPLATES {
-                        if clocks[number].load(Ordering::SeqCst) != before[number] {
-                            continue;
-                        }
+                    for number in (0..TEMPLATES).step_by(every).filter(|number| after[*number] == before[*number]) {
                         match (before[number] % 4, found[number]) {
                             (0, found) => assert_eq!(found, None, "seed {seed}: a removed template came back"),
                             (2, None) => panic!("seed {seed}: a held template was missed"),
@@ -190,12 +291,18 @@ fn mates_are_found_among_many_and_memory_is_given_back() {
         embedding
     };
     // One segment and a little: removals move rows across the border.
-    let count = (1 << 17) + 300;
-    let mut some = vec![];
-    for number in 0..count {
-        let embedding = put(number, face(&mut rng));
-        if number % 4001 == 0 {
-            some.push((number, embedding));
+    let (mut count, mut some) = (0, vec![]);
+    let mut last = usize::MAX;
+    let mut segment = 0;
+    while count < last {
+        let embedding = put(count, face(&mut rng));
+        if count % 4001 == 0 {
+            some.push((count, embedding));
+        }
+        count += 1;
+        segment = if count == 1 { index.allocated_bytes() } else { segment };
+        if last == usize::MAX && index.allocated_bytes() > segment {
+            last = count + 300;
         }
     }
     let full = index.allocated_bytes();

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use facegate_gallery::Index;
 use facegate_gallery::batch::Batcher;
+use facegate_gallery::durable::Durable;
 use facegate_gallery::index::Query;
+use facegate_gallery::{Change, Index};
 
 use super::machine::{milliseconds, now, quantile};
 use super::peers::{FLAT, Peers};
@@ -19,9 +20,10 @@ const CALLERS: usize = 64;
 const CORES: usize = 2;
 const SECONDS: f64 = 4.0;
 const CHANGES_PER_S: f64 = 1000.0;
+const CHANGES_AT_ONCE: usize = 10;
 const PEER_BATCHES: usize = 10;
 
-pub fn measure(setting: &mut Setting, index: &Index, peers: Option<&mut Peers>) -> Result<()> {
+pub fn measure(setting: &mut Setting, durable: &Durable, peers: Option<&mut Peers>) -> Result<()> {
     let mut best: Option<(String, f64)> = None;
     if let Some(peers) = peers {
         for name in peers.names.clone() {
@@ -38,13 +40,18 @@ pub fn measure(setting: &mut Setting, index: &Index, peers: Option<&mut Peers>) 
             }
         }
     }
+    let index = durable.index();
     let (qps, p99) = load(index, &setting.probes.strict)?;
+    if let Some((name, most)) = &best {
+        println!("best peer: {name}; ours ÷ theirs {:.2}", qps / most);
+        setting.note("batched_ratio", qps / most);
+    }
     println!("ours, {CALLERS} callers on {CORES} threads: {qps:.0} a second, p99 {p99:.1} ms");
     let changing = AtomicBool::new(true);
     let changes = AtomicUsize::new(0);
     let start = now();
     let (under, under_p99) = std::thread::scope(|scope| {
-        let changer = scope.spawn(|| change(setting, index, &changing, &changes));
+        let changer = scope.spawn(|| change(setting, durable, &changing, &changes));
         let measured = load(index, &setting.probes.strict);
         changing.store(false, Ordering::Relaxed);
         changer.join().expect("changes do not panic")?;
@@ -93,17 +100,22 @@ fn load(index: &Index, probes: &[Probe]) -> Result<(f64, f64)> {
     Ok((took.len() as f64 / seconds, quantile(&took, 0.99)))
 }
 
-/// Replaces, removes and inserts in turn, at a steady pace; ends with the riders it began with.
-fn change(setting: &Setting, index: &Index, going: &AtomicBool, changes: &AtomicUsize) -> Result<()> {
+/// Replaces, removes and inserts in turn, at a steady pace, as the feed does it: some at a time, on the disk first. Ends
+/// with the riders it began with.
+fn change(setting: &Setting, durable: &Durable, going: &AtomicBool, changes: &AtomicUsize) -> Result<()> {
     let start = now();
-    let mut made = 0;
-    while going.load(Ordering::Relaxed) || made % 3 != 0 {
-        let number = made / 3 * 7919 % setting.n;
-        match made % 3 {
-            1 => drop(index.remove(template_id(number))),
-            _ => index.put(&setting.population.template(number)?)?,
-        }
-        made += 1;
+    let (mut made, first) = (0_usize, durable.version() + 1);
+    while going.load(Ordering::Relaxed) || !made.is_multiple_of(3) {
+        let one = |made: usize| {
+            let number = made / 3 * 7919 % setting.n;
+            let change = match made % 3 {
+                1 => Change::RemoveTemplate(template_id(number)),
+                _ => Change::Put(setting.population.template(number)?),
+            };
+            anyhow::Ok((first + made as u64, change))
+        };
+        durable.apply(&(made..made + CHANGES_AT_ONCE).map(one).collect::<Result<Vec<_>>>()?)?;
+        made += CHANGES_AT_ONCE;
         changes.store(made, Ordering::Relaxed);
         let due = Duration::from_secs_f64(made as f64 / CHANGES_PER_S);
         std::thread::sleep(due.saturating_sub(start.elapsed()));

@@ -15,6 +15,8 @@ const CHANGES: usize = 1_000_000;
 pub fn measure(setting: &mut Setting, index: &Index, quick: bool) -> Result<()> {
     let changes = if quick { CHANGES / 10 } else { CHANGES };
     let mut rng = SmallRng::seed_from_u64(77);
+    let mates: Vec<i64> = setting.probes.strict.iter().map(|probe| probe.mate as i64).collect();
+    let recall_before = recall(&search_each(index, &setting.probes.strict)?.0, &mates);
     let before = resident_bytes();
     // Riders who are probed for stay, the others are replaced by riders of numbers beyond n.
     let probed: std::collections::HashSet<usize> = setting.probes.all().map(|probe| probe.mate).collect();
@@ -36,7 +38,6 @@ pub fn measure(setting: &mut Setting, index: &Index, quick: bool) -> Result<()> 
         anyhow::Ok(newest)
     });
     let newest = done?;
-    let mates: Vec<i64> = setting.probes.strict.iter().map(|probe| probe.mate as i64).collect();
     let (found, _) = search_each(index, &setting.probes.strict)?;
     let recall = recall(&found, &mates);
     let exhaustive = setting.probes.strict.iter().take(20).map(|probe| {
@@ -45,11 +46,13 @@ pub fn measure(setting: &mut Setting, index: &Index, quick: bool) -> Result<()> 
     });
     let agreed = exhaustive.collect::<Result<Vec<_>>>()?.into_iter().filter(|same| *same).count();
     println!(
-        "after {changes} inserts and removals ({:.1} µs each, made riders included; newest {newest}): recall@1 {recall:.4}, \
+        "after {changes} inserts and removals ({:.1} µs each, made riders included; newest {newest}): recall@1 {recall:.4} \
+         (before {recall_before:.4}), \
          memory {:+} KiB; {agreed} of 20 exhaustive searches find the mate",
         ms * 1e3 / changes as f64,
         (resident_bytes() as i64 - before as i64) >> 10,
     );
+    setting.note("recall_before_churn", recall_before);
     setting.note("recall_after_churn", recall);
     Ok(())
 }

@@ -4,19 +4,23 @@ use std::path::Path;
 
 use anyhow::Result;
 use facegate_gallery::Index;
+use facegate_gallery::index::Tuning;
 use plotters::prelude::*;
 use serde_json::json;
 
-use super::Setting;
 use super::machine::quantile;
 use super::population::DIMS;
-use super::single::search_each;
+use super::probes::Probe;
+use super::single::{recall, search_each};
+use super::{Setting, number};
 
 const SIZES: [usize; 7] = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000];
 const SEARCHES: usize = 200;
+/// Rows compared in full, by which recall and time are tabled at the size that is measured.
+const COMPARED: [usize; 6] = [128, 256, 512, 1024, 2048, 4096];
 
 pub fn measure(setting: &mut Setting, output: &Path, quick: bool) -> Result<()> {
-    let index = Index::new(setting.probes.model(), DIMS);
+    let mut index = Index::new(setting.probes.model(), DIMS);
     let mut points = Vec::new();
     let mut filled = 0;
     for size in SIZES.into_iter().filter(|size| !quick || *size <= 300_000) {
@@ -26,11 +30,40 @@ pub fn measure(setting: &mut Setting, output: &Path, quick: bool) -> Result<()> 
         let ms = quantile(&search_each(&index, probes)?.1, 0.5);
         println!("{size:>10} riders: {ms:.3} ms");
         points.push((size, ms));
+        if size == setting.n {
+            table(setting, &mut index)?;
+        }
     }
+    let at = |n| points.iter().find(|point| point.0 == n).map_or(f64::NAN, |point| point.1);
+    let ratio = at(10_000_000) / at(3_000_000);
+    println!("10 million take {ratio:.2} times what 3 million take");
+    setting.note("growth_10m_over_3m", number(ratio));
     let path = output.join("growth.svg");
     plot(&points, &path)?;
     println!("plotted in {}", path.display());
     setting.note("growth", json!(points));
+    Ok(())
+}
+
+/// How recall and time depend on the number of rows that are compared in full.
+fn table(setting: &mut Setting, index: &mut Index) -> Result<()> {
+    let usual = index.tuning();
+    println!("{:>10} {:>12} {:>12} {:>8}", "compared", "recall .65", "recall .5", "ms");
+    let mut rows = Vec::new();
+    for compared in COMPARED {
+        index.retune(Tuning { compared, ..usual });
+        let recall_of = |probes: &[Probe]| -> Result<(f64, f64)> {
+            let mates: Vec<i64> = probes.iter().map(|probe| probe.mate as i64).collect();
+            let (found, took) = search_each(index, probes)?;
+            Ok((recall(&found, &mates), quantile(&took, 0.5)))
+        };
+        let (loose, _) = recall_of(&setting.probes.loose)?;
+        let (strict, ms) = recall_of(&setting.probes.strict[..setting.probes.loose.len()])?;
+        println!("{compared:>10} {strict:12.4} {loose:12.4} {ms:8.3}");
+        rows.push((compared, strict, loose, ms));
+    }
+    index.retune(usual);
+    setting.note("compared", json!(rows));
     Ok(())
 }
 

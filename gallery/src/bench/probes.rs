@@ -28,17 +28,17 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// `count` of either kind, of riders below `n`.
+    /// `count` of those at .5, ten times as many of the others, of riders below `n`.
     pub fn make(population: &Population, n: usize, count: usize, seed: u64) -> Result<Self> {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x7072_6f62_6573);
-        let mut make = |least| {
+        let mut make = |count, least| {
             let probe = |_| {
                 let (mate, cosine) = (rng.random_range(0..n), population.mated_cosine(least, &mut rng));
                 Ok(Probe { mate, embedding: population.probe(mate, cosine, rng.random())? })
             };
             (0..count).map(probe).collect::<Result<Vec<_>>>()
         };
-        Ok(Self { strict: make(0.65)?, loose: make(0.5)?, seed, n })
+        Ok(Self { strict: make(10 * count, 0.65)?, loose: make(count, 0.5)?, seed, n })
     }
 
     #[expect(clippy::unused_self, reason = "the model is that of all probes")]
@@ -59,9 +59,14 @@ impl Probes {
         scores.filter(|score| *score < 0.999).collect()
     }
 
-    /// Similarities of probes to their mates, as they are drawn without a least one.
-    pub fn mated_scores(&self, population: &Population) -> Vec<f32> {
+    /// Similarities of probes to their mates, as they are made where no least one is asked for.
+    pub fn mated_scores(&self, population: &Population) -> Result<Vec<f32>> {
         let mut rng = SmallRng::seed_from_u64(self.seed ^ 2);
-        (0..PAIRS / 10).map(|_| population.mated_cosine(-1.0, &mut rng)).collect()
+        let score = |_| {
+            let mate = rng.random_range(0..self.n);
+            let probe = population.probe(mate, population.mated_cosine(-1.0, &mut rng), rng.random())?;
+            Ok(dot(probe.values(), &population.face(mate)))
+        };
+        (0..PAIRS / 10).map(score).collect()
     }
 }

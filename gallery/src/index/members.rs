@@ -1,5 +1,5 @@
 //! One tier as the index sees it: the codes of its members' templates once more, packed, so that searching it costs in
-//! proportion to its own size. Everything else of a template stays where it is; a member costs 16 bytes of code and its
+//! proportion to its own size. Everything else of a template stays where it is; a member costs the code once more and its
 //! row number.
 
 #![allow(clippy::cast_possible_truncation, reason = "fewer members than rows")]
@@ -9,6 +9,9 @@ use std::collections::HashMap;
 use facegate_domain::ids::RiderId;
 
 use super::scan::BLOCK_ROWS;
+
+/// Room that is kept though nobody needs it: below this, giving it back gains nothing.
+const SPARE_MIN: usize = 4096;
 
 /// See the module. Riders may be members before they have a template here.
 #[derive(Debug)]
@@ -95,6 +98,12 @@ impl Members {
         self.write(last, &vec![0; self.code_bytes]);
         self.rows.truncate(last);
         self.codes.truncate(last.div_ceil(BLOCK_ROWS) * self.code_bytes);
+        if self.rows.capacity() > SPARE_MIN.max(4 * last) {
+            self.rows.shrink_to(2 * last);
+            self.codes.shrink_to(2 * last.div_ceil(BLOCK_ROWS) * self.code_bytes);
+            self.places.shrink_to(2 * last);
+            self.riders.shrink_to(2 * last);
+        }
         if let Some(templates) = self.riders.get_mut(&rider) {
             *templates -= 1;
             self.enrolled -= usize::from(*templates == 0);

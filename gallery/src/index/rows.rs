@@ -8,16 +8,12 @@
 use std::collections::VecDeque;
 
 use facegate_domain::ids::{RiderId, TemplateId};
-use memmap2::MmapMut;
 
 use super::ids::{ROWS_MAX, RowsById};
 use super::quantise::{Quantised, Shape};
-use super::scan::BLOCK_ROWS;
+use super::segments::{Segments, Which};
 
-/// Rows in a segment: some 20 MiB.
-pub const SEGMENT_ROWS: usize = 1 << 17;
-/// What a large page begins at a multiple of, where the system has them.
-const LARGE_PAGE: usize = 2 << 20;
+pub use super::segments::Owner;
 
 /// No room for another template.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +26,8 @@ pub enum Full {
 
 /// See the module.
 pub struct Rows {
-    pub shape: Shape,
     remembered: usize,
-    segments: Vec<Segment>,
+    segments: Segments,
     len: usize,
     riders_len: usize,
     by_template: RowsById,
@@ -40,21 +35,6 @@ pub struct Rows {
     changed: VecDeque<u32>,
     /// Changes so far; the last ones are in `changed`.
     changes: u64,
-}
-
-/// What stands in a row beside the face.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
-    pub template: TemplateId,
-    pub rider: RiderId,
-    pub photographs: u8,
-}
-
-/// One stretch of rows, in memory of its own: all codes, then all faces, then all ids.
-struct Segment {
-    memory: MmapMut,
-    /// Where the codes, the faces and the ids begin, and the end.
-    borders: [usize; 4],
 }
 
 /// A removal's effect on row numbers.
@@ -66,17 +46,12 @@ pub struct Removed {
     pub owner: Owner,
 }
 
-const TEMPLATE: usize = 0;
-const RIDER: usize = 16;
-const ID_BYTES: usize = 32;
-
 impl Rows {
     /// `remembered`: changes that a search may miss while it runs; more make it begin again.
     pub fn new(shape: Shape, remembered: usize) -> Self {
         Self {
-            shape,
             remembered,
-            segments: Vec::new(),
+            segments: Segments::new(shape),
             len: 0,
             riders_len: 0,
             by_template: RowsById::new(),
@@ -91,8 +66,7 @@ impl Rows {
     }
 
     pub fn allocated_bytes(&self) -> usize {
-        let of_row = self.shape.code_bytes() + self.face_bytes() + ID_BYTES;
-        self.segments.len() * SEGMENT_ROWS * of_row
+        self.segments.allocated_bytes()
     }
 
     /// Different riders.
@@ -101,52 +75,36 @@ impl Rows {
     }
 
     pub fn row_of(&self, template: TemplateId) -> Option<u32> {
-        self.by_template.rows(template.as_bytes(), |row| self.id(row, TEMPLATE)).next()
+        self.by_template.rows(template.as_bytes(), |row| self.segments.id(row, Which::Template)).next()
     }
 
     /// The rows of a rider's templates.
     pub fn rows_of(&self, rider: RiderId) -> Vec<u32> {
-        self.by_rider.rows(rider.as_bytes(), |row| self.id(row, RIDER)).collect()
+        self.by_rider.rows(rider.as_bytes(), |row| self.segments.id(row, Which::Rider)).collect()
     }
 
     pub fn owner(&self, row: u32) -> Owner {
-        let (segment, at) = self.place(row);
-        Owner {
-            template: TemplateId::from_bytes(*id_in(segment.ids(), at, TEMPLATE)),
-            rider: RiderId::from_bytes(*id_in(segment.ids(), at, RIDER)),
-            photographs: self.face(row)[self.shape.rest_bytes() + 2],
-        }
+        self.segments.owner(row)
     }
 
     /// The rest of a row's face, and its scale.
     pub fn rest(&self, row: u32) -> (&[u8], u16) {
-        let face = self.face(row);
-        let rest = self.shape.rest_bytes();
-        (&face[..rest], u16::from_le_bytes([face[rest], face[rest + 1]]))
+        self.segments.rest(row)
     }
 
-    /// Rest, scale and photographs, in one stretch of memory.
+    /// All that a comparison reads beside the code.
     pub fn face(&self, row: u32) -> &[u8] {
-        let (segment, at) = self.place(row);
-        let bytes = self.face_bytes();
-        &segment.faces()[at * bytes..][..bytes]
+        self.segments.face(row)
     }
 
     /// A row's sign bits.
     pub fn code(&self, row: u32) -> Vec<u8> {
-        let (segment, at) = self.place(row);
-        let bytes = self.shape.code_bytes();
-        let block = &segment.codes()[at / BLOCK_ROWS * BLOCK_ROWS * bytes..][..BLOCK_ROWS * bytes];
-        block.chunks_exact(BLOCK_ROWS).map(|column| column[at % BLOCK_ROWS]).collect()
+        self.segments.code(row)
     }
 
-    /// The codes of whole blocks from row `from` (a block's first) on: at most `rows`, and of one segment.
+    /// The codes of whole blocks from row `from` (a block's first) on: about `rows`, or fewer where a segment ends.
     pub fn codes(&self, from: usize, rows: usize) -> &[u8] {
-        let Some(segment) = self.segments.get(from / SEGMENT_ROWS) else { return &[] };
-        let at = from % SEGMENT_ROWS;
-        let here = rows.min(SEGMENT_ROWS - at).min(self.len.saturating_sub(from)).next_multiple_of(BLOCK_ROWS);
-        let bytes = self.shape.code_bytes();
-        &segment.codes()[at * bytes..(at + here) * bytes]
+        self.segments.codes(from, rows.min(self.len.saturating_sub(from)))
     }
 
     /// Changes of rows so far.
@@ -166,8 +124,8 @@ impl Rows {
         if self.len == ROWS_MAX {
             return Err(Full::Rows);
         }
-        if self.len == self.segments.len() * SEGMENT_ROWS {
-            self.segments.push(Segment::new(self.shape, self.face_bytes()).map_err(Full::Memory)?);
+        if self.len == self.segments.capacity() {
+            self.segments.grow().map_err(Full::Memory)?;
         }
         let row = self.len as u32;
         self.len += 1;
@@ -198,7 +156,7 @@ impl Rows {
         }
         self.wipe(last);
         self.len -= 1;
-        self.segments.truncate(self.len.div_ceil(SEGMENT_ROWS));
+        self.segments.shrink_to(self.len);
         Removed { row, last, owner }
     }
 
@@ -210,8 +168,8 @@ impl Rows {
         if row == ROWS_MAX {
             return Err(Full::Rows);
         }
-        if row == self.segments.len() * SEGMENT_ROWS {
-            self.segments.push(Segment::new(self.shape, self.face_bytes()).map_err(Full::Memory)?);
+        if row == self.segments.capacity() {
+            self.segments.grow().map_err(Full::Memory)?;
         }
         self.len = self.len.max(row + 1);
         self.write(row as u32, owner, face);
@@ -228,60 +186,41 @@ impl Rows {
             self.len -= 1;
             self.wipe(self.len as u32);
         }
-        self.segments.truncate(len.div_ceil(SEGMENT_ROWS));
+        self.segments.shrink_to(len);
         self.changed.clear();
         let segments = &self.segments;
-        let (by_template, templates) = RowsById::of(len as u32, |row| id(segments, row, TEMPLATE));
-        let (by_rider, riders) = RowsById::of(len as u32, |row| id(segments, row, RIDER));
+        let (by_template, templates) = RowsById::of(len as u32, |row| segments.id(row, Which::Template));
+        let (by_rider, riders) = RowsById::of(len as u32, |row| segments.id(row, Which::Rider));
         (self.by_template, self.by_rider, self.riders_len) = (by_template, by_rider, riders);
         templates == len
     }
 
     fn link(&mut self, row: u32, owner: &Owner) {
-        if self.by_rider.rows(owner.rider.as_bytes(), |row| self.id(row, RIDER)).next().is_none() {
+        if self.by_rider.rows(owner.rider.as_bytes(), |row| self.segments.id(row, Which::Rider)).next().is_none() {
             self.riders_len += 1;
         }
         let segments = &self.segments;
-        self.by_template.insert(owner.template.as_bytes(), row, |row| id(segments, row, TEMPLATE));
-        self.by_rider.insert(owner.rider.as_bytes(), row, |row| id(segments, row, RIDER));
+        self.by_template.insert(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
+        self.by_rider.insert(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
     }
 
     fn unlink(&mut self, row: u32, owner: &Owner) {
         let segments = &self.segments;
-        self.by_template.remove(owner.template.as_bytes(), row, |row| id(segments, row, TEMPLATE));
-        self.by_rider.remove(owner.rider.as_bytes(), row, |row| id(segments, row, RIDER));
-        if self.by_rider.rows(owner.rider.as_bytes(), |row| self.id(row, RIDER)).next().is_none() {
+        self.by_template.remove(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
+        self.by_rider.remove(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
+        if self.by_rider.rows(owner.rider.as_bytes(), |row| self.segments.id(row, Which::Rider)).next().is_none() {
             self.riders_len -= 1;
         }
     }
 
     fn write(&mut self, row: u32, owner: &Owner, face: &Quantised) {
-        let (code_bytes, face_bytes, rest_bytes) =
-            (self.shape.code_bytes(), self.face_bytes(), self.shape.rest_bytes());
-        let (segment, at) = (&mut self.segments[row as usize / SEGMENT_ROWS], row as usize % SEGMENT_ROWS);
-        let (codes, faces, ids) = segment.parts_mut();
-        let block = &mut codes[at / BLOCK_ROWS * BLOCK_ROWS * code_bytes..][..BLOCK_ROWS * code_bytes];
-        block.chunks_exact_mut(BLOCK_ROWS).zip(face.code.iter()).for_each(|(column, c)| column[at % BLOCK_ROWS] = *c);
-        let stored = &mut faces[at * face_bytes..][..face_bytes];
-        stored[..rest_bytes].copy_from_slice(&face.rest);
-        stored[rest_bytes..rest_bytes + 2].copy_from_slice(&face.scale.to_le_bytes());
-        stored[rest_bytes + 2] = owner.photographs;
-        let ids = &mut ids[at * ID_BYTES..][..ID_BYTES];
-        ids[..16].copy_from_slice(owner.template.as_bytes());
-        ids[16..].copy_from_slice(owner.rider.as_bytes());
+        self.segments.write(row, owner, face);
         self.note(row);
     }
 
-    /// Overwrites a row that is left, so that no face lingers in memory.
     fn wipe(&mut self, row: u32) {
-        let nobody =
-            Owner { template: TemplateId::from_bytes([0; 16]), rider: RiderId::from_bytes([0; 16]), photographs: 0 };
-        let nothing = Quantised {
-            code: vec![0; self.shape.code_bytes()].into(),
-            rest: vec![0; self.shape.rest_bytes()].into(),
-            scale: 0,
-        };
-        self.write(row, &nobody, &nothing);
+        self.segments.wipe(row);
+        self.note(row);
     }
 
     fn note(&mut self, row: u32) {
@@ -291,60 +230,4 @@ impl Rows {
         self.changed.push_back(row);
         self.changes += 1;
     }
-
-    fn face_bytes(&self) -> usize {
-        self.shape.rest_bytes() + 3
-    }
-
-    fn place(&self, row: u32) -> (&Segment, usize) {
-        (&self.segments[row as usize / SEGMENT_ROWS], row as usize % SEGMENT_ROWS)
-    }
-
-    fn id(&self, row: u32, which: usize) -> &[u8; 16] {
-        id(&self.segments, row, which)
-    }
-}
-
-impl Segment {
-    fn new(shape: Shape, face_bytes: usize) -> std::io::Result<Self> {
-        let sizes = [shape.code_bytes(), face_bytes, ID_BYTES].map(|bytes| bytes * SEGMENT_ROWS);
-        let memory = MmapMut::map_anon(sizes.iter().sum::<usize>() + LARGE_PAGE)?;
-        // A wish: where the system has no large pages to give, small ones do.
-        #[cfg(target_os = "linux")]
-        let _ = memory.advise(memmap2::Advice::HugePage);
-        let first = memory.as_ptr().align_offset(LARGE_PAGE).min(LARGE_PAGE);
-        let borders = [first, first + sizes[0], first + sizes[0] + sizes[1], first + sizes.iter().sum::<usize>()];
-        Ok(Self { memory, borders })
-    }
-
-    /// Blocks of transposed codes: see `scan`.
-    fn codes(&self) -> &[u8] {
-        &self.memory[self.borders[0]..self.borders[1]]
-    }
-
-    /// `rest`, scale (2), photographs (1) of each row.
-    fn faces(&self) -> &[u8] {
-        &self.memory[self.borders[1]..self.borders[2]]
-    }
-
-    /// Template id (16) and rider id (16) of each row.
-    fn ids(&self) -> &[u8] {
-        &self.memory[self.borders[2]..self.borders[3]]
-    }
-
-    /// Codes, faces, ids.
-    fn parts_mut(&mut self) -> (&mut [u8], &mut [u8], &mut [u8]) {
-        let [first, faces, ids, end] = self.borders;
-        let (codes, rest) = self.memory[first..end].split_at_mut(faces - first);
-        let (faces, ids) = rest.split_at_mut(ids - faces);
-        (codes, faces, ids)
-    }
-}
-
-fn id(segments: &[Segment], row: u32, which: usize) -> &[u8; 16] {
-    id_in(segments[row as usize / SEGMENT_ROWS].ids(), row as usize % SEGMENT_ROWS, which)
-}
-
-fn id_in(ids: &[u8], at: usize, which: usize) -> &[u8; 16] {
-    ids[at * ID_BYTES + which..].first_chunk().expect("a segment has 32 bytes of ids for each of its rows")
 }

@@ -19,6 +19,8 @@ use super::weights::Weights;
 
 /// Rows in a block.
 pub const BLOCK_ROWS: usize = 64;
+/// Probes in one scan: their tables fit into the processor's first cache beside the codes.
+pub const PROBES_MAX: usize = 16;
 /// Bytes of the longest code.
 pub const CODE_BYTES_MAX: usize = 32;
 
@@ -68,14 +70,6 @@ impl Kernel {
         let vector: [(Self, bool); 0] = [];
         vector.iter().filter(|(_, present)| *present).map(|(kernel, _)| *kernel).chain([Self::Portable]).collect()
     }
-
-    /// How many tables fit into the processor's first cache beside the codes; more probes than that scan in turns.
-    pub const fn probes_at_once(self) -> usize {
-        match self {
-            Self::Avx512 | Self::Avx2 => 16,
-            Self::Portable => 4,
-        }
-    }
 }
 
 impl Tables {
@@ -111,7 +105,9 @@ impl Tables {
 
 /// Scores every row of `codes` (whole blocks of codes of `code_bytes`, 12 or 32) for every probe, and tells of the rows
 /// that reach the probe's threshold. All tables are of one kernel.
+/// Panics with more than [`PROBES_MAX`] probes.
 pub fn scan(code_bytes: usize, codes: &[u8], probes: &[(&Tables, u8)], mut tell: impl FnMut(&BlockHits<'_>)) {
+    assert!(probes.len() <= PROBES_MAX, "the caller scans in turns");
     let Some((first, _)) = probes.first() else { return };
     match (first.kernel, code_bytes) {
         #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::candidates::Candidates;
 use super::members::Members;
 use super::rows::Rows;
-use super::scan::{self, BLOCK_ROWS, Kernel, Tables};
+use super::scan::{self, BLOCK_ROWS, Kernel, PROBES_MAX, Tables};
 use super::weights::Weights;
 use super::{Contents, Index, quantise};
 use crate::engine::{EngineError, Hit, best_first};
@@ -166,8 +166,7 @@ impl Index {
             if codes.is_empty() {
                 return;
             }
-            let at_once = self.tuning.kernel.probes_at_once();
-            for (probes, found) in probes.chunks(at_once).zip(found.chunks_mut(at_once)) {
+            for (probes, found) in probes.chunks(PROBES_MAX).zip(found.chunks_mut(PROBES_MAX)) {
                 let with: Vec<_> = probes.iter().zip(&*found).map(|(p, f)| (&p.tables, f.threshold())).collect();
                 scan::scan(code_bytes, codes, &with, |hits| {
                     let first = from + hits.block * BLOCK_ROWS;
@@ -177,7 +176,7 @@ impl Index {
                 });
                 found.iter_mut().for_each(Candidates::settle);
             }
-            from += self.tuning.tile_rows;
+            from += codes.len() / code_bytes;
         }
     }
 
