@@ -94,9 +94,10 @@ fn signs_of(group: usize, code: &[u8], tail: &[u8]) -> u64 {
 /// Tells the memory that `bytes` will be read soon.
 #[inline(always)]
 pub fn prefetch(bytes: &[u8]) {
-    for line in bytes.chunks(64) {
+    // Bytes that do not begin with a line of the cache end in one more.
+    for byte in bytes.iter().step_by(64).chain(bytes.last()) {
         // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
     }
 }
 
