@@ -28,7 +28,9 @@ pub enum EngineError {
 pub struct Hit {
     pub template: TemplateId,
     pub rider: RiderId,
-    /// How many photographs the template was fused of.
+    /// How many templates of this rider the engine held at that moment, this one included.
+    pub rider_templates: usize,
+    /// How many photographs the template was fused of; 0: it does not say.
     pub photographs: u32,
     pub similarity: Similarity,
 }

@@ -1,14 +1,14 @@
 //! The oracle: the same answers as any [`Engine`] must give, by the plainest scan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use facegate_domain::face::{Embedding, Template};
-use facegate_domain::ids::{ModelId, TemplateId};
+use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::score::Similarity;
 
 use crate::engine::{Engine, EngineError, Hit, best_first};
 
-/// Every template in a map, every search over all of them. For tests and for checking a sample of live searches.
+/// Every template in a map, every search over all of them. For tests.
 #[derive(Debug)]
 pub struct Exact {
     model: ModelId,
@@ -35,9 +35,12 @@ impl Engine for Exact {
 
     fn search(&self, probe: &Embedding, k: usize) -> Result<Vec<Hit>, EngineError> {
         probe.expect(&self.model, self.dims)?;
+        let mut held: HashMap<RiderId, usize> = HashMap::new();
+        self.templates.values().for_each(|template| *held.entry(template.rider).or_default() += 1);
         let hit = |template: &Template| Hit {
             template: template.id,
             rider: template.rider,
+            rider_templates: held[&template.rider],
             photographs: template.photographs,
             similarity: probe.similarity(&template.embedding),
         };

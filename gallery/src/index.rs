@@ -242,7 +242,9 @@ impl Engine for Index {
 
     fn search(&self, probe: &Embedding, k: usize) -> Result<Vec<Hit>, EngineError> {
         let answers = self.search_all(&[Query { probe, tiers: &[] }], k)?;
-        Ok(answers.into_iter().next().map(|answer| answer.hits).unwrap_or_default())
+        let mut hits = answers.into_iter().next().map(|answer| answer.hits).unwrap_or_default();
+        hits.truncate(k);
+        Ok(hits)
     }
 
     fn similarity(&self, probe: &Embedding, template: TemplateId) -> Result<Option<Similarity>, EngineError> {

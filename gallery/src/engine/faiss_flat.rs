@@ -5,6 +5,7 @@
 //! block that runs empty is freed. Every block but the last is full; the ids are ours, FAISS knows row numbers only.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
@@ -28,6 +29,8 @@ pub struct FaissFlat {
     blocks: Vec<Block>,
     places: HashMap<TemplateId, Place>,
     owners: HashMap<TemplateId, (RiderId, u32)>,
+    /// How many templates each rider has.
+    held: HashMap<RiderId, usize>,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,8 @@ impl FaissFlat {
 
     /// The same with another size of block: small ones let a test cross their edges often.
     pub fn with_block_rows(model: ModelId, dims: usize, block_rows: usize) -> Self {
-        Self { model, dims, block_rows, blocks: Vec::new(), places: HashMap::new(), owners: HashMap::new() }
+        let (places, owners, held) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { model, dims, block_rows, blocks: Vec::new(), places, owners, held }
     }
 
     /// Blocks that hold rows, each with its memory.
@@ -70,6 +74,15 @@ impl FaissFlat {
         self.blocks[block].push(template, values)?;
         self.places.insert(template, place);
         Ok(())
+    }
+
+    fn forget_one(&mut self, rider: RiderId) {
+        if let Entry::Occupied(mut held) = self.held.entry(rider) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
     }
 
     /// Takes the last row of the last block out, with its vector.
@@ -111,13 +124,16 @@ impl Engine for FaissFlat {
         self.remove(template.id)?;
         self.append(template.id, template.embedding.values())?;
         self.owners.insert(template.id, (template.rider, template.photographs));
+        *self.held.entry(template.rider).or_default() += 1;
         Ok(())
     }
 
     fn remove(&mut self, template: TemplateId) -> Result<bool, EngineError> {
         let Some(place) = self.places.get(&template).copied() else { return Ok(false) };
         let Some((last, values)) = self.pop()? else { return Ok(false) };
-        self.owners.remove(&template);
+        if let Some((rider, _)) = self.owners.remove(&template) {
+            self.forget_one(rider);
+        }
         if last == template {
             return Ok(true);
         }
@@ -147,7 +163,9 @@ impl Engine for FaissFlat {
                 let row = usize::try_from(label.get()?).ok()?;
                 let template = *block.rows.get(row)?;
                 let (rider, photographs) = *self.owners.get(&template)?;
-                Some(Hit { template, rider, photographs, similarity: Similarity::from_cosine(*cosine) })
+                let similarity = Similarity::from_cosine(*cosine);
+                let rider_templates = self.held.get(&rider).copied().unwrap_or(1);
+                Some(Hit { template, rider, rider_templates, photographs, similarity })
             }));
             best_first(&mut hits, k);
         }

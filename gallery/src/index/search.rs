@@ -2,6 +2,8 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
 
+use std::collections::HashSet;
+
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_domain::score::{Similarity, Tier};
@@ -28,7 +30,7 @@ pub struct Query<'a> {
 /// What a search found, all of it held at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// Of all templates, best first.
+    /// Of all templates, best first: those of the `k` riders who come first.
     pub hits: Vec<Hit>,
     /// Riders with a template.
     pub riders: usize,
@@ -39,7 +41,7 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TierAnswer {
     pub tier: Tier,
-    /// Of the members' templates, best first.
+    /// Of the members' templates, best first, likewise.
     pub hits: Vec<Hit>,
     /// Members with a template.
     pub riders: usize,
@@ -51,8 +53,10 @@ impl Answer {
     /// The same for a smaller `k`.
     #[must_use]
     pub fn first(mut self, k: usize) -> Self {
-        self.hits.truncate(k);
-        self.tiers.iter_mut().for_each(|tier| tier.hits.truncate(k));
+        self.hits = first_riders(self.hits.into_iter(), k);
+        for tier in &mut self.tiers {
+            tier.hits = first_riders(std::mem::take(&mut tier.hits).into_iter(), k);
+        }
         self
     }
 }
@@ -67,7 +71,7 @@ struct Ready<'a> {
 }
 
 impl Index {
-    /// The `k` best of each probe, in one pass over the rows for all of them.
+    /// The templates of the `k` best riders of each probe, in one pass over the rows for all of them.
     ///
     /// Sees every change that returned before it began; what changes while it runs, it may see or not. Errors if a
     /// probe is of another model or size.
@@ -297,17 +301,34 @@ fn best_of(mut best: Vec<(f32, u32)>, k: usize) -> Vec<(f32, u32)> {
     best
 }
 
+/// The best rows as hits, best first: see [`first_riders`].
 fn hits(best: Vec<(f32, u32)>, k: usize, rows: &Rows) -> Vec<Hit> {
     let hit = |(cosine, row)| {
         let owner = rows.owner(row);
         Hit {
             template: owner.template,
             rider: owner.rider,
+            rider_templates: rows.rows_of(owner.rider).len(),
             photographs: u32::from(owner.photographs),
             similarity: Similarity::from_cosine(cosine),
         }
     };
-    let mut hits = best_of(best, k).into_iter().map(hit).collect();
-    best_first(&mut hits, k);
+    let mut best = best_of(best, hits_max(k));
+    best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    let mut hits = first_riders(best.into_iter().map(hit), k);
+    best_first(&mut hits, usize::MAX);
     hits
+}
+
+/// Most hits for `k` riders: bounded, yet nobody should have so many templates that they hide his twin.
+const fn hits_max(k: usize) -> usize {
+    if k == 0 { 0 } else { 4 * k + 60 }
+}
+
+/// As many of these hits, which come best first, as it takes to name `k` different riders: if templates were counted
+/// instead, one rider with two could keep out the one who resembles him.
+fn first_riders(hits: impl Iterator<Item = Hit>, k: usize) -> Vec<Hit> {
+    let mut riders = HashSet::with_capacity(k);
+    let among = |hit: &Hit| riders.contains(&hit.rider) || (riders.len() < k && riders.insert(hit.rider));
+    hits.take(hits_max(k)).take_while(among).collect()
 }
