@@ -25,7 +25,7 @@ pub fn describe() {
     describe_gauge!("facegate_tier_riders", "Riders in each tier");
     describe_gauge!("facegate_denied_riders", "Riders on the deny list");
     describe_gauge!("facegate_codes_remembered", "Ride codes remembered against replay");
-    describe_gauge!("facegate_recall_mates", "Probes with a mate that were searched once more, exhaustively");
+    describe_gauge!("facegate_recall_mates", "Latest probes with a mate that were searched once more, exhaustively");
     describe_gauge!("facegate_recall_missed", "Those whose mate the live search had missed");
     describe_gauge!("facegate_recall_alarm", "1 if more are missed than by design");
     describe_gauge!("facegate_backlog_records", "Records not yet acknowledged by the cloud");

@@ -17,6 +17,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut drifted = false;
     loop {
         tokio::select! {
             _ = tick.tick() => (),
@@ -30,16 +31,20 @@ pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
             facts.gallery.check_recall()
         });
         match work.await {
-            Ok(recall) => tell(recall),
+            Ok(recall) => drifted = tell(recall, drifted),
             Err(error) => tracing::error!(%error, "the gallery's upkeep panicked"),
         }
     }
 }
 
-fn tell(recall: Recall) {
+/// The log has the beginning and the end of an alarm; the gauges have it all the while. Gives whether there is one now.
+fn tell(recall: Recall, before: bool) -> bool {
     metrics::recall(recall);
-    if recall.has_drifted() {
-        let Recall { mates, missed, .. } = recall;
+    let (now, Recall { mates, missed, .. }) = (recall.has_drifted(), recall);
+    if now && !before {
         tracing::error!(mates, missed, "searches miss riders whom an exhaustive search finds: recalibrate the index");
+    } else if before && !now {
+        tracing::info!(mates, missed, "searches find again whom an exhaustive search finds");
     }
+    now
 }
