@@ -5,6 +5,7 @@
 import sys
 import tarfile
 from collections import defaultdict
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -55,7 +56,8 @@ def main():
     eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(vectors[first].T)))[::-1]
     print("# What the synthetic riders of `bench search` imitate; made by gallery/peers/measure_scores.py.")
     print(
-        f'provenance = "{len(vectors)} photographs of {len(names)} people, YuNet and SFace in OpenCV {cv2.__version__}, '
+        f'provenance = "{len(vectors)} photographs of {len(names)} people in {Path(sys.argv[3]).name}, YuNet and SFace in '
+        f"OpenCV {cv2.__version__}, "
         f"centred by the mean of people; {len(mated)} mated and {len(impostor)} impostor pairs, one photograph each "
         f'side. Quantiles in {STEPS} even steps from the least to the greatest."'
     )

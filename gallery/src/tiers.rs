@@ -7,8 +7,9 @@ use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::score::Tier;
 use facegate_domain::tap::Direction;
 
-/// Memberships, as they were told; the index holds the templates of each. Knows riders only: whether they have a template here is the gallery's to know, so that a membership
-/// that arrives before its template is not lost. Everyone is in `Tier::City`, which therefore is not kept.
+/// Memberships, as they were told; the index holds the templates of each. Knows riders only: whether they have a template
+/// here is the gallery's to know, so that a membership that arrives before its template is not lost. Everyone is in
+/// `Tier::City`, which therefore is not kept.
 #[derive(Debug, Default)]
 pub struct Tiers {
     /// By the entries that have not ended; one at most unless an exit was lost.
