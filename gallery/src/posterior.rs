@@ -66,7 +66,9 @@ pub struct Neighbour {
 pub struct Gallery {
     models: Vec<ModelGallery>,
     settings: DecisionSettings,
-    /// Changed together with the memberships in every model's index, under this lock.
+    /// Changed under this lock together with the memberships in every model's index. A sighting looks under it whether
+    /// the rider is still enrolled; so an erasure takes the templates first and the memberships last, and no sighting
+    /// brings them back between the two.
     tiers: RwLock<Tiers>,
 }
 
@@ -161,8 +163,9 @@ impl Gallery {
 
     /// Removes a rider from every tier, with all templates. Gives how many templates there were. In memory only.
     pub fn remove_rider(&self, rider: RiderId) -> usize {
-        self.tiers().remove(rider);
-        self.models.iter().map(|model| model.index().remove_rider(rider)).sum()
+        let templates = self.models.iter().map(|model| model.index().remove_rider(rider)).sum();
+        self.forget(rider);
+        templates
     }
 
     /// Puts changes into force that carry the feed's versions: on the disk where the gallery is kept there, then for every
@@ -177,13 +180,18 @@ impl Gallery {
                         refused.push((*version, why));
                     }
                 }
-                Change::RemoveRider(rider) => self.tiers().remove(*rider),
-                Change::RemoveTemplate(_) => (),
+                Change::RemoveRider(_) | Change::RemoveTemplate(_) => (),
             }
         }
-        if let Some((last, _)) = changes.last() {
-            self.models.iter().try_for_each(|model| model.apply(changes, *last))?;
+        let Some((last, _)) = changes.last() else { return Ok(refused) };
+        let applied = self.models.iter().try_for_each(|model| model.apply(changes, *last));
+        // Also where the disk refused: whoever is to be erased is expected nowhere, whatever else still has to be tried.
+        for (_, change) in changes {
+            if let Change::RemoveRider(rider) = change {
+                self.forget(*rider);
+            }
         }
+        applied?;
         Ok(refused)
     }
 
@@ -262,6 +270,13 @@ impl Gallery {
         let candidate = |(rider, (similarity, tiers))| Candidate { rider, similarity, tiers };
         let candidates: Vec<Candidate> = riders_of(answer).into_iter().map(candidate).collect();
         decide(&candidates, priors, &model.calibration().at(level), self.settings.risk_budget)
+    }
+
+    /// Takes a rider out of every tier whose templates are gone: see `tiers`.
+    fn forget(&self, rider: RiderId) {
+        let mut tiers = self.tiers();
+        tiers.remove(rider);
+        Tier::ALL.into_iter().for_each(|tier| self.leave(tier, rider));
     }
 
     fn forget_late(&self, now: Timestamp) {

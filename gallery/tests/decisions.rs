@@ -179,6 +179,34 @@ fn a_score_against_a_fused_template_is_believed_no_more_than_against_a_single_on
     assert!(fused.iter().zip(&single).any(|(fused, single)| *fused > 2.0 * single));
 }
 
+/// Erasures by the feed and by hand, while an entrance camera keeps recognising the same face.
+#[test]
+fn a_sighting_never_brings_an_erased_rider_back() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(20));
+    let mate = face(&mut rng);
+    let until = NOW.plus(Duration::from_secs(300));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    gallery.sight(&mate, FRAMES, until, NOW).unwrap();
+                }
+            });
+        }
+        for version in 1..2000 {
+            let template = enrol(&gallery, &mate);
+            if version % 2 == 0 {
+                gallery.remove_rider(template.rider);
+            } else {
+                gallery.apply(&[(version, Change::RemoveRider(template.rider))]).unwrap();
+            }
+            assert_eq!(gallery.tier_len(Tier::Expected, NOW), 0, "after removal {version}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_removed_rider_is_gone_from_every_answer() {
     let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(7));
