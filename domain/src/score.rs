@@ -129,6 +129,7 @@ pub struct TierPrior {
 pub struct Priors {
     stranger: f64,
     tiers: Vec<TierPrior>,
+    templates_each: f64,
 }
 
 impl Priors {
@@ -155,7 +156,15 @@ impl Priors {
             return Err(OutOfRange { kind: "sum of priors", value: total, low: 0.0, high: 1.0 });
         }
         tiers.iter_mut().for_each(|t| t.mass /= total);
-        Ok(Self { stranger: stranger / total, tiers })
+        Ok(Self { stranger: stranger / total, tiers, templates_each: 1.0 })
+    }
+
+    /// That the riders hold so many templates together, which is one each unless told. [`risk_limit`] allows for it: a
+    /// stranger has a chance of a likeness with every template.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "galleries are far below 2^52")]
+    pub fn with_templates(self, templates: usize, riders: usize) -> Self {
+        Self { templates_each: (templates as f64 / riders.max(1) as f64).max(1.0), ..self }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "galleries are far below 2^52")]
@@ -164,17 +173,21 @@ impl Priors {
     }
 }
 
-/// One rider found by the search: the best similarity over his templates, and the tiers he belongs to.
+/// One rider found by the search: what his templates say, and the tiers he belongs to. At most one for each rider.
 #[derive(Clone, PartialEq)]
 pub struct Candidate {
     pub rider: RiderId,
+    /// The best over his templates, for the record; the decision goes by what follows.
     pub similarity: Similarity,
+    /// Natural logarithm, of all his templates together: see [`ln_mean_ratio`].
+    pub ln_likelihood_ratio: f64,
     pub tiers: Vec<Tier>,
 }
 
 impl fmt::Debug for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Candidate(rider={:?}, similarity={:.3})", self.rider, self.similarity.cosine())
+        let (similarity, ratio) = (self.similarity.cosine(), self.ln_likelihood_ratio);
+        write!(f, "Candidate(rider={:?}, similarity={similarity:.3}, ln_likelihood_ratio={ratio:.2})", self.rider)
     }
 }
 
@@ -247,13 +260,22 @@ const RISK_EACH_MAX: f64 = 0.01;
 /// p · LR(s_p) is (1 − λ)/λ times the stranger's prior; somebody else reaches s_p with probability P(S ≥ s_p), so at
 /// most Σ P(S ≥ s_p) over all riders is charged falsely per passage. The limit is the largest λ that keeps this within
 /// the budget, never more than [`RISK_EACH_MAX`], and found by halving.
+///
+/// `levels`: the evidence at every fusion level that a rider's template may have (see [`Calibration::met_by`]). Each tier
+/// counts as if all its templates were of the level with most false charges, so the limit holds for any mixture of
+/// levels, and does not move with what the search happened to find. Of a rider's n templates one that matches is worth an
+/// n-th (see [`ln_mean_ratio`]), so each counts as if it were a rider with an n-th of the prior; the mean n may stand for
+/// all, since false charges grow ever more slowly with n.
 #[expect(clippy::cast_precision_loss, reason = "galleries are far below 2^52")]
-pub fn risk_limit(priors: &Priors, evidence: &Evidence<'_>, budget: RiskBudget) -> f64 {
+pub fn risk_limit(priors: &Priors, levels: &[Evidence<'_>], budget: RiskBudget) -> f64 {
     let false_charges = |limit: f64| -> f64 {
         let tier = |tier: &TierPrior| {
-            let riders = tier.riders as f64;
-            let from = threshold(priors.stranger, tier.mass / riders, evidence, limit);
-            from.map_or(0.0, |similarity| riders * evidence.impostor_share(similarity))
+            let templates = tier.riders as f64 * priors.templates_each;
+            let at = |evidence: &Evidence<'_>| {
+                let from = threshold(priors.stranger, tier.mass / templates, evidence, limit);
+                from.map_or(0.0, |similarity| templates * evidence.impostor_share(similarity))
+            };
+            levels.iter().map(at).fold(0.0, f64::max)
         };
         priors.tiers.iter().map(tier).sum()
     };
@@ -274,35 +296,57 @@ pub fn threshold(stranger: f64, rider: f64, evidence: &Evidence<'_>, risk: f64) 
     evidence.similarity_of((stranger * (1.0 - risk) / (risk * rider)).ln())
 }
 
-/// The one decision rule: posterior of each candidate and of the stranger, accept within the budget.
+/// The logarithm of a rider's likelihood ratio: the mean over all `templates` that he holds of each one's ratio, those not
+/// told counting 0. `−∞` with nothing told.
 ///
-/// P(r) ∝ prior(r) · LR(sᵣ), P(stranger) ∝ prior(stranger); riders the search did not return have likelihood
-/// ratios too small to matter, and leaving them out is covered by the stranger's share. `evidence`: the calibration at
-/// this probe's fusion level.
-pub fn decide(candidates: &[Candidate], priors: &Priors, evidence: &Evidence<'_>, budget: RiskBudget) -> Verdict {
-    let mut weighed: Vec<(f64, &Candidate)> = candidates
-        .iter()
-        .map(|c| (priors.of(&c.tiers) * evidence.ln_likelihood_ratio(c.similarity).exp(), c))
-        .collect();
-    weighed.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let total = priors.stranger + weighed.iter().map(|w| w.0).sum::<f64>();
-    let Some(&(best, candidate)) = weighed.first() else {
+/// A mate's probe resembles one of his templates, and nobody knows which; so each has its share of the belief. A stranger
+/// has as many chances of a likeness as there are templates: by the best alone he would be charged for each. The mean asks
+/// for more of a lone match, and what is left of those chances [`risk_limit`] allows for.
+#[expect(clippy::cast_precision_loss, reason = "templates of one rider")]
+pub fn ln_mean_ratio(ln_ratios: &[f64], templates: usize) -> f64 {
+    let most = ln_ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if most == f64::NEG_INFINITY {
+        return most;
+    }
+    let sum: f64 = ln_ratios.iter().map(|ratio| (ratio - most).exp()).sum();
+    most + sum.ln() - (templates.max(ln_ratios.len()) as f64).ln()
+}
+
+/// The posterior of each candidate in order, then of the stranger; together 1.
+///
+/// P(r) ∝ prior(r) · LR(r), P(stranger) ∝ prior(stranger); riders the search did not return have likelihood ratios too
+/// small to matter, and leaving them out is covered by the stranger's share.
+fn posteriors(candidates: &[Candidate], priors: &Priors) -> (Vec<f64>, f64) {
+    let weight = |c: &Candidate| priors.of(&c.tiers).ln() + c.ln_likelihood_ratio;
+    let weights: Vec<f64> = candidates.iter().map(weight).collect();
+    let stranger = priors.stranger.ln();
+    // Measured against the greatest, so that no ratio is too large to be taken the exponential of.
+    let most = weights.iter().copied().fold(stranger, f64::max);
+    if most == f64::NEG_INFINITY {
+        return (vec![0.0; candidates.len()], 1.0);
+    }
+    let total: f64 = weights.iter().chain([&stranger]).map(|weight| (weight - most).exp()).sum();
+    let share = |weight: f64| (weight - most).exp() / total;
+    (weights.into_iter().map(share).collect(), share(stranger))
+}
+
+/// The one decision rule: the likeliest rider is accepted if everybody else together, the stranger among them, is no
+/// likelier than `risk_max` (see [`risk_limit`]).
+pub fn decide(candidates: &[Candidate], priors: &Priors, risk_max: f64) -> Verdict {
+    let (posteriors, stranger) = posteriors(candidates, priors);
+    let Some((best, posterior)) = posteriors.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Verdict::Unknown { risk: 1.0 };
     };
-    let others: f64 = priors.stranger + weighed[1..].iter().map(|w| w.0).sum::<f64>();
-    let risk = others / total;
-    let risk_max = risk_limit(priors, evidence, budget);
+    // Summed, not taken from 1, of which a small risk would be rounding.
+    let others = posteriors.iter().enumerate().filter(|(i, _)| *i != best).map(|(_, other)| other);
+    let risk = stranger + others.sum::<f64>();
     if risk <= risk_max {
-        let tier = candidate.tiers.iter().copied().min().unwrap_or(Tier::City);
-        return Verdict::Recognised(Recognition {
-            rider: candidate.rider,
-            similarity: candidate.similarity,
-            tier,
-            risk,
-        });
+        let Candidate { rider, similarity, tiers, .. } = &candidates[best];
+        let tier = tiers.iter().copied().min().unwrap_or(Tier::City);
+        return Verdict::Recognised(Recognition { rider: *rider, similarity: *similarity, tier, risk });
     }
     // Had there been no second rider, would this one have passed? Then it is a likeness, not a stranger.
-    if priors.stranger / (priors.stranger + best) <= risk_max {
+    if stranger <= risk_max * (stranger + posterior) {
         return Verdict::Ambiguous { risk };
     }
     Verdict::Unknown { risk }

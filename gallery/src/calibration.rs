@@ -60,7 +60,7 @@ mod tests {
         let accepted_from = |level, riders| {
             let city = TierPrior { tier: Tier::City, mass: 0.15, riders };
             let evidence = sface.at(level);
-            let limit = risk_limit(&Priors::new(0.85, vec![city]).unwrap(), &evidence, budget);
+            let limit = risk_limit(&Priors::new(0.85, vec![city]).unwrap(), std::slice::from_ref(&evidence), budget);
             threshold(0.85, 0.15 / riders as f64, &evidence, limit).unwrap().cosine()
         };
         // Every template and probe of three: the mated median of LFW is .85, and thresholds rise with the city.

@@ -8,14 +8,15 @@ use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
 use facegate_domain::ids::{ModelId, RecordId, RiderId, TemplateId};
 use facegate_domain::score::{
-    Calibration, Candidate, FusionLevel, OutOfRange, Priors, Similarity, Tier, Verdict, decide,
+    Calibration, Candidate, FusionLevel, OutOfRange, Priors, Similarity, Tier, Verdict, decide, ln_mean_ratio,
+    risk_limit,
 };
 use facegate_domain::tap::Direction;
 
 use crate::batch::Panicked;
 use crate::durable::{Change, DurableError};
-use crate::engine::EngineError;
-use crate::index::{Answer, TierAnswer};
+use crate::engine::{EngineError, Hit};
+use crate::index::Answer;
 use crate::model::{Model, ModelGallery};
 use crate::monitor::Recall;
 use crate::settings::DecisionSettings;
@@ -72,8 +73,16 @@ pub struct Gallery {
     tiers: RwLock<Tiers>,
 }
 
-/// A rider found: the best similarity over his templates, and his tiers.
-type Found = HashMap<RiderId, (Similarity, Vec<Tier>)>;
+/// A rider found.
+#[derive(Debug)]
+struct Found {
+    /// The best over his templates.
+    similarity: Similarity,
+    /// Of each template found.
+    ln_ratios: Vec<f64>,
+    /// How many he has.
+    templates: usize,
+}
 
 impl Gallery {
     /// An empty gallery in memory, of embeddings with `dims` dimensions of the model that `calibration` was measured for.
@@ -112,7 +121,7 @@ impl Gallery {
         };
         let bound = model.calibration().sighting.expected_rider_max;
         let priors = self.settings.priors(direction, bound, riders)?;
-        Ok(self.decide(model, &answer, &priors, frames))
+        Ok(self.decide(model, &answer, priors, frames))
     }
 
     /// An entrance camera saw this face: if the plain city prior recognises a rider, he is expected until `until`.
@@ -128,7 +137,7 @@ impl Gallery {
         self.forget_late(now);
         let answer = model.search(probe, &[], self.settings.candidates_max)?;
         let priors = self.settings.sighting_priors(answer.riders)?;
-        let Verdict::Recognised(seen) = self.decide(model, &answer, &priors, frames) else { return Ok(false) };
+        let Verdict::Recognised(seen) = self.decide(model, &answer, priors, frames) else { return Ok(false) };
         let mut tiers = self.tiers();
         // He may have been removed since the search.
         let still_enrolled = model.index().enrolled(seen.rider);
@@ -142,12 +151,8 @@ impl Gallery {
     /// The `k` nearest templates of the probe's model, best first.
     pub fn nearest(&self, probe: &Embedding, k: usize) -> Result<Vec<Neighbour>, GalleryError> {
         let hits = self.of(probe)?.search(probe, &[], k)?.hits;
-        let neighbour = |hit: crate::engine::Hit| Neighbour {
-            rider: hit.rider,
-            template: hit.template,
-            similarity: hit.similarity,
-        };
-        Ok(hits.into_iter().map(neighbour).collect())
+        let neighbour = |hit: Hit| Neighbour { rider: hit.rider, template: hit.template, similarity: hit.similarity };
+        Ok(hits.into_iter().take(k).map(neighbour).collect())
     }
 
     /// Inserts a template, or replaces the one with its id (even if that was another rider's). In memory only: what is
@@ -210,8 +215,8 @@ impl Gallery {
         self.models.iter().try_for_each(|model| model.write_snapshot(always))
     }
 
-    /// Compares a sample of the probes since the last call with an exhaustive search, and tells how many mates were
-    /// missed so far. Slow: to be called off the hot path.
+    /// Compares a sample of the probes since the last call with an exhaustive search, and tells how many of the latest
+    /// few thousand mates were missed. Slow: to be called off the hot path.
     pub fn check_recall(&self) -> Recall {
         self.models.iter().map(ModelGallery::check_recall).fold(Recall::default(), Recall::plus)
     }
@@ -260,16 +265,17 @@ impl Gallery {
         })
     }
 
-    /// Candidates are weighed together, at the level of the template of most photographs: a level makes no more of a
-    /// score than those below it, so that no candidate is believed more than he should be.
-    fn decide(&self, model: &ModelGallery, answer: &Answer, priors: &Priors, frames: u32) -> Verdict {
-        let all_hits = answer.hits.iter().chain(answer.tiers.iter().flat_map(|tier| &tier.hits));
-        let fused = all_hits.map(|hit| hit.photographs).max().unwrap_or(1);
-        let template = fused.max(self.settings.template_photographs);
-        let level = FusionLevel { template, probe: frames.max(1) };
-        let candidate = |(rider, (similarity, tiers))| Candidate { rider, similarity, tiers };
-        let candidates: Vec<Candidate> = riders_of(answer).into_iter().map(candidate).collect();
-        decide(&candidates, priors, &model.calibration().at(level), self.settings.risk_budget)
+    /// Every template is weighed at its own fusion level, so that what else was found makes no rider, and no rival, more
+    /// or less than he is. The limit is that of the worst mixture of levels, whatever was found.
+    fn decide(&self, model: &ModelGallery, answer: &Answer, priors: Priors, frames: u32) -> Verdict {
+        let (calibration, probe) = (model.calibration(), frames.max(1));
+        let weigh = |hit: &Hit| {
+            let template = if hit.photographs == 0 { self.settings.template_photographs } else { hit.photographs };
+            calibration.at(FusionLevel { template, probe }).ln_likelihood_ratio(hit.similarity)
+        };
+        let priors = priors.with_templates(model.index().len(), answer.riders);
+        let risk_max = risk_limit(&priors, &calibration.met_by(probe), self.settings.risk_budget);
+        decide(&candidates(answer, weigh), &priors, risk_max)
     }
 
     /// Takes a rider out of every tier whose templates are gone: see `tiers`.
@@ -300,28 +306,37 @@ impl Gallery {
     }
 }
 
-/// The riders of the hits, each with his best similarity and all tiers that he is known to be in.
-fn riders_of(answer: &Answer) -> Found {
-    let mut found = Found::new();
-    for hit in &answer.hits {
-        found.entry(hit.rider).or_insert_with(|| (hit.similarity, vec![Tier::City]));
-    }
-    for TierAnswer { tier, hits, among_hits, .. } in &answer.tiers {
-        let members = hits.iter().map(|hit| (hit.rider, hit.similarity));
-        let among = among_hits
-            .iter()
-            .filter_map(|rider| Some((*rider, answer.hits.iter().find(|h| h.rider == *rider)?.similarity)));
-        for (rider, similarity) in members.chain(among) {
-            let (best, tiers) = found.entry(rider).or_insert_with(|| (similarity, vec![Tier::City]));
-            if similarity > *best {
-                *best = similarity;
-            }
-            if !tiers.contains(tier) {
-                tiers.push(*tier);
+/// The riders of the hits, each with what `weigh` says of his templates and all tiers that he is known to be in.
+fn candidates(answer: &Answer, weigh: impl Fn(&Hit) -> f64) -> Vec<Candidate> {
+    // A member's template may be among the hits of the city and of his tiers.
+    let mut counted: HashSet<TemplateId> = HashSet::new();
+    let mut found: HashMap<RiderId, Found> = HashMap::new();
+    for hit in answer.hits.iter().chain(answer.tiers.iter().flat_map(|tier| &tier.hits)) {
+        let new = || Found { similarity: hit.similarity, ln_ratios: vec![], templates: hit.rider_templates };
+        let rider = found.entry(hit.rider).or_insert_with(new);
+        if counted.insert(hit.template) {
+            rider.ln_ratios.push(weigh(hit));
+            if hit.similarity > rider.similarity {
+                rider.similarity = hit.similarity;
             }
         }
     }
-    found
+    let mut tiers: HashMap<RiderId, Vec<Tier>> = HashMap::new();
+    for tier in &answer.tiers {
+        for rider in tier.hits.iter().map(|hit| hit.rider).chain(tier.among_hits.iter().copied()) {
+            let known = tiers.entry(rider).or_insert_with(|| vec![Tier::City]);
+            if !known.contains(&tier.tier) {
+                known.push(tier.tier);
+            }
+        }
+    }
+    let candidate = |(rider, Found { similarity, ln_ratios, templates })| Candidate {
+        rider,
+        similarity,
+        ln_likelihood_ratio: ln_mean_ratio(&ln_ratios, templates),
+        tiers: tiers.remove(&rider).unwrap_or_else(|| vec![Tier::City]),
+    };
+    found.into_iter().map(candidate).collect()
 }
 
 impl fmt::Debug for Gallery {

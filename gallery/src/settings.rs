@@ -21,10 +21,10 @@ pub struct DecisionSettings {
     /// see the same face: a stranger who looks like the rider to the entrance camera will do so again, so the sighting
     /// may raise the prior no further than the chance that it was such a likeness allows.
     pub expected_rider_max: Option<f64>,
-    /// How many photographs a template is taken to be fused of at least: templates say it themselves, but those of a
-    /// cloud of before do not. Scores against fused templates are weighed otherwise.
+    /// How many photographs a template is taken to be fused of that does not say it itself, being from a cloud of
+    /// before. Scores against fused templates are weighed otherwise. One that says it is of one is taken at its word.
     pub template_photographs: u32,
-    /// How many templates the city search returns for the decision.
+    /// How many riders the city search returns for the decision, and that of each tier.
     pub candidates_max: usize,
 }
 
@@ -208,8 +208,9 @@ mod tests {
         let calibration = shipped(&ModelId::new("sface-2021dec").unwrap()).unwrap();
         let risk = |priors: &Priors, tiers: &[Tier]| {
             let similarity = Similarity::from_cosine(0.4);
-            let candidate = Candidate { rider: RiderId::random(), similarity, tiers: tiers.to_vec() };
-            match decide(&[candidate], priors, &calibration.at(FusionLevel::SINGLE), settings.risk_budget) {
+            let ln_likelihood_ratio = calibration.at(FusionLevel::SINGLE).ln_likelihood_ratio(similarity);
+            let (rider, tiers) = (RiderId::random(), tiers.to_vec());
+            match decide(&[Candidate { rider, similarity, ln_likelihood_ratio, tiers }], priors, 0.01) {
                 Verdict::Unknown { risk } => risk,
                 other => panic!("a similarity of 0.4 is never enough, but {other:?}"),
             }

@@ -4,6 +4,8 @@
 //! at rising similarities. `eval calibrate` measures it: the body from counted scores, the impostor tail extrapolated,
 //! both made monotone and bounded there. Here it is only read, checked and interpolated.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Similarity;
@@ -120,6 +122,14 @@ impl Calibration {
     /// that makes least of the score.
     pub fn at(&self, level: FusionLevel) -> Evidence<'_> {
         Evidence { models: self.levels.iter().filter(|model| level.reaches(model.level)).collect() }
+    }
+
+    /// What scores of a probe of so many frames say, for each sort of template that the levels tell apart. Whatever
+    /// template it meets, one of these is [`Calibration::at`] their level.
+    pub fn met_by(&self, probe: u32) -> Vec<Evidence<'_>> {
+        let reached = self.levels.iter().map(|model| model.level).filter(|level| level.probe <= probe);
+        let templates: BTreeSet<u32> = reached.map(|level| level.template).collect();
+        templates.into_iter().map(|template| self.at(FusionLevel { template, probe })).collect()
     }
 }
 

@@ -217,7 +217,7 @@ fn print_thresholds(calibration: &Calibration, levels: &[LevelScores]) -> anyhow
         let cell = |tiers: Vec<TierPrior>| -> anyhow::Result<String> {
             let (mass, riders) = (tiers[0].mass, tiers[0].riders);
             let priors = Priors::new(0.85, tiers)?;
-            let limit = risk_limit(&priors, &evidence, budget);
+            let limit = risk_limit(&priors, std::slice::from_ref(&evidence), budget);
             let accepted = threshold(0.85, mass / riders as f64, &evidence, limit).map(|s| f64::from(s.cosine()));
             Ok(accepted.map_or("never".to_owned(), |cosine| {
                 let star = if cosine > scores.tail.best.from { "*" } else { "" };

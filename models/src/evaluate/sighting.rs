@@ -112,7 +112,7 @@ impl Sighting {
         let evidence = calibration.at(FusionLevel { template: 1, probe: FRAMES as u32 });
         let city = TierPrior { tier: Tier::City, mass: 1.0 - STRANGER, riders: RIDERS };
         let budget = RiskBudget::false_charges_per_million(BUDGET)?;
-        let limit = risk_limit(&Priors::new(STRANGER, vec![city])?, &evidence, budget);
+        let limit = risk_limit(&Priors::new(STRANGER, vec![city])?, std::slice::from_ref(&evidence), budget);
         let seen = threshold(STRANGER, (1.0 - STRANGER) / RIDERS as f64, &evidence, limit);
         let seen = seen.map_or(1.0, |s| f64::from(s.cosine()));
         let again = self.impostor_mean + self.fused.high * (seen - self.impostor_mean);
