@@ -241,8 +241,8 @@ fn a_template_of_one_photograph_is_as_good_among_templates_of_three() {
     let (singles, fused) = [1, 3].map(|of| among_riders_inside(300, of, DecisionSettings::default())).into();
     let riders = [&singles, &fused].map(|gallery| enrol_inside(gallery, &mate, 1).rider);
     let mut recognitions = 0;
-    for step in 40..90 {
-        let probe = look(&mate, f32::from(step as u8) / 100.0, &mut rng);
+    for step in 40u8..90 {
+        let probe = look(&mate, f32::from(step) / 100.0, &mut rng);
         let seen = [&singles, &fused].map(|g| g.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap());
         let who = |i: usize| matches!(&seen[i], Verdict::Recognised(r) if r.rider == riders[i]);
         assert_eq!(who(0), who(1), "{step}: {seen:?}");
