@@ -1,34 +1,48 @@
 //! An index that survives: a sealed snapshot and a sealed log of the changes since.
 //!
 //! A change is in the log, synced, before the index knows it, so what was acknowledged is there after any crash. A
-//! snapshot is written beside the work: rows chunk by chunk, then, under the lock, those that changed meanwhile, so that
-//! the file is the index as it was at one version of the feed. Then the log begins anew.
+//! snapshot is written beside the work: rows chunk by chunk, then those that changed meanwhile, the last of them under
+//! the lock, so that the file is the index as it was at one version of the feed. Then the log begins anew. It does when
+//! the log is long, and a day after a removal, since the files before it still hold what was removed.
 //!
 //! Opening reads the snapshot and the logs after it, and gives all of it or an error that names the file: nothing is
 //! half-loaded. A torn end of the last log was never acknowledged and is cut off. What ends before the newest version
 //! this device ever reached is refused (a restored backup would bring back the faces of people who left); `newest` keeps
-//! that version in a place of its own.
+//! that version in a place of its own. A backup of the whole disk, with that place, is not told apart.
+//!
+//! An empty place is filled by the feed or, before anybody searches it, by hand and then adopted.
 
+mod disk;
 mod format;
 mod log;
 mod newest;
+mod place;
+mod removals;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
-use std::fs;
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use facegate_domain::Timestamp;
 use facegate_domain::face::Template;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 
 use crate::engine::EngineError;
 use crate::index::Index;
 use format::{Format, Key};
-use log::Log;
+use log::{Log, OldLog};
 use newest::Newest;
+use removals::OldestRemoval;
+
+pub use place::Place;
+
+/// A log that long is worth a snapshot: replaying it takes about as long as reading a million templates.
+const LOG_BYTES_MAX: u64 = 256 << 20;
 
 /// Why files could not be used or written. The index in memory is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +64,9 @@ pub enum DurableError {
     Engine(#[from] EngineError),
     #[error("too much changed while the snapshot was written; the log goes on, try again later")]
     Busy,
+    /// A programming error: such a change would be gone after a restart.
+    #[error("{} is in use: it changes with the feed alone, and only an empty one is filled by hand", path.display())]
+    InUse { path: PathBuf },
 }
 
 impl DurableError {
@@ -79,18 +96,6 @@ impl Change {
     }
 }
 
-/// Where and as what an index is kept.
-#[derive(Clone)]
-pub struct Place {
-    /// A directory of its own.
-    pub dir: PathBuf,
-    /// A file outside of it, which a restored copy of the directory would not bring back.
-    pub newest: PathBuf,
-    pub key: [u8; 32],
-    /// What templates are centred by: what was stored under another centre is not comparable.
-    pub centre: Option<Vec<f32>>,
-}
-
 /// See the module. The only way to change its index.
 #[derive(Debug)]
 pub struct Durable {
@@ -98,51 +103,77 @@ pub struct Durable {
     place: Place,
     format: Format,
     files: Mutex<Files>,
+    /// Held while a snapshot is written: there is one file for it.
+    snapshot: Mutex<()>,
     /// Begun anew, and not yet where this device has been: it may hold whom the feed removes later.
     behind: AtomicBool,
+    templates_max: usize,
+    /// Keeps others out of the place.
+    _lock: File,
 }
 
 #[derive(Debug)]
 struct Files {
     log: Log,
+    /// What a start has to replay before it.
+    older: Vec<OldLog>,
     newest: Newest,
     /// Of the feed; what was applied last.
     version: u64,
+    /// Empty when it was opened, and not applied to since.
+    by_hand: bool,
+    removal: OldestRemoval,
 }
 
 impl Durable {
     /// Opens what lies in the place, or begins an empty index there. Blocks for as long as reading it takes.
     pub fn open(model: ModelId, dims: usize, place: Place) -> Result<Self, DurableError> {
-        create_dir(&place.dir)?;
+        let lock = place.take()?;
+        let mut newest = Newest::open(&place.newest, &model)?;
         let format = Format::new(&model, dims, place.centre.as_deref(), Key::new(&place.key));
         let mut index = Index::new(model, dims);
         let logs = log::list(&place.dir)?;
         // An empty place is no old copy, but one to be filled from the cloud.
         let empty = logs.is_empty() && !snapshot::exists(&place.dir);
+        snapshot::discard_fresh(&place.dir)?;
         let mut version = snapshot::read(&place.dir, &format, &mut index)?;
-        for (i, path) in logs.iter().enumerate() {
-            version = log::replay(path, &format, &index, version, i + 1 == logs.len())?;
+        let mut removal = OldestRemoval::Nothing;
+        for (i, log) in logs.iter().enumerate() {
+            let replayed = log::replay(&log.path, &format, &index, version, i + 1 == logs.len())?;
+            version = replayed.version;
+            if replayed.removed {
+                removal = OldestRemoval::BEFORE_THE_START;
+            }
         }
-        let newest = Newest::open(&place.newest)?;
         if version < newest.version() && !empty {
             return Err(DurableError::Stale { path: place.dir, found: version, newest: newest.version() });
         }
-        let log = Log::create(&place.dir, &format, version)?;
+        newest.reach(version)?;
+        newest.sync()?;
         let behind = AtomicBool::new(version < newest.version());
-        Ok(Self { index, place, format, files: Mutex::new(Files { log, newest, version }), behind })
+        let log = Log::create(&place.dir, &format, version)?;
+        let mut older = log::list(&place.dir)?;
+        older.retain(|old| old.path != log.path());
+        let files = Files { log, older, newest, version, by_hand: empty, removal };
+        Ok(Self {
+            index,
+            place,
+            format,
+            files: Mutex::new(files),
+            snapshot: Mutex::default(),
+            behind,
+            templates_max: Index::TEMPLATES_MAX,
+            _lock: lock,
+        })
     }
 
     /// Removes every file of a place, to begin anew. What the device has seen stays known.
     pub fn discard(place: &Place) -> Result<(), DurableError> {
-        match fs::remove_dir_all(&place.dir) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(DurableError::File { path: place.dir.clone(), source })
-            }
-            _ => Ok(()),
-        }
+        place.clear()
     }
 
-    /// For searches.
+    /// For searches and memberships. What else is changed through it is not on the disk, and gone after a start, unless
+    /// it is done before [`Durable::adopt`].
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -153,16 +184,31 @@ impl Durable {
     }
 
     /// Puts changes into force that bring the index to `version` of the feed: on the disk, then for every search. Those
-    /// up to the present version were applied before and are left out. On an error, none is in force.
+    /// up to the present version were applied before and are left out. On an error none is in force, except that the
+    /// index is full: then all are but new templates, since removals must not wait for room.
     pub fn apply(&self, changes: &[(u64, Change)]) -> Result<(), DurableError> {
         let mut files = self.files();
         let new: Vec<_> = changes.iter().filter(|(version, _)| *version > files.version).collect();
         let Some(last) = new.last().map(|(version, _)| *version) else { return Ok(()) };
-        let records: Vec<_> = new.iter().map(|(v, change)| log::Record::of(*v, change, &self.index)).collect();
-        let records = records.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let is_new = |change: &Change| matches!(change, Change::Put(template) if !self.index.holds(template.id));
+        let full = self.make_room(new.iter().filter(|(_, change)| is_new(change)).count()).err();
+        let fit = new.iter().filter(|(_, change)| full.is_none() || !is_new(change));
+        let records = fit.map(|(version, change)| log::Record::of(*version, change, &self.index));
+        let mut records = records.collect::<Result<Vec<_>, _>>()?;
+        if full.is_some() {
+            records.push(log::Record::nothing(last));
+        }
         self.append(&mut files, &records)?;
-        records.iter().try_for_each(|record| record.apply(&self.index))?;
-        self.at(&mut files, last)
+        let mut outcome = full.map_or(Ok(()), Err);
+        for record in &records {
+            match record.apply(&self.index) {
+                Ok(true) => files.removal.note(),
+                Ok(false) => (),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        self.at(&mut files, last)?;
+        Ok(outcome?)
     }
 
     /// Says that the index is complete up to `version`, though the last changes concerned another index.
@@ -175,33 +221,52 @@ impl Durable {
         Ok(())
     }
 
-    /// Writes everything to one file and begins the log anew. Searches go on, and so do changes but for milliseconds at
-    /// the end. On an error (a full disk) the snapshot and log of before stay in use.
-    pub fn write_snapshot(&self) -> Result<(), DurableError> {
-        let mut writer = snapshot::Writer::create(&self.place.dir, &self.format)?;
-        let before = writer.rows(&self.index)?;
-        {
-            let mut files = self.files();
-            writer.changed(&self.index, before, files.version)?;
-            files.log = Log::create(&self.place.dir, &self.format, files.version)?;
-        }
-        let version = writer.finish()?;
-        for path in log::list(&self.place.dir)? {
-            if log::base_of(&path).is_some_and(|base| base < version) {
-                fs::remove_file(&path).map_err(|source| DurableError::File { path, source })?;
-            }
-        }
+    /// Says that this device had come to `version` before, though the files are gone that would tell.
+    pub fn has_been_at(&self, version: u64) -> Result<(), DurableError> {
+        let mut files = self.files();
+        files.newest.reach(version)?;
+        files.newest.sync()?;
+        self.behind.store(files.version < files.newest.version(), Ordering::Release);
         Ok(())
     }
 
-    /// Makes what was put into the index by hand, while nobody else used the place, durable as `version` of the feed. It
-    /// is the cloud's whole word, so that version counts from now on, even if a cloud that lost its latest days has a
-    /// lower one than this device had seen.
+    /// Writes everything to one file and begins the log anew. Searches go on, and so do changes but for milliseconds at
+    /// the end. On an error (a full disk) the snapshot and logs of before stay in use.
+    pub fn write_snapshot(&self) -> Result<(), DurableError> {
+        self.snapshot_as(None)
+    }
+
+    /// Whether a snapshot should be written: the log is long, or a removal is a day old.
+    pub fn wants_snapshot(&self, now: Timestamp) -> bool {
+        self.log_bytes() > LOG_BYTES_MAX || self.files().removal.is_due(now)
+    }
+
+    /// Inserts by hand, to be adopted. Errors: `InUse` unless the place was empty and nothing was applied.
+    pub fn put(&self, template: &Template) -> Result<(), DurableError> {
+        let files = self.files();
+        self.expect_by_hand(&files)?;
+        Ok(self.index.put(template)?)
+    }
+
+    /// Makes what was put in by hand, while nobody else used the place, durable as `version` of the feed. It is the
+    /// cloud's whole word: this is not behind any more, even if a cloud that lost its latest days has a lower version
+    /// than this device had seen. Errors: `InUse` unless the place was empty and nothing was applied.
     pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
-        self.files().version = version;
-        self.write_snapshot()?;
+        self.expect_by_hand(&self.files())?;
+        self.snapshot_as(Some(version))?;
+        self.files().by_hand = false;
         self.behind.store(false, Ordering::Release);
-        self.files().newest.begin_at(version)
+        Ok(())
+    }
+
+    /// Says that from now on this place is the one in use, and its version the newest that this device has seen, even if
+    /// it is lower. Apart from [`Durable::adopt`], so that until the caller has made up his mind on the disk the place
+    /// used before can be opened again.
+    pub fn take_over(&self) -> Result<(), DurableError> {
+        let mut files = self.files();
+        let version = files.version;
+        files.newest.begin_at(version)?;
+        files.newest.sync()
     }
 
     /// Whether it was begun anew and has not come to where this device has been: then it may hold templates that were
@@ -210,43 +275,90 @@ impl Durable {
         self.behind.load(Ordering::Acquire)
     }
 
-    /// Bytes in the log: what a start has to replay.
+    pub(crate) fn in_use(&self) -> DurableError {
+        DurableError::InUse { path: self.place.dir.clone() }
+    }
+
+    /// Bytes in the logs: what a start has to replay.
     pub fn log_bytes(&self) -> u64 {
-        self.files().log.bytes()
+        let files = self.files();
+        files.older.iter().map(|old| old.bytes).sum::<u64>() + files.log.bytes()
+    }
+
+    fn snapshot_as(&self, adopted: Option<u64>) -> Result<(), DurableError> {
+        let _one = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let removal = std::mem::replace(&mut self.files().removal, OldestRemoval::Nothing);
+        let written = self.write_snapshot_as(adopted);
+        if written.is_err() {
+            let mut files = self.files();
+            files.removal = files.removal.min(removal);
+        }
+        written
+    }
+
+    fn write_snapshot_as(&self, adopted: Option<u64>) -> Result<(), DurableError> {
+        let mut writer = snapshot::Writer::create(&self.place.dir, &self.format, &self.index)?;
+        writer.rows(&self.index)?;
+        let replaced = {
+            let mut files = self.files();
+            let version = adopted.unwrap_or(files.version);
+            writer.end(&self.index, version)?;
+            self.begin_log(&mut files, version)?;
+            files.version = version;
+            files.older.clone()
+        };
+        writer.finish()?;
+        let mut files = self.files();
+        for old in replaced {
+            disk::remove(&old.path).map_err(|source| DurableError::File { path: old.path.clone(), source })?;
+            files.older.retain(|older| *older != old);
+        }
+        files.newest.sync()
     }
 
     fn at(&self, files: &mut Files, version: u64) -> Result<(), DurableError> {
         files.version = version;
+        files.by_hand = false;
         self.behind.store(version < files.newest.version(), Ordering::Release);
         files.newest.reach(version)
     }
 
     fn append(&self, files: &mut Files, records: &[log::Record]) -> Result<(), DurableError> {
         if files.log.is_broken() {
-            files.log = Log::create(&self.place.dir, &self.format, files.version)?;
+            let version = files.version;
+            self.begin_log(files, version)?;
         }
         files.log.append(records)
+    }
+
+    /// Goes on in a new log, unless the present one is new.
+    fn begin_log(&self, files: &mut Files, version: u64) -> Result<(), DurableError> {
+        if files.log.is_new(version) {
+            return Ok(());
+        }
+        if files.log.is_broken() {
+            files.log.cut_back()?;
+        }
+        let log = Log::create(&self.place.dir, &self.format, version)?;
+        let old = std::mem::replace(&mut files.log, log);
+        if old.path() != files.log.path() {
+            files.older.push(OldLog { path: old.path().to_owned(), bytes: old.bytes() });
+        }
+        Ok(())
+    }
+
+    fn make_room(&self, templates: usize) -> Result<(), EngineError> {
+        if self.index.len() + templates > self.templates_max {
+            return Err(crate::index::Full::Rows.into());
+        }
+        self.index.reserve(templates)
+    }
+
+    fn expect_by_hand(&self, files: &Files) -> Result<(), DurableError> {
+        if files.by_hand { Ok(()) } else { Err(self.in_use()) }
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({})", self.dir.display())
-    }
-}
-
-fn create_dir(dir: &Path) -> Result<(), DurableError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| DurableError::File { path: dir.to_owned(), source })
-}
-
-/// Makes names in a directory durable.
-fn sync_dir(dir: &Path) -> Result<(), DurableError> {
-    let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|source| DurableError::File { path: dir.to_owned(), source })
 }

@@ -13,8 +13,6 @@ use crate::posterior::GalleryError;
 
 /// Most probes in one pass over the rows.
 const BATCH_MAX: usize = 64;
-/// A log that long is worth a snapshot: replaying it takes about as long as reading a million templates.
-const LOG_BYTES_MAX: u64 = 256 << 20;
 
 /// What a gallery is told about one model.
 #[derive(Debug, Clone)]
@@ -22,7 +20,8 @@ pub struct Model {
     pub dims: usize,
     /// Names the model.
     pub calibration: Calibration,
-    /// Where its templates are kept; `None`: in memory only. The centre in it is that of the calibration.
+    /// Where its templates are kept, in a directory that no other model has; `None`: in memory only. The centre in it is
+    /// that of the calibration.
     pub place: Option<Place>,
     /// Passes over the rows at a time: the number of cores to search on.
     pub searches_max: usize,
@@ -87,7 +86,7 @@ impl ModelGallery {
     /// The best of the city and of each tier, in one pass with whoever else waits.
     pub fn search(&self, probe: &Embedding, tiers: &'static [Tier], k: usize) -> Result<Answer, GalleryError> {
         let probe = self.comparable(probe)?;
-        if matches!(&self.templates, Templates::Durable(durable) if durable.is_behind()) {
+        if self.is_behind() {
             return Err(GalleryError::Behind);
         }
         self.monitor.sample(&probe);
@@ -109,9 +108,21 @@ impl ModelGallery {
         }
     }
 
+    /// By hand. Errors: `InUse` if it is kept on disk and not to be filled.
     pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
         let template = Template { embedding: self.comparable(&template.embedding)?, ..*template };
-        Ok(self.index().put(&template)?)
+        match &self.templates {
+            Templates::InMemory(index) => Ok(index.put(&template)?),
+            Templates::Durable(durable) => Ok(durable.put(&template)?),
+        }
+    }
+
+    /// For removals by hand. Errors: `InUse` if it is kept on disk.
+    pub fn in_memory_only(&self) -> Result<&Index, GalleryError> {
+        match &self.templates {
+            Templates::InMemory(index) => Ok(index),
+            Templates::Durable(durable) => Err(durable.in_use().into()),
+        }
     }
 
     /// Those of the changes that concern this model: its templates, and every removal. `last` is the version that all of
@@ -136,25 +147,17 @@ impl ModelGallery {
         Ok(())
     }
 
-    pub fn version(&self) -> Option<u64> {
+    /// The files, if it is kept in any.
+    pub fn durable(&self) -> Option<&Durable> {
         match &self.templates {
             Templates::InMemory(_) => None,
-            Templates::Durable(durable) => Some(durable.version()),
+            Templates::Durable(durable) => Some(durable),
         }
     }
 
-    pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
-        match &self.templates {
-            Templates::InMemory(_) => Ok(()),
-            Templates::Durable(durable) => durable.adopt(version),
-        }
-    }
-
-    pub fn write_snapshot(&self, always: bool) -> Result<(), DurableError> {
-        match &self.templates {
-            Templates::Durable(durable) if always || durable.log_bytes() > LOG_BYTES_MAX => durable.write_snapshot(),
-            _ => Ok(()),
-        }
+    /// Whether it may hold templates that were removed long ago, and is not searched.
+    pub fn is_behind(&self) -> bool {
+        self.durable().is_some_and(Durable::is_behind)
     }
 
     pub fn check_recall(&self) -> Recall {

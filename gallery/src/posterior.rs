@@ -1,5 +1,7 @@
 //! The gallery: every enrolled template, its rider, the tiers, and the decision over a probe.
 
+mod kept;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
@@ -155,22 +157,24 @@ impl Gallery {
         Ok(hits.into_iter().take(k).map(neighbour).collect())
     }
 
-    /// Inserts a template, or replaces the one with its id (even if that was another rider's). In memory only: what is
-    /// kept on disk changes by [`Gallery::apply`], or is filled by hand before [`Gallery::adopt`].
+    /// Inserts a template, or replaces the one with its id (even if that was another rider's). What is kept on disk
+    /// changes by [`Gallery::apply`] alone, or is filled by hand before [`Gallery::adopt`]; otherwise the error is `InUse`.
     pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
         self.of(&template.embedding)?.put(template)
     }
 
-    /// Removes one template; false if there was none with this id. In memory only.
-    pub fn remove_template(&self, template: TemplateId) -> bool {
-        self.models.iter().filter(|model| model.index().remove(template)).count() > 0
+    /// Removes one template; false if there was none with this id. Errors: `InUse` if anything is kept on disk.
+    pub fn remove_template(&self, template: TemplateId) -> Result<bool, GalleryError> {
+        let removed = self.in_memory_only()?.into_iter().filter(|index| index.remove(template));
+        Ok(removed.count() > 0)
     }
 
-    /// Removes a rider from every tier, with all templates. Gives how many templates there were. In memory only.
-    pub fn remove_rider(&self, rider: RiderId) -> usize {
-        let templates = self.models.iter().map(|model| model.index().remove_rider(rider)).sum();
+    /// Removes a rider from every tier, with all templates. Gives how many templates there were. Errors: `InUse` if
+    /// anything is kept on disk.
+    pub fn remove_rider(&self, rider: RiderId) -> Result<usize, GalleryError> {
+        let templates = self.in_memory_only()?.into_iter().map(|index| index.remove_rider(rider)).sum();
         self.forget(rider);
-        templates
+        Ok(templates)
     }
 
     /// Puts changes into force that carry the feed's versions: on the disk where the gallery is kept there, then for every
@@ -198,21 +202,6 @@ impl Gallery {
         }
         applied?;
         Ok(refused)
-    }
-
-    /// The version of the feed up to which everything is on the disk; `None` if nothing is kept there.
-    pub fn version(&self) -> Option<u64> {
-        self.models.iter().filter_map(ModelGallery::version).min()
-    }
-
-    /// Makes what was put by [`Gallery::put`], before anybody searched here, durable as this version of the feed.
-    pub fn adopt(&self, version: u64) -> Result<(), DurableError> {
-        self.models.iter().try_for_each(|model| model.adopt(version))
-    }
-
-    /// Writes what is kept on disk to snapshots, where the log has grown long (`always`: in any case).
-    pub fn write_snapshots(&self, always: bool) -> Result<(), DurableError> {
-        self.models.iter().try_for_each(|model| model.write_snapshot(always))
     }
 
     /// Compares a sample of the probes since the last call with an exhaustive search, and tells how many of the latest

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_gallery::durable::Durable;
+use facegate_gallery::engine::Hit;
 use facegate_gallery::{Change, DurableError, Place};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -19,17 +20,21 @@ fn model() -> ModelId {
 }
 
 fn place(dir: &Path) -> Place {
-    Place { dir: dir.join("gallery"), newest: dir.join("newest"), key: [3; 32], centre: None }
+    Place { dir: dir.join("gallery"), newest: dir.join("newest"), key: [3; 32].into(), centre: None }
 }
 
 fn open(dir: &Path) -> Result<Durable, DurableError> {
     Durable::open(model(), DIMS, place(dir))
 }
 
-fn template(number: u8) -> Template {
-    let mut rng = StdRng::seed_from_u64(u64::from(number));
+fn face(seed: u64) -> Embedding {
+    let mut rng = StdRng::seed_from_u64(seed);
     let values = (0..DIMS).map(|_| rng.random_range(-1.0..1.0)).collect();
-    let embedding = Embedding::normalise(model(), values).unwrap();
+    Embedding::normalise(model(), values).unwrap()
+}
+
+fn template(number: u8) -> Template {
+    let embedding = face(u64::from(number));
     let (id, rider) = (TemplateId::from_bytes([number; 16]), RiderId::from_bytes([number; 16]));
     Template { id, rider, embedding, photographs: 1 }
 }
@@ -74,7 +79,7 @@ fn logged() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
 }
 
 fn forget_newest(dir: &Path) {
-    fs::remove_file(dir.join("newest")).unwrap();
+    fs::remove_file(dir.join("newest-sface-2021dec")).unwrap();
 }
 
 #[test]
@@ -103,7 +108,7 @@ fn a_log_cut_at_any_byte_gives_whole_changes_or_is_refused() {
         assert!(matches!(error, DurableError::Stale { newest: 6, .. }), "cut at {length}: {error}");
         // Where the newest version was lost with it, what is whole counts, and nothing else.
         fs::write(&log, &bytes[..length]).unwrap();
-        fs::rename(dir.path().join("newest"), dir.path().join("kept")).unwrap();
+        fs::rename(dir.path().join("newest-sface-2021dec"), dir.path().join("kept")).unwrap();
         let durable = open(dir.path()).unwrap();
         let version = usize::try_from(durable.version()).unwrap();
         assert_eq!(held(&durable), AFTER[version], "cut at {length}");
@@ -111,7 +116,7 @@ fn a_log_cut_at_any_byte_gives_whole_changes_or_is_refused() {
         durable.apply(&changes()).unwrap();
         drop(durable);
         assert_eq!(held(&open(dir.path()).unwrap()), AFTER[6], "cut at {length}");
-        fs::rename(dir.path().join("kept"), dir.path().join("newest")).unwrap();
+        fs::rename(dir.path().join("kept"), dir.path().join("newest-sface-2021dec")).unwrap();
         fs::remove_dir_all(dir.path().join("gallery")).unwrap();
         fs::create_dir(dir.path().join("gallery")).unwrap();
     }
@@ -120,17 +125,40 @@ fn a_log_cut_at_any_byte_gives_whole_changes_or_is_refused() {
 #[test]
 fn a_log_with_any_byte_altered_is_refused_and_named() {
     let (dir, log, bytes) = logged();
-    for at in 0..bytes.len() {
-        let mut altered = bytes.clone();
-        altered[at] ^= 0x40;
-        fs::write(&log, &altered).unwrap();
-        let error = open(dir.path()).unwrap_err();
-        assert!(error.to_string().contains("gallery"), "{error}");
-        let useless = error.wants_rebuild() || matches!(error, DurableError::Newer { .. });
-        assert!(useless, "byte {at}: {error}");
+    let newest = fs::read(dir.path().join("newest-sface-2021dec")).unwrap();
+    // Whether the newest version is known or was lost with it.
+    for newest in [newest, Vec::new()] {
+        fs::write(dir.path().join("newest-sface-2021dec"), newest).unwrap();
+        for at in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[at] ^= 0x40;
+            fs::write(&log, &altered).unwrap();
+            let error = open(dir.path()).unwrap_err();
+            assert!(error.to_string().contains("gallery"), "{error}");
+            let useless = matches!(error, DurableError::Damaged { .. } | DurableError::Newer { .. });
+            assert!(useless, "byte {at}: {error}");
+        }
     }
     fs::write(&log, &bytes).unwrap();
     assert_eq!(held(&open(dir.path()).unwrap()), AFTER[6]);
+}
+
+#[test]
+fn a_log_that_takes_the_place_of_another_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut logs = Vec::new();
+    for (version, change) in changes() {
+        open(dir.path()).unwrap().apply(&[(version, change)]).unwrap();
+        logs.push(dir.path().join(format!("gallery/changes-{:016x}", version - 1)));
+    }
+    // The fifth holds a removal.
+    fs::remove_file(&logs[4]).unwrap();
+    forget_newest(dir.path());
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, DurableError::Damaged { .. }) && error.to_string().contains("missing"), "{error}");
+    fs::rename(&logs[5], &logs[4]).unwrap();
+    let error = open(dir.path()).unwrap_err();
+    assert!(matches!(error, DurableError::Damaged { .. }) && error.to_string().contains("renamed"), "{error}");
 }
 
 #[test]
@@ -192,14 +220,13 @@ fn changes_that_go_on_while_a_snapshot_is_written_are_in_it_or_in_the_log() {
     for seed in 0..4 {
         let dir = tempfile::tempdir().unwrap();
         let durable = open(dir.path()).unwrap();
-        let put = |version, number: u16| {
-            let id = TemplateId::from_bytes([number.to_be_bytes(); 8].concat().try_into().unwrap());
-            (version, Change::Put(Template { id, ..template(1) }))
+        let id = |number: u16| TemplateId::from_bytes([number.to_be_bytes(); 8].concat().try_into().unwrap());
+        // Each version has a face of its own.
+        let put = |version: u64, number: u16| {
+            let face = face(u64::from(number) << 32 | version);
+            (version, Change::Put(Template { id: id(number), embedding: face, ..template(1) }))
         };
-        let remove = |version, number: u16| {
-            let id = TemplateId::from_bytes([number.to_be_bytes(); 8].concat().try_into().unwrap());
-            (version, Change::RemoveTemplate(id))
-        };
+        let remove = |version, number: u16| (version, Change::RemoveTemplate(id(number)));
         let many: Vec<_> = (1..=9000).map(|version| put(version, u16::try_from(version).unwrap())).collect();
         durable.apply(&many).unwrap();
         std::thread::scope(|scope| {
@@ -207,20 +234,26 @@ fn changes_that_go_on_while_a_snapshot_is_written_are_in_it_or_in_the_log() {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut version = 9000;
             while !writer.is_finished() {
-                version += 1;
-                let number = rng.random_range(1..=9000);
-                let change = if rng.random_bool(0.5) { put(version, number) } else { remove(version, number) };
-                durable.apply(&[change]).unwrap();
+                let many = [1, 300][rng.random_range(0..2)];
+                let mut change = |version| {
+                    let number = rng.random_range(1..=9000);
+                    if rng.random_bool(0.5) { put(version, number) } else { remove(version, number) }
+                };
+                let changes: Vec<_> = (version + 1..=version + many).map(&mut change).collect();
+                durable.apply(&changes).unwrap();
+                version += many;
             }
         });
-        let ids = |durable: &Durable| {
-            let hits = durable.index().search_exhaustively(&template(1).embedding, 10_000).unwrap();
-            hits.into_iter().map(|hit| hit.template).collect::<std::collections::BTreeSet<_>>()
+        let probe = face(0);
+        let found = |durable: &Durable| {
+            let hits = durable.index().search_exhaustively(&probe, 10_000).unwrap();
+            let of_hit = |hit: Hit| (hit.template, hit.similarity.cosine().to_bits());
+            hits.into_iter().map(of_hit).collect::<std::collections::BTreeSet<_>>()
         };
-        let (before, version) = (ids(&durable), durable.version());
+        let (before, version) = (found(&durable), durable.version());
         drop(durable);
         let again = open(dir.path()).unwrap();
-        assert_eq!((ids(&again), again.version()), (before, version), "seed {seed}");
+        assert!((found(&again), again.version()) == (before, version), "seed {seed}: every row with its latest face");
     }
 }
 
@@ -261,7 +294,7 @@ fn an_old_copy_is_refused_though_it_is_whole() {
 fn another_key_model_size_or_centre_is_told_apart() {
     let (dir, _, _) = logged();
     let here = place(dir.path());
-    let with_key = Place { key: [4; 32], ..here.clone() };
+    let with_key = Place { key: [4; 32].into(), ..here.clone() };
     let error = Durable::open(model(), DIMS, with_key).unwrap_err();
     assert!(matches!(error, DurableError::Damaged { .. }) && error.to_string().contains("another key"), "{error}");
     let centred = Place { centre: Some(vec![0.1; DIMS]), ..here.clone() };

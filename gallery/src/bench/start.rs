@@ -13,7 +13,7 @@ use super::single::search_each;
 
 /// Where the measured index is kept.
 pub fn place(output: &Path) -> Place {
-    Place { dir: output.join("gallery"), newest: output.join("newest-version"), key: [7; 32], centre: None }
+    Place { dir: output.join("gallery"), newest: output.join("newest-version"), key: [7; 32].into(), centre: None }
 }
 
 /// Writes the snapshot, forgets the index, and opens the freshly written file until the first search is answered.

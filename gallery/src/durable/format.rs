@@ -6,12 +6,14 @@
 //! | 2 | format, 1 |
 //! | 4 | dimensions |
 //! | 8 | fingerprint of model, centre and rotation |
+//! | 8 | of a log: the version of the feed that it follows; of a snapshot: 0 |
 //! | 16 | random: no two files seal alike |
 //! | 16 | tag over the above: tells another key from damage |
 //!
 //! | bytes | piece |
 //! |---|---|
 //! | 4 | length n of what is sealed |
+//! | 4 | its complement: a file that ends within a piece is torn only if the length is right |
 //! | n | XChaCha20-Poly1305 ciphertext; its nonce is the head's random bytes and the piece's number |
 //! | 16 | tag over the above, the head and the length |
 //!
@@ -24,15 +26,17 @@ use chacha20poly1305::aead::{AeadInPlace, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use facegate_domain::ids::ModelId;
 use rand::RngCore;
+use zeroize::Zeroizing;
 
 use super::DurableError;
 use crate::index::rotation_version;
 
 const FORMAT: u16 = 1;
-const OPEN_HEAD_BYTES: usize = 38;
+const OPEN_HEAD_BYTES: usize = 46;
+const LENGTH_BYTES: usize = 8;
 const TAG_BYTES: usize = 16;
 /// Before the length of a piece has been verified, no more is believed.
-const PIECE_BYTES_MAX: u32 = 1 << 26;
+pub const PIECE_BYTES_MAX: usize = 1 << 26;
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +68,7 @@ pub struct Pieces {
 
 /// What reading a piece gave.
 pub enum Piece {
-    Whole(Vec<u8>),
+    Whole(Zeroizing<Vec<u8>>),
     /// The file ends within the piece.
     Torn,
     /// The file ended before.
@@ -88,13 +92,14 @@ impl Format {
         Self { dims: u32::try_from(dims).unwrap_or(u32::MAX), fingerprint: hash, key }
     }
 
-    /// The head of a new file.
-    pub fn begin(&self, kind: Kind, out: &mut impl Write) -> io::Result<Pieces> {
+    /// The head of a new file. `base`: the version of the feed that a log follows.
+    pub fn begin(&self, kind: Kind, base: u64, out: &mut impl Write) -> io::Result<Pieces> {
         let mut head = Vec::with_capacity(OPEN_HEAD_BYTES + TAG_BYTES);
         head.extend_from_slice(kind.magic());
         head.extend_from_slice(&FORMAT.to_le_bytes());
         head.extend_from_slice(&self.dims.to_le_bytes());
         head.extend_from_slice(&self.fingerprint.to_le_bytes());
+        head.extend_from_slice(&base.to_le_bytes());
         let mut random = [0; 16];
         rand::rng().fill_bytes(&mut random);
         head.extend_from_slice(&random);
@@ -151,6 +156,11 @@ impl Kind {
 }
 
 impl Pieces {
+    /// The version of the feed that this log follows.
+    pub fn base(&self) -> u64 {
+        self.head[22..].first_chunk().map_or(0, |base| u64::from_le_bytes(*base))
+    }
+
     /// Bytes of the head.
     pub fn head_bytes(&self) -> u64 {
         self.head.len() as u64
@@ -163,8 +173,10 @@ impl Pieces {
 
     /// Seals `plain` (which is overwritten) as the next piece.
     pub fn write(&mut self, plain: &mut [u8], out: &mut impl Write) -> io::Result<()> {
-        let length = u32::try_from(plain.len()).ok().filter(|length| *length <= PIECE_BYTES_MAX);
-        let length = length.ok_or(io::ErrorKind::InvalidInput)?.to_le_bytes();
+        if plain.len() > PIECE_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let length = length_of(plain);
         let tag = self.seal(plain, &length)?;
         out.write_all(&length)?;
         out.write_all(plain)?;
@@ -173,25 +185,27 @@ impl Pieces {
 
     /// Reads and opens the next piece.
     pub fn read(&mut self, input: &mut impl Read) -> io::Result<Piece> {
-        let mut length = [0; 4];
+        let mut length = [0; LENGTH_BYTES];
         match fill(input, &mut length)? {
             0 => return Ok(Piece::End),
-            4 => (),
+            LENGTH_BYTES => (),
             _ => return Ok(Piece::Torn),
         }
-        let bytes = u32::from_le_bytes(length);
-        if bytes > PIECE_BYTES_MAX {
+        let (bytes, complement) = length.split_at(LENGTH_BYTES / 2);
+        let bytes = bytes.iter().rev().fold(0, |bytes, byte| bytes << 8 | usize::from(*byte));
+        let complements = length.iter().zip(complement).all(|(byte, complement)| *byte == !complement);
+        if !complements || bytes > PIECE_BYTES_MAX {
             return Ok(Piece::Altered);
         }
-        let mut sealed = vec![0; bytes as usize + TAG_BYTES];
-        if fill(input, &mut sealed)? < sealed.len() {
+        let mut sealed = Zeroizing::new(vec![0; bytes]);
+        let mut tag = [0; TAG_BYTES];
+        if fill(input, &mut sealed)? < bytes || fill(input, &mut tag)? < TAG_BYTES {
             return Ok(Piece::Torn);
         }
-        let tag = sealed.split_off(bytes as usize);
         if !self.open(&mut sealed, &length, &tag) {
             return Ok(Piece::Altered);
         }
-        self.whole_bytes += (length.len() + sealed.len() + TAG_BYTES) as u64;
+        self.whole_bytes += (LENGTH_BYTES + bytes + TAG_BYTES) as u64;
         Ok(Piece::Whole(sealed))
     }
 
@@ -207,11 +221,18 @@ impl Pieces {
 
     fn next(&mut self, length: &[u8]) -> (XNonce, Vec<u8>) {
         let mut nonce = XNonce::default();
-        nonce[..16].copy_from_slice(&self.head[22..38]);
+        nonce[..16].copy_from_slice(&self.head[30..46]);
         nonce[16..].copy_from_slice(&self.next.to_le_bytes());
         self.next += 1;
         (nonce, [&self.head, length].concat())
     }
+}
+
+/// The length of a piece, and its complement.
+fn length_of(plain: &[u8]) -> [u8; LENGTH_BYTES] {
+    #[expect(clippy::cast_possible_truncation, reason = "at most PIECE_BYTES_MAX")]
+    let length = plain.len() as u32;
+    (u64::from(length) | u64::from(!length) << 32).to_le_bytes()
 }
 
 /// Reads until the buffer is full or the input ends; gives how much was read.

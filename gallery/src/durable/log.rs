@@ -1,4 +1,5 @@
-//! The log: one sealed piece for each append, with all its records. What is torn at the end was never acknowledged.
+//! The log: sealed pieces of records, one for each append unless that is very long. What is torn at the end was never
+//! acknowledged.
 //!
 //! | bytes | record |
 //! |---|---|
@@ -8,14 +9,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use facegate_domain::ids::{RiderId, TemplateId};
 use zeroize::Zeroizing;
 
-use super::format::{Format, Kind, Piece, Pieces};
-use super::{Change, DurableError, sync_dir};
+use super::disk::{self, Output};
+use super::format::{Format, Kind, PIECE_BYTES_MAX, Piece, Pieces};
+use super::{Change, DurableError};
 use crate::engine::EngineError;
 use crate::index::{Index, Row};
 
@@ -25,11 +26,26 @@ const PREFIX: &str = "changes-";
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    file: File,
+    file: Output,
     pieces: Pieces,
     bytes: u64,
     /// An append failed: nothing may be written behind it.
     broken: bool,
+}
+
+/// A log that a start has to replay before the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldLog {
+    pub path: PathBuf,
+    pub bytes: u64,
+}
+
+/// What replaying a log came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    pub version: u64,
+    /// Whether it removed a template, which then lies in a file before.
+    pub removed: bool,
 }
 
 /// One change as it is stored.
@@ -48,27 +64,26 @@ enum What {
 }
 
 /// The logs in a directory, in the order of what they hold.
-pub fn list(dir: &Path) -> Result<Vec<PathBuf>, DurableError> {
+pub fn list(dir: &Path) -> Result<Vec<OldLog>, DurableError> {
     let failed = |source| DurableError::File { path: dir.to_owned(), source };
     let mut logs = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if let Some(base) = base_of(&path) {
-            logs.push((base, path));
+        let entry = entry.map_err(failed)?;
+        if let Some(base) = base_of(&entry.path()) {
+            logs.push((base, OldLog { path: entry.path(), bytes: entry.metadata().map_err(failed)?.len() }));
         }
     }
-    logs.sort();
-    Ok(logs.into_iter().map(|(_, path)| path).collect())
+    logs.sort_by_key(|(base, _)| *base);
+    Ok(logs.into_iter().map(|(_, log)| log).collect())
 }
 
 /// The version that a log follows, by its name.
-pub fn base_of(path: &Path) -> Option<u64> {
+fn base_of(path: &Path) -> Option<u64> {
     u64::from_str_radix(path.file_name()?.to_str()?.strip_prefix(PREFIX)?, 16).ok()
 }
 
-/// Applies a log to the index, but for what is at or before `version`; gives the version reached. The last log may be
-/// torn.
-pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: bool) -> Result<u64, DurableError> {
+/// Applies a log to the index, but for what is at or before `version`. The last log may be torn.
+pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: bool) -> Result<Replayed, DurableError> {
     let failed = |source| DurableError::File { path: path.to_owned(), source };
     let damaged = |what| DurableError::Damaged { path: path.to_owned(), what };
     // What is torn is cut off, so that nothing is ever written behind it.
@@ -79,7 +94,7 @@ pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: b
         let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
         file.set_len(whole).and_then(|()| file.sync_all()).map_err(failed)
     };
-    let mut reached = version;
+    let mut replayed = Replayed { version, removed: false };
     if base_of(path).is_some_and(|base| base > version) {
         return Err(damaged("what comes before it is missing"));
     }
@@ -90,22 +105,24 @@ pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: b
             return Err(damaged("it ends in the middle, though another follows"));
         }
         fs::remove_file(path).map_err(failed)?;
-        return Ok(reached);
+        return Ok(replayed);
     };
+    if base_of(path) != Some(pieces.base()) {
+        return Err(damaged("it was renamed"));
+    }
     loop {
         match pieces.read(&mut input).map_err(failed)? {
-            Piece::End => return Ok(reached),
-            Piece::Torn => return torn(pieces.whole_bytes()).map(|()| reached),
+            Piece::End => return Ok(replayed),
+            Piece::Torn => return torn(pieces.whole_bytes()).map(|()| replayed),
             Piece::Altered => return Err(damaged("a change was altered")),
             Piece::Whole(plain) => {
-                let plain = Zeroizing::new(plain);
                 let mut rest = plain.as_slice();
                 while !rest.is_empty() {
                     let record = Record::take(&mut rest, index).ok_or_else(|| damaged("a change cannot be read"))?;
                     if record.version > version {
-                        record.apply(index)?;
+                        replayed.removed |= record.apply(index)?;
                     }
-                    reached = reached.max(record.version);
+                    replayed.version = replayed.version.max(record.version);
                 }
             }
         }
@@ -118,46 +135,81 @@ impl Log {
         let path = dir.join(format!("{PREFIX}{base:016x}"));
         let failed = |source| DurableError::File { path: path.clone(), source };
         let fresh = path.with_extension("new");
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
-        let pieces = format.begin(Kind::Log, &mut file).map_err(failed)?;
-        file.sync_data().map_err(failed)?;
-        fs::rename(&fresh, &path).map_err(failed)?;
-        sync_dir(dir)?;
+        let mut file = Output::create(&fresh).map_err(failed)?;
+        let pieces = format.begin(Kind::Log, base, &mut file).map_err(failed)?;
+        file.sync().map_err(failed)?;
+        disk::rename(&fresh, &path).map_err(failed)?;
+        if let Err(error) = disk::sync_dir(dir) {
+            // The log of before goes on, and must be the last.
+            let _ = disk::remove(&path);
+            return Err(failed(error));
+        }
         let bytes = pieces.head_bytes();
         Ok(Self { path, file, pieces, bytes, broken: false })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can go on as the log of what follows this version, without a new one.
+    pub fn is_new(&self, version: u64) -> bool {
+        !self.broken && self.bytes == self.pieces.head_bytes() && self.pieces.base() == version
     }
 
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether an append failed; then a new log must follow.
+    /// Whether an append failed; then a new log must follow, once this one is cut back.
     pub fn is_broken(&self) -> bool {
         self.broken
     }
 
+    /// Cuts off what a failed append may have left: only the last log may be torn.
+    pub fn cut_back(&self) -> Result<(), DurableError> {
+        self.file.set_len(self.bytes).and_then(|()| self.file.sync()).map_err(|source| self.failed(source))
+    }
+
     /// Writes records and syncs. On an error none of them is in the log, and nothing more may be appended.
     pub fn append(&mut self, records: &[Record]) -> Result<(), DurableError> {
-        let failed = |source| DurableError::File { path: self.path.clone(), source };
-        let mut plain = Zeroizing::new(Vec::new());
-        records.iter().for_each(|record| record.put_into(&mut plain));
-        let mut sealed = Vec::new();
-        self.pieces.write(&mut plain, &mut sealed).map_err(failed)?;
-        match self.file.write_all(&sealed).and_then(|()| self.file.sync_data()) {
-            Ok(()) => {
-                self.bytes += sealed.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // Its bytes may be there in part, and its nonce must not be used again. If they cannot be cut off
-                // either, the next start finds this log damaged.
+        let written = self.write(records);
+        match &written {
+            Ok(bytes) => self.bytes += bytes,
+            Err(_) => {
+                // Its bytes may be there in part, and its nonces must not be used again.
                 self.broken = true;
-                let _ = self.file.set_len(self.bytes);
-                Err(failed(error))
+                let _ = self.cut_back();
             }
         }
+        written.map(drop)
     }
+
+    fn write(&mut self, records: &[Record]) -> Result<u64, DurableError> {
+        let mut sealed = Vec::new();
+        for records in in_pieces(records, PIECE_BYTES_MAX / 4) {
+            let mut plain = Zeroizing::new(Vec::with_capacity(records.iter().map(Record::bytes).sum()));
+            records.iter().for_each(|record| record.put_into(&mut plain));
+            self.pieces.write(&mut plain, &mut sealed).map_err(|source| self.failed(source))?;
+        }
+        let synced = self.file.write_all(&sealed).and_then(|()| self.file.sync());
+        synced.map(|()| sealed.len() as u64).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: std::io::Error) -> DurableError {
+        DurableError::File { path: self.path.clone(), source }
+    }
+}
+
+/// Stretches of about `most` bytes. Records of one version stay together: a crash leaves all of them or none.
+fn in_pieces(records: &[Record], most: usize) -> impl Iterator<Item = &[Record]> {
+    let mut bytes = 0;
+    records.chunk_by(move |record, next| {
+        bytes += record.bytes();
+        let together = bytes < most || record.version == next.version;
+        bytes = if together { bytes } else { 0 };
+        together
+    })
 }
 
 impl Record {
@@ -175,14 +227,24 @@ impl Record {
         Self { version, what: What::Nothing }
     }
 
-    pub fn apply(&self, index: &Index) -> Result<(), EngineError> {
+    /// Gives whether it removed a template.
+    pub fn apply(&self, index: &Index) -> Result<bool, EngineError> {
         match &self.what {
-            What::Nothing => (),
-            What::Put(row) => index.put_row(row)?,
-            What::RemoveTemplate(template) => drop(index.remove(*template)),
-            What::RemoveRider(rider) => drop(index.remove_rider(*rider)),
+            What::Nothing => Ok(false),
+            What::Put(row) => index.put_row(row).map(|()| false),
+            What::RemoveTemplate(template) => Ok(index.remove(*template)),
+            What::RemoveRider(rider) => Ok(index.remove_rider(*rider) > 0),
         }
-        Ok(())
+    }
+
+    /// Bytes that it takes in a piece.
+    fn bytes(&self) -> usize {
+        let of_what = match &self.what {
+            What::Nothing => 0,
+            What::Put(row) => row.bytes(),
+            What::RemoveTemplate(_) | What::RemoveRider(_) => 16,
+        };
+        9 + of_what
     }
 
     fn put_into(&self, plain: &mut Vec<u8>) {
@@ -223,5 +285,19 @@ impl Record {
         };
         *plain = rest;
         Some(Self { version: u64::from_le_bytes(*version), what })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_one_version_stay_in_one_piece() {
+        let versions = [1, 2, 2, 2, 3, 4, 5, 5];
+        let records: Vec<_> = versions.map(Record::nothing).into();
+        let pieces: Vec<Vec<u64>> =
+            in_pieces(&records, 18).map(|piece| piece.iter().map(|record| record.version).collect()).collect();
+        assert_eq!(pieces, [vec![1, 2, 2, 2], vec![3, 4], vec![5, 5]]);
     }
 }

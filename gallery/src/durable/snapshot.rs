@@ -2,97 +2,165 @@
 //!
 //! | bytes | piece |
 //! |---|---|
-//! | 1 | 0: rows; 1: the end |
-//! | 8 | number of the first row; the version of the feed |
-//! | 8 | (the end only) rows of the index |
-//! | … | rows; at the end, each with its number (4) before it |
+//! | 1 | 0: rows; 1: rows that changed; 2: the end |
+//! | 8 | number of the first row; 0; the version of the feed |
+//! | … | rows; rows, each with its number (4) before it; rows of the index (8) |
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::format::{Format, Kind, Piece, Pieces};
-use super::{DurableError, sync_dir};
+use super::DurableError;
+use super::disk::{self, Output};
+use super::format::{Format, Kind, Pieces};
 use crate::index::Index;
 
+pub use read::read;
+
 const NAME: &str = "snapshot";
+const FRESH: &str = "snapshot.new";
 const ROWS: u8 = 0;
-const END: u8 = 1;
-/// Rows in one piece, and copied under one lock.
+const CHANGED: u8 = 1;
+const END: u8 = 2;
+const HEAD_BYTES: usize = 9;
+/// Rows in one piece, and copied under one lock: at most so many, and so many bytes.
 const PIECE_ROWS: usize = 4096;
+const PIECE_BYTES: usize = 4 << 20;
+/// So few changed rows are written while changes wait: a millisecond's work.
+const ROWS_AT_THE_END: usize = 2048;
+/// Times that changed rows are written while more change, before changes wait for the rest.
+const ROUNDS_MAX: usize = 16;
 
 /// A snapshot being written, beside the one in use. Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
     fresh: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<Output>,
     pieces: Pieces,
-    version: u64,
+    piece_rows: usize,
+    /// Rows that the file has.
+    rows: usize,
+    /// Rows that changed after they were written.
+    changed: BTreeSet<u32>,
+    /// Changes of the index that are in the file or in `changed`.
+    seen: u64,
     finished: bool,
 }
 
 impl Writer {
-    pub fn create(dir: &Path, format: &Format) -> Result<Self, DurableError> {
-        let (path, fresh) = (dir.join(NAME), dir.join("snapshot.new"));
+    pub fn create(dir: &Path, format: &Format, index: &Index) -> Result<Self, DurableError> {
+        let (path, fresh) = (dir.join(NAME), dir.join(FRESH));
         let failed = |source| DurableError::File { path: fresh.clone(), source };
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(failed)?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        let pieces = format.begin(Kind::Snapshot, &mut file).map_err(failed)?;
-        Ok(Self { path, fresh, file, pieces, version: 0, finished: false })
+        let mut file = BufWriter::with_capacity(1 << 20, Output::create(&fresh).map_err(failed)?);
+        let pieces = format.begin(Kind::Snapshot, 0, &mut file).map_err(failed)?;
+        let piece_rows = (PIECE_BYTES / (index.row_bytes() + 4)).clamp(1, PIECE_ROWS);
+        let (changed, seen) = (BTreeSet::new(), index.changes());
+        Ok(Self { path, fresh, file, pieces, piece_rows, rows: 0, changed, seen, finished: false })
     }
 
-    /// All rows, while they change. Gives what `changed` must be told.
-    pub fn rows(&mut self, index: &Index) -> Result<u64, DurableError> {
-        let before = index.changes();
-        let mut from = 0;
-        loop {
-            let mut plain = Zeroizing::new(vec![ROWS]);
-            plain.extend_from_slice(&(from as u64).to_le_bytes());
-            let copied = index.copy_rows(from, PIECE_ROWS, &mut plain);
-            if copied == 0 {
-                return Ok(before);
+    /// All rows, while they change, then those that changed meanwhile, until few are left. What takes long is on the
+    /// disk when this returns.
+    pub fn rows(&mut self, index: &Index) -> Result<(), DurableError> {
+        while self.next_rows(index)? {}
+        for _ in 0..ROUNDS_MAX {
+            self.look(index, |_| true)?;
+            if self.changed.len() <= ROWS_AT_THE_END {
+                break;
             }
-            self.piece(&mut plain)?;
-            from += copied;
+            self.changed_rows(index)?;
         }
+        self.sync()
+    }
+
+    /// One piece of rows. False if there were none left.
+    fn next_rows(&mut self, index: &Index) -> Result<bool, DurableError> {
+        let mut plain = self.begin_piece(ROWS, self.rows as u64, index);
+        let copied = index.copy_rows(self.rows, self.piece_rows, &mut plain);
+        if copied > 0 {
+            self.seal(&mut plain)?;
+            self.rows += copied;
+            // Rows further on are still to be written.
+            let written = self.rows;
+            self.look(index, |row| (row as usize) < written)?;
+        }
+        Ok(copied > 0)
     }
 
     /// What changed since; nothing may change while this runs.
-    pub fn changed(&mut self, index: &Index, before: u64, version: u64) -> Result<(), DurableError> {
-        let mut plain = Zeroizing::new(vec![END]);
-        plain.extend_from_slice(&version.to_le_bytes());
+    pub fn end(&mut self, index: &Index, version: u64) -> Result<(), DurableError> {
+        self.look(index, |_| true)?;
+        self.changed_rows(index)?;
+        let mut plain = self.begin_piece(END, version, index);
         plain.extend_from_slice(&(index.len() as u64).to_le_bytes());
-        index.copy_changed(before, &mut plain).ok_or(DurableError::Busy)?;
-        self.version = version;
-        self.piece(&mut plain)
+        self.seal(&mut plain)
     }
 
-    /// Puts it in place of the old one, durably. Gives its version.
-    pub fn finish(mut self) -> Result<u64, DurableError> {
-        let failed = |source| DurableError::File { path: self.fresh.clone(), source };
-        self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(failed)?;
-        fs::rename(&self.fresh, &self.path).map_err(failed)?;
+    /// Puts it in place of the old one, durably.
+    pub fn finish(mut self) -> Result<(), DurableError> {
+        self.sync()?;
+        disk::rename(&self.fresh, &self.path).map_err(|source| self.failed(source))?;
         self.finished = true;
-        sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
-        Ok(self.version)
+        disk::sync_dir(self.path.parent().unwrap_or(Path::new("."))).map_err(|source| self.failed(source))
     }
 
-    fn piece(&mut self, plain: &mut [u8]) -> Result<(), DurableError> {
-        let written = self.pieces.write(plain, &mut self.file);
-        written.map_err(|source| DurableError::File { path: self.fresh.clone(), source })
+    /// Notes which rows changed since the last look, of those asked for. Looking after each piece, no more change than
+    /// the index remembers.
+    fn look(&mut self, index: &Index, asked: impl Fn(u32) -> bool) -> Result<(), DurableError> {
+        let (changes, rows) = index.changed_since(self.seen).ok_or(DurableError::Busy)?;
+        self.changed.extend(rows.into_iter().filter(|row| asked(*row)));
+        self.seen = changes;
+        Ok(())
+    }
+
+    /// Writes the rows noted, lowest first.
+    fn changed_rows(&mut self, index: &Index) -> Result<(), DurableError> {
+        let rows: Vec<u32> = std::mem::take(&mut self.changed).into_iter().collect();
+        for rows in rows.chunks(self.piece_rows) {
+            let mut plain = self.begin_piece(CHANGED, 0, index);
+            let early = index.copy_changed(rows, &mut self.rows, &mut plain);
+            self.changed.extend(early);
+            if plain.len() > HEAD_BYTES {
+                self.seal(&mut plain)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With room for all that may come into it, since a buffer that grows leaves copies behind.
+    fn begin_piece(&self, kind: u8, number: u64, index: &Index) -> Zeroizing<Vec<u8>> {
+        let bytes = HEAD_BYTES + self.piece_rows * (4 + index.row_bytes());
+        let mut plain = Zeroizing::new(Vec::with_capacity(bytes));
+        plain.push(kind);
+        plain.extend_from_slice(&number.to_le_bytes());
+        plain
+    }
+
+    fn seal(&mut self, plain: &mut [u8]) -> Result<(), DurableError> {
+        self.pieces.write(plain, &mut self.file).map_err(|source| self.failed(source))
+    }
+
+    fn sync(&mut self) -> Result<(), DurableError> {
+        self.file.flush().and_then(|()| self.file.get_ref().sync()).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> DurableError {
+        DurableError::File { path: self.fresh.clone(), source }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.finished {
-            // If it stays, the next one overwrites it.
-            let _ = fs::remove_file(&self.fresh);
+            // If it stays, the next start removes it.
+            let _ = disk::remove(&self.fresh);
         }
     }
 }
@@ -102,39 +170,11 @@ pub fn exists(dir: &Path) -> bool {
     dir.join(NAME).exists()
 }
 
-/// Reads the snapshot in `dir` into an empty index; gives its version, 0 without one.
-pub fn read(dir: &Path, format: &Format, index: &mut Index) -> Result<u64, DurableError> {
-    let path = dir.join(NAME);
-    let failed = |source| DurableError::File { path: path.clone(), source };
-    let damaged = |what| DurableError::Damaged { path: path.clone(), what };
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        opened => opened.map_err(failed)?,
-    };
-    let mut input = BufReader::with_capacity(1 << 20, file);
-    let cut_short = || damaged("it was cut short");
-    let mut pieces = format.resume(Kind::Snapshot, &path, &mut input)?.ok_or_else(cut_short)?;
-    loop {
-        let plain = match pieces.read(&mut input).map_err(failed)? {
-            Piece::Whole(plain) => Zeroizing::new(plain),
-            Piece::Altered => return Err(damaged("some of it was altered")),
-            Piece::Torn | Piece::End => return Err(cut_short()),
-        };
-        let unreadable = || damaged("its rows cannot be read");
-        let (kind, rest) = plain.split_first().ok_or_else(unreadable)?;
-        let (number, rest) = rest.split_first_chunk::<8>().ok_or_else(unreadable)?;
-        let number = u64::from_le_bytes(*number);
-        if *kind == ROWS {
-            let from = usize::try_from(number).map_err(|_| unreadable())?;
-            index.restore_rows(from, rest)?.ok_or_else(unreadable)?;
-            continue;
-        }
-        let (len, changed) = rest.split_first_chunk::<8>().ok_or_else(unreadable)?;
-        let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| unreadable())?;
-        index.restore_changed(len, changed)?.ok_or_else(unreadable)?;
-        return match pieces.read(&mut input).map_err(failed)? {
-            Piece::End => Ok(number),
-            _ => Err(damaged("something follows its end")),
-        };
+/// Removes what a crash left of a snapshot being written: it may hold templates that were removed since.
+pub fn discard_fresh(dir: &Path) -> Result<(), DurableError> {
+    let path = dir.join(FRESH);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DurableError::File { path, source }),
+        _ => Ok(()),
     }
 }

@@ -30,19 +30,22 @@ impl RowsById {
         Self { tables: vec![Table::default(); TABLES] }
     }
 
-    /// Of the rows below `rows`, and how many different ids they have. Much faster than one by one: no table grows.
-    pub fn of<'a>(rows: u32, id_of: impl Fn(u32) -> &'a [u8; 16]) -> (Self, usize) {
+    /// Every row below `len`, at once, in tables that need not grow; and how many different ids they have.
+    pub fn of_rows<'a>(len: u32, id_of: impl Fn(u32) -> &'a [u8; 16]) -> (Self, usize) {
         let mut sizes = vec![0; TABLES];
-        (0..rows).for_each(|row| sizes[hash(id_of(row)) as usize % TABLES] += 1);
-        let table = |taken: usize| Table { entries: vec![EMPTY; taken * 8 / 7 + TABLE_MIN], taken };
-        let mut tables: Vec<Table> = sizes.into_iter().map(table).collect();
+        (0..len).for_each(|row| sizes[self::hash(id_of(row)) as usize % TABLES] += 1);
+        let table = |taken: usize| {
+            let length = if taken == 0 { 0 } else { taken * 5 / 4 + TABLE_MIN };
+            Table { entries: vec![EMPTY; length], taken }
+        };
+        let mut tables: Vec<_> = sizes.into_iter().map(table).collect();
         let mut different = 0;
-        for new in 0..rows {
+        for new in 0..len {
             let id = id_of(new);
-            let hash = hash(id);
+            let hash = self::hash(id);
             let table = &mut tables[hash as usize % TABLES];
-            let same = |entry: u32| tag(entry) == tag_of(hash) && id_of(row(entry)) == id;
-            different += usize::from(!table.chain(hash).any(|at| same(table.entries[at])));
+            let held = table.chain(hash).map(|at| table.entries[at]);
+            different += usize::from(!held.filter(|e| tag(*e) == tag_of(hash)).any(|e| id_of(row(e)) == id));
             table.place(hash, tag_of(hash) << ROW_BITS | new);
         }
         (Self { tables }, different)

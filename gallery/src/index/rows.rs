@@ -119,14 +119,20 @@ impl Rows {
         Some(self.changed.range(from..).copied().collect())
     }
 
-    /// Writes a template into a new row behind the others; its id must not be held.
-    pub fn append(&mut self, owner: &Owner, face: &Quantised) -> Result<u32, Full> {
-        if self.len == ROWS_MAX {
+    /// Takes memory for so many more rows.
+    pub fn reserve(&mut self, more: usize) -> Result<(), Full> {
+        if self.len + more > ROWS_MAX {
             return Err(Full::Rows);
         }
-        if self.len == self.segments.capacity() {
+        while self.len + more > self.segments.capacity() {
             self.segments.grow().map_err(Full::Memory)?;
         }
+        Ok(())
+    }
+
+    /// Writes a template into a new row behind the others; its id must not be held.
+    pub fn append(&mut self, owner: &Owner, face: &Quantised) -> Result<u32, Full> {
+        self.reserve(1)?;
         let row = self.len as u32;
         self.len += 1;
         self.write(row, owner, face);
@@ -160,19 +166,17 @@ impl Rows {
         Removed { row, last, owner }
     }
 
-    /// Writes a row of a snapshot, without its ids: at most one behind the last. False if the number is beyond that.
-    pub fn restore(&mut self, row: usize, owner: &Owner, face: &Quantised) -> Result<bool, Full> {
-        if row > self.len {
+    /// Writes a row of a snapshot, as `stored` has it, without noting its ids: at most one behind the last. False if the
+    /// number is beyond that, or the bytes are no row's.
+    pub fn restore(&mut self, row: usize, stored: &[u8]) -> Result<bool, Full> {
+        if row > self.len || stored.len() != self.segments.stored_bytes() {
             return Ok(false);
         }
-        if row == ROWS_MAX {
-            return Err(Full::Rows);
+        if row == self.len {
+            self.reserve(1)?;
+            self.len += 1;
         }
-        if row == self.segments.capacity() {
-            self.segments.grow().map_err(Full::Memory)?;
-        }
-        self.len = self.len.max(row + 1);
-        self.write(row as u32, owner, face);
+        self.segments.write_stored(row as u32, stored);
         Ok(true)
     }
 
@@ -189,8 +193,12 @@ impl Rows {
         self.segments.shrink_to(len);
         self.changed.clear();
         let segments = &self.segments;
-        let (by_template, templates) = RowsById::of(len as u32, |row| segments.id(row, Which::Template));
-        let (by_rider, riders) = RowsById::of(len as u32, |row| segments.id(row, Which::Rider));
+        let noted = |which| RowsById::of_rows(len as u32, |row| segments.id(row, which));
+        let ((by_template, templates), (by_rider, riders)) = std::thread::scope(|scope| {
+            let by_template = scope.spawn(|| noted(Which::Template));
+            let by_rider = noted(Which::Rider);
+            (by_template.join().expect("noting ids does not panic"), by_rider)
+        });
         (self.by_template, self.by_rider, self.riders_len) = (by_template, by_rider, riders);
         templates == len
     }

@@ -7,6 +7,7 @@ use memmap2::MmapMut;
 
 use super::quantise::{Quantised, Shape};
 use super::scan::BLOCK_ROWS;
+use super::stored::HEAD_BYTES;
 
 /// Memory of one segment, which holds as many rows as fit: ten large pages, where the system has them.
 const SEGMENT_BYTES: usize = 20 << 20;
@@ -111,18 +112,34 @@ impl Segments {
     }
 
     pub fn write(&mut self, row: u32, owner: &Owner, face: &Quantised) {
-        let (code_bytes, rest_bytes) = (self.shape.code_bytes(), self.shape.rest_bytes());
-        let (faces_from, ids_from) = (self.faces_from(), self.ids_from());
+        let ids = [*owner.template.as_bytes(), *owner.rider.as_bytes()];
+        let [low, high] = face.scale.to_le_bytes();
+        self.write_parts(row, ids.as_flattened(), &face.code, &face.rest, [low, high, owner.photographs]);
+    }
+
+    /// Bytes of a row as `stored` lays it out.
+    pub fn stored_bytes(&self) -> usize {
+        HEAD_BYTES + self.shape.padded
+    }
+
+    /// Writes a row as `stored` lays it out: head and face.
+    pub fn write_stored(&mut self, row: u32, stored: &[u8]) {
+        let (head, face) = stored.split_at(HEAD_BYTES);
+        let (code, rest) = face.split_at(self.shape.code_bytes());
+        let (ids, last) = head.split_at(2 * ID_BYTES);
+        self.write_parts(row, ids, code, rest, [last[1], last[2], last[0]]);
+    }
+
+    /// `last`: scale (2) and photographs.
+    fn write_parts(&mut self, row: u32, ids: &[u8], code: &[u8], rest: &[u8], last: [u8; 3]) {
+        let (faces_from, ids_from, face_bytes) = (self.faces_from(), self.ids_from(), face_bytes(self.shape));
         let (memory, at) = (&mut self.memory[row as usize / self.rows], row as usize % self.rows);
-        let block = &mut memory[at / BLOCK_ROWS * BLOCK_ROWS * code_bytes..][..BLOCK_ROWS * code_bytes];
-        block.chunks_exact_mut(BLOCK_ROWS).zip(face.code.iter()).for_each(|(column, c)| column[at % BLOCK_ROWS] = *c);
-        let stored = &mut memory[faces_from + at * face_bytes(self.shape)..][..face_bytes(self.shape)];
-        stored[..rest_bytes].copy_from_slice(&face.rest);
-        stored[rest_bytes..rest_bytes + 2].copy_from_slice(&face.scale.to_le_bytes());
-        stored[rest_bytes + 2] = owner.photographs;
-        let ids = &mut memory[ids_from + at * 2 * ID_BYTES..][..2 * ID_BYTES];
-        ids[..ID_BYTES].copy_from_slice(owner.template.as_bytes());
-        ids[ID_BYTES..].copy_from_slice(owner.rider.as_bytes());
+        let block = &mut memory[at / BLOCK_ROWS * BLOCK_ROWS * code.len()..][..BLOCK_ROWS * code.len()];
+        block.chunks_exact_mut(BLOCK_ROWS).zip(code).for_each(|(column, byte)| column[at % BLOCK_ROWS] = *byte);
+        let stored = &mut memory[faces_from + at * face_bytes..][..face_bytes];
+        stored[..rest.len()].copy_from_slice(rest);
+        stored[rest.len()..].copy_from_slice(&last);
+        memory[ids_from + at * ids.len()..][..ids.len()].copy_from_slice(ids);
     }
 
     /// Overwrites a row that is left, so that no face lingers in memory.

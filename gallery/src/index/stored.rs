@@ -14,10 +14,14 @@
 use facegate_domain::face::Template;
 use facegate_domain::ids::{RiderId, TemplateId};
 
+use super::ids::ROWS_MAX;
 use super::quantise::Quantised;
 use super::rows::{Owner, Rows};
 use super::{Contents, Index};
 use crate::engine::EngineError;
+
+/// Bytes of a row before its face's.
+pub const HEAD_BYTES: usize = 35;
 
 /// One template as the index stores it.
 #[derive(Clone)]
@@ -42,6 +46,11 @@ impl Row {
         bytes.extend_from_slice(&self.face.rest);
     }
 
+    /// Bytes of it as stored.
+    pub fn bytes(&self) -> usize {
+        HEAD_BYTES + self.face.code.len() + self.face.rest.len()
+    }
+
     fn of(rows: &Rows, row: u32) -> Self {
         let (rest, scale) = rows.rest(row);
         let face = Quantised { code: rows.code(row).into(), rest: rest.to_vec().into(), scale };
@@ -50,6 +59,18 @@ impl Row {
 }
 
 impl Index {
+    /// More than this it cannot hold.
+    pub const TEMPLATES_MAX: usize = ROWS_MAX;
+
+    /// Makes room, so that so many templates can be put. Errors: there is none.
+    pub fn reserve(&self, templates: usize) -> Result<(), EngineError> {
+        Ok(self.write().rows.reserve(templates)?)
+    }
+
+    pub fn holds(&self, template: TemplateId) -> bool {
+        self.read().rows.row_of(template).is_some()
+    }
+
     /// The template as it would be stored. Errors if it is of another model or size.
     pub fn row(&self, template: &Template) -> Result<Row, EngineError> {
         template.embedding.expect(&self.model, self.shape.dims)?;
@@ -65,7 +86,7 @@ impl Index {
 
     /// Bytes of a stored row.
     pub fn row_bytes(&self) -> usize {
-        35 + self.shape.padded
+        HEAD_BYTES + self.shape.padded
     }
 
     /// A row from just its bytes.
@@ -97,48 +118,66 @@ impl Index {
         rows.map(|row| Row::of(&contents.rows, row).put_into(bytes)).count()
     }
 
-    /// Appends each row that changed since, with its number (4); `None` if that is not remembered any more.
-    pub fn copy_changed(&self, before: u64, bytes: &mut Vec<u8>) -> Option<()> {
+    /// How many changes there were, and the rows that changed since there were `before`; `None` if those are not
+    /// remembered any more.
+    pub fn changed_since(&self, before: u64) -> Option<(u64, Vec<u32>)> {
         let contents = self.read();
-        let mut changed = contents.rows.changed_since(before)?;
-        changed.sort_unstable();
-        changed.dedup();
-        for row in changed.into_iter().filter(|row| (*row as usize) < contents.rows.len()) {
+        Some((contents.rows.changes(), contents.rows.changed_since(before)?))
+    }
+
+    /// Appends these rows, each with its number (4), to what has `reached` rows so far. Rows that are not there any more
+    /// are left out; those that would leave a gap are given back.
+    pub fn copy_changed(&self, rows: &[u32], reached: &mut usize, bytes: &mut Vec<u8>) -> Vec<u32> {
+        let contents = self.read();
+        let mut early = Vec::new();
+        for row in rows.iter().copied().filter(|row| (*row as usize) < contents.rows.len()) {
+            if row as usize > *reached {
+                early.push(row);
+                continue;
+            }
+            *reached = (*reached).max(row as usize + 1);
             bytes.extend_from_slice(&row.to_le_bytes());
             Row::of(&contents.rows, row).put_into(bytes);
         }
-        Some(())
+        early
     }
 
     /// Reads rows of a snapshot, from number `from` on, which must be the next; `None` if they are not whole. The index
-    /// cannot be used before `restore_changed`.
+    /// cannot be used before `restore_end`.
     pub fn restore_rows(&mut self, from: usize, bytes: &[u8]) -> Result<Option<()>, EngineError> {
-        if !bytes.len().is_multiple_of(self.row_bytes()) {
+        let row_bytes = self.row_bytes();
+        let rows = &mut self.contents().rows;
+        if !bytes.len().is_multiple_of(row_bytes) {
             return Ok(None);
         }
-        for (i, bytes) in bytes.chunks_exact(self.row_bytes()).enumerate() {
-            let Some(row) = self.read_row(bytes) else { return Ok(None) };
-            if !self.contents().rows.restore(from + i, &row.owner, &row.face)? {
+        for (i, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
+            if !rows.restore(from + i, bytes)? {
                 return Ok(None);
             }
         }
         Ok(Some(()))
     }
 
-    /// Reads the rows that changed while the snapshot was written, and ends with `len` rows. `None` if they do not fit.
-    pub fn restore_changed(&mut self, len: usize, bytes: &[u8]) -> Result<Option<()>, EngineError> {
+    /// Reads rows that changed while the snapshot was written. `None` if they are not whole.
+    pub fn restore_changed(&mut self, bytes: &[u8]) -> Result<Option<()>, EngineError> {
         let stride = 4 + self.row_bytes();
+        let rows = &mut self.contents().rows;
         if !bytes.len().is_multiple_of(stride) {
             return Ok(None);
         }
         for bytes in bytes.chunks_exact(stride) {
-            let Some((number, bytes)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
-            let Some(row) = self.read_row(bytes) else { return Ok(None) };
-            if !self.contents().rows.restore(u32::from_le_bytes(*number) as usize, &row.owner, &row.face)? {
+            let (number, bytes) = bytes.split_at(4);
+            let number = number.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte));
+            if !rows.restore(number, bytes)? {
                 return Ok(None);
             }
         }
-        Ok(self.contents().rows.restored(len).then_some(()))
+        Ok(Some(()))
+    }
+
+    /// Ends with `len` rows. `None` if there are fewer, or two of one template.
+    pub fn restore_end(&mut self, len: usize) -> Option<()> {
+        self.contents().rows.restored(len).then_some(())
     }
 
     fn contents(&mut self) -> &mut Contents {

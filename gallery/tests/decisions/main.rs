@@ -220,12 +220,12 @@ fn a_removed_rider_is_gone_from_every_answer() {
     let template = enrol(&gallery, &mate);
     gallery.put(&Template { id: TemplateId::random(), ..template.clone() }).unwrap();
     gallery.entered(template.rider, entry());
-    assert_eq!(gallery.remove_rider(template.rider), 2);
+    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 2);
     assert_eq!(gallery.identify(&mate, FRAMES, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
     assert_eq!(gallery.nearest(&mate, 5).unwrap(), []);
     assert_eq!((gallery.templates(), gallery.tier_len(Tier::InSystem, NOW)), (0, 0));
-    assert_eq!(gallery.remove_rider(template.rider), 0);
-    assert!(!gallery.remove_template(template.id));
+    assert_eq!(gallery.remove_rider(template.rider).unwrap(), 0);
+    assert!(!gallery.remove_template(template.id).unwrap());
 }
 
 #[test]
@@ -236,8 +236,8 @@ fn a_template_put_again_moves_to_its_new_rider() {
     gallery.put(&second).unwrap();
     let nearest = gallery.nearest(&second.embedding, 3).unwrap();
     assert_eq!(nearest.iter().map(|n| n.rider).collect::<Vec<_>>(), [second.rider]);
-    assert_eq!(gallery.remove_rider(first.rider), 0);
-    assert!(gallery.remove_template(second.id));
+    assert_eq!(gallery.remove_rider(first.rider).unwrap(), 0);
+    assert!(gallery.remove_template(second.id).unwrap());
     assert_eq!(gallery.tier_len(Tier::City, NOW), 0);
 }
 
@@ -275,14 +275,14 @@ fn a_removed_face_is_never_found_while_others_come_and_go() {
             let mut rng = StdRng::seed_from_u64(11);
             while !stop.load(Ordering::Relaxed) {
                 let passing = enrol(&gallery, &face(&mut rng));
-                gallery.remove_rider(passing.rider);
+                gallery.remove_rider(passing.rider).unwrap();
             }
         })
     };
     for _ in 0..200 {
         let template = enrol(&gallery, &face(&mut rng));
         assert_eq!(gallery.nearest(&template.embedding, 1).unwrap()[0].template, template.id);
-        gallery.remove_rider(template.rider);
+        gallery.remove_rider(template.rider).unwrap();
         let after = gallery.nearest(&template.embedding, 1000).unwrap();
         assert!(after.iter().all(|n| n.template != template.id));
     }
@@ -335,7 +335,7 @@ fn a_probe_meets_templates_of_its_own_model_only() {
     let unknown = gallery.identify(&as_new(&other), FRAMES, Direction::Entry, NOW).unwrap();
     assert!(matches!(unknown, Verdict::Unknown { .. }));
     assert_eq!(gallery.nearest(&as_new(&other), 5).unwrap().len(), 1);
-    assert_eq!(gallery.remove_rider(both.rider), 2, "a removal is of every model");
+    assert_eq!(gallery.remove_rider(both.rider).unwrap(), 2, "a removal is of every model");
     assert_eq!(gallery.nearest(&as_new(&mate), 5).unwrap(), []);
     let third = Embedding::normalise(ModelId::new("third").unwrap(), mate.values().to_vec()).unwrap();
     assert!(matches!(gallery.nearest(&third, 1), Err(GalleryError::Embedding(InvalidEmbedding::WrongModel { .. }))));
