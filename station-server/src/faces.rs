@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use facegate_gallery::durable::Durable;
 use facegate_gallery::{DurableError, Gallery, Model, Place};
+use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::store::Store;
 
 /// Opens or begins the templates that belong to the facts of this name.
 pub fn open(config: &Config, store: &Store, facts: &str) -> Result<Gallery, DurableError> {
-    let place = Place { key: *store.gallery_key(), ..place(config, facts) };
+    let place = Place { key: Zeroizing::new(*store.gallery_key()), ..place(config, facts) };
     let model = Model {
         dims: config.dims,
         calibration: config.calibration.clone(),
@@ -32,9 +33,10 @@ pub fn behind(config: &Config, facts: &str, found: u64, newest: u64) -> DurableE
 
 /// Without the key.
 fn place(config: &Config, facts: &str) -> Place {
-    // With the keys, which no backup of the state brings back.
+    // With the keys, apart from the state: a copy of the state alone brings neither back. A copy of the whole data
+    // directory does, and is not told apart.
     let newest = config.data_dir.join("keys").join("newest-version");
-    Place { dir: dir(config, facts), newest, key: [0; 32], centre: None }
+    Place { dir: dir(config, facts), newest, key: Zeroizing::default(), centre: None }
 }
 
 fn dir(config: &Config, facts: &str) -> PathBuf {

@@ -150,9 +150,13 @@ fn load(config: &Config, store: &Store) -> Result<Facts, StationError> {
     let gallery = match opened {
         Err(why) if why.wants_rebuild() => {
             tracing::error!(%why, "the templates are fetched anew from the cloud; until then faces are not recognised");
-            stored.forget()?;
+            let been_at = stored.templates_version()?.min(stored.cursor()?);
             faces::discard(config, stored.name())?;
-            faces::open(config, store, stored.name())?
+            let gallery = faces::open(config, store, stored.name())?;
+            // Before it is forgotten here: if this start is cut short, the next one must know it too.
+            gallery.has_been_at(been_at)?;
+            stored.forget()?;
+            gallery
         }
         opened => opened?,
     };

@@ -29,6 +29,9 @@ pub(crate) enum SyncError {
     Cloud(Box<Status>),
     #[error("the cloud ended the stream")]
     Ended,
+    /// Replaying the log would bring back, for a while, riders who have left.
+    #[error("the templates were lost; no face is recognised before they are whole again")]
+    Behind,
     #[error(
         "the change after version {after} cannot be understood ({source}); nothing after it is applied: is the cloud newer than this station?"
     )]
@@ -44,9 +47,13 @@ impl From<Status> for SyncError {
 }
 
 impl SyncError {
-    /// The log does not reach back to the cursor, or ends before it.
+    /// The log does not reach back to the cursor, or ends before it, or is of no use.
     fn wants_snapshot(&self) -> bool {
-        matches!(self, Self::Cloud(status) if matches!(status.code(), Code::FailedPrecondition | Code::OutOfRange))
+        match self {
+            Self::Cloud(status) => matches!(status.code(), Code::FailedPrecondition | Code::OutOfRange),
+            Self::Behind => true,
+            _ => false,
+        }
     }
 }
 
@@ -56,7 +63,8 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>
     let follow = async {
         loop {
             let before = station.applied_version();
-            let mut outcome = subscribe(&station, &mut cloud).await;
+            let behind = station.facts().gallery.is_behind();
+            let mut outcome = if behind { Err(SyncError::Behind) } else { subscribe(&station, &mut cloud).await };
             if let Err(why) = &outcome
                 && why.wants_snapshot()
             {

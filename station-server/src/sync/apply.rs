@@ -92,9 +92,13 @@ impl Staging {
         written.await?;
         station.store.adopt().await?;
         tracing::info!(version, templates = facts.gallery.templates(), "snapshot adopted");
-        station.replace_facts(facts, version);
-        faces::discard(&station.config, old)?;
-        Ok(())
+        station.replace_facts(Arc::clone(&facts), version);
+        // Not before the pointer: until then, a start opens the old templates, which must not look like an old copy.
+        blocking(move || {
+            facts.gallery.take_over()?;
+            Ok(faces::discard(&station.config, old)?)
+        })
+        .await
     }
 }
 

@@ -10,7 +10,7 @@ use facegate_proto::v1;
 use facegate_proto::v1::sync_service_server::{SyncService, SyncServiceServer};
 use facegate_runtime::grpc;
 use facegate_runtime::identity::{DeviceIdentity, Role, require};
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -23,6 +23,7 @@ pub struct Seen {
     /// Subscriptions from below are refused.
     floor: u64,
     snapshot: Vec<v1::Change>,
+    pub snapshots_asked: usize,
     pub subscribed_after: Vec<u64>,
     pub delivered: Vec<v1::GateRecord>,
     marks: BTreeMap<(String, u32), u64>,
@@ -36,13 +37,20 @@ pub struct Cloud {
     pub address: SocketAddr,
     pub seen: Arc<Mutex<Seen>>,
     head: watch::Sender<u64>,
+    /// While this is set, snapshots stop before their end.
+    pub holds_snapshots: watch::Sender<bool>,
 }
 
 impl Cloud {
     pub async fn start(identity: &DeviceIdentity) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let cloud = Self { address, seen: Arc::default(), head: watch::Sender::new(0) };
+        let cloud = Self {
+            address,
+            seen: Arc::default(),
+            head: watch::Sender::new(0),
+            holds_snapshots: watch::Sender::new(false),
+        };
         let served = grpc::server(identity)
             .unwrap()
             .add_service(SyncServiceServer::new(cloud.clone()))
@@ -60,13 +68,21 @@ impl Cloud {
         version
     }
 
+    /// What a snapshot holds from now on.
+    pub fn set_snapshot(&self, facts: Vec<FeedChange>) {
+        let version = self.head();
+        let facts = facts.into_iter().map(|change| VersionedChange { version, change }.into());
+        self.seen.lock().unwrap().snapshot = facts.collect();
+    }
+
     /// Forgets the log: whoever comes from below `version` needs the snapshot, which is these facts.
     pub fn compact(&self, version: u64, facts: Vec<FeedChange>) {
         let mut seen = self.seen.lock().unwrap();
         seen.log.clear();
         seen.floor = version;
-        seen.snapshot = facts.into_iter().map(|change| VersionedChange { version, change }.into()).collect();
         self.head.send_replace(version);
+        drop(seen);
+        self.set_snapshot(facts);
     }
 
     /// Loses everything that was delivered, as a cloud restored from an old backup would have.
@@ -136,12 +152,17 @@ impl SyncService for Cloud {
 
     async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         require(&request, &[Role::Station])?;
-        let seen = self.seen.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
+        seen.snapshots_asked += 1;
         let version = self.head();
         let chunk = |facts: &[v1::Change], complete| Ok(v1::SnapshotChunk { version, facts: facts.to_vec(), complete });
-        let mut chunks: Vec<_> = seen.snapshot.chunks(2).map(|facts| chunk(facts, false)).collect();
-        chunks.push(chunk(&[], true));
-        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+        let chunks: Vec<_> = seen.snapshot.chunks(2).map(|facts| chunk(facts, false)).collect();
+        let (last, mut held) = (chunk(&[], true), self.holds_snapshots.subscribe());
+        let last = futures::stream::once(async move {
+            held.wait_for(|held| !held).await.unwrap();
+            last
+        });
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks).chain(last))))
     }
 
     async fn deliver(&self, request: Request<v1::DeliverRequest>) -> Result<Response<v1::DeliverResponse>, Status> {

@@ -74,32 +74,69 @@ async fn templates_that_are_damaged_or_gone_are_fetched_anew_and_nobody_is_recog
     world.cloud.publish(FeedChange::TemplatePut(template(gone, &erased)));
     world.cloud.publish_and_wait(FeedChange::RiderRemoved(gone)).await;
     station.stop().await;
-    let gallery = world.dir().join("data/gallery/facts-a");
-    let log = std::fs::read_dir(&gallery).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
-    let mut altered = std::fs::read(&log).unwrap();
-    altered[200] ^= 1;
-    for damage in [true, false] {
-        if damage {
-            std::fs::write(&log, &altered).unwrap()
+    world.cloud.set_snapshot(vec![FeedChange::TemplatePut(template(rider, &mate))]);
+    let (gallery, newest) =
+        (world.dir().join("data/gallery"), world.dir().join("data/keys/newest-version-sface-2021dec"));
+    for damage in ["altered", "lost", "lost with what the device had seen"] {
+        if damage == "altered" {
+            let log = std::fs::read_dir(gallery.join("facts-a")).unwrap().map(|entry| entry.unwrap().path());
+            let log = log.filter(|path| path.to_str().unwrap().contains("changes-")).max().unwrap();
+            let mut altered = std::fs::read(&log).unwrap();
+            altered[200] ^= 1;
+            std::fs::write(&log, &altered).unwrap();
         } else {
-            std::fs::remove_dir_all(&gallery).unwrap()
+            std::fs::remove_dir_all(&gallery).unwrap();
         }
-        let before = world.cloud.seen.lock().unwrap().subscribed_after.len();
+        if damage.contains("seen") {
+            std::fs::remove_file(&newest).unwrap();
+        }
+        world.cloud.holds_snapshots.send_replace(true);
+        let seen = || {
+            let seen = world.cloud.seen.lock().unwrap();
+            (seen.snapshots_asked, seen.subscribed_after.len())
+        };
+        let (snapshots, subscriptions) = seen();
+        let station = world.station().await;
+        let gate = world.gate(&station).await;
+        eventually("it asks for a snapshot", || async { seen().0 > snapshots }).await;
+        for face in [&mate, &erased] {
+            let refused = gate.clone().identify(probe(&look(face), v1::Direction::Entry)).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::Unavailable, "{damage}: {refused}");
+        }
+        world.cloud.holds_snapshots.send_replace(false);
+        let granted = || async {
+            let answer = gate.clone().identify(probe(&look(&mate), v1::Direction::Entry)).await;
+            answer.is_ok_and(|answer| matches!(answer.into_inner().try_into().unwrap(), Answer::Granted { .. }))
+        };
+        eventually("the rider is recognised again", granted).await;
+        let answer = ask(&mut gate.clone(), &erased, v1::Direction::Entry).await;
+        assert_eq!(answer, Answer::Refused(Refusal::NotRecognised), "{damage}");
+        eventually("it follows", || async { seen().1 > subscriptions }).await;
+        let from = world.cloud.seen.lock().unwrap().subscribed_after[subscriptions];
+        assert_eq!(from, world.cloud.head(), "{damage}: nothing is replayed");
+        station.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_station_that_lost_its_templates_recognises_again_though_the_cloud_lost_its_latest_days() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let (rider, mate) = (RiderId::random(), face());
+    world.cloud.publish(FeedChange::TemplatePut(template(RiderId::random(), &face())));
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(rider, &mate))).await;
+    station.stop().await;
+    std::fs::remove_dir_all(world.dir().join("data/gallery")).unwrap();
+    world.cloud.compact(1, vec![FeedChange::TemplatePut(template(rider, &mate))]);
+    for start in ["fetches anew", "goes on from its own disk"] {
         let station = world.station().await;
         let gate = world.gate(&station).await;
         let granted = || async {
-            match gate.clone().identify(probe(&look(&mate), v1::Direction::Entry)).await {
-                Ok(answer) => matches!(answer.into_inner().try_into().unwrap(), Answer::Granted { .. }),
-                Err(status) => {
-                    assert_eq!(status.code(), tonic::Code::Unavailable, "{status}");
-                    false
-                }
-            }
+            let answer = gate.clone().identify(probe(&look(&mate), v1::Direction::Entry)).await;
+            answer.is_ok_and(|answer| matches!(answer.into_inner().try_into().unwrap(), Answer::Granted { .. }))
         };
-        eventually("the rider is recognised again", granted).await;
-        assert_eq!(world.cloud.seen.lock().unwrap().subscribed_after.get(before), Some(&0), "from the beginning");
-        let answer = ask(&mut gate.clone(), &erased, v1::Direction::Entry).await;
-        assert_eq!(answer, Answer::Refused(Refusal::NotRecognised));
+        eventually(start, granted).await;
+        assert_eq!(world.cloud.seen.lock().unwrap().snapshots_asked, 1, "{start}");
         station.stop().await;
     }
 }
