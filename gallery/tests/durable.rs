@@ -230,10 +230,11 @@ fn changes_that_go_on_while_a_snapshot_is_written_are_in_it_or_in_the_log() {
         let many: Vec<_> = (1..=9000).map(|version| put(version, u16::try_from(version).unwrap())).collect();
         durable.apply(&many).unwrap();
         std::thread::scope(|scope| {
-            let writer = scope.spawn(|| (0..3).for_each(|_| durable.write_snapshot().unwrap()));
+            let write = || (0..3).for_each(|_| durable.write_snapshot().unwrap());
+            let writers = [scope.spawn(write), scope.spawn(write)];
             let mut rng = StdRng::seed_from_u64(seed);
             let mut version = 9000;
-            while !writer.is_finished() {
+            while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 let many = [1, 300][rng.random_range(0..2)];
                 let mut change = |version| {
                     let number = rng.random_range(1..=9000);
