@@ -203,7 +203,7 @@ fn a_sighting_never_brings_an_erased_rider_back() {
         for version in 1..2000 {
             let template = enrol(&gallery, &mate);
             if version % 2 == 0 {
-                gallery.remove_rider(template.rider);
+                gallery.remove_rider(template.rider).unwrap();
             } else {
                 gallery.apply(&[(version, Change::RemoveRider(template.rider))]).unwrap();
             }
