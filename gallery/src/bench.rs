@@ -114,13 +114,14 @@ fn compare_distributions(setting: &mut Setting) -> Result<()> {
 fn fill(setting: &mut Setting, place: Place) -> Result<Durable> {
     let before = resident_bytes();
     let durable = Durable::open(setting.probes.model(), DIMS, place)?;
-    let index = durable.index();
-    let (filled, ms) =
-        timed(|| (0..setting.n).try_for_each(|i| anyhow::Ok(index.put(&setting.population.template(i)?)?)));
+    let fill = || (0..setting.n).try_for_each(|i| anyhow::Ok(durable.put(&setting.population.template(i)?)?));
+    let (filled, ms) = timed(fill);
     filled?;
     let bytes = resident_bytes().saturating_sub(before) as f64 / setting.n as f64;
     println!("filled in {:.1} s, made riders included; {bytes:.1} bytes a template", ms / 1e3);
     setting.note("bytes_per_template", bytes);
+    durable.adopt(1)?;
+    durable.take_over()?;
     Ok(durable)
 }
 

@@ -16,6 +16,7 @@ use facegate_runtime::journal::JournalOptions;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
+use raw::RawModel;
 
 /// What `--help` prints below the options: a whole config to start from.
 pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
@@ -43,6 +44,9 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     # calibration = "/etc/facegate/sface.toml"   # default: the one that ships for the model
     identify_deadline_ms = 800                # a gate is told to use codes rather than wait longer
     searches_max = 2                          # at a time; use the number of cores
+    # [recognition.next]                      # while riders move to another model: templates of both side by side,
+    # model = "hse-faceres-2021"              # a probe meets its own; when it is added, all templates are fetched anew
+    # dims = 1024
 
     [decision]
     risk_budget = 10.0                        # accepted false charges per million passages
@@ -70,6 +74,14 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     total_bytes_max = 4294967296              # then deliveries are refused until the cloud is back
 "#;
 
+/// A model whose templates are held.
+#[derive(Debug, Clone)]
+pub struct EmbeddingModel {
+    /// Names the model.
+    pub calibration: Calibration,
+    pub dims: usize,
+}
+
 /// A checked config.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -81,8 +93,8 @@ pub struct Config {
     pub cameras: BTreeSet<GateId>,
     pub tls: TlsPaths,
     pub telemetry: Telemetry,
-    pub calibration: Calibration,
-    pub dims: usize,
+    /// What gates may embed with: the model in use and, during a migration, the next.
+    pub models: Vec<EmbeddingModel>,
     /// From the call's arrival to its answer; beyond it the gate is told to use codes.
     pub identify_deadline: Duration,
     pub searches_max: usize,
@@ -110,15 +122,13 @@ impl TryFrom<RawConfig> for Config {
         }
         let tls = raw.tls.check("tls", &mut problems);
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
-        let model = problems.check("recognition.model", ModelId::new(raw.recognition.model));
-        let calibration = model.and_then(|model| match &raw.recognition.calibration {
-            Some(path) => problems.check("recognition.calibration", calibration::load(path, &model)),
-            None => problems.check("recognition.model", calibration::shipped(&model)),
-        });
-        let dims = problems.within("recognition.dims", raw.recognition.dims, 2..=4096);
-        let centre = calibration.as_ref().and_then(|calibration| calibration.centre.as_ref());
-        if centre.is_some_and(|centre| centre.len() != raw.recognition.dims) {
-            problems.add("recognition.dims", "is not the number of dimensions that the calibration was measured in");
+        let (model, dims, calibration) = (raw.recognition.model, raw.recognition.dims, raw.recognition.calibration);
+        let used = embedding_model("recognition", RawModel { model, dims, calibration }, &mut problems);
+        let next = raw.recognition.next.map(|next| embedding_model("recognition.next", next, &mut problems));
+        if let (Some(used), Some(Some(next))) = (&used, &next)
+            && used.calibration.model == next.calibration.model
+        {
+            problems.add("recognition.next.model", "is the model in use; name the one that riders move to");
         }
         let deadline_ms = raw.recognition.identify_deadline_ms;
         let deadline = problems.duration_ms("recognition.identify_deadline_ms", deadline_ms, 10..=60_000);
@@ -140,8 +150,7 @@ impl TryFrom<RawConfig> for Config {
                 cameras,
                 tls: tls?,
                 telemetry: telemetry?,
-                calibration: calibration?,
-                dims: dims?,
+                models: std::iter::once(used).chain(next).collect::<Option<_>>()?,
                 identify_deadline: deadline?,
                 searches_max: searches_max?,
                 decision: raw.decision,
@@ -155,6 +164,20 @@ impl TryFrom<RawConfig> for Config {
         })();
         problems.into_result(config)
     }
+}
+
+fn embedding_model(path: &str, raw: RawModel, problems: &mut Problems) -> Option<EmbeddingModel> {
+    let model = problems.check(&format!("{path}.model"), ModelId::new(raw.model));
+    let calibration = model.and_then(|model| match &raw.calibration {
+        Some(file) => problems.check(&format!("{path}.calibration"), calibration::load(file, &model)),
+        None => problems.check(&format!("{path}.model"), calibration::shipped(&model)),
+    });
+    let dims = problems.within(&format!("{path}.dims"), raw.dims, 2..=4096);
+    let centre = calibration.as_ref().and_then(|calibration| calibration.centre.as_ref());
+    if centre.is_some_and(|centre| centre.len() != raw.dims) {
+        problems.add(format!("{path}.dims"), "is not the number of dimensions that the calibration was measured in");
+    }
+    Some(EmbeddingModel { calibration: calibration?, dims: dims? })
 }
 
 fn names(path: &str, given: &[String], taken: &BTreeSet<GateId>, problems: &mut Problems) -> BTreeSet<GateId> {

@@ -1,29 +1,54 @@
-//! The station's templates on its disk: `gallery/<tree of facts>`, sealed, beside the facts they belong to.
+//! The station's templates on its disk: `gallery/<tree of facts>/<model>`, sealed, beside the facts they belong to.
 
 use std::path::PathBuf;
+use std::{fs, io};
 
+use facegate_domain::ids::ModelId;
 use facegate_gallery::durable::Durable;
 use facegate_gallery::{DurableError, Gallery, Model, Place};
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Config, EmbeddingModel};
 use crate::store::Store;
 
 /// Opens or begins the templates that belong to the facts of this name.
 pub fn open(config: &Config, store: &Store, facts: &str) -> Result<Gallery, DurableError> {
-    let place = Place { key: Zeroizing::new(*store.gallery_key()), ..place(config, facts) };
-    let model = Model {
-        dims: config.dims,
-        calibration: config.calibration.clone(),
-        place: Some(place),
+    forget_former_models(config, facts)?;
+    let model = |model: &EmbeddingModel| Model {
+        dims: model.dims,
+        calibration: model.calibration.clone(),
+        place: Some(Place {
+            key: Zeroizing::new(*store.gallery_key()),
+            ..place(config, facts, &model.calibration.model)
+        }),
         searches_max: config.searches_max,
     };
-    Gallery::open(vec![model], config.decision.clone())
+    Gallery::open(config.models.iter().map(model).collect(), config.decision.clone())
+}
+
+/// Removes the templates of models that the config no longer names: no probe meets them, no erasure would reach them.
+fn forget_former_models(config: &Config, facts: &str) -> Result<(), DurableError> {
+    let dir = dir(config, facts);
+    let failed = |source| DurableError::File { path: dir.clone(), source };
+    let entries = match fs::read_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let named = |model: &EmbeddingModel| path.file_name() == Some(model.calibration.model.as_str().as_ref());
+        if !config.models.iter().any(named) {
+            tracing::warn!(path = %path.display(), "templates of a model that the config does not name are removed");
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|source| DurableError::File { path, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes them.
 pub fn discard(config: &Config, facts: &str) -> Result<(), DurableError> {
-    Durable::discard(&place(config, facts))
+    config.models.iter().try_for_each(|model| Durable::discard(&place(config, facts, &model.calibration.model)))
 }
 
 /// They lack changes that the facts beside them have.
@@ -32,11 +57,11 @@ pub fn behind(config: &Config, facts: &str, found: u64, newest: u64) -> DurableE
 }
 
 /// Without the key.
-fn place(config: &Config, facts: &str) -> Place {
+fn place(config: &Config, facts: &str, model: &ModelId) -> Place {
     // With the keys, apart from the state: a copy of the state alone brings neither back. A copy of the whole data
     // directory does, and is not told apart.
     let newest = config.data_dir.join("keys").join("newest-version");
-    Place { dir: dir(config, facts), newest, key: Zeroizing::default(), centre: None }
+    Place { dir: dir(config, facts).join(model.as_str()), newest, key: Zeroizing::default(), centre: None }
 }
 
 fn dir(config: &Config, facts: &str) -> PathBuf {

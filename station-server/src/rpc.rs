@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::attend::{Commands, attend};
 use crate::authorise::present_code;
+use crate::config::EmbeddingModel;
 use crate::epochs::register;
 use crate::identify::{identify, sight};
 use crate::intake::deliver;
@@ -57,7 +58,8 @@ impl StationService for StationRpc {
         let gate = self.caller(&request, &[Role::Gate, Role::Camera])?;
         let request = request.into_inner();
         let station = &self.station;
-        if request.embedding_model != station.config.calibration.model.as_str() {
+        let held = |model: &EmbeddingModel| model.calibration.model.as_str() == request.embedding_model;
+        if !station.config.models.iter().any(held) {
             tracing::warn!(%gate, theirs = request.embedding_model, "the gate embeds with another model; its probes will be refused");
         }
         let registered = register(station, &gate, request.epoch, request.next_sequence).await?;

@@ -19,7 +19,7 @@ pub fn place(output: &Path) -> Place {
 /// Writes the snapshot, forgets the index, and opens the freshly written file until the first search is answered.
 pub fn measure(setting: &mut Setting, durable: Durable, output: &Path) -> Result<()> {
     let templates = durable.index().len();
-    let (written, write_ms) = timed(|| durable.adopt(1));
+    let (written, write_ms) = timed(|| durable.write_snapshot());
     written?;
     let bytes = std::fs::metadata(output.join("gallery/snapshot"))?.len();
     drop(durable);

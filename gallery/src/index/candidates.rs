@@ -44,7 +44,8 @@ impl Candidates {
             left &= left - 1;
             let Some(row) = row_of(place) else { continue };
             let mut code = [0; CODE_BYTES_MAX];
-            code.iter_mut().zip(codes.as_chunks::<BLOCK_ROWS>().0).for_each(|(byte, column)| *byte = column[place]);
+            let columns = codes.as_chunks::<BLOCK_ROWS>().0;
+            code.iter_mut().zip(columns).for_each(|(byte, column)| *byte = column[place % BLOCK_ROWS]);
             self.found.push(Candidate { row, score: hits.scores[place], code });
         }
     }

@@ -38,13 +38,24 @@ pub struct RawRecognition {
     pub model: String,
     pub dims: usize,
     pub calibration: Option<PathBuf>,
+    pub next: Option<RawModel>,
     pub identify_deadline_ms: u64,
     pub searches_max: usize,
 }
 
+/// The model that riders are moved to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawModel {
+    pub model: String,
+    pub dims: usize,
+    pub calibration: Option<PathBuf>,
+}
+
 impl Default for RawRecognition {
     fn default() -> Self {
-        Self { model: "sface-2021dec".into(), dims: 128, calibration: None, identify_deadline_ms: 800, searches_max: 2 }
+        let model = "sface-2021dec".into();
+        Self { model, dims: 128, calibration: None, next: None, identify_deadline_ms: 800, searches_max: 2 }
     }
 }
 

@@ -94,11 +94,13 @@ fn signs_of(group: usize, code: &[u8], tail: &[u8]) -> u64 {
 /// Tells the memory that `bytes` will be read soon.
 #[inline(always)]
 pub fn prefetch(bytes: &[u8]) {
-    // Bytes that do not begin with a line of the cache end in one more.
-    for byte in bytes.iter().step_by(64).chain(bytes.last()) {
+    let ask = |byte: &u8| {
         // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of every x86-64.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
-    }
+    };
+    bytes.chunks(64).for_each(|line| ask(&line[0]));
+    // Bytes that do not begin with a line of the cache end in one more.
+    bytes.last().into_iter().for_each(ask);
 }
 
 /// `quantise::cosine`, compiled for AVX2.
@@ -140,14 +142,18 @@ fn avx512<const BYTES: usize, const GROUPS: usize>(
     probes: &[(&Tables, u8)],
     tell: &mut impl FnMut(&BlockHits<'_>),
 ) {
-    let mut scores = [Line([0; 64]); PROBES_MAX];
+    let mut found = [(Line([0; 64]), 0); PROBES_MAX];
     for (block, columns) in codes.as_chunks::<BLOCK_ROWS>().0.as_chunks::<BYTES>().0.iter().enumerate() {
         let ahead = block * BYTES * BLOCK_ROWS + AHEAD_BYTES;
-        prefetch(codes.get(ahead..ahead + BYTES * BLOCK_ROWS).unwrap_or_default());
+        if let Some(ahead) =
+            codes.get(ahead..).and_then(|codes| codes.as_chunks::<BLOCK_ROWS>().0.first_chunk::<BYTES>())
+        {
+            ahead.iter().for_each(|column| prefetch(column));
+        }
         let index = indices::<BYTES, GROUPS>(columns);
         // First all scores, then what is told of them: a call between would spill what stands in registers.
-        let mut reached = [0; PROBES_MAX];
-        for (((tables, threshold), scores), reached) in probes.iter().zip(&mut scores).zip(&mut reached) {
+        let mut reached = 0u32;
+        for (probe, ((tables, threshold), (scores, rows))) in probes.iter().zip(&mut found).enumerate() {
             let Some(lines) = tables.lines.first_chunk::<GROUPS>() else { continue };
             // Two sums, so that one addition need not wait for the other.
             let mut sums = [_mm512_setzero_si512(); 2];
@@ -156,14 +162,18 @@ fn avx512<const BYTES: usize, const GROUPS: usize>(
                 sums[group % 2] = _mm512_add_epi8(sums[group % 2], found);
             }
             let sum = _mm512_add_epi8(sums[0], sums[1]);
-            *reached = _mm512_cmpge_epu8_mask(sum, _mm512_set1_epi8(threshold.cast_signed()));
-            if *reached != 0 {
+            *rows = _mm512_cmpge_epu8_mask(sum, _mm512_set1_epi8(threshold.cast_signed()));
+            if *rows != 0 {
+                reached |= 1 << probe;
                 // SAFETY: the line has the 64 bytes that are written.
                 unsafe { _mm512_storeu_si512(scores.0.as_mut_ptr().cast(), sum) };
             }
         }
-        for (probe, rows) in reached.into_iter().enumerate().take(probes.len()).filter(|(_, rows)| *rows != 0) {
-            tell(&BlockHits { probe, block, rows, scores: &scores[probe].0 });
+        while reached != 0 {
+            let probe = reached.trailing_zeros() as usize;
+            reached &= reached - 1;
+            let (scores, rows) = &found[probe % PROBES_MAX];
+            tell(&BlockHits { probe, block, rows: *rows, scores: &scores.0 });
         }
     }
 }
