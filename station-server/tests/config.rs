@@ -61,6 +61,27 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn the_next_model_is_named_beside_the_one_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let with = |model: &str, dims: usize| {
+        let next = format!("[recognition.next]\nmodel = {model:?}\ndims = {dims}\n[decision]");
+        load(&example(dir.path()).replace("[decision]", &next))
+    };
+    let models = with("hse-faceres-2021", 1024).unwrap().models;
+    let models: Vec<_> = models.iter().map(|model| (model.calibration.model.as_str(), model.dims)).collect();
+    assert_eq!(models, [("sface-2021dec", 128), ("hse-faceres-2021", 1024)]);
+    let wrong =
+        [("sface-2021dec", 128, "next.model"), ("arcface", 512, "next.model"), ("hse-faceres-2021", 512, "next.dims")];
+    for (model, dims, at) in wrong {
+        let ConfigError::Wrong { problems, .. } = with(model, dims).unwrap_err() else {
+            panic!("not a list of problems")
+        };
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, [format!("recognition.{at}")], "{problems}");
+    }
+}
+
+#[test]
 fn the_binary_checks_a_config_and_starts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let check = |text: &str| {

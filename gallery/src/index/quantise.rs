@@ -14,7 +14,7 @@
 use zeroize::Zeroizing;
 
 /// Sign bits that the scan looks at, of embeddings of up to 128 dimensions and of larger ones: these many rotated
-/// coordinates tell enough, and each byte less is less memory to read. `ARCHITECTURE.md` has the measurement.
+/// coordinates tell enough for the recall in `ARCHITECTURE.md`, and each byte less is less memory to read.
 const CODE_BITS: usize = 96;
 const CODE_BITS_OF_LARGER: usize = 256;
 /// Dimensions are padded to a multiple of this.

@@ -16,19 +16,19 @@ pub fn model() -> ModelId {
 }
 
 pub fn face() -> Embedding {
-    face_of(model())
+    face_of(&model(), 128)
 }
 
-pub fn face_of(model: ModelId) -> Embedding {
+pub fn face_of(model: &ModelId, dims: usize) -> Embedding {
     let mut rng = rand::rng();
-    Embedding::normalise(model, (0..128).map(|_| rng.random_range(-1.0..1.0)).collect()).unwrap()
+    Embedding::normalise(model.clone(), (0..dims).map(|_| rng.random_range(-1.0..1.0)).collect()).unwrap()
 }
 
 /// Another look at the same face, at a cosine of about .8.
 pub fn look(of: &Embedding) -> Embedding {
-    let other = face();
+    let other = face_of(of.model(), of.values().len());
     let mix = of.values().iter().zip(other.values()).map(|(a, b)| a + 0.7 * b).collect();
-    Embedding::normalise(model(), mix).unwrap()
+    Embedding::normalise(of.model().clone(), mix).unwrap()
 }
 
 pub fn template(rider: RiderId, embedding: &Embedding) -> Template {

@@ -76,7 +76,7 @@ async fn a_cursor_beyond_the_log_means_that_the_cloud_was_restored_and_its_word_
 async fn a_template_of_another_model_is_left_out_and_the_feed_goes_on() {
     let world = World::new().await;
     let station = world.station().await;
-    let (foreign, mate) = (face_of(ModelId::new("arcface-r50").unwrap()), face());
+    let (foreign, mate) = (face_of(&ModelId::new("arcface-r50").unwrap(), 128), face());
     world.cloud.publish(FeedChange::TemplatePut(template(RiderId::random(), &foreign)));
     world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
     assert_eq!(world.cloud.seen.lock().unwrap().report.as_ref().unwrap().templates, 1);

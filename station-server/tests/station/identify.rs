@@ -115,7 +115,7 @@ async fn a_probe_that_is_none_is_refused_by_what_is_wrong_with_it() {
     let mut with_nan = face().values().to_vec();
     with_nan[5] = f32::NAN;
     let short = Embedding::normalise(model(), vec![1.0; 64]).unwrap();
-    let other = face_of(ModelId::new("arcface-r50").unwrap());
+    let other = face_of(&ModelId::new("arcface-r50").unwrap(), 128);
     let cases = [
         (probe(&short, ENTRY), "64 dimensions"),
         (raw("sface-2021dec", values(with_nan)), "position 5"),

@@ -11,6 +11,7 @@ mod identify;
 mod journals;
 mod killed;
 mod metrics;
+mod migration;
 mod restart;
 mod sightings;
 mod world;

@@ -79,7 +79,8 @@ async fn templates_that_are_damaged_or_gone_are_fetched_anew_and_nobody_is_recog
         (world.dir().join("data/gallery"), world.dir().join("data/keys/newest-version-sface-2021dec"));
     for damage in ["altered", "lost", "lost with what the device had seen"] {
         if damage == "altered" {
-            let log = std::fs::read_dir(gallery.join("facts-a")).unwrap().map(|entry| entry.unwrap().path());
+            let log =
+                std::fs::read_dir(gallery.join("facts-a/sface-2021dec")).unwrap().map(|entry| entry.unwrap().path());
             let log = log.filter(|path| path.to_str().unwrap().contains("changes-")).max().unwrap();
             let mut altered = std::fs::read(&log).unwrap();
             altered[200] ^= 1;
