@@ -43,6 +43,8 @@ pub use place::Place;
 
 /// A log that long is worth a snapshot: replaying it takes about as long as reading a million templates.
 const LOG_BYTES_MAX: u64 = 256 << 20;
+/// Changes put into force under one lock: a search that runs waits for some of them once, not for each.
+const CHANGES_AT_ONCE: usize = 16;
 
 /// Why files could not be used or written. The index in memory is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -200,11 +202,14 @@ impl Durable {
         }
         self.append(&mut files, &records)?;
         let mut outcome = full.map_or(Ok(()), Err);
-        for record in &records {
-            match record.apply(&self.index) {
-                Ok(true) => files.removal.note(),
-                Ok(false) => (),
-                Err(error) => outcome = Err(error),
+        for some in records.chunks(CHANGES_AT_ONCE) {
+            let mut index = self.index.changing();
+            for record in some {
+                match record.apply(&mut index) {
+                    Ok(true) => files.removal.note(),
+                    Ok(false) => (),
+                    Err(error) => outcome = Err(error),
+                }
             }
         }
         self.at(&mut files, last)?;

@@ -9,6 +9,7 @@
 //! longer than that. The last step happens under one lock: what it returns was all held at that moment.
 
 mod candidates;
+mod changing;
 mod ids;
 mod members;
 mod quantise;
@@ -34,6 +35,7 @@ use quantise::{Quantised, Shape};
 use rotation::Rotation;
 use rows::{Owner, Removed, Rows};
 
+pub(crate) use changing::Changing;
 pub use rows::Full;
 pub use scan::Kernel;
 pub use search::{Answer, Query, TierAnswer};
@@ -121,26 +123,18 @@ impl Index {
 
     /// Inserts the template, or replaces the one with its id (even if that was another rider's).
     pub fn put(&self, template: &Template) -> Result<(), EngineError> {
-        self.put_row(&self.row(template)?)
+        let row = self.row(template)?;
+        self.changing().put(&row)
     }
 
     /// Removes a template; false if there was none with this id.
     pub fn remove(&self, template: TemplateId) -> bool {
-        let mut contents = self.write();
-        let row = contents.rows.row_of(template);
-        row.map(|row| contents.remove(row)).is_some()
+        self.changing().remove(template)
     }
 
     /// Removes all templates of a rider and his memberships. Gives how many templates there were.
     pub fn remove_rider(&self, rider: RiderId) -> usize {
-        let mut contents = self.write();
-        let mut removed = 0;
-        while let Some(row) = contents.rows.rows_of(rider).first().copied() {
-            contents.remove(row);
-            removed += 1;
-        }
-        contents.tiers.values_mut().for_each(|members| members.leave(rider));
-        removed
+        self.changing().remove_rider(rider)
     }
 
     /// Makes a rider a member of a narrow tier, now and with every template that comes; `Tier::City` has everyone.

@@ -18,7 +18,7 @@ use super::disk::{self, Output};
 use super::format::{Format, Kind, PIECE_BYTES_MAX, Piece, Pieces};
 use super::{Change, DurableError};
 use crate::engine::EngineError;
-use crate::index::{Index, Row};
+use crate::index::{Changing, Index, Row};
 
 const PREFIX: &str = "changes-";
 
@@ -120,7 +120,7 @@ pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: b
                 while !rest.is_empty() {
                     let record = Record::take(&mut rest, index).ok_or_else(|| damaged("a change cannot be read"))?;
                     if record.version > version {
-                        replayed.removed |= record.apply(index)?;
+                        replayed.removed |= record.apply(&mut index.changing())?;
                     }
                     replayed.version = replayed.version.max(record.version);
                 }
@@ -228,10 +228,10 @@ impl Record {
     }
 
     /// Gives whether it removed a template.
-    pub fn apply(&self, index: &Index) -> Result<bool, EngineError> {
+    pub fn apply(&self, index: &mut Changing<'_>) -> Result<bool, EngineError> {
         match &self.what {
             What::Nothing => Ok(false),
-            What::Put(row) => index.put_row(row).map(|()| false),
+            What::Put(row) => index.put(row).map(|()| false),
             What::RemoveTemplate(template) => Ok(index.remove(*template)),
             What::RemoveRider(rider) => Ok(index.remove_rider(*rider) > 0),
         }

@@ -26,8 +26,8 @@ pub const HEAD_BYTES: usize = 35;
 /// One template as the index stores it.
 #[derive(Clone)]
 pub struct Row {
-    owner: Owner,
-    face: Quantised,
+    pub(super) owner: Owner,
+    pub(super) face: Quantised,
 }
 
 impl std::fmt::Debug for Row {
@@ -77,11 +77,6 @@ impl Index {
         let face = Quantised::new(self.shape, &self.rotation.apply(template.embedding.values()));
         let photographs = u8::try_from(template.photographs).unwrap_or(u8::MAX);
         Ok(Row { owner: Owner { template: template.id, rider: template.rider, photographs }, face })
-    }
-
-    /// Inserts, or replaces the template with its id.
-    pub fn put_row(&self, row: &Row) -> Result<(), EngineError> {
-        self.write().put(&row.owner, &row.face)
     }
 
     /// Bytes of a stored row.
