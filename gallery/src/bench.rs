@@ -47,8 +47,8 @@ pub struct Options {
     /// faiss-cpu, usearch and hnswlib in the same run.
     #[arg(long)]
     peers: bool,
-    /// Where the growth plot goes, and the peers' vectors while they run.
-    #[arg(long, default_value = "bench-search")]
+    /// Where the growth plot goes, and while it runs the peers' vectors and our files.
+    #[arg(long, default_value = "target/bench-search")]
     output: PathBuf,
 }
 
@@ -85,17 +85,17 @@ pub fn run(options: &Options) -> Result<()> {
         ["ks_mated", "ks_impostor"].into_iter().for_each(|key| setting.note(key, Value::Null));
     }
 
-    let mut peers = options.peers.then(|| start_peers(&setting, &options.output)).transpose()?;
-    let place = start::place(&options.output);
-    Durable::discard(&place)?;
-    let durable = fill(&mut setting, place)?;
+    let scratch = tempfile::Builder::new().prefix("scratch-").tempdir_in(&options.output)?;
+    let mut peers = options.peers.then(|| start_peers(&setting, scratch.path())).transpose()?;
+    let durable = fill(&mut setting, start::place(scratch.path()))?;
     let index = durable.index();
     single::measure(&mut setting, index, peers.as_mut())?;
     batched::measure(&mut setting, &durable, peers.as_mut())?;
     drop(peers);
     measure_tier(&mut setting, index)?;
     churn::measure(&mut setting, index, options.quick)?;
-    start::measure(&mut setting, durable, &options.output)?;
+    start::measure(&mut setting, durable, scratch.path())?;
+    drop(scratch);
     growth::measure(&mut setting, &options.output, options.quick)?;
     println!("{}", Value::Object(setting.report));
     Ok(())
@@ -146,8 +146,8 @@ fn measure_tier(setting: &mut Setting, index: &Index) -> Result<()> {
 }
 
 /// Writes what the peers read, and starts them.
-fn start_peers(setting: &Setting, output: &Path) -> Result<Peers> {
-    let (vectors, probes) = (output.join("vectors.f32"), output.join("probes.f32"));
+fn start_peers(setting: &Setting, scratch: &Path) -> Result<Peers> {
+    let (vectors, probes) = (scratch.join("vectors.f32"), scratch.join("probes.f32"));
     println!("writing {} MiB of vectors for the peers…", (setting.n * DIMS * 4) >> 20);
     write_rows(&vectors, (0..setting.n).map(|i| setting.population.face(i)))?;
     write_rows(&probes, setting.probes.all().map(|probe| probe.embedding.values().to_vec()))?;

@@ -12,20 +12,20 @@ use super::population::DIMS;
 use super::single::search_each;
 
 /// Where the measured index is kept.
-pub fn place(output: &Path) -> Place {
-    Place { dir: output.join("gallery"), newest: output.join("newest-version"), key: [7; 32].into(), centre: None }
+pub fn place(scratch: &Path) -> Place {
+    Place { dir: scratch.join("gallery"), newest: scratch.join("newest-version"), key: [7; 32].into(), centre: None }
 }
 
 /// Writes the snapshot, forgets the index, and opens the freshly written file until the first search is answered.
-pub fn measure(setting: &mut Setting, durable: Durable, output: &Path) -> Result<()> {
+pub fn measure(setting: &mut Setting, durable: Durable, scratch: &Path) -> Result<()> {
     let templates = durable.index().len();
     let (written, write_ms) = timed(|| durable.write_snapshot());
     written?;
-    let bytes = std::fs::metadata(output.join("gallery/snapshot"))?.len();
+    let bytes = std::fs::metadata(scratch.join("gallery/snapshot"))?.len();
     drop(durable);
     let model = setting.probes.model();
     let (opened, ms) = timed(|| {
-        let durable = Durable::open(model, DIMS, place(output))?;
+        let durable = Durable::open(model, DIMS, place(scratch))?;
         search_each(durable.index(), &setting.probes.strict[..1])?;
         anyhow::Ok(durable)
     });
@@ -40,6 +40,5 @@ pub fn measure(setting: &mut Setting, durable: Durable, output: &Path) -> Result
     setting.note("snapshot_write_s", write_ms / 1e3);
     setting.note("start_s", ms / 1e3);
     drop(durable);
-    Durable::discard(&place(output))?;
     Ok(())
 }
