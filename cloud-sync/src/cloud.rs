@@ -42,8 +42,8 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Opens the store and reads every template into the duplicate search. Blocks.
-    pub fn open(
+    /// Opens the store and reads every template into the duplicate search.
+    pub async fn open(
         config: Config,
         clock: Arc<dyn Clock>,
         faces: Arc<dyn FaceCapture>,
@@ -51,8 +51,10 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let keys = FileKeys::open(&config.keys_dir)?;
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
-        let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.data_dir, &keys, config.feed_kept)?);
-        let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment)?;
+        let (dir, kept, sealed_under) = (config.data_dir.clone(), config.feed_kept, keys.clone());
+        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &sealed_under, kept)).await;
+        let store: Arc<dyn Store> = Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??);
+        let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment).await?;
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));
         Ok(Self { config, clock, store, enrolment, intakes, taps_came, stop })

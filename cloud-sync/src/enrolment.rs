@@ -73,14 +73,14 @@ pub struct Enrolment {
 
 impl Enrolment {
     /// Reads every template into the duplicate search.
-    pub fn new(
+    pub async fn new(
         store: Arc<dyn Store>,
         faces: Arc<dyn FaceCapture>,
         issuer: CodeIssuer,
         clock: Arc<dyn Clock>,
         policy: EnrolmentPolicy,
     ) -> Result<Self, EnrolmentError> {
-        let duplicates = Duplicates::load(&*store, faces.model())?;
+        let duplicates = Duplicates::load(&*store, faces.model()).await?;
         Ok(Self {
             store,
             faces,
@@ -99,28 +99,28 @@ impl Enrolment {
     }
 
     /// The rider, if he is known and not erased.
-    pub fn rider(&self, rider: RiderId) -> Result<Rider, EnrolmentError> {
-        match self.store.rider(rider)? {
+    pub async fn rider(&self, rider: RiderId) -> Result<Rider, EnrolmentError> {
+        match self.store.rider(rider).await? {
             None => Err(EnrolmentError::UnknownRider),
             Some(rider) if rider.erasure.is_some() => Err(EnrolmentError::ErasedRider),
             Some(rider) => Ok(rider),
         }
     }
 
-    pub fn profile(&self, rider: RiderId) -> Result<Profile, EnrolmentError> {
-        self.rider(rider)?;
-        self.store.profile(rider)?.ok_or(EnrolmentError::UnknownRider)
+    pub async fn profile(&self, rider: RiderId) -> Result<Profile, EnrolmentError> {
+        self.rider(rider).await?;
+        self.store.profile(rider).await?.ok_or(EnrolmentError::UnknownRider)
     }
 
     /// The rider's trips, the latest first.
-    pub fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, EnrolmentError> {
-        self.rider(rider)?;
-        Ok(self.store.trips(rider)?)
+    pub async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, EnrolmentError> {
+        self.rider(rider).await?;
+        Ok(self.store.trips(rider).await?)
     }
 
     /// Sets the password of the rider's own page; `hash` is in PHC form.
     pub async fn set_page_password(&self, actor: &Actor, rider: RiderId, hash: String) -> Result<(), EnrolmentError> {
-        self.rider(rider)?;
+        self.rider(rider).await?;
         self.audit(actor, "rider.set-password", rider).await?;
         Ok(self.store.set_page_password(rider, hash).await?)
     }

@@ -32,12 +32,12 @@ pub enum FeedError {
 }
 
 /// Follows the log from `cursor` on. The cursor is checked before this returns.
-pub fn subscribe(
+pub async fn subscribe(
     store: Arc<dyn Store>,
     cursor: u64,
     stop: CancellationToken,
 ) -> Result<mpsc::Receiver<Result<VersionedChange, FeedError>>, FeedError> {
-    store.changes_after(cursor, 1)??;
+    store.changes_after(cursor, 1).await??;
     let (to_station, changes) = mpsc::channel(QUEUED_MAX);
     tokio::spawn(async move {
         let ended = tokio::select! {
@@ -63,7 +63,7 @@ async fn follow(
     loop {
         // Marked as seen before reading, so that a change that comes in between wakes the next wait.
         head.mark_unchanged();
-        let (changes, reached) = match store.changes_after(cursor, PAGE) {
+        let (changes, reached) = match store.changes_after(cursor, PAGE).await {
             Ok(Ok(page)) => page,
             Ok(Err(out_of_reach)) => return Some(out_of_reach.into()),
             Err(error) => return Some(error.into()),
@@ -93,16 +93,16 @@ pub fn snapshot(
     codes_since: facegate_domain::Timestamp,
 ) -> mpsc::Receiver<Result<SnapshotPart, FeedError>> {
     let (to_station, parts) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(async move {
         let version = *store.head().borrow();
         let mut from = None;
         loop {
-            let part = store.snapshot_page(from.take(), SNAPSHOT_PAGE, codes_since).map(|page| {
+            let part = store.snapshot_page(from.take(), SNAPSHOT_PAGE, codes_since).await.map(|page| {
                 from = page.next;
                 SnapshotPart { version, facts: page.facts, complete: from.is_none() }
             });
             let last = part.as_ref().map_or(true, |part| part.complete);
-            if to_station.blocking_send(part.map_err(FeedError::from)).is_err() || last {
+            if to_station.send(part.map_err(FeedError::from)).await.is_err() || last {
                 return;
             }
         }

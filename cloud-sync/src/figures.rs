@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Keeps the gauges until the cloud stops.
 pub async fn keep(cloud: Arc<Cloud>) {
     loop {
-        if let Err(error) = look(&cloud) {
+        if let Err(error) = look(&cloud).await {
             tracing::error!(%error, "the figures could not be read");
         }
         tokio::select! {
@@ -22,8 +22,8 @@ pub async fn keep(cloud: Arc<Cloud>) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floats; these counts stay far below 2^52")]
-fn look(cloud: &Cloud) -> Result<(), StoreError> {
-    let overview = cloud.store.overview()?;
+async fn look(cloud: &Cloud) -> Result<(), StoreError> {
+    let overview = cloud.store.overview().await?;
     let gauge = |name: &'static str, value: u64| metrics::gauge!(name).set(value as f64);
     gauge("facegate_feed_head", overview.head_version);
     gauge("facegate_riders", overview.riders);

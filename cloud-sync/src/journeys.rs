@@ -67,7 +67,7 @@ pub async fn settle_all(
 ) -> Result<usize, StoreError> {
     let (mut after, mut seen) = (None, 0);
     loop {
-        let riders = store.riders_with_open_taps(after, RIDERS_PAGE)?;
+        let riders = store.riders_with_open_taps(after, RIDERS_PAGE).await?;
         let Some(last) = riders.last() else { break };
         after = Some(*last);
         seen += riders.len();
@@ -87,7 +87,7 @@ async fn settle_rider(
     policy: &SettlingPolicy,
 ) -> Result<(), StoreError> {
     let reach = policy.pairing.journey_max + policy.pairing.merge_window;
-    let taps = store.taps_to_pair(rider, reach)?;
+    let taps = store.taps_to_pair(rider, reach).await?;
     let pairing = pair(&taps.taps, &policy.pairing);
     let Some((journeys, merged, given_up)) = ripe(&taps, pairing, now, policy) else { return Ok(()) };
     let journeys: Vec<(Journey, Pricing)> =

@@ -78,7 +78,7 @@ impl Server {
         };
         let web = config.web.as_ref().map(|web| listen(web.listen)).transpose()?;
         let stop = CancellationToken::new();
-        let cloud = tokio::task::spawn_blocking(move || Cloud::open(config, clock, faces, stop)).await??;
+        let cloud = Cloud::open(config, clock, faces, stop).await?;
         cloud.publish_issuer().await?;
         Ok(Self { cloud: Arc::new(cloud), identity, listener, metrics, web })
     }

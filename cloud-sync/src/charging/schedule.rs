@@ -78,7 +78,7 @@ impl Scheduler {
     /// Opens what is uncharged and moves what is due, each as far as it goes now.
     pub async fn pass(&self) -> Result<Pass, StoreError> {
         let opened = self.open_charges().await?;
-        let due = self.store.due_charges(self.clock.now(), self.policy.charges_per_pass_max)?;
+        let due = self.store.due_charges(self.clock.now(), self.policy.charges_per_pass_max).await?;
         let (moved, away) = (due.len(), AtomicBool::new(false));
         futures::stream::iter(due.into_iter().map(Ok))
             .try_for_each_concurrent(self.policy.in_flight_max, |charge| self.advance(charge, &away))
@@ -90,7 +90,7 @@ impl Scheduler {
     async fn open_charges(&self) -> Result<usize, StoreError> {
         let (mut after, mut opened) = (None::<PricedJourney>, 0);
         loop {
-            let journeys = self.store.uncharged_journeys(after.as_ref(), JOURNEYS_PAGE)?;
+            let journeys = self.store.uncharged_journeys(after.as_ref(), JOURNEYS_PAGE).await?;
             let Some(last) = journeys.last() else { return Ok(opened) };
             after = Some(last.clone());
             for journey in &journeys {
@@ -101,7 +101,7 @@ impl Scheduler {
 
     async fn open_charge(&self, priced: &PricedJourney) -> Result<bool, StoreError> {
         let rider = priced.journey.rider();
-        let (Some(instrument), Some(fare)) = (self.store.account(rider)?, priced.fare()) else { return Ok(false) };
+        let (Some(instrument), Some(fare)) = (self.store.account(rider).await?, priced.fare()) else { return Ok(false) };
         let paid_by = instrument.name();
         let fares = [(priced.journey.id, fare.clone())];
         let opened = Charge::open(rider, &fares, instrument, self.clock.now())?;

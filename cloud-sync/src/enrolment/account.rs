@@ -42,7 +42,7 @@ impl Enrolment {
         rider: RiderId,
         account: AccountToBind,
     ) -> Result<(), EnrolmentError> {
-        self.rider(rider)?;
+        self.rider(rider).await?;
         let (instrument, entries) = match account {
             AccountToBind::Acquirer { token } => {
                 (Instrument::Acquirer { token: AcquirerToken::new(token)? }, Vec::new())

@@ -23,11 +23,11 @@ pub struct Duplicates {
 
 impl Duplicates {
     /// Reads every template of `model`; those of other models cannot be compared and are left out.
-    pub fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
+    pub async fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
         let duplicates = Self { model: model.clone(), index: OnceLock::new() };
         let mut after = None;
         loop {
-            let page = store.templates(after, PAGE)?;
+            let page = store.templates(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(duplicates) };
             after = Some(last.id);
             page.iter().filter(|t| t.embedding.model() == model).try_for_each(|t| duplicates.put(t))?;

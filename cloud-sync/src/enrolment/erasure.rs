@@ -10,11 +10,11 @@ use crate::store::{ErasureId, ErasureReceipt};
 impl Enrolment {
     /// Forgets the rider here at once and at every station as it confirms. Asking again gives the same receipt.
     pub async fn erase(&self, actor: &Actor, rider: RiderId) -> Result<ErasureReceipt, EnrolmentError> {
-        let known = self.store.rider(rider)?.ok_or(EnrolmentError::UnknownRider)?;
+        let known = self.store.rider(rider).await?.ok_or(EnrolmentError::UnknownRider)?;
         // No enrolment may finish between forgetting the face and taking it out of the search.
         let _alone = self.one_face_at_a_time.lock().await;
         self.audit(actor, "rider.erase", rider).await?;
-        let face = self.store.rider(rider)?.and_then(|rider| rider.face).or(known.face);
+        let face = self.store.rider(rider).await?.and_then(|rider| rider.face).or(known.face);
         if let Some(face) = face {
             self.duplicates.remove(face.template)?;
         }
@@ -26,7 +26,7 @@ impl Enrolment {
         Ok(receipt)
     }
 
-    pub fn erasure(&self, id: ErasureId) -> Result<ErasureReceipt, EnrolmentError> {
-        self.store.erasure(id)?.ok_or(EnrolmentError::UnknownErasure)
+    pub async fn erasure(&self, id: ErasureId) -> Result<ErasureReceipt, EnrolmentError> {
+        self.store.erasure(id).await?.ok_or(EnrolmentError::UnknownErasure)
     }
 }

@@ -32,8 +32,8 @@ pub trait AuditStore {
     async fn audit(&self, actor: &str, action: &str, subject: &str, now: Timestamp) -> Result<(), StoreError>;
 
     /// At most `max` lines from number `from` on.
-    fn audit_entries(&self, from: u64, max: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    async fn audit_entries(&self, from: u64, max: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Walks the whole chain; gives its length.
-    fn verify_audit(&self) -> Result<Result<u64, BrokenChain>, StoreError>;
+    async fn verify_audit(&self) -> Result<Result<u64, BrokenChain>, StoreError>;
 }

@@ -31,8 +31,8 @@ pub trait ChargeStore {
         retry: &RetryPolicy,
     ) -> Result<Advanced, StoreError>;
 
-    fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError>;
+    async fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError>;
 
     /// At most `max` unfinished charges whose next look is due, the longest waiting first.
-    fn due_charges(&self, now: Timestamp, max: usize) -> Result<Vec<Charge>, StoreError>;
+    async fn due_charges(&self, now: Timestamp, max: usize) -> Result<Vec<Charge>, StoreError>;
 }

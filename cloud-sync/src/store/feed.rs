@@ -35,7 +35,7 @@ pub trait FeedStore {
 
     /// At most `max` durable changes after version `cursor`, and the version up to which that is all there is. Versions
     /// rise but may leave holes, since what an erased rider's changes said is gone from the log.
-    fn changes_after(
+    async fn changes_after(
         &self,
         cursor: u64,
         max: usize,
@@ -44,7 +44,7 @@ pub trait FeedStore {
     /// At most `max` of the facts that hold, from `from` on (None: the beginning). Pages may see later changes; with
     /// the changes after the version that the feed had before the first page, they always add up to the present. Of
     /// spent codes only those since `codes_since` are told; older ones are refused for their age.
-    fn snapshot_page(
+    async fn snapshot_page(
         &self,
         from: Option<Vec<u8>>,
         max: usize,
@@ -57,5 +57,5 @@ pub trait FeedStore {
     /// Puts the rider on the deny list at every gate, or takes him off. True if that changed anything.
     async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError>;
 
-    fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError>;
+    async fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError>;
 }

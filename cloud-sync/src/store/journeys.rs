@@ -69,12 +69,12 @@ pub trait JourneyStore {
     /// Errors: `TapSettled` if a journey has used one of the taps already; nothing is stored then.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<(), StoreError>;
 
-    fn journey(&self, id: JourneyId) -> Result<Option<PricedJourney>, StoreError>;
+    async fn journey(&self, id: JourneyId) -> Result<Option<PricedJourney>, StoreError>;
 
     /// At most `max` priced journeys that cost something and are in no charge yet, those settled first first; from the
     /// one after `after` on.
-    fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError>;
+    async fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError>;
 
     /// All the rider's trips, the latest first.
-    fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError>;
+    async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError>;
 }

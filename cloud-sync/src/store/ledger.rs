@@ -5,15 +5,16 @@ use facegate_domain::money::{Currency, Money};
 
 use super::StoreError;
 
+#[async_trait]
 pub trait LedgerStore {
-    fn balance(&self, account: Account, currency: Currency) -> Result<Money, StoreError>;
+    async fn balance(&self, account: Account, currency: Currency) -> Result<Money, StoreError>;
 
     /// At most `max` entries in the order they were posted, from number `from` on, each with its number.
-    fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
+    async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
 
     /// Every balance, folded anew from all entries: what the running balances are checked against.
-    fn trial_balance(&self) -> Result<TrialBalance, StoreError>;
+    async fn trial_balance(&self) -> Result<TrialBalance, StoreError>;
 
     /// Whether the running balances of every currency sum to zero. Reads every balance, no entry.
-    fn is_balanced(&self) -> Result<bool, StoreError>;
+    async fn is_balanced(&self) -> Result<bool, StoreError>;
 }

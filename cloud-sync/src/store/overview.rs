@@ -30,6 +30,7 @@ pub struct Overview {
     pub ledger_balanced: bool,
 }
 
+#[async_trait]
 pub trait OverviewStore {
-    fn overview(&self) -> Result<Overview, StoreError>;
+    async fn overview(&self) -> Result<Overview, StoreError>;
 }

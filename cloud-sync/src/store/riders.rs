@@ -150,20 +150,20 @@ pub trait RiderStore {
     /// Removes the accounts of erased riders on which nothing is owed any more; gives their number.
     async fn forget_settled_accounts(&self) -> Result<usize, StoreError>;
 
-    fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError>;
+    async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError>;
 
-    fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError>;
+    async fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError>;
 
     /// At most `max` riders in the order of their ids, after `after`; erased ones included.
-    fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError>;
+    async fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError>;
 
     /// None for an unknown or erased rider.
-    fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError>;
+    async fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError>;
 
-    fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError>;
+    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError>;
 
-    fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError>;
+    async fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError>;
 
     /// At most `max` templates in the order of their ids, after `after`: what the duplicate search is built from.
-    fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError>;
+    async fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError>;
 }

@@ -66,5 +66,5 @@ pub trait StationStore {
     /// What a station says of itself; also confirms the erasures that it has applied.
     async fn record_report(&self, station: StationId, report: StationReport, now: Timestamp) -> Result<(), StoreError>;
 
-    fn stations(&self) -> Result<Vec<StationView>, StoreError>;
+    async fn stations(&self) -> Result<Vec<StationView>, StoreError>;
 }

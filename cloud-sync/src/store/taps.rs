@@ -70,17 +70,17 @@ pub trait TapStore {
     async fn record_taps(&self, records: Vec<GateRecord>, now: Timestamp) -> Result<Intake, StoreError>;
 
     /// The mark of each journal of `gate`.
-    fn marks(&self, gate: &GateId) -> Result<Vec<Mark>, StoreError>;
+    async fn marks(&self, gate: &GateId) -> Result<Vec<Mark>, StoreError>;
 
     /// At most `max` riders with taps that no journey has used, after `after`.
-    fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError>;
+    async fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError>;
 
     /// The rider's taps from `reach` before the earliest open one.
-    fn taps_to_pair(&self, rider: RiderId, reach: std::time::Duration) -> Result<RiderTaps, StoreError>;
+    async fn taps_to_pair(&self, rider: RiderId, reach: std::time::Duration) -> Result<RiderTaps, StoreError>;
 
-    fn gaps(&self) -> Result<Vec<Gap>, StoreError>;
+    async fn gaps(&self) -> Result<Vec<Gap>, StoreError>;
 
-    fn unknown_passages(&self) -> Result<Vec<UnknownPassage>, StoreError>;
+    async fn unknown_passages(&self) -> Result<Vec<UnknownPassage>, StoreError>;
 
-    fn conflicts(&self) -> Result<Vec<Conflict>, StoreError>;
+    async fn conflicts(&self) -> Result<Vec<Conflict>, StoreError>;
 }

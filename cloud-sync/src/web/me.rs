@@ -61,8 +61,8 @@ pub async fn overview(
     SignedInRider(rider): SignedInRider,
 ) -> Result<Json<MeView>, Problem> {
     let store = &pages.cloud.store;
-    let known = store.rider(rider)?.filter(|rider| rider.erasure.is_none());
-    let (Some(known), Some(profile)) = (known, store.profile(rider)?) else {
+    let known = store.rider(rider).await?.filter(|rider| rider.erasure.is_none());
+    let (Some(known), Some(profile)) = (known, store.profile(rider).await?) else {
         // Erased while signed in: there is nothing left to show, and nobody to show it to.
         pages.sessions.end_all(&Account::Rider(rider));
         let detail = "This rider is no longer on record.";
@@ -73,19 +73,19 @@ pub async fn overview(
         display_name: profile.display_name,
         face_enrolled: known.face.is_some(),
         consents: known.consents.into_iter().map(ConsentLine::from).collect(),
-        account: account(&pages, rider)?,
-        trips: store.trips(rider)?.iter().map(TripView::from).collect(),
+        account: account(&pages, rider).await?,
+        trips: store.trips(rider).await?.iter().map(TripView::from).collect(),
     }))
 }
 
-fn account(pages: &Pages, rider: RiderId) -> Result<Option<AccountLine>, StoreError> {
-    let Some(instrument) = pages.cloud.store.account(rider)? else { return Ok(None) };
+async fn account(pages: &Pages, rider: RiderId) -> Result<Option<AccountLine>, StoreError> {
+    let Some(instrument) = pages.cloud.store.account(rider).await? else { return Ok(None) };
     let balance = match instrument {
         Instrument::Acquirer { .. } => None,
         Instrument::Wallet => {
             // What is in a wallet is owed to its rider, which the ledger writes as a negative balance.
             let currency = pages.cloud.config.enrolment.currency;
-            let owed = pages.cloud.store.balance(LedgerAccount::Wallet(rider), currency)?;
+            let owed = pages.cloud.store.balance(LedgerAccount::Wallet(rider), currency).await?;
             Some(AmountLine { amount_minor: owed.minor().saturating_neg(), currency: currency.to_string() })
         }
     };

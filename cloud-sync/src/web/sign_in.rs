@@ -138,7 +138,7 @@ fn turn_away(parts: &Parts, account: Option<&Account>) -> Response {
 fn find(pages: &Pages, name: &str) -> Result<(Account, Option<String>), Problem> {
     match name.parse::<RiderId>() {
         Ok(rider) => {
-            let hash = pages.cloud.store.page_password(rider).map_err(|error| Problem::internal(&error))?;
+            let hash = pages.cloud.store.page_password(rider).await.map_err(|error| Problem::internal(&error))?;
             Ok((Account::Rider(rider), hash))
         }
         Err(_) => Ok((Account::Operator(name.to_owned()), pages.operators.get(name).cloned())),

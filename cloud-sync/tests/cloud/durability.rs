@@ -78,7 +78,7 @@ async fn many_writers_at_once_share_their_syncs_and_lose_nothing() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
-    assert_eq!(store.overview().unwrap().taps, 320);
+    assert_eq!(store.overview().await.unwrap().taps, 320);
 }
 
 /// Some riders' days: in and out by face or code, now and then turned back, unknown, or shown twice.
@@ -128,9 +128,12 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
             give_up_after: Duration::from_secs(30 * 86_400),
         };
         settle_all(&store, &FareTable::parse(FARES).unwrap(), end, &policy).await.unwrap();
-        let trips = (1..4).flat_map(|n| store.trips(RiderId::from_bytes([n; 16])).unwrap());
-        let journeys = trips.map(|trip: Trip| trip.journey.journey.id).collect();
-        let overview = store.overview().unwrap();
+        let mut trips: Vec<Trip> = Vec::new();
+        for n in 1..4 {
+            trips.extend(store.trips(RiderId::from_bytes([n; 16])).await.unwrap());
+        }
+        let journeys = trips.iter().map(|trip| trip.journey.journey.id).collect();
+        let overview = store.overview().await.unwrap();
         assert!(overview.gaps.is_empty());
         (journeys, overview.taps, overview.in_system, overview.passages_unknown)
     })

@@ -94,9 +94,9 @@ async fn a_top_up_that_is_sent_twice_is_booked_once() {
     assert_eq!(code(&app.bind_account(top_up(-1, "x")).await.unwrap_err()), "bad_field");
 
     let wallet = facegate_domain::ledger::Account::Wallet(rider.parse().unwrap());
-    let held = cloud.cloud.store.balance(wallet, "CNY".parse().unwrap()).unwrap();
+    let held = cloud.cloud.store.balance(wallet, "CNY".parse().unwrap()).await.unwrap();
     assert_eq!(held.minor(), -5300, "what is owed to the rider");
-    assert!(cloud.cloud.store.trial_balance().unwrap().is_balanced());
+    assert!(cloud.cloud.store.trial_balance().await.unwrap().is_balanced());
 }
 
 #[tokio::test]
@@ -139,9 +139,9 @@ async fn every_act_is_in_the_audit_log_with_its_actor() {
     let cloud = TestCloud::start().await;
     let rider = cloud.enrol("ada").await;
     cloud.app().erase_rider(v1::EraseRiderRequest { rider_id: rider.clone() }).await.unwrap();
-    let lines = cloud.cloud.store.audit_entries(0, 10).unwrap();
+    let lines = cloud.cloud.store.audit_entries(0, 10).await.unwrap();
     let actions: Vec<&str> = lines.iter().map(|line| line.action.as_str()).collect();
     assert_eq!(actions, ["rider.create", "rider.consent", "rider.enrol", "rider.erase"]);
     assert!(lines.iter().all(|line| line.actor == "integrator/metro-app" && line.subject == rider));
-    assert_eq!(cloud.cloud.store.verify_audit().unwrap(), Ok(4));
+    assert_eq!(cloud.cloud.store.verify_audit().await.unwrap(), Ok(4));
 }

@@ -147,5 +147,5 @@ async fn an_exit_that_arrives_before_its_entry_leaves_nobody_inside() {
     let into = Gate::entry("north").pass(rider, BEGIN, face(), PassageOutcome::Passed);
     deliver(&cloud, "south", out.into()).await.unwrap();
     deliver(&cloud, "north", into.into()).await.unwrap();
-    assert_eq!(cloud.cloud.store.overview().unwrap().in_system, 0);
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().in_system, 0);
 }

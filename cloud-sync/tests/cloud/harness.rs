@@ -174,9 +174,9 @@ impl TestCloud {
     }
 
     /// Waits until `check` gives something; the server works on its own time.
-    pub async fn eventually<T>(&self, what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    pub async fn eventually<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
         for _ in 0..600 {
-            if let Some(found) = check() {
+            if let Some(found) = check().await {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

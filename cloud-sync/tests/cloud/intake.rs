@@ -35,7 +35,7 @@ async fn a_delivery_may_come_again_and_in_any_order() {
     records.extend(records.clone());
     let again = deliver(&cloud, "north", records).await.unwrap();
     assert_eq!(again, answer);
-    assert_eq!(cloud.cloud.store.overview().unwrap().taps, 5);
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().taps, 5);
 }
 
 #[tokio::test]
@@ -47,13 +47,13 @@ async fn a_gap_is_reported_until_it_is_closed() {
     let keep = |kept: &[usize]| kept.iter().map(|i| records[*i].clone()).collect();
     let answer = deliver(&cloud, "north", keep(&[0, 1, 3, 6, 7])).await.unwrap();
     assert_eq!(next_sequences(&answer), [2]);
-    let gaps = cloud.cloud.store.gaps().unwrap();
+    let gaps = cloud.cloud.store.gaps().await.unwrap();
     let ranges: Vec<(u64, u64)> = gaps.iter().map(|gap| (gap.first_missing, gap.last_missing)).collect();
     assert_eq!(ranges, [(2, 2), (4, 5)]);
     let answer = deliver(&cloud, "north", keep(&[2, 5, 4])).await.unwrap();
     assert_eq!(next_sequences(&answer), [8]);
-    assert!(cloud.cloud.store.gaps().unwrap().is_empty());
-    assert_eq!(cloud.cloud.store.overview().unwrap().taps, 4);
+    assert!(cloud.cloud.store.gaps().await.unwrap().is_empty());
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().taps, 4);
 }
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn the_same_identity_with_another_content_is_an_alarm_and_not_applied() {
         assert_eq!(answer.conflicts, [v1::RecordId::from(forged.id.clone())]);
         assert_eq!(next_sequences(&answer), [2]);
     }
-    let overview = cloud.cloud.store.overview().unwrap();
+    let overview = cloud.cloud.store.overview().await.unwrap();
     assert_eq!((overview.taps, overview.conflicts), (0, 1));
-    assert_eq!(cloud.cloud.store.conflicts().unwrap()[0].refused, forged);
+    assert_eq!(cloud.cloud.store.conflicts().await.unwrap()[0].refused, forged);
 }
 
 #[tokio::test]
@@ -88,11 +88,11 @@ async fn a_passage_that_nobody_knows_is_reported_and_never_a_charge() {
     cloud.clock.advance(Duration::from_secs(3600));
     // Another rider's journey tells that a round has gone by.
     crate::journeys::ride(&cloud, RiderId::random(), BEGIN).await;
-    cloud.eventually("a round", || (cloud.cloud.store.overview().unwrap().journeys == 1).then_some(())).await;
-    let overview = cloud.cloud.store.overview().unwrap();
+    cloud.eventually("a round", async || (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(())).await;
+    let overview = cloud.cloud.store.overview().await.unwrap();
     assert_eq!((overview.passages_unknown, overview.taps), (1, 3));
-    assert_eq!(cloud.cloud.store.unknown_passages().unwrap()[0].rider, rider);
-    assert!(cloud.cloud.store.trips(rider).unwrap().is_empty());
+    assert_eq!(cloud.cloud.store.unknown_passages().await.unwrap()[0].rider, rider);
+    assert!(cloud.cloud.store.trips(rider).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_station_delivers_its_own_records_alone() {
     let refused = deliver(&cloud, "north", records).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(refused.message().contains("south"), "{refused}");
-    assert_eq!(cloud.cloud.store.overview().unwrap().taps, 0);
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().taps, 0);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_code_that_opened_two_gates_is_found() {
         let pass = Gate::entry(station).pass(rider, BEGIN, ride_code(3), PassageOutcome::Passed);
         deliver(&cloud, station, pass.into()).await.unwrap();
     }
-    assert_eq!(cloud.cloud.store.overview().unwrap().codes_replayed, 1);
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().codes_replayed, 1);
 }
 
 #[tokio::test]
@@ -127,5 +127,5 @@ async fn what_is_not_a_record_is_refused_by_its_field() {
     let refused = cloud.station("north").deliver(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().contains("body"), "{refused}");
-    assert!(cloud.cloud.store.marks(&GateId::new("g").unwrap()).unwrap().is_empty());
+    assert!(cloud.cloud.store.marks(&GateId::new("g").unwrap()).await.unwrap().is_empty());
 }

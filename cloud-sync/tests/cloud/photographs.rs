@@ -85,7 +85,7 @@ async fn people_are_enrolled_once_and_another_photograph_tells_them() {
         let refused = enrol(&mut app, &other, &photograph(name)).await.unwrap_err();
         assert_eq!((refused.code(), code(&refused)), (Code::AlreadyExists, "already_enrolled"), "{name}");
     }
-    assert_eq!(cloud.cloud.store.overview().unwrap().enrolled, 4);
+    assert_eq!(cloud.cloud.store.overview().await.unwrap().enrolled, 4);
 }
 
 #[tokio::test]

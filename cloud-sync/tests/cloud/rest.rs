@@ -99,7 +99,7 @@ async fn a_rider_from_the_first_call_to_the_last() {
     let id: RiderId = rider.parse().unwrap();
     ride(&cloud, id, BEGIN).await;
     cloud.clock.advance(Duration::from_secs(3600));
-    cloud.eventually("a settled trip", || (!cloud.cloud.store.trips(id).unwrap().is_empty()).then_some(())).await;
+    cloud.eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(())).await;
     let trips = app.call("GET", &at("trips"), Value::Null, 200).await;
     let journey = trips["trips"][0]["journey_id"].as_str().unwrap().to_owned();
     let receipt = app.call("GET", &at(&format!("receipts/{journey}")), Value::Null, 200).await;
@@ -118,7 +118,7 @@ async fn a_rider_from_the_first_call_to_the_last() {
     assert_eq!(app.call("GET", &path, Value::Null, 200).await, erased);
     let gone = app.send("GET", &at("trips"), None, b"").await;
     assert_eq!(problem(gone).await, (410, "erased_rider".into()));
-    let audit = cloud.cloud.store.audit_entries(0, 100).unwrap();
+    let audit = cloud.cloud.store.audit_entries(0, 100).await.unwrap();
     assert!(audit.iter().any(|line| line.action == "rider.erase" && line.actor == "integrator/metro-app"));
 }
 
@@ -206,6 +206,6 @@ async fn several_photographs_make_one_template_and_one_that_will_not_do_is_named
         assert!(refused["detail"].as_str().unwrap().contains(said), "{refused}");
     }
     app.call("POST", &faces, json!({"photographs": ["YWRh", "YWRh", "YWRh"]}), 201).await;
-    let templates = cloud.cloud.store.templates(None, 9).unwrap();
+    let templates = cloud.cloud.store.templates(None, 9).await.unwrap();
     assert_eq!(templates.iter().map(|template| template.photographs).collect::<Vec<_>>(), [3]);
 }

@@ -50,7 +50,7 @@ async fn an_operator_signs_in_sees_the_overview_and_signs_out() {
     assert_eq!(leads_to(&browser.get("/").await).1, Some("/ops"));
     assert_eq!(leads_to(&browser.get("/me").await).1, Some("/ops"), "an operator is no rider");
     assert_eq!(problem(browser.get("/me/overview.json").await).await, (403, "wrong_account".into()));
-    let audit = cloud.cloud.store.audit_entries(0, 100).unwrap();
+    let audit = cloud.cloud.store.audit_entries(0, 100).await.unwrap();
     assert!(audit.iter().any(|line| line.action == "session.begin" && line.actor == format!("operator/{OPERATOR}")));
 
     assert_eq!(leads_to(&browser.post("/sign-out", "").await), (SEE_OTHER, Some("/sign-in")));
@@ -148,7 +148,7 @@ async fn a_rider_sees_his_own_trips_with_the_rule_that_priced_them() {
     ride(&cloud, id, BEGIN).await;
     ride(&cloud, cloud.enrol("somebody else").await.parse().unwrap(), BEGIN).await;
     cloud.clock.advance(Duration::from_secs(3600));
-    cloud.eventually("a settled trip", || (!cloud.cloud.store.trips(id).unwrap().is_empty()).then_some(())).await;
+    cloud.eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(())).await;
 
     let mut browser = Browser::new(&cloud);
     assert_eq!(leads_to(&browser.sign_in(&rider, "ada-ada-ada").await), (SEE_OTHER, Some("/me")));

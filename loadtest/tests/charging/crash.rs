@@ -93,14 +93,14 @@ async fn a_cloud_that_crashes_between_any_two_steps_captures_exactly_once() {
                 }
                 books.passes(&books.scheduler(Arc::clone(&acquirer) as Arc<dyn Acquirer>), 2).await;
                 let told = format!("{first:?} {second:?} {third:?}");
-                assert_eq!(books.states(rider), [Some(State::Captured)], "{told}");
+                assert_eq!(books.states(rider).await, [Some(State::Captured)], "{told}");
                 let of_token = sandbox.of_token(&token).await;
                 assert_eq!((of_token.authorisations, of_token.captures), (1, 1), "{told}");
             }
         }
     }
-    assert_eq!(books.balance(Account::AcquirerReceivable), rides * FARE);
-    assert_eq!(books.balance(Account::OperatorRevenue), -rides * FARE);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, rides * FARE);
+    assert_eq!(books.balance(Account::OperatorRevenue).await, -rides * FARE);
 }
 
 /// A pass that is dropped in the middle of the `nth` call, or ends before it gets there.
@@ -195,8 +195,8 @@ async fn an_acquirer_that_is_killed_at_any_moment_forgets_nothing_and_captures_e
     assert_eq!(i64::try_from(statistics.charges.len()).unwrap(), riders);
     assert!(statistics.charges.iter().all(|charge| charge.captures == 1), "{statistics:?}");
     assert!(statistics.tokens.values().all(|token| token.captured_minor == FARE), "{statistics:?}");
-    assert_eq!(books.balance(Account::AcquirerReceivable), riders * FARE);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, riders * FARE);
     let far_future = books.clock.now().plus(Duration::from_secs(86_400));
-    assert!(books.store.due_charges(far_future, 10).unwrap().is_empty());
+    assert!(books.store.due_charges(far_future, 10).await.unwrap().is_empty());
     drop(process);
 }

@@ -183,14 +183,14 @@ impl Books {
     }
 
     /// The states of the rider's charges, the latest ride first; none for a ride without a charge.
-    pub fn states(&self, rider: RiderId) -> Vec<Option<State>> {
-        let trips = self.store.trips(rider).unwrap();
+    pub async fn states(&self, rider: RiderId) -> Vec<Option<State>> {
+        let trips = self.store.trips(rider).await.unwrap();
         trips.iter().map(|trip| trip.charge.as_ref().map(|charge| charge.state().clone())).collect()
     }
 
-    pub fn balance(&self, account: Account) -> i64 {
-        assert!(self.store.is_balanced().unwrap(), "the books balance at any moment");
-        self.store.balance(account, currency()).unwrap().minor()
+    pub async fn balance(&self, account: Account) -> i64 {
+        assert!(self.store.is_balanced().await.unwrap(), "the books balance at any moment");
+        self.store.balance(account, currency()).await.unwrap().minor()
     }
 }
 

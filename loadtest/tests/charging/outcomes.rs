@@ -27,15 +27,15 @@ async fn a_card_is_captured_once_however_often_the_scheduler_looks() {
     let mut books = Books::open(operator.folder.path()).await;
     let rider = books.rider_with_token("tok_ok_1").await;
     books.ride(rider).await;
-    assert_eq!(books.states(rider), [None]);
+    assert_eq!(books.states(rider).await, [None]);
 
     let passes = books.passes(&books.scheduler(client(&operator, sandbox.address)), 3).await;
     assert_eq!(passes.iter().map(|pass| (pass.opened, pass.moved)).collect::<Vec<_>>(), [(1, 1), (0, 0), (0, 0)]);
-    assert_eq!(books.states(rider), [Some(State::Captured)]);
+    assert_eq!(books.states(rider).await, [Some(State::Captured)]);
     assert_eq!(sandbox.of_token("tok_ok_1").await, captured_once());
-    assert_eq!(books.balance(Account::AcquirerReceivable), FARE);
-    assert_eq!(books.balance(Account::OperatorRevenue), -FARE);
-    assert_eq!(books.balance(Account::RiderReceivable(rider)), 0);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, FARE);
+    assert_eq!(books.balance(Account::OperatorRevenue).await, -FARE);
+    assert_eq!(books.balance(Account::RiderReceivable(rider)).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,11 +47,11 @@ async fn a_wallet_pays_until_it_is_empty_and_then_the_fare_is_owed() {
         books.ride(rider).await;
     }
     books.passes(&books.scheduler(Arc::new(Unconfigured)), 2).await;
-    let states = books.states(rider);
+    let states = books.states(rider).await;
     assert_eq!(states.iter().filter(|state| **state == Some(State::Captured)).count(), 2, "{states:?}");
     assert!(states.contains(&Some(State::Declined { reason: DeclineReason::WalletShort })));
-    assert_eq!(books.balance(Account::Wallet(rider)), -1);
-    assert_eq!(books.balance(Account::RiderReceivable(rider)), FARE);
+    assert_eq!(books.balance(Account::Wallet(rider)).await, -1);
+    assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,11 +66,11 @@ async fn a_declined_card_leaves_the_fare_owed_and_its_reason_on_the_charge() {
         let rider = books.rider_with_token(token).await;
         books.ride(rider).await;
         books.passes(&scheduler, 2).await;
-        assert_eq!(books.states(rider), declined(reason));
+        assert_eq!(books.states(rider).await, declined(reason));
         assert_eq!(sandbox.of_token(token).await, ByToken { authorisations, captures: 0, captured_minor: 0 });
-        assert_eq!(books.balance(Account::RiderReceivable(rider)), FARE);
+        assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
     }
-    assert_eq!(books.balance(Account::AcquirerReceivable), 0);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,18 +83,18 @@ async fn an_answer_that_never_comes_though_the_work_is_done_is_found_by_its_key(
     let scheduler = books.scheduler(client(&operator, sandbox.address));
 
     books.passes(&scheduler, 1).await;
-    assert_eq!(books.states(rider), [Some(State::Unknown { authorisation: None })]);
+    assert_eq!(books.states(rider).await, [Some(State::Unknown { authorisation: None })]);
     assert_eq!(sandbox.of_token("tok_ok_late_1").await.authorisations, 1, "the work was done");
 
     // Authorised is found; the capture is done and its answer is late as well.
     books.passes(&scheduler, 1).await;
     assert!(matches!(books.states(rider)[..], [Some(State::Unknown { authorisation: Some(_) })]));
-    assert_eq!(books.balance(Account::AcquirerReceivable), 0, "what is not known is not booked");
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, 0, "what is not known is not booked");
 
     books.passes(&scheduler, 1).await;
-    assert_eq!(books.states(rider), [Some(State::Captured)]);
+    assert_eq!(books.states(rider).await, [Some(State::Captured)]);
     assert_eq!(sandbox.of_token("tok_ok_late_1").await, captured_once());
-    assert_eq!(books.balance(Account::AcquirerReceivable), FARE);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, FARE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,14 +112,14 @@ async fn while_the_acquirer_is_away_its_charges_wait_and_wallets_are_paid() {
     let scheduler = books.scheduler(scheduler_client);
     let pass = scheduler.pass().await.unwrap();
     assert!(pass.acquirer_away);
-    assert_eq!(books.states(by_card), [Some(State::Due)]);
-    assert_eq!(books.states(by_wallet), [Some(State::Captured)]);
+    assert_eq!(books.states(by_card).await, [Some(State::Due)]);
+    assert_eq!(books.states(by_wallet).await, [Some(State::Captured)]);
     assert_eq!(scheduler.pass().await.unwrap().moved, 0, "the charge rests");
 
     let sandbox = Sandbox::open(&operator, Some(address)).await;
     books.clock.advance(Duration::from_secs(10));
     assert!(!scheduler.pass().await.unwrap().acquirer_away);
-    assert_eq!(books.states(by_card), [Some(State::Captured)]);
+    assert_eq!(books.states(by_card).await, [Some(State::Captured)]);
     assert_eq!(sandbox.of_token("tok_ok_1").await, captured_once());
 }
 
@@ -137,8 +137,8 @@ async fn riders_without_an_account_wait_and_hold_nobody_up() {
     books.ride(with).await;
     let scheduler = books.scheduler(Arc::new(Unconfigured));
     assert_eq!(scheduler.pass().await.unwrap().opened, 1);
-    assert_eq!(books.states(with), [Some(State::Captured)]);
-    assert_eq!(books.balance(Account::RiderReceivable(without)), 0);
+    assert_eq!(books.states(with).await, [Some(State::Captured)]);
+    assert_eq!(books.balance(Account::RiderReceivable(without)).await, 0);
 
     books.store.bind_account(without, Instrument::Wallet, Vec::new()).await.unwrap();
     assert_eq!(scheduler.pass().await.unwrap().opened, 300);
@@ -170,6 +170,6 @@ async fn an_acquirer_that_contradicts_itself_gets_no_second_call() {
     books.ride(rider).await;
     books.passes(&books.scheduler(Arc::new(Forgetful)), 4).await;
     assert!(matches!(books.states(rider)[..], [Some(State::Unknown { authorisation: Some(_) })]));
-    assert_eq!(books.balance(Account::AcquirerReceivable), 0);
-    assert_eq!(books.balance(Account::RiderReceivable(rider)), FARE);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, 0);
+    assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
 }

@@ -103,7 +103,7 @@ impl EnrolmentService for EnrolmentRpc {
         request: Request<v1::ListTripsRequest>,
     ) -> Result<Response<v1::ListTripsResponse>, Status> {
         let (_, asked) = admit(request)?;
-        let trips = self.cloud.enrolment.trips(rider(&asked.rider_id)?)?;
+        let trips = self.cloud.enrolment.trips(rider(&asked.rider_id)?).await?;
         Ok(Response::new(v1::ListTripsResponse { trips: trips.iter().map(trip_to_wire).collect() }))
     }
 
@@ -122,7 +122,7 @@ impl EnrolmentService for EnrolmentRpc {
     ) -> Result<Response<v1::ErasureReceipt>, Status> {
         let (_, asked) = admit(request)?;
         let id = asked.erasure_id.parse().map_err(|_| EnrolmentError::UnknownErasure)?;
-        Ok(Response::new(receipt_to_wire(&self.cloud.enrolment.erasure(id)?)))
+        Ok(Response::new(receipt_to_wire(&self.cloud.enrolment.erasure(id).await?)))
     }
 }
 

@@ -28,7 +28,7 @@ impl OpsRpc {
 impl OpsService for OpsRpc {
     async fn overview(&self, request: Request<v1::OverviewRequest>) -> Result<Response<v1::OverviewResponse>, Status> {
         require(&request, &[Role::Monitor])?;
-        let overview = self.cloud.store.overview()?;
+        let overview = self.cloud.store.overview().await?;
         let charges = overview.charges.into_iter().map(|c| v1::ChargeCount { state: c.state, count: c.count });
         Ok(Response::new(v1::OverviewResponse {
             head_version: overview.head_version,

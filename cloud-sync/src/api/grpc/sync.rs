@@ -52,7 +52,7 @@ impl SyncService for SyncRpc {
         let (station, asked) = admit(request)?;
         let cloud = &self.cloud;
         cloud.store.station_joined(station.clone(), cloud.clock.now()).await?;
-        let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, cloud.stop.clone())?;
+        let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, cloud.stop.clone()).await?;
         tracing::info!(%station, after = asked.after_version, "a station follows the feed");
         let changes = ReceiverStream::new(changes).map(|change| Ok(change?.into()));
         Ok(Response::new(Box::pin(changes)))

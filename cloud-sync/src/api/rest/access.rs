@@ -53,7 +53,7 @@ pub async fn set_page_password(
     Input(new): Input<NewPagePassword>,
 ) -> Result<StatusCode, Problem> {
     // Before the hashing, which is dear: an unknown rider needs none.
-    rest.cloud.enrolment.rider(rider)?;
+    rest.cloud.enrolment.rider(rider).await?;
     let hash = rest.passwords.hash(new.password).await.map_err(|error| refuse(&error))?;
     rest.cloud.enrolment.set_page_password(&app.actor(), rider, hash).await?;
     rest.sessions.end_all(&Account::Rider(rider));

@@ -53,7 +53,7 @@ pub async fn show(
     _app: Integrator,
     Ids((erasure,)): Ids<(ErasureId,)>,
 ) -> Result<Json<Erasure>, Problem> {
-    Ok(Json(rest.cloud.enrolment.erasure(erasure)?.into()))
+    Ok(Json(rest.cloud.enrolment.erasure(erasure).await?.into()))
 }
 
 impl From<ErasureReceipt> for Erasure {

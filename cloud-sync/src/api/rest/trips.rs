@@ -76,7 +76,7 @@ pub async fn list(
     _app: Integrator,
     Ids((rider,)): Ids<(RiderId,)>,
 ) -> Result<Json<Trips>, Problem> {
-    Ok(Json(Trips { trips: rest.cloud.enrolment.trips(rider)?.iter().map(TripView::from).collect() }))
+    Ok(Json(Trips { trips: rest.cloud.enrolment.trips(rider).await?.iter().map(TripView::from).collect() }))
 }
 
 /// One trip with the rule that priced each line.
@@ -88,7 +88,7 @@ pub async fn receipt(
     _app: Integrator,
     Ids((rider, journey)): Ids<(RiderId, JourneyId)>,
 ) -> Result<Json<TripView>, Problem> {
-    let trips = rest.cloud.enrolment.trips(rider)?;
+    let trips = rest.cloud.enrolment.trips(rider).await?;
     let trip = trips.iter().find(|trip| trip.journey.journey.id == journey).ok_or_else(|| {
         let detail = format!("Rider {rider} has no settled journey {journey}.");
         let next = "List the trips: a journey is settled a moment after the exit has arrived.";

@@ -39,14 +39,14 @@ impl AuditStore for SledStore {
         .await
     }
 
-    fn audit_entries(&self, from: u64, max: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    async fn audit_entries(&self, from: u64, max: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.read().scan_from(key::AUDIT, &key::audit(from), max)?.iter().map(|(k, v)| decode(k, v)).collect()
     }
 
-    fn verify_audit(&self) -> Result<Result<u64, BrokenChain>, StoreError> {
+    async fn verify_audit(&self) -> Result<Result<u64, BrokenChain>, StoreError> {
         let (mut number, mut before) = (0, BEGINNING.to_owned());
         loop {
-            let page = self.audit_entries(number, 1000)?;
+            let page = self.audit_entries(number, 1000).await?;
             if page.is_empty() {
                 return Ok(Ok(number));
             }

@@ -61,11 +61,11 @@ impl ChargeStore for SledStore {
         .await
     }
 
-    fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError> {
+    async fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError> {
         self.read().get(&key::charge(id))
     }
 
-    fn due_charges(&self, now: Timestamp, max: usize) -> Result<Vec<Charge>, StoreError> {
+    async fn due_charges(&self, now: Timestamp, max: usize) -> Result<Vec<Charge>, StoreError> {
         let tx = self.read();
         let mut due = Vec::new();
         for (k, _) in tx.scan_from(key::DUE, key::DUE, max)? {

@@ -67,7 +67,7 @@ impl FeedStore for SledStore {
         self.durable.head.subscribe()
     }
 
-    fn changes_after(
+    async fn changes_after(
         &self,
         cursor: u64,
         max: usize,
@@ -96,7 +96,7 @@ impl FeedStore for SledStore {
         Ok(Ok((changes, if complete { head } else { reached })))
     }
 
-    fn snapshot_page(
+    async fn snapshot_page(
         &self,
         from: Option<Vec<u8>>,
         max: usize,
@@ -152,7 +152,7 @@ impl FeedStore for SledStore {
         .await
     }
 
-    fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError> {
+    async fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError> {
         self.read().contains(&key::denied(rider))
     }
 }

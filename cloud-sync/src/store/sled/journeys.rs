@@ -83,11 +83,11 @@ impl JourneyStore for SledStore {
         .await
     }
 
-    fn journey(&self, id: JourneyId) -> Result<Option<PricedJourney>, StoreError> {
+    async fn journey(&self, id: JourneyId) -> Result<Option<PricedJourney>, StoreError> {
         self.read().get(&key::journey(id))
     }
 
-    fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError> {
+    async fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError> {
         let tx = self.read();
         // The least key beyond `after`'s own.
         let beyond = |last: &PricedJourney| [key::uncharged(last.settled_at, last.journey.id), vec![0]].concat();
@@ -99,7 +99,7 @@ impl JourneyStore for SledStore {
             .collect()
     }
 
-    fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError> {
+    async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError> {
         let tx = self.read();
         let trip = |journey: PricedJourney| {
             let charge = journey.charge.map(|charge| tx.get(&key::charge(charge))).transpose()?.flatten();

@@ -34,28 +34,29 @@ pub(super) fn balance_of(tx: &Tx<'_>, account: Account, currency: Currency) -> R
     Ok(tx.get(&key::balance(&account, currency))?.unwrap_or(Money::zero(currency)))
 }
 
+#[async_trait]
 impl LedgerStore for SledStore {
-    fn balance(&self, account: Account, currency: Currency) -> Result<Money, StoreError> {
+    async fn balance(&self, account: Account, currency: Currency) -> Result<Money, StoreError> {
         balance_of(&self.read(), account, currency)
     }
 
-    fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
+    async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
         let found = self.read().scan_from(key::ENTRY, &key::entry(from), max)?;
         found.iter().map(|(k, v)| Ok((u64::from_be_bytes(key::tail(k)), decode(k, v)?))).collect()
     }
 
-    fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
+    async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
         let mut balance = TrialBalance::default();
         let mut from = 0;
         loop {
-            let page = self.entries(from, 1000)?;
+            let page = self.entries(from, 1000).await?;
             let Some((last, _)) = page.last() else { return Ok(balance) };
             from = last + 1;
             page.iter().try_for_each(|(_, entry)| balance.add(entry))?;
         }
     }
 
-    fn is_balanced(&self) -> Result<bool, StoreError> {
+    async fn is_balanced(&self) -> Result<bool, StoreError> {
         let mut sums = std::collections::BTreeMap::<Currency, i128>::new();
         for (k, v) in self.read().scan(key::BALANCE)? {
             let balance: Money = decode(&k, &v)?;

@@ -10,8 +10,9 @@ pub(super) fn charges_in(state: &State) -> String {
     format!("charges/{}", state.name())
 }
 
+#[async_trait]
 impl OverviewStore for SledStore {
-    fn overview(&self) -> Result<Overview, StoreError> {
+    async fn overview(&self) -> Result<Overview, StoreError> {
         let tx = self.read();
         let prefix = key::count("charges/");
         let charges = tx.scan(&prefix)?.into_iter().map(|(k, v)| {
@@ -20,18 +21,18 @@ impl OverviewStore for SledStore {
         });
         Ok(Overview {
             head_version: *self.head().borrow(),
-            stations: self.stations()?,
+            stations: self.stations().await?,
             riders: tx.counted(riders::RIDERS)?,
             enrolled: tx.counted(riders::ENROLLED)?,
             in_system: tx.counted(intake::INSIDE)?,
             taps: tx.counted(intake::TAPS)?,
             journeys: tx.counted(journeys::JOURNEYS)?,
             charges: charges.collect::<Result<_, StoreError>>()?,
-            gaps: self.gaps()?,
+            gaps: self.gaps().await?,
             passages_unknown: tx.counted(intake::UNKNOWN)?,
             conflicts: tx.counted(intake::CONFLICTS)?,
             codes_replayed: tx.counted(intake::REPLAYS)?,
-            ledger_balanced: self.is_balanced()?,
+            ledger_balanced: self.is_balanced().await?,
         })
     }
 }

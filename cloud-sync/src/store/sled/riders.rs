@@ -128,33 +128,33 @@ impl RiderStore for SledStore {
         .await
     }
 
-    fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError> {
+    async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError> {
         self.read().get(&key::erasure(id))
     }
 
-    fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError> {
+    async fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError> {
         self.read().get(&key::rider(rider))
     }
 
-    fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError> {
+    async fn riders(&self, after: Option<RiderId>, max: usize) -> Result<Vec<Rider>, StoreError> {
         // The next possible key after a rider's is his with a zero byte.
         let from = after.map_or(key::RIDER.to_vec(), |after| [key::rider(after), vec![0]].concat());
         self.read().scan_from(key::RIDER, &from, max)?.iter().map(|(k, v)| decode(k, v)).collect()
     }
 
-    fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError> {
+    async fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError> {
         self.identity.get_json(&identity_key(PROFILE, rider))
     }
 
-    fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
+    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
         self.identity.get_json(&identity_key(ACCOUNT, rider))
     }
 
-    fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
+    async fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
         self.identity.get_json(&identity_key(PASSWORD, rider))
     }
 
-    fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError> {
+    async fn templates(&self, after: Option<TemplateId>, max: usize) -> Result<Vec<Template>, StoreError> {
         let after = after.as_ref().map(|id| id.as_bytes().as_slice());
         let ids = self.faces.keys_after(after, max)?;
         let templates = ids.iter().map(|id| self.template(TemplateId::from_bytes(key::tail(id))));

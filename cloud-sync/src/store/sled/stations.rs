@@ -33,7 +33,7 @@ impl StationStore for SledStore {
         .await
     }
 
-    fn stations(&self) -> Result<Vec<StationView>, StoreError> {
+    async fn stations(&self) -> Result<Vec<StationView>, StoreError> {
         self.read().scan_as(key::STATION)
     }
 }

@@ -32,11 +32,11 @@ impl TapStore for SledStore {
         .await
     }
 
-    fn marks(&self, gate: &GateId) -> Result<Vec<Mark>, StoreError> {
+    async fn marks(&self, gate: &GateId) -> Result<Vec<Mark>, StoreError> {
         Ok(self.read().scan_as::<Arrived>(&key::journals(gate))?.iter().map(Arrived::mark).collect())
     }
 
-    fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError> {
+    async fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError> {
         let tx = self.read();
         let mut riders = Vec::new();
         let mut from = after.map_or(key::OPEN.to_vec(), key::after_opens);
@@ -49,7 +49,7 @@ impl TapStore for SledStore {
         Ok(riders)
     }
 
-    fn taps_to_pair(&self, rider: RiderId, reach: Duration) -> Result<RiderTaps, StoreError> {
+    async fn taps_to_pair(&self, rider: RiderId, reach: Duration) -> Result<RiderTaps, StoreError> {
         let tx = self.read();
         let Some((first, _)) = tx.scan_from(&key::opens(rider), &key::opens(rider), 1)?.pop() else {
             return Ok(RiderTaps { taps: Vec::new(), settled: BTreeSet::new() });
@@ -66,7 +66,7 @@ impl TapStore for SledStore {
         Ok(RiderTaps { taps, settled })
     }
 
-    fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
+    async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
         let tx = self.read();
         let mut gaps = Vec::new();
         for arrived in tx.scan_as::<Arrived>(key::JOURNAL)? {
@@ -78,11 +78,11 @@ impl TapStore for SledStore {
         Ok(gaps)
     }
 
-    fn unknown_passages(&self) -> Result<Vec<UnknownPassage>, StoreError> {
+    async fn unknown_passages(&self) -> Result<Vec<UnknownPassage>, StoreError> {
         self.read().scan_as(key::UNKNOWN)
     }
 
-    fn conflicts(&self) -> Result<Vec<Conflict>, StoreError> {
+    async fn conflicts(&self) -> Result<Vec<Conflict>, StoreError> {
         self.read().scan_as(key::CONFLICT)
     }
 }

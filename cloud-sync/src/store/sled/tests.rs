@@ -56,7 +56,7 @@ async fn the_sealed_databases_show_neither_name_nor_face() {
         assert!(!found(b"Nemo"), "{:?}", key);
         assert!(!found(&0.6_f32.to_le_bytes()) && !found(b"0.6"), "{:?}", key);
     }
-    assert_eq!(store.templates(None, 10).unwrap(), [template]);
+    assert_eq!(store.templates(None, 10).await.unwrap(), [template]);
 }
 
 #[tokio::test]
@@ -75,9 +75,9 @@ async fn what_a_crash_left_between_two_databases_is_put_in_step_when_the_store_o
     let store = open(dir.path());
     assert_eq!(store.faces.keys().unwrap(), [kept.id.as_bytes().to_vec()]);
     assert_eq!(store.identity.keys().unwrap().len(), 2);
-    assert_eq!(store.rider(cut_short.rider).unwrap().unwrap().face, None);
-    assert_eq!(store.overview().unwrap().enrolled, 1);
-    let (changes, reached) = store.changes_after(0, 10).unwrap().unwrap();
+    assert_eq!(store.rider(cut_short.rider).await.unwrap().unwrap().face, None);
+    assert_eq!(store.overview().await.unwrap().enrolled, 1);
+    let (changes, reached) = store.changes_after(0, 10).await.unwrap().unwrap();
     assert_eq!((changes.len(), reached), (1, 2), "the log shows only the face that is there");
     store.put_template(template(cut_short.rider), NOW).await.unwrap();
 }
@@ -92,19 +92,19 @@ async fn an_erasure_leaves_no_face_no_name_and_no_consent_on_the_disk() {
     let receipt = store.erase_rider(gone.rider, NOW).await.unwrap();
     assert_eq!(receipt.outstanding.len(), 1);
     assert!(store.faces.keys().unwrap().is_empty() && store.identity.keys().unwrap().is_empty());
-    let (changes, _) = store.changes_after(0, 10).unwrap().unwrap();
+    let (changes, _) = store.changes_after(0, 10).await.unwrap().unwrap();
     assert_eq!(changes.len(), 1, "only the removal is left in the log: {changes:?}");
     assert!(matches!(store.put_template(gone.clone(), NOW).await, Err(StoreError::Erased(_))));
     assert_eq!(store.erase_rider(gone.rider, NOW).await.unwrap().id, receipt.id, "erasing again is the same erasure");
 
     let report = |applied_version| StationReport { applied_version, ..StationReport::default() };
     store.record_report(station.clone(), report(receipt.feed_version - 1), NOW).await.unwrap();
-    assert!(!store.erasure(receipt.id).unwrap().unwrap().is_final());
+    assert!(!store.erasure(receipt.id).await.unwrap().unwrap().is_final());
     store.record_report(station.clone(), report(receipt.feed_version), NOW).await.unwrap();
-    assert!(store.erasure(receipt.id).unwrap().unwrap().is_final());
+    assert!(store.erasure(receipt.id).await.unwrap().unwrap().is_final());
     // A station restored from an older disk does not take the receipt back.
     store.record_report(station, report(0), NOW).await.unwrap();
-    assert!(store.erasure(receipt.id).unwrap().unwrap().is_final());
+    assert!(store.erasure(receipt.id).await.unwrap().unwrap().is_final());
 }
 
 #[tokio::test]
@@ -114,16 +114,16 @@ async fn the_audit_chain_notices_a_changed_a_removed_and_a_moved_line() {
     for subject in ["a", "b", "c"] {
         store.audit("operator/x", "rider.erase", subject, NOW).await.unwrap();
     }
-    assert_eq!(store.verify_audit().unwrap(), Ok(3));
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(3));
     let (first, second) = (key::audit(0), key::audit(1));
     let genuine = store.core.get(&second).unwrap().unwrap();
     let text = String::from_utf8(genuine.to_vec()).unwrap();
     store.core.insert(&second, text.replace("\"b\"", "\"z\"").as_bytes()).unwrap();
-    assert_eq!(store.verify_audit().unwrap().unwrap_err().number, 1);
+    assert_eq!(store.verify_audit().await.unwrap().unwrap_err().number, 1);
     store.core.remove(&second).unwrap();
-    assert_eq!(store.verify_audit().unwrap().unwrap_err().number, 1);
+    assert_eq!(store.verify_audit().await.unwrap().unwrap_err().number, 1);
     store.core.insert(&first, genuine).unwrap();
-    assert_eq!(store.verify_audit().unwrap().unwrap_err().number, 0);
+    assert_eq!(store.verify_audit().await.unwrap().unwrap_err().number, 0);
 }
 
 #[tokio::test]
