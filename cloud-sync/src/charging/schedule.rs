@@ -101,7 +101,9 @@ impl Scheduler {
 
     async fn open_charge(&self, priced: &PricedJourney) -> Result<bool, StoreError> {
         let rider = priced.journey.rider();
-        let (Some(instrument), Some(fare)) = (self.store.account(rider).await?, priced.fare()) else { return Ok(false) };
+        let (Some(instrument), Some(fare)) = (self.store.account(rider).await?, priced.fare()) else {
+            return Ok(false);
+        };
         let paid_by = instrument.name();
         let fares = [(priced.journey.id, fare.clone())];
         let opened = Charge::open(rider, &fares, instrument, self.clock.now())?;

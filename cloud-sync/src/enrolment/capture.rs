@@ -46,7 +46,7 @@ impl Enrolment {
         rider: RiderId,
         photographs: Vec<Vec<u8>>,
     ) -> Result<Enrolled, EnrolmentError> {
-        let known = self.rider(rider)?;
+        let known = self.rider(rider).await?;
         // Before anything is computed from the face.
         if !known.consented_to(Purpose::Recognition) {
             return Err(EnrolmentError::ConsentMissing);

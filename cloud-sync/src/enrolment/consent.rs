@@ -38,7 +38,7 @@ impl Enrolment {
             channel: checked("channel", channel, WORD_CHARS_MAX)?,
             given_at: self.clock.now(),
         };
-        self.rider(rider)?;
+        self.rider(rider).await?;
         self.audit(actor, "rider.consent", rider).await?;
         let given_at = consent.given_at;
         self.store.record_consent(rider, consent).await?;

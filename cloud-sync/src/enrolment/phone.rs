@@ -23,7 +23,7 @@ impl Enrolment {
         let bad = |problem: String| EnrolmentError::BadField { field: "phone_key", problem };
         let key: [u8; 32] =
             phone_key.try_into().map_err(|_| bad(format!("has {} bytes, expected 32", phone_key.len())))?;
-        self.rider(rider)?;
+        self.rider(rider).await?;
         let (now, valid_for) = (self.clock.now(), self.policy.certificate_valid_for);
         let certificate =
             self.issuer.issue(rider, &key, rand::random(), now, valid_for).map_err(|error| bad(error.to_string()))?;

@@ -73,7 +73,11 @@ pub trait JourneyStore {
 
     /// At most `max` priced journeys that cost something and are in no charge yet, those settled first first; from the
     /// one after `after` on.
-    async fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError>;
+    async fn uncharged_journeys(
+        &self,
+        after: Option<&PricedJourney>,
+        max: usize,
+    ) -> Result<Vec<PricedJourney>, StoreError>;
 
     /// All the rider's trips, the latest first.
     async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError>;

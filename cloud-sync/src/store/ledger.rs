@@ -1,5 +1,6 @@
 //! The books. Entries are posted by the commands that cause them, in the same transaction.
 
+use async_trait::async_trait;
 use facegate_domain::ledger::{Account, Entry, TrialBalance};
 use facegate_domain::money::{Currency, Money};
 

@@ -1,5 +1,6 @@
 //! The figures of the ops page and of `/metrics`.
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{StationView, StoreError};

@@ -55,7 +55,7 @@ pub async fn sign_in(
         response.headers_mut().insert(header::RETRY_AFTER, too_many.retry_after.as_secs().max(1).into());
         return response;
     }
-    let (account, hash) = match find(&pages, name) {
+    let (account, hash) = match find(&pages, name).await {
         Ok(found) => found,
         Err(problem) => return problem.into_response(),
     };
@@ -135,7 +135,7 @@ fn turn_away(parts: &Parts, account: Option<&Account>) -> Response {
 }
 
 /// The account behind a name, and the hash of its password. A rider who was erased has none.
-fn find(pages: &Pages, name: &str) -> Result<(Account, Option<String>), Problem> {
+async fn find(pages: &Pages, name: &str) -> Result<(Account, Option<String>), Problem> {
     match name.parse::<RiderId>() {
         Ok(rider) => {
             let hash = pages.cloud.store.page_password(rider).await.map_err(|error| Problem::internal(&error))?;

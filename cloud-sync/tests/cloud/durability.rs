@@ -53,10 +53,12 @@ async fn everything_acknowledged_is_there_after_a_kill() {
         let copy = dir.path().join(format!("killed-{round}"));
         as_killed(&dir.path().join("running"), &copy);
         let revived = open(&copy);
-        let overview = revived.overview().unwrap();
+        let overview = revived.overview().await.unwrap();
         assert_eq!((overview.riders, overview.taps, overview.in_system), (round + 1, round + 1, round + 1));
-        assert_eq!(revived.marks(&gate.gate).unwrap()[0].next_sequence, 2 * (round + 1));
-        assert!(riders.iter().all(|rider| revived.profile(*rider).unwrap().is_some()));
+        assert_eq!(revived.marks(&gate.gate).await.unwrap()[0].next_sequence, 2 * (round + 1));
+        for rider in &riders {
+            assert!(revived.profile(*rider).await.unwrap().is_some());
+        }
     }
 }
 

@@ -88,7 +88,9 @@ async fn a_passage_that_nobody_knows_is_reported_and_never_a_charge() {
     cloud.clock.advance(Duration::from_secs(3600));
     // Another rider's journey tells that a round has gone by.
     crate::journeys::ride(&cloud, RiderId::random(), BEGIN).await;
-    cloud.eventually("a round", async || (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(())).await;
+    cloud
+        .eventually("a round", async || (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(()))
+        .await;
     let overview = cloud.cloud.store.overview().await.unwrap();
     assert_eq!((overview.passages_unknown, overview.taps), (1, 3));
     assert_eq!(cloud.cloud.store.unknown_passages().await.unwrap()[0].rider, rider);

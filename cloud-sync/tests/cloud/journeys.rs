@@ -42,7 +42,9 @@ async fn all_four_ways_of_face_and_code_pair_into_priced_journeys() {
         ride_by(&cloud, id, BEGIN.plus(Duration::from_secs(3600 * n)), into, out).await;
     }
     cloud.clock.advance(Duration::from_secs(4 * 3600));
-    cloud.eventually("four trips", async || (cloud.cloud.store.trips(id).await.unwrap().len() == 4).then_some(())).await;
+    cloud
+        .eventually("four trips", async || (cloud.cloud.store.trips(id).await.unwrap().len() == 4).then_some(()))
+        .await;
     let mut trips = trips(&cloud, &rider).await;
     trips.reverse();
     let media: Vec<(&str, &str)> = trips.iter().map(|t| (t.entry_medium.as_str(), t.exit_medium.as_str())).collect();
@@ -65,13 +67,17 @@ async fn a_journey_settles_only_after_its_time_and_a_late_entry_still_pairs() {
     // Two days on, and other riders' journeys are settled: this one waits for its entry.
     cloud.clock.advance(Duration::from_secs(2 * 86_400));
     ride(&cloud, RiderId::random(), BEGIN).await;
-    cloud.eventually("a round", async || (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(())).await;
+    cloud
+        .eventually("a round", async || (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(()))
+        .await;
     assert!(cloud.cloud.store.trips(rider).await.unwrap().is_empty());
 
     let into = entry.pass(rider, BEGIN.minus(Duration::from_secs(900)), face(), PassageOutcome::Passed);
     deliver(&cloud, "north", into.into()).await.unwrap();
     let trips = cloud
-        .eventually("the trip", async || Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty()))
+        .eventually("the trip", async || {
+            Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty())
+        })
         .await;
     assert_eq!(trips[0].journey.journey.duration(), Duration::from_secs(900));
 }
@@ -86,7 +92,9 @@ async fn a_station_that_the_fares_do_not_know_holds_the_journey() {
     deliver(&cloud, "south", out.into()).await.unwrap();
     cloud.clock.advance(Duration::from_secs(3600));
     let trips = cloud
-        .eventually("the trip", async || Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty()))
+        .eventually("the trip", async || {
+            Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty())
+        })
         .await;
     assert!(trips[0].journey.fare().is_none() && trips[0].charge.is_none(), "{trips:?}");
     assert!(cloud.cloud.store.uncharged_journeys(None, 10).await.unwrap().is_empty());

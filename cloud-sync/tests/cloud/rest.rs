@@ -99,7 +99,9 @@ async fn a_rider_from_the_first_call_to_the_last() {
     let id: RiderId = rider.parse().unwrap();
     ride(&cloud, id, BEGIN).await;
     cloud.clock.advance(Duration::from_secs(3600));
-    cloud.eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(())).await;
+    cloud
+        .eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(()))
+        .await;
     let trips = app.call("GET", &at("trips"), Value::Null, 200).await;
     let journey = trips["trips"][0]["journey_id"].as_str().unwrap().to_owned();
     let receipt = app.call("GET", &at(&format!("receipts/{journey}")), Value::Null, 200).await;

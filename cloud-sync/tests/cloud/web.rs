@@ -148,7 +148,9 @@ async fn a_rider_sees_his_own_trips_with_the_rule_that_priced_them() {
     ride(&cloud, id, BEGIN).await;
     ride(&cloud, cloud.enrol("somebody else").await.parse().unwrap(), BEGIN).await;
     cloud.clock.advance(Duration::from_secs(3600));
-    cloud.eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(())).await;
+    cloud
+        .eventually("a settled trip", async || (!cloud.cloud.store.trips(id).await.unwrap().is_empty()).then_some(()))
+        .await;
 
     let mut browser = Browser::new(&cloud);
     assert_eq!(leads_to(&browser.sign_in(&rider, "ada-ada-ada").await), (SEE_OTHER, Some("/me")));

@@ -88,7 +88,7 @@ async fn an_answer_that_never_comes_though_the_work_is_done_is_found_by_its_key(
 
     // Authorised is found; the capture is done and its answer is late as well.
     books.passes(&scheduler, 1).await;
-    assert!(matches!(books.states(rider)[..], [Some(State::Unknown { authorisation: Some(_) })]));
+    assert!(matches!(books.states(rider).await[..], [Some(State::Unknown { authorisation: Some(_) })]));
     assert_eq!(books.balance(Account::AcquirerReceivable).await, 0, "what is not known is not booked");
 
     books.passes(&scheduler, 1).await;
@@ -169,7 +169,7 @@ async fn an_acquirer_that_contradicts_itself_gets_no_second_call() {
     let rider = books.rider_with_token("tok_ok_1").await;
     books.ride(rider).await;
     books.passes(&books.scheduler(Arc::new(Forgetful)), 4).await;
-    assert!(matches!(books.states(rider)[..], [Some(State::Unknown { authorisation: Some(_) })]));
+    assert!(matches!(books.states(rider).await[..], [Some(State::Unknown { authorisation: Some(_) })]));
     assert_eq!(books.balance(Account::AcquirerReceivable).await, 0);
     assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
 }

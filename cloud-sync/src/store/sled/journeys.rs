@@ -87,7 +87,11 @@ impl JourneyStore for SledStore {
         self.read().get(&key::journey(id))
     }
 
-    async fn uncharged_journeys(&self, after: Option<&PricedJourney>, max: usize) -> Result<Vec<PricedJourney>, StoreError> {
+    async fn uncharged_journeys(
+        &self,
+        after: Option<&PricedJourney>,
+        max: usize,
+    ) -> Result<Vec<PricedJourney>, StoreError> {
         let tx = self.read();
         // The least key beyond `after`'s own.
         let beyond = |last: &PricedJourney| [key::uncharged(last.settled_at, last.journey.id), vec![0]].concat();

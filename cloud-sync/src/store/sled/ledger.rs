@@ -1,5 +1,6 @@
 //! Posting, and the running balances.
 
+use async_trait::async_trait;
 use facegate_domain::ledger::{Account, Entry, LedgerError, TrialBalance};
 use facegate_domain::money::{Currency, Money};
 

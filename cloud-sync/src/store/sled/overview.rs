@@ -1,5 +1,6 @@
 //! The ops page's figures.
 
+use async_trait::async_trait;
 use facegate_domain::charge::State;
 
 use super::{SledStore, intake, journeys, key, riders};
@@ -19,8 +20,9 @@ impl OverviewStore for SledStore {
             let state = String::from_utf8_lossy(&k[prefix.len()..]).into_owned();
             Ok(ChargeCount { state, count: super::tx::decode(&k, &v)? })
         });
+        let head_version = *self.head().borrow();
         Ok(Overview {
-            head_version: *self.head().borrow(),
+            head_version,
             stations: self.stations().await?,
             riders: tx.counted(riders::RIDERS)?,
             enrolled: tx.counted(riders::ENROLLED)?,
