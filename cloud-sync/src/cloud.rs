@@ -54,6 +54,18 @@ impl Cloud {
         let (dir, kept, sealed_under) = (config.data_dir.clone(), config.feed_kept, keys.clone());
         let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &sealed_under, kept)).await;
         let store: Arc<dyn Store> = Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??);
+        Self::with_store(config, clock, store, issuer, faces, stop).await
+    }
+
+    /// [`Cloud::open`] on a store that is open already.
+    pub async fn with_store(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        issuer: CodeIssuer,
+        faces: Arc<dyn FaceCapture>,
+        stop: CancellationToken,
+    ) -> Result<Self, CloudError> {
         let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment).await?;
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));

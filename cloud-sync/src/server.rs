@@ -107,7 +107,7 @@ impl Server {
         let Self { cloud, identity, listener, metrics, web } = self;
         tracing::info!(address = %listener.local_addr()?, fares = cloud.config.fares.name(), "serving");
         let health = Health::new();
-        let mut loops = JoinSet::new();
+        let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
         if let Some((metrics, listener)) = metrics {
             let tls = ServerTls::mutual(&identity)?;
             loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));
@@ -117,16 +117,6 @@ impl Server {
             let tls = ServerTls::without_client_certificates(&identity)?;
             loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
         }
-        loops.spawn(scheduler(&cloud, &identity)?.run(cloud.stop.clone()));
-        loops.spawn(figures::keep(Arc::clone(&cloud)));
-        loops.spawn(journeys::run(
-            Arc::clone(&cloud.store),
-            Arc::clone(&cloud.config.fares),
-            Arc::clone(&cloud.clock),
-            cloud.config.settling,
-            Arc::clone(&cloud.taps_came),
-            cloud.stop.clone(),
-        ));
         health.set_ready();
         let served = serve_grpc(&cloud, &identity, listener, &stop).await;
         // Streams and loops end with the cloud, also should serving have failed by itself.
@@ -138,13 +128,23 @@ impl Server {
     }
 }
 
-fn scheduler(cloud: &Cloud, identity: &DeviceIdentity) -> Result<Scheduler, ServerError> {
-    let acquirer: Arc<dyn Acquirer> = match &cloud.config.acquirer {
+/// What a cloud does by itself, until its `stop`.
+pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
+    let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
+    let scheduler = Scheduler::new(Arc::clone(&store), acquirer, Arc::clone(&clock), cloud.config.charging);
+    let (fares, taps_came) = (Arc::clone(&cloud.config.fares), Arc::clone(&cloud.taps_came));
+    let mut loops = JoinSet::new();
+    loops.spawn(scheduler.run(stop.clone()));
+    loops.spawn(figures::keep(Arc::clone(cloud)));
+    loops.spawn(journeys::run(store, fares, clock, cloud.config.settling, taps_came, stop));
+    loops
+}
+
+fn acquirer(cloud: &Cloud, identity: &DeviceIdentity) -> Result<Arc<dyn Acquirer>, ServerError> {
+    Ok(match &cloud.config.acquirer {
         Some(acquirer) => Arc::new(SandboxAcquirer::new(identity, &acquirer.address, acquirer.answer_within)?),
         None => Arc::new(Unconfigured),
-    };
-    let (store, clock) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock));
-    Ok(Scheduler::new(store, acquirer, clock, cloud.config.charging))
+    })
 }
 
 async fn serve_grpc(

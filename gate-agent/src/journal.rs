@@ -95,7 +95,7 @@ impl GateJournal {
     /// Opens every epoch on the disk. An epoch without any record is taken for lost: the station gives a new one.
     pub fn open(place: JournalPlace, memory: Memory) -> Result<Self, GateJournalError> {
         let mut epochs = BTreeMap::new();
-        for number in epochs_in(&place.dir)? {
+        for number in epochs_in(place.disk.as_ref(), &place.dir)? {
             let epoch = Epoch::open(&place, number, memory.delivered(number)?)?;
             if epoch.next_sequence() > 0 {
                 epochs.insert(number, epoch);
@@ -212,7 +212,7 @@ impl GateJournal {
         known.release()?;
         let done = if current != Some(epoch) && known.is_done() { state.epochs.remove(&epoch) } else { None };
         drop(state);
-        done.into_iter().for_each(remove_epoch);
+        done.into_iter().for_each(|epoch| remove_epoch(self.place.disk.as_ref(), epoch));
         self.changed.notify_one();
         Ok(())
     }
@@ -255,22 +255,18 @@ impl GateJournal {
     }
 }
 
-fn epochs_in(dir: &Path) -> Result<Vec<u32>, GateJournalError> {
+fn epochs_in(disk: &dyn Disk, dir: &Path) -> Result<Vec<u32>, GateJournalError> {
     let failed = |source| GateJournalError::Directory { path: dir.to_owned(), source };
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        numbers.extend(name.to_str().and_then(|n| n.strip_prefix("epoch-")).and_then(|n| n.parse::<u32>().ok()));
-    }
-    Ok(numbers)
+    disk.create_dir(dir).map_err(failed)?;
+    let names = disk.list_dirs(dir).map_err(failed)?;
+    Ok(names.iter().filter_map(|name| name.strip_prefix("epoch-")?.parse().ok()).collect())
 }
 
 /// Everything in it is at the station; a directory that cannot be removed is only untidy.
-fn remove_epoch(epoch: Epoch) {
+fn remove_epoch(disk: &dyn Disk, epoch: Epoch) {
     let dir = epoch.journal.dir().clone();
     drop(epoch);
-    match std::fs::remove_dir_all(&dir) {
+    match disk.remove_dir(&dir) {
         Ok(()) => tracing::info!(dir = %dir.display(), "old epoch delivered to the end and removed"),
         Err(error) => tracing::warn!(dir = %dir.display(), %error, "a delivered epoch cannot be removed"),
     }

@@ -65,7 +65,7 @@ async fn main() -> Result<()> {
         }
     };
     let channel = grpc::channel(&identity, &config.station_uri, Role::Station, grpc::ChannelOptions::default())?;
-    let station = Arc::new(GrpcStation::new(channel, config.deadlines));
+    let station = Arc::new(GrpcStation::new(grpc::wire(channel), config.deadlines));
     let actuator: Option<Box<dyn Actuator>> = match &config.duty {
         Duty::Gate(duty) => match duty.actuator {
             ActuatorConfig::Simulated(address) => Some(Box::new(SimulatedActuator::connect(address))),

@@ -1,12 +1,12 @@
 //! What a gate knows after a restart without its station: the keys that verify codes, the station's name, and how far
-//! its journals were delivered. On sled; the journals themselves are not here.
+//! its journals were delivered. In a small database; the journals themselves are not here.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::StationId;
-use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+use facegate_runtime::disk::Disk;
+use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 
 const ISSUER_KEYS: &str = "code_issuer_keys";
 const STATION: &str = "station";
@@ -16,63 +16,59 @@ const DELIVERED: &str = "delivered/";
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
     #[error("the gate's memory in {} cannot be opened: {source}; if it is damaged, delete it: the gate learns it anew", path.display())]
-    Open { path: PathBuf, source: sled::Error },
-    #[error("the gate's memory cannot be synced: {0}")]
-    Thread(#[from] io::Error),
+    Open { path: PathBuf, source: KvError },
     #[error("the gate's memory cannot be read or written: {0}")]
-    Sled(#[from] sled::Error),
-    #[error(transparent)]
-    Sync(#[from] SledSyncError),
+    Database(#[from] KvError),
 }
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    db: sled::Db,
-    sync: SledSync,
+    database: Database,
+    tree: Tree,
 }
 
 impl Memory {
-    pub fn open(path: &Path) -> Result<Self, MemoryError> {
-        let db = sled::Config::new().path(path).cache_capacity(4 << 20).flush_every_ms(None).open();
-        let db = db.map_err(|source| MemoryError::Open { path: path.to_owned(), source })?;
-        let sync = SledSync::start(db.clone(), path)?;
-        Ok(Self { db, sync })
+    pub fn open(disk: &dyn Disk, path: &Path) -> Result<Self, MemoryError> {
+        let options = KvOptions { cache_bytes: 4 << 20, flush_every_ms: None };
+        let opened = disk.database(path, options);
+        let database = opened.map_err(|source| MemoryError::Open { path: path.to_owned(), source })?;
+        Ok(Self { tree: database.root(), database })
     }
 
     /// The keys last heard of; a damaged one is left out.
     pub fn issuer_keys(&self) -> Result<Vec<IssuerKey>, MemoryError> {
-        let stored = self.db.get(ISSUER_KEYS)?.unwrap_or_default();
+        let stored = self.tree.get(ISSUER_KEYS)?.unwrap_or_default();
         Ok(stored.as_chunks::<32>().0.iter().filter_map(|key| IssuerKey::from_bytes(key).ok()).collect())
     }
 
     pub fn station(&self) -> Result<Option<StationId>, MemoryError> {
-        let stored = self.db.get(STATION)?;
+        let stored = self.tree.get(STATION)?;
         Ok(stored.and_then(|name| StationId::new(String::from_utf8_lossy(&name)).ok()))
     }
 
     /// Keeps what the station said, durably.
     pub async fn remember(&self, station: &StationId, keys: &[IssuerKey]) -> Result<(), MemoryError> {
-        self.db.insert(STATION, station.as_str())?;
+        self.tree.insert(STATION, station.as_str())?;
         self.remember_keys(keys).await
     }
 
     /// Keeps newer keys, durably.
     pub async fn remember_keys(&self, keys: &[IssuerKey]) -> Result<(), MemoryError> {
         let bytes: Vec<u8> = keys.iter().flat_map(IssuerKey::to_bytes).collect();
-        self.db.insert(ISSUER_KEYS, bytes)?;
-        Ok(self.sync.commit().await?)
+        self.tree.insert(ISSUER_KEYS, bytes)?;
+        Ok(self.database.commit().await?)
     }
 
     /// The next sequence of this epoch that the station waits for, as far as we remember.
     pub fn delivered(&self, epoch: u32) -> Result<u64, MemoryError> {
-        let stored = self.db.get(format!("{DELIVERED}{epoch}"))?;
-        Ok(stored.and_then(|v| v.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes))
+        let stored = self.tree.get(format!("{DELIVERED}{epoch}"))?;
+        Ok(stored.and_then(|v| v.try_into().ok()).map_or(0, u64::from_le_bytes))
     }
 
     /// Not synced: forgetting it means delivering some records twice, which is harmless.
     pub fn set_delivered(&self, epoch: u32, next_sequence: u64) -> Result<(), MemoryError> {
-        self.db.insert(format!("{DELIVERED}{epoch}"), &next_sequence.to_le_bytes())?;
+        self.tree.insert(format!("{DELIVERED}{epoch}"), &next_sequence.to_le_bytes())?;
         Ok(())
     }
 }
@@ -80,6 +76,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use facegate_domain::code::CodeIssuer;
+    use facegate_runtime::disk::RealDisk;
 
     use super::*;
 
@@ -89,12 +86,12 @@ mod tests {
         let path = dir.path().join("memory");
         let keys = [[7; 32], [8; 32]].map(|secret| CodeIssuer::from_secret(&secret).public());
         let station = StationId::new("north").unwrap();
-        let memory = Memory::open(&path).unwrap();
+        let memory = Memory::open(&RealDisk, &path).unwrap();
         assert_eq!((memory.issuer_keys().unwrap(), memory.station().unwrap()), (vec![], None));
         memory.remember(&station, &keys).await.unwrap();
         memory.set_delivered(3, 42).unwrap();
         drop(memory);
-        let memory = Memory::open(&path).unwrap();
+        let memory = Memory::open(&RealDisk, &path).unwrap();
         assert_eq!(memory.issuer_keys().unwrap(), keys);
         assert_eq!(memory.station().unwrap(), Some(station));
         assert_eq!((memory.delivered(3).unwrap(), memory.delivered(4).unwrap()), (42, 0));

@@ -61,7 +61,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let who = Who { id: config.id.clone(), role: config.role(), mode: config.mode, direction: config.direction() };
     let shared = Shared { board: Arc::new(Board::new(who)), tasks: TaskTracker::new(), station, effects, shutdown };
-    let memory = Memory::open(&config.data_dir.join("memory"))?;
+    let memory = Memory::open(&RealDisk, &config.data_dir.join("memory"))?;
     let outcome = match config.duty.clone() {
         Duty::Gate(duty) => {
             let actuator = actuator.ok_or(RunError::NoActuator)?;

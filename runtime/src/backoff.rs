@@ -17,7 +17,7 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(first: Duration, max: Duration) -> Self {
-        Self::seeded(first, max, rand::rng().random())
+        Self::seeded(first, max, crate::simulation::seed())
     }
 
     /// The same seed gives the same delays, for a simulation that must be replayable.

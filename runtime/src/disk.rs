@@ -1,4 +1,4 @@
-//! The seam between the journal and the disk: [`RealDisk`], and [`SimDisk`], whose power a test can cut.
+//! The seam between the servers and the disk: [`RealDisk`], and [`SimDisk`], whose power a test can cut.
 //!
 //! What a caller may rely on is what power loss leaves: bytes written before a successful
 //! [`DiskFile::sync_data`], names changed before a successful [`Disk::sync_dir`]. Everything else may be there, in
@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+use crate::kv::{Database, KvError, KvOptions};
 
 mod real;
 mod simulated;
@@ -30,6 +32,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn lock(&self, dir: &Path) -> io::Result<DirLock>;
     /// Names of the files in `dir`, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Names of the directories in `dir`, sorted.
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        real::list_dirs(dir)
+    }
+    /// Removes `dir` and all that is in it.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(dir)
+    }
     /// A new empty file, in place of any old one.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// An existing file, for reading and writing.
@@ -39,6 +49,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Opens or creates the database in `dir`, which has that directory to itself.
+    fn database(&self, dir: &Path, options: KvOptions) -> Result<Database, KvError> {
+        Database::embedded(dir, options)
+    }
+    /// Whether a call returns at once, so that nobody needs a thread to wait for it: true in the simulation, which runs
+    /// the same way each time because it has no threads.
+    fn is_instant(&self) -> bool {
+        false
+    }
 }
 
 /// An open file, read and written at offsets.

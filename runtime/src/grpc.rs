@@ -3,8 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use axum::http::{Request, Response};
+use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Server, ServerTlsConfig};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt};
 
 use crate::identity::{DeviceIdentity, IdentityError, Role};
 
@@ -82,6 +86,19 @@ pub fn channel(
     options: ChannelOptions,
 ) -> Result<Channel, ChannelError> {
     Ok(endpoint(identity, uri, server, options)?.connect_lazy())
+}
+
+/// What carries a client's calls: a [`channel`], or a network that a simulation made up.
+pub type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, WireError>;
+
+/// Why a call did not get through. A `tonic::Status` inside is what the caller sees.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WireError(#[source] pub BoxError);
+
+/// A channel as a wire.
+pub fn wire(channel: Channel) -> Wire {
+    BoxCloneSyncService::new(channel.map_err(|error| WireError(error.into())))
 }
 
 /// [`channel`] before it is made, for callers that want to connect at once or set more.

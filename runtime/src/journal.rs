@@ -1,5 +1,5 @@
 //! A durable, ordered, checksummed sequence of records in segment files. One writer thread: all appends that wait
-//! share one `fdatasync`.
+//! share one `fdatasync`. (On a [`Disk`] that is instant, each append is written where it is made.)
 //!
 //! A segment file `00000000000000000042.seg` holds the records from index 42 on. Integers are little-endian.
 //!
@@ -31,7 +31,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
@@ -77,9 +77,24 @@ pub struct Journal(Arc<Handle>);
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
-    /// `None` only while dropping.
-    appends: Option<mpsc::Sender<Append>>,
-    writer: Option<JoinHandle<()>>,
+    writing: Writing,
+}
+
+/// Where appends are written.
+enum Writing {
+    Thread {
+        /// `None` only while dropping.
+        appends: Option<mpsc::Sender<Append>>,
+        writer: Option<JoinHandle<()>>,
+    },
+    /// By whoever appends; on a disk that takes no time.
+    Here(Box<Mutex<Writer>>),
+}
+
+impl std::fmt::Debug for Writing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Here(_)) { "Here" } else { "Thread" })
+    }
 }
 
 impl Journal {
@@ -98,13 +113,16 @@ impl Journal {
         let recovery = opened.recovery;
         let next = recovery.next_index;
         let shared = Arc::new(Shared::new(disk, dir.to_owned(), options, opened.segments, next, opened.lock));
-        let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
-        let writer = Writer::new(Arc::clone(&shared), opened.active, queue);
-        let writer = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run())
-            .map_err(JournalError::io("start the writer of", dir))?;
-        Ok((Self(Arc::new(Handle { shared, appends: Some(appends), writer: Some(writer) })), recovery))
+        let writer = Writer::new(Arc::clone(&shared), opened.active);
+        let writing = if shared.disk.is_instant() {
+            Writing::Here(Box::new(Mutex::new(writer)))
+        } else {
+            let (appends, queue) = mpsc::channel(APPENDS_QUEUED_MAX);
+            let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(queue));
+            let writer = thread.map_err(JournalError::io("start the writer of", dir))?;
+            Writing::Thread { appends: Some(appends), writer: Some(writer) }
+        };
+        Ok((Self(Arc::new(Handle { shared, writing })), recovery))
     }
 
     /// Durable before it returns; gives the record's index. If the caller stops waiting, or on an I/O error, the record
@@ -119,8 +137,16 @@ impl Journal {
     /// [`JournalError::Full`] and [`JournalError::RecordTooLarge`] leave the journal as it was.
     pub async fn append_all(&self, payloads: Vec<Vec<u8>>) -> Result<Range<u64>, JournalError> {
         let (done, outcome) = oneshot::channel();
-        let appends = self.0.appends.as_ref().ok_or(JournalError::WriterGone)?;
-        appends.send(Append { payloads, done }).await.map_err(|_| JournalError::WriterGone)?;
+        let append = Append { payloads, done };
+        match &self.0.writing {
+            Writing::Thread { appends, .. } => {
+                let appends = appends.as_ref().ok_or(JournalError::WriterGone)?;
+                appends.send(append).await.map_err(|_| JournalError::WriterGone)?;
+            }
+            Writing::Here(writer) => {
+                writer.lock().unwrap_or_else(PoisonError::into_inner).serve(vec![append], true);
+            }
+        }
         outcome.await.map_err(|_| JournalError::WriterGone)?
     }
 
@@ -176,8 +202,9 @@ impl Journal {
 impl Drop for Handle {
     fn drop(&mut self) {
         // The writer ends when the queue closes; waiting for it lets the directory be opened again at once.
-        self.appends = None;
-        if let Some(writer) = self.writer.take()
+        let Writing::Thread { appends, writer } = &mut self.writing else { return };
+        *appends = None;
+        if let Some(writer) = writer.take()
             && writer.join().is_err()
         {
             tracing::error!(dir = %self.shared.dir.display(), "the journal's writer panicked");

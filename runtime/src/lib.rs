@@ -10,6 +10,8 @@
 //! | [`telemetry`] | logs, metrics, health |
 //! | [`shutdown`], [`backoff`] | stopping in order, trying again politely |
 //! | [`disk`], [`journal`] | durable, ordered, checksummed records |
+//! | [`kv`] | ordered keys and values with atomic batches; on sled, or simulated |
+//! | [`simulation`] | work that blocks, and randomness, which a simulation replaces |
 //! | [`sled_sync`] | real durability for sled |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -23,7 +25,9 @@ pub mod http;
 pub mod identity;
 pub mod journal;
 pub mod keys;
+pub mod kv;
 pub mod shutdown;
+pub mod simulation;
 pub mod sled_sync;
 pub mod telemetry;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::backoff::Backoff;
+use facegate_runtime::grpc::Wire;
 use facegate_runtime::journal::JournalError;
 use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use crate::metrics;
 use crate::station::Station;
@@ -39,7 +39,7 @@ enum ForwardError {
 }
 
 /// Forwards until stopped. Whatever fails is tried again, less and less often; nothing is skipped.
-pub async fn forward(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>, stop: CancellationToken) {
+pub async fn forward(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, stop: CancellationToken) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     let forward = async {
         loop {
@@ -60,7 +60,7 @@ pub async fn forward(station: Arc<Station>, mut cloud: SyncServiceClient<Channel
 }
 
 /// Waits for records, hands on one batch, and moves the cursor when the cloud has all of it.
-async fn step(station: &Arc<Station>, cloud: &mut SyncServiceClient<Channel>) -> Result<(), ForwardError> {
+async fn step(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Result<(), ForwardError> {
     let journals = &station.store.journals;
     let from = journals.forwarded()?.max(station.journal.first_index());
     station.journal.wait_beyond(from).await;

@@ -8,6 +8,7 @@ use facegate_domain::score::Verdict;
 use facegate_domain::tap::{Direction, Evidence};
 use facegate_proto::convert::station::Answer;
 use facegate_runtime::clock::Stopwatch;
+use facegate_runtime::simulation;
 
 use crate::facts::Facts;
 use crate::metrics;
@@ -66,7 +67,7 @@ async fn search<T: Send + 'static>(
     let slot = Arc::clone(&station.searches).acquire_owned();
     let searching = async {
         let slot = slot.await.map_err(|_| StationError::Busy)?;
-        let task = tokio::task::spawn_blocking(move || {
+        let task = simulation::blocking(move || {
             let result = work();
             drop(slot);
             result

@@ -6,9 +6,10 @@ use std::time::Duration;
 use facegate_domain::score::Tier;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
+use facegate_runtime::grpc::Wire;
+use facegate_runtime::simulation;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::metrics;
 use crate::station::Station;
@@ -18,7 +19,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: u64 = 60;
 
 /// Reports until stopped. A report that fails is not repeated: the next one says it all again.
-pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>, stop: CancellationToken) {
+pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reachable = true;
@@ -75,7 +76,7 @@ async fn status(station: &Station) -> Option<v1::StationStatus> {
 /// Forgets the codes whose time is over.
 async fn sweep(station: &Arc<Station>) {
     let shared = Arc::clone(station);
-    let swept = tokio::task::spawn_blocking(move || {
+    let swept = simulation::blocking(move || {
         let forgotten = shared.store.codes.forget(shared.clock.now())?;
         Ok::<_, crate::store::StoreError>((forgotten, shared.store.codes.len()))
     });

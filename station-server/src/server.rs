@@ -8,8 +8,8 @@ use facegate_domain::Clock;
 use facegate_proto::FILE_DESCRIPTOR_SET;
 use facegate_proto::v1::station_service_server::StationServiceServer;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
-use facegate_runtime::disk::RealDisk;
-use facegate_runtime::grpc::{self, ChannelError, ChannelOptions};
+use facegate_runtime::disk::{Disk, RealDisk};
+use facegate_runtime::grpc::{self, ChannelError, ChannelOptions, Wire};
 use facegate_runtime::http::{self, ServerTls};
 use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
 use facegate_runtime::journal::{Journal, JournalError};
@@ -17,7 +17,6 @@ use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider};
 use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 use crate::config::Config;
 use crate::rpc::StationRpc;
@@ -68,7 +67,7 @@ pub struct Server {
     identity: DeviceIdentity,
     listener: TcpListener,
     metrics: Option<(Metrics, TcpListener)>,
-    cloud: SyncServiceClient<Channel>,
+    cloud: SyncServiceClient<Wire>,
 }
 
 impl Server {
@@ -87,10 +86,8 @@ impl Server {
             _ => None,
         };
         let cloud = grpc::channel(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
-        let cloud = SyncServiceClient::new(cloud)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        let opened = tokio::task::spawn_blocking(move || open(config, clock)).await?;
+        let cloud = cloud_client(grpc::wire(cloud));
+        let opened = tokio::task::spawn_blocking(move || open(Arc::new(RealDisk), config, clock)).await?;
         Ok(Self { station: Arc::new(opened?), identity, listener, metrics, cloud })
     }
 
@@ -109,11 +106,7 @@ impl Server {
         metrics::describe();
         let Self { station, identity, listener, metrics, cloud } = self;
         tracing::info!(station = %station.config.station, address = %listener.local_addr()?, "serving");
-        let mut loops = JoinSet::new();
-        loops.spawn(sync::follow(Arc::clone(&station), cloud.clone(), stop.clone()));
-        loops.spawn(forward::forward(Arc::clone(&station), cloud.clone(), stop.clone()));
-        loops.spawn(upkeep::upkeep(Arc::clone(&station), stop.clone()));
-        loops.spawn(report::report(Arc::clone(&station), cloud, stop.clone()));
+        let mut loops = loops(&station, &cloud, &stop);
         if let Some((metrics, listener)) = metrics {
             let health = Health::new();
             health.set_ready();
@@ -141,8 +134,7 @@ async fn serve_rpc(
     listener: TcpListener,
     stop: &CancellationToken,
 ) -> Result<(), ServerError> {
-    let service = StationServiceServer::new(StationRpc::new(Arc::clone(station), stop.clone()))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let service = service(station, stop);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<StationServiceServer<StationRpc>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
@@ -167,16 +159,40 @@ async fn serve_rpc(
     }
 }
 
-fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
+/// What a station does by itself, until `stop`.
+pub fn loops(station: &Arc<Station>, cloud: &SyncServiceClient<Wire>, stop: &CancellationToken) -> JoinSet<()> {
+    let mut loops = JoinSet::new();
+    loops.spawn(sync::follow(Arc::clone(station), cloud.clone(), stop.clone()));
+    loops.spawn(forward::forward(Arc::clone(station), cloud.clone(), stop.clone()));
+    loops.spawn(upkeep::upkeep(Arc::clone(station), stop.clone()));
+    loops.spawn(report::report(Arc::clone(station), cloud.clone(), stop.clone()));
+    loops
+}
+
+/// What answers gates and cameras.
+pub fn service(station: &Arc<Station>, stop: &CancellationToken) -> StationServiceServer<StationRpc> {
+    StationServiceServer::new(StationRpc::new(Arc::clone(station), stop.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// The cloud over a wire.
+pub fn cloud_client(wire: Wire) -> SyncServiceClient<Wire> {
+    SyncServiceClient::new(wire)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}
+
+/// Opens what is on the disk. Blocks for as long as reading it takes.
+pub fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
     let keys = FileKeys::open(&config.data_dir.join("keys"))?;
     let gallery_key = keys.key(TEMPLATE_KEY)?;
     // The journal's lock comes first: it tells a second process apart from a broken disk.
     let journal_dir = config.data_dir.join("journal");
-    let (journal, recovery) = Journal::open(Arc::new(RealDisk), &journal_dir, config.journal)?;
+    let (journal, recovery) = Journal::open(Arc::clone(&disk), &journal_dir, config.journal)?;
     if let Some(torn) = &recovery.torn {
         tracing::warn!(?torn, "the last write was cut short and is gone; nobody was told of it");
     }
-    let store = Store::open(&config.data_dir.join("state"), &gallery_key)?;
+    let store = Store::open(disk.as_ref(), &config.data_dir.join("state"), &gallery_key)?;
     Ok(Station::open(config, clock, store, journal)?)
 }
 

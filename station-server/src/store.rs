@@ -1,4 +1,4 @@
-//! What a station keeps in sled: the facts of the feed, the index of its journal, the ride codes it has seen.
+//! What a station keeps in its database: the facts of the feed, the index of its journal, the ride codes it has seen.
 //!
 //! All of it is either an index that can be rebuilt (from the journal, from the cloud) or made durable by
 //! [`Store::commit`] before anybody is told of it.
@@ -9,8 +9,9 @@ mod journals;
 
 use std::path::Path;
 
+use facegate_runtime::disk::Disk;
 use facegate_runtime::keys::{KEY_BYTES, Key, KeyError};
-use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 use zeroize::Zeroizing;
 
 pub use codes::{CodeStore, Spent};
@@ -19,29 +20,24 @@ pub use journals::{IndexUpdate, JournalKey, JournalStore};
 
 /// Which of the two trees of facts is current.
 const CURRENT: &[u8] = b"facts";
-/// sled's page cache; the facts are read once, at start.
-const CACHE_BYTES: u64 = 32 << 20;
+/// The facts are read once, at start; hence a small cache. Cursors that nobody commits are written soon all the same.
+const OPTIONS: KvOptions = KvOptions { cache_bytes: 32 << 20, flush_every_ms: Some(500) };
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the station's state: {0}; restart the process, then look at the disk")]
-    Sled(#[from] sled::Error),
-    #[error(transparent)]
-    Sync(#[from] SledSyncError),
+    Database(#[from] KvError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("stored {what} cannot be read; remove the data directory's state to fetch everything anew")]
     Damaged { what: &'static str },
-    #[error("starting the thread that syncs: {0}")]
-    Thread(#[from] std::io::Error),
 }
 
 /// The open state. One process has it at a time.
 #[derive(Debug)]
 pub struct Store {
-    db: sled::Db,
-    meta: sled::Tree,
-    sync: SledSync,
+    database: Database,
+    meta: Tree,
     gallery_key: Zeroizing<[u8; KEY_BYTES]>,
     pub journals: JournalStore,
     pub codes: CodeStore,
@@ -49,22 +45,20 @@ pub struct Store {
 
 impl Store {
     /// Opens or creates the state in `dir`; templates, which lie elsewhere, are sealed under the key. Blocks.
-    pub fn open(dir: &Path, gallery_key: &Key) -> Result<Self, StoreError> {
-        let db = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).open()?;
-        let sync = SledSync::start(db.clone(), dir)?;
+    pub fn open(disk: &dyn Disk, dir: &Path, gallery_key: &Key) -> Result<Self, StoreError> {
+        let database = disk.database(dir, OPTIONS)?;
         Ok(Self {
-            meta: db.open_tree("meta")?,
-            journals: JournalStore::new(db.open_tree("journals")?),
-            codes: CodeStore::new(db.open_tree("codes")?),
-            sync,
+            meta: database.tree("meta")?,
+            journals: JournalStore::new(database.tree("journals")?),
+            codes: CodeStore::new(database.tree("codes")?),
             gallery_key: Zeroizing::new(*gallery_key.expose()),
-            db,
+            database,
         })
     }
 
     /// Makes everything written so far durable.
     pub async fn commit(&self) -> Result<(), StoreError> {
-        Ok(self.sync.commit().await?)
+        Ok(self.database.commit().await?)
     }
 
     /// What seals the templates.
@@ -94,24 +88,24 @@ impl Store {
         self.facts_in(old)?.clear()
     }
 
-    fn current(&self) -> Result<&'static [u8], StoreError> {
+    fn current(&self) -> Result<&'static str, StoreError> {
         match self.meta.get(CURRENT)?.as_deref() {
-            None | Some(b"facts-a") => Ok(b"facts-a"),
-            Some(b"facts-b") => Ok(b"facts-b"),
+            None | Some(b"facts-a") => Ok("facts-a"),
+            Some(b"facts-b") => Ok("facts-b"),
             Some(_) => Err(StoreError::Damaged { what: "pointer to the facts" }),
         }
     }
 
-    fn facts_in(&self, tree: &[u8]) -> Result<FactStore, StoreError> {
-        Ok(FactStore::new(self.db.open_tree(tree)?))
+    fn facts_in(&self, tree: &str) -> Result<FactStore, StoreError> {
+        Ok(FactStore::new(self.database.tree(tree)?))
     }
 }
 
-fn other(tree: &[u8]) -> &'static [u8] {
-    if tree == b"facts-a" { b"facts-b" } else { b"facts-a" }
+fn other(tree: &str) -> &'static str {
+    if tree == "facts-a" { "facts-b" } else { "facts-a" }
 }
 
-/// A big-endian number as sled orders it.
+/// A big-endian number, which keys and values sort by.
 fn number(value: &[u8], what: &'static str) -> Result<u64, StoreError> {
     Ok(u64::from_be_bytes(value.try_into().map_err(|_| StoreError::Damaged { what })?))
 }

@@ -10,9 +10,9 @@ use facegate_proto::convert::sync::VersionedChange;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::backoff::Backoff;
+use facegate_runtime::grpc::Wire;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::station::{Station, StationError};
@@ -58,7 +58,7 @@ impl SyncError {
 }
 
 /// Follows until stopped.
-pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>, stop: CancellationToken) {
+pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, stop: CancellationToken) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     let follow = async {
         loop {
@@ -88,7 +88,7 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Channel>
     }
 }
 
-async fn subscribe(station: &Arc<Station>, cloud: &mut SyncServiceClient<Channel>) -> Result<(), SyncError> {
+async fn subscribe(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Result<(), SyncError> {
     let after_version = station.applied_version();
     let stream = cloud.subscribe(v1::SubscribeRequest { after_version }).await?.into_inner();
     tracing::info!(after_version, "following the feed");
@@ -127,7 +127,7 @@ fn understand(
 }
 
 /// Everything anew, beside what is in use until it is whole.
-async fn snapshot(station: &Arc<Station>, cloud: &mut SyncServiceClient<Channel>) -> Result<(), SyncError> {
+async fn snapshot(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Result<(), SyncError> {
     let mut chunks = cloud.snapshot(v1::SnapshotRequest {}).await?.into_inner();
     let mut staging = apply::Staging::begin(station)?;
     while let Some(chunk) = chunks.message().await? {

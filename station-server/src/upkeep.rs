@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_gallery::monitor::Recall;
+use facegate_runtime::simulation;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,7 @@ pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let (facts, now, now_ms) = (station.facts(), station.clock.now(), station.clock.monotonic_ms());
-        let work = tokio::task::spawn_blocking(move || {
+        let work = simulation::blocking(move || {
             let due = now_ms >= snapshots_from_ms;
             let written = if due { facts.gallery.write_snapshots(now) } else { Ok(()) };
             (written, facts.gallery.check_recall())

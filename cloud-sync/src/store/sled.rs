@@ -40,13 +40,14 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use facegate_runtime::disk::{Disk, RealDisk};
 use facegate_runtime::keys::KeyProvider;
-use facegate_runtime::sled_sync::{SledSync, SledSyncError};
+use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 use tokio::sync::watch;
 
 use super::{Store, StoreError};
 use sealed::Sealed;
-use tx::{Tx, from_sled};
+use tx::{Tx, from_kv};
 
 mod audit;
 mod charges;
@@ -67,12 +68,12 @@ mod tx;
 /// Version of the table above.
 const LAYOUT: u32 = 1;
 
-/// Memory that one of the three databases may use for its pages.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Of each of the three databases. Every command commits.
+const OPTIONS: KvOptions = KvOptions { cache_bytes: 64 << 20, flush_every_ms: None };
 
 #[derive(Debug)]
 pub struct SledStore {
-    core: sled::Tree,
+    core: Tree,
     faces: Sealed,
     identity: Sealed,
     writer: Mutex<()>,
@@ -90,14 +91,14 @@ enum Touched {
 /// Makes a command durable, then shows it to the feed's readers.
 #[derive(Debug, Clone)]
 struct Durable {
-    core: SledSync,
-    faces: SledSync,
-    identity: SledSync,
+    core: Database,
+    faces: Database,
+    identity: Database,
     head: watch::Sender<u64>,
 }
 
 impl Durable {
-    async fn commit(self, touched: Touched, head: u64) -> Result<(), SledSyncError> {
+    async fn commit(self, touched: Touched, head: u64) -> Result<(), KvError> {
         if touched == Touched::All {
             self.faces.commit().await?;
             self.identity.commit().await?;
@@ -120,22 +121,21 @@ impl SledStore {
     ///
     /// `feed_kept` is how many of the feed's latest versions stay; a station further behind takes a snapshot.
     pub fn open(dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
-        let (core, core_sync) = database(&dir.join("core"))?;
-        let (faces, faces_sync) = database(&dir.join("faces"))?;
-        let (identity, identity_sync) = database(&dir.join("identity"))?;
-        let head = check_layout(&core, dir)?;
+        Self::open_on(&RealDisk, dir, keys, feed_kept)
+    }
+
+    /// [`SledStore::open`] on a disk of the caller's, which the simulation cuts the power of.
+    pub fn open_on(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
+        let open = |name| disk.database(&dir.join(name), OPTIONS).map_err(from_kv);
+        let (core, faces, identity) = (open("core")?, open("faces")?, open("identity")?);
+        let head = check_layout(&core.root(), dir)?;
         let store = Self {
             faces: Sealed::open(&faces, &keys.key("templates")?)?,
             identity: Sealed::open(&identity, &keys.key("identities")?)?,
-            core: sled::Tree::clone(&core),
+            core: core.root(),
             writer: Mutex::new(()),
             feed_kept,
-            durable: Durable {
-                core: core_sync,
-                faces: faces_sync,
-                identity: identity_sync,
-                head: watch::Sender::new(head),
-            },
+            durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         reconcile::reconcile(&store)?;
         Ok(store)
@@ -183,17 +183,8 @@ impl SledStore {
 
 impl Store for SledStore {}
 
-fn database(dir: &Path) -> Result<(sled::Db, SledSync), StoreError> {
-    let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", dir.display()));
-    std::fs::create_dir_all(dir).map_err(unavailable)?;
-    let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let db = config.open().map_err(from_sled)?;
-    let sync = SledSync::start(db.clone(), dir).map_err(unavailable)?;
-    Ok((db, sync))
-}
-
 /// Refuses a newer layout; gives the feed's head.
-fn check_layout(core: &sled::Tree, dir: &Path) -> Result<u64, StoreError> {
+fn check_layout(core: &Tree, dir: &Path) -> Result<u64, StoreError> {
     let mut tx = Tx::new(core);
     let found = tx.get::<u32>(key::LAYOUT)?;
     if let Some(found) = found.filter(|found| *found > LAYOUT) {

@@ -19,7 +19,7 @@ fn place(dir: &Path) -> JournalPlace {
 }
 
 fn open(dir: &Path) -> GateJournal {
-    GateJournal::open(place(dir), Memory::open(&dir.join("memory")).unwrap()).unwrap()
+    GateJournal::open(place(dir), Memory::open(&RealDisk, &dir.join("memory")).unwrap()).unwrap()
 }
 
 fn station() -> StationId {

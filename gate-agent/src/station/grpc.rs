@@ -14,10 +14,10 @@ use facegate_proto::convert::gate::direction_to_wire;
 use facegate_proto::convert::station::{Answer, probe_to_wire};
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_client::StationServiceClient;
+use facegate_runtime::grpc::Wire;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::IntervalStream;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::{Delivered, Registered, Registration, Station, StationCommand, StationError};
@@ -38,14 +38,14 @@ pub struct Deadlines {
 /// See the module's description. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct GrpcStation {
-    client: StationServiceClient<Channel>,
+    client: StationServiceClient<Wire>,
     deadlines: Deadlines,
 }
 
 impl GrpcStation {
-    /// `channel` comes from `facegate_runtime::grpc::channel`.
-    pub fn new(channel: Channel, deadlines: Deadlines) -> Self {
-        Self { client: StationServiceClient::new(channel), deadlines }
+    /// `wire` comes from `facegate_runtime::grpc::channel`.
+    pub fn new(wire: Wire, deadlines: Deadlines) -> Self {
+        Self { client: StationServiceClient::new(wire), deadlines }
     }
 }
 

@@ -19,7 +19,7 @@ use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, run};
 use facegate_models::FaceEngine;
 use facegate_runtime::clock::{Stopwatch, SystemClock};
-use facegate_runtime::grpc::{ChannelOptions, channel};
+use facegate_runtime::grpc::{ChannelOptions, channel, wire};
 use facegate_runtime::identity::ca::{CA_VALIDITY, CertificateAuthority, DEVICE_VALIDITY};
 use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role, TlsPaths};
 use serde_json::Value;
@@ -114,7 +114,7 @@ impl World {
             let clock = Arc::new(SystemClock::new());
             let identity = DeviceIdentity::load(&config.tls).unwrap();
             let channel = channel(&identity, &config.station_uri, Role::Station, ChannelOptions::default()).unwrap();
-            let station = Arc::new(GrpcStation::new(channel, config.deadlines));
+            let station = Arc::new(GrpcStation::new(wire(channel), config.deadlines));
             let CameraConfig::Folder(folder) = config.camera.clone();
             let camera = Box::new(FolderCamera::new(folder, 10_000_000, clock.clone()));
             let actuator = match &config.duty {

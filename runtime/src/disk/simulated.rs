@@ -13,7 +13,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::{DirLock, Disk, DiskFile};
+use crate::kv::simulated::SimContent;
+use crate::kv::{Database, KvError, KvOptions};
 
+mod databases;
 mod file;
 
 use file::{FileId, SimFile, SimHandle};
@@ -29,6 +32,10 @@ struct State {
     durable_names: BTreeMap<PathBuf, FileId>,
     /// Changes of names since the last sync of their directory, oldest first.
     name_changes: Vec<NameChange>,
+    /// By directory.
+    databases: BTreeMap<PathBuf, SimContent>,
+    /// Appends are served where they are made, without a thread.
+    instant: bool,
     locked: BTreeSet<PathBuf>,
     /// Counts power cuts, so that handles from before are known as dead.
     boot: u64,
@@ -53,6 +60,29 @@ impl SimDisk {
         Self::default()
     }
 
+    /// A disk on which nobody waits in a thread, so that a run is the same each time.
+    pub fn instant() -> Self {
+        let disk = Self::default();
+        disk.state().instant = true;
+        disk
+    }
+
+    /// The process dies and the machine lives on: files are as it wrote them, databases lose what it had buffered, as
+    /// `seed` has it. Handles and locks from before are dead.
+    pub fn kill_process(&self, seed: u64) {
+        let mut state = self.state();
+        let mut rng = SmallRng::seed_from_u64(seed);
+        state.databases.values_mut().for_each(|database| database.lose_process(&mut rng));
+        state.locked.clear();
+        state.cut_after = None;
+        state.boot += 1;
+    }
+
+    /// Whether the power is cut.
+    pub fn is_off(&self) -> bool {
+        self.state().off
+    }
+
     /// The power fails: what was not synced is lost, kept or torn as `seed` has it, and nothing works until
     /// [`SimDisk::restore_power`].
     pub fn cut_power(&self, seed: u64) {
@@ -62,6 +92,11 @@ impl SimDisk {
     /// Cuts the power by itself before the change (write, sync, new name…) after the next `changes`.
     pub fn cut_power_after(&self, changes: u64, seed: u64) {
         self.state().cut_after = Some((changes, seed));
+    }
+
+    /// Takes back [`SimDisk::cut_power_after`].
+    pub fn never_cut_power(&self) {
+        self.state().cut_after = None;
     }
 
     /// The machine starts again. Handles and locks from before stay dead.
@@ -122,6 +157,7 @@ impl State {
         let named: BTreeSet<_> = self.names.values().copied().collect();
         self.files.retain(|id, _| named.contains(id));
         self.files.values_mut().for_each(|file| file.lose_power(&mut rng));
+        self.databases.values_mut().for_each(|database| database.lose_power(&mut rng));
         self.locked.clear();
         self.boot += 1;
         self.off = true;
@@ -151,8 +187,10 @@ impl State {
     }
 
     fn free_bytes(&self) -> u64 {
-        let used: usize = self.files.values().map(|file| file.seen.len()).sum();
-        self.capacity_bytes.map_or(u64::MAX, |capacity| capacity.saturating_sub(used as u64))
+        let Some(capacity) = self.capacity_bytes else { return u64::MAX };
+        let files: usize = self.files.values().map(|file| file.seen.len()).sum();
+        let used = files + self.databases.values().map(SimContent::durable_bytes).sum::<usize>();
+        capacity.saturating_sub(used as u64)
     }
 }
 
@@ -187,6 +225,18 @@ impl Disk for SimDisk {
         let state = self.state();
         let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
+    fn list_dirs(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let below = state.names.keys().filter_map(|path| path.parent()?.strip_prefix(dir).ok());
+        let first = below.filter_map(|path| path.components().next()?.as_os_str().to_str());
+        Ok(first.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let inside: Vec<PathBuf> = self.state().names.keys().filter(|path| path.starts_with(dir)).cloned().collect();
+        inside.iter().try_for_each(|path| self.remove(path))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -228,6 +278,14 @@ impl Disk for SimDisk {
         let synced: Vec<NameChange> = synced;
         synced.iter().for_each(|change| apply(&mut state.durable_names, change));
         Ok(())
+    }
+
+    fn database(&self, dir: &Path, _: KvOptions) -> Result<Database, KvError> {
+        self.open_database(dir)
+    }
+
+    fn is_instant(&self) -> bool {
+        self.state().instant
     }
 }
 

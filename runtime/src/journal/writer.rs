@@ -1,4 +1,5 @@
-//! The one thread that writes: collects the appends that wait, writes them in one piece, syncs once, answers all.
+//! What writes: collects the appends that wait, writes them in one piece, syncs once, answers all. In a thread of its own,
+//! or, on a disk that takes no time, where the append is made.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,7 +30,6 @@ type Done = oneshot::Sender<Result<Range<u64>, JournalError>>;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     file: Arc<dyn DiskFile>,
-    queue: mpsc::Receiver<Append>,
     /// First index of the segment being written.
     first: u64,
     /// Where the next frame goes in it.
@@ -47,29 +47,34 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, file: Arc<dyn DiskFile>, queue: mpsc::Receiver<Append>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, file: Arc<dyn DiskFile>) -> Self {
         let (first, end, durable) = {
             let mut state = shared.state();
             (state.active().first, state.active().bytes, state.next)
         };
         let (chunk, begins, waiting) = Default::default();
-        Self { shared, file, queue, first, end, durable, chunk, begins, waiting, marked: true }
+        Self { shared, file, first, end, durable, chunk, begins, waiting, marked: true }
     }
 
-    pub(super) fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Append>) {
+        while let Some(first) = queue.blocking_recv() {
             let mut appends = vec![first];
             while appends.len() < APPENDS_PER_COMMIT_MAX
-                && let Ok(append) = self.queue.try_recv()
+                && let Ok(append) = queue.try_recv()
             {
                 appends.push(append);
             }
-            appends.into_iter().for_each(|append| self.take(append));
-            // Errors were told to those who waited.
-            let _ = self.flush();
-            if self.queue.is_empty() {
-                self.mark();
-            }
+            self.serve(appends, queue.is_empty());
+        }
+    }
+
+    /// One commit for all of them; `idle` if no other follows at once.
+    pub(super) fn serve(&mut self, appends: Vec<Append>, idle: bool) {
+        appends.into_iter().for_each(|append| self.take(append));
+        // Errors were told to those who waited.
+        let _ = self.flush();
+        if idle {
+            self.mark();
         }
     }
 

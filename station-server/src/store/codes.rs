@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_runtime::kv::Tree;
 
 use super::{StoreError, number};
 
 /// Nonce → when it may be forgotten (unix milliseconds, 8 bytes big-endian).
 #[derive(Debug)]
 pub struct CodeStore {
-    tree: sled::Tree,
+    tree: Tree,
 }
 
 /// What became of an attempt to spend a code.
@@ -23,7 +24,7 @@ pub enum Spent {
 }
 
 impl CodeStore {
-    pub(super) fn new(tree: sled::Tree) -> Self {
+    pub(super) fn new(tree: Tree) -> Self {
         Self { tree }
     }
 
@@ -40,14 +41,14 @@ impl CodeStore {
             return Ok(Spent::BeyondMemory);
         }
         let until = forget_at(issued_at.max(now), memory);
-        let swapped = self.tree.compare_and_swap(nonce, None::<&[u8]>, Some(&until))?;
-        Ok(if swapped.is_ok() { Spent::Now } else { Spent::Before })
+        let swapped = self.tree.compare_and_swap(nonce, None, Some(&until))?;
+        Ok(if swapped { Spent::Now } else { Spent::Before })
     }
 
     /// Notes a code that was spent elsewhere (another station, or a gate that could not ask).
     pub fn learn(&self, nonce: [u8; 8], at: Timestamp, memory: Duration) -> Result<(), StoreError> {
         // Whoever learns of it later must not shorten the memory of it.
-        self.tree.fetch_and_update(nonce, |old| {
+        self.tree.update(nonce, |old| {
             let until = forget_at(at, memory);
             Some(old.filter(|old| *old >= until.as_slice()).map_or(until.to_vec(), <[u8]>::to_vec))
         })?;
@@ -57,7 +58,7 @@ impl CodeStore {
     /// Drops what need not be remembered any more; gives how many.
     pub fn forget(&self, now: Timestamp) -> Result<usize, StoreError> {
         let mut dropped = 0;
-        for entry in &self.tree {
+        for entry in self.tree.iter() {
             let (nonce, until) = entry?;
             if number(&until, "spent code")? <= unsigned(now) {
                 self.tree.remove(nonce)?;
@@ -86,13 +87,17 @@ fn unsigned(at: Timestamp) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use facegate_runtime::disk::{Disk, SimDisk};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
     const MEMORY: Duration = Duration::from_secs(600);
 
     fn store() -> CodeStore {
-        CodeStore::new(sled::Config::new().temporary(true).open().unwrap().open_tree("c").unwrap())
+        CodeStore::new(SimDisk::new().database(Path::new("state"), super::super::OPTIONS).unwrap().root())
     }
 
     #[test]

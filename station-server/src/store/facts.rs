@@ -11,6 +11,7 @@
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange, issuer_keys_from_wire};
+use facegate_runtime::kv::{Batch, Tree};
 
 use super::{StoreError, number};
 
@@ -22,17 +23,17 @@ const TEMPLATES: &[u8] = b"g";
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct FactStore {
-    tree: sled::Tree,
+    tree: Tree,
 }
 
 impl FactStore {
-    pub(super) fn new(tree: sled::Tree) -> Self {
+    pub(super) fn new(tree: Tree) -> Self {
         Self { tree }
     }
 
     /// Which of the two sets of facts this is.
     pub fn name(&self) -> &'static str {
-        if self.tree.name() == b"facts-a" { "facts-a" } else { "facts-b" }
+        if self.tree.name() == "facts-a" { "facts-a" } else { "facts-b" }
     }
 
     /// The version of the last change of a template; the gallery's files must reach it. 0 if there was none, and out of
@@ -40,7 +41,7 @@ impl FactStore {
     pub fn templates_version(&self) -> Result<u64, StoreError> {
         match self.tree.get(TEMPLATES)? {
             Some(value) => number(&value, "templates' version"),
-            None if self.tree.scan_prefix(b"t").next().is_some() => Ok(u64::MAX),
+            None if self.tree.scan(b"t").next().is_some() => Ok(u64::MAX),
             None => Ok(0),
         }
     }
@@ -57,13 +58,13 @@ impl FactStore {
 
     /// Stores changes in their order. A crash leaves a whole prefix of them, with its cursor.
     pub fn write(&self, changes: &[VersionedChange]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         let mut version = self.cursor()?;
         for change in changes {
             if let FeedChange::RiderRemoved(rider) = &change.change {
                 // What an earlier change of this call brought must be in the tree to be found and removed.
                 batch.insert(CURSOR, &version.to_be_bytes());
-                self.tree.apply_batch(std::mem::take(&mut batch))?;
+                self.tree.apply(std::mem::take(&mut batch))?;
                 self.remove_rider(*rider, &mut batch)?;
             } else {
                 self.write_one(&change.change, &mut batch)?;
@@ -74,7 +75,7 @@ impl FactStore {
             }
         }
         batch.insert(CURSOR, &version.to_be_bytes());
-        Ok(self.tree.apply_batch(batch)?)
+        Ok(self.tree.apply(batch)?)
     }
 
     /// Says that the facts are complete up to `version`.
@@ -96,11 +97,11 @@ impl FactStore {
         Ok(self.tree.clear()?)
     }
 
-    fn write_one(&self, change: &FeedChange, batch: &mut sled::Batch) -> Result<(), StoreError> {
+    fn write_one(&self, change: &FeedChange, batch: &mut Batch) -> Result<(), StoreError> {
         match change {
-            FeedChange::EnteredSystem { rider, entry } => batch.insert(entry_key(*rider, entry), &[]),
+            FeedChange::EnteredSystem { rider, entry } => batch.insert(entry_key(*rider, entry), []),
             FeedChange::LeftSystem { rider, entry } => batch.remove(entry_key(*rider, entry)),
-            FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), &[]),
+            FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), []),
             FeedChange::Allowed(rider) => batch.remove(rider_key(b'd', *rider)),
             FeedChange::IssuerKeys(keys) => {
                 batch.insert(ISSUER_KEYS, keys.iter().flat_map(IssuerKey::to_bytes).collect::<Vec<u8>>());
@@ -112,9 +113,9 @@ impl FactStore {
     }
 
     /// The deny list is kept: an open debt outlives the face.
-    fn remove_rider(&self, rider: RiderId, batch: &mut sled::Batch) -> Result<(), StoreError> {
-        for key in self.tree.scan_prefix(rider_key(b'i', rider)).keys() {
-            batch.remove(key?);
+    fn remove_rider(&self, rider: RiderId, batch: &mut Batch) -> Result<(), StoreError> {
+        for entry in self.tree.scan(rider_key(b'i', rider)) {
+            batch.remove(entry?.0);
         }
         Ok(())
     }
@@ -152,18 +153,22 @@ fn rider_of(key: &[u8]) -> Result<RiderId, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use facegate_domain::code::CodeIssuer;
     use facegate_domain::face::{Embedding, Template};
     use facegate_domain::ids::{GateId, ModelId, TemplateId};
+    use facegate_runtime::disk::{Disk, SimDisk};
+    use facegate_runtime::kv::Database;
 
     use super::*;
 
-    fn store(db: &sled::Db) -> FactStore {
-        FactStore::new(db.open_tree("f").unwrap())
+    fn store(database: &Database) -> FactStore {
+        FactStore::new(database.tree("f").unwrap())
     }
 
-    fn temporary() -> sled::Db {
-        sled::Config::new().temporary(true).open().unwrap()
+    fn temporary() -> Database {
+        SimDisk::new().database(Path::new("state"), super::super::OPTIONS).unwrap()
     }
 
     fn template(rider: RiderId) -> Template {

@@ -10,6 +10,7 @@
 //! | `f` | journal index up to which the cloud has acknowledged, 8 bytes |
 
 use facegate_domain::ids::GateId;
+use facegate_runtime::kv::{Batch, Tree};
 
 use super::{StoreError, number};
 
@@ -41,27 +42,27 @@ pub struct IndexUpdate {
 /// See the module.
 #[derive(Debug)]
 pub struct JournalStore {
-    tree: sled::Tree,
+    tree: Tree,
 }
 
 impl JournalStore {
-    pub(super) fn new(tree: sled::Tree) -> Self {
+    pub(super) fn new(tree: Tree) -> Self {
         Self { tree }
     }
 
     /// The highest epoch issued to a gate; 0 if none was.
     pub fn epoch(&self, gate: &GateId) -> Result<u32, StoreError> {
         let Some(value) = self.tree.get(epoch_key(gate))? else { return Ok(0) };
-        let bytes = value.as_ref().try_into().map_err(|_| StoreError::Damaged { what: "epoch" })?;
+        let bytes = value.try_into().map_err(|_| StoreError::Damaged { what: "epoch" })?;
         Ok(u32::from_be_bytes(bytes))
     }
 
     /// Notes a newly issued epoch and that its journal starts at sequence 0.
     pub fn issue(&self, journal: &JournalKey) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         batch.insert(epoch_key(&journal.gate), &journal.epoch.to_be_bytes());
         batch.insert(journal.key(b'm'), &0u64.to_be_bytes());
-        Ok(self.tree.apply_batch(batch)?)
+        Ok(self.tree.apply(batch)?)
     }
 
     /// The sequence awaited next; `None` if nothing is known of this journal (a replaced station).
@@ -71,7 +72,7 @@ impl JournalStore {
 
     /// What the record with this sequence was, if that is still kept.
     pub fn hash(&self, journal: &JournalKey, sequence: u64) -> Result<Option<RecordHash>, StoreError> {
-        let read = |value: sled::IVec| value.as_ref().try_into().map_err(|_| StoreError::Damaged { what: "hash" });
+        let read = |value: Vec<u8>| value.try_into().map_err(|_| StoreError::Damaged { what: "hash" });
         self.tree.get(journal.hash_key(sequence))?.map(read).transpose()
     }
 
@@ -82,7 +83,7 @@ impl JournalStore {
 
     /// Adds to the index, in one step.
     pub fn index(&self, update: &IndexUpdate) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         for (journal, sequence, hash) in &update.hashes {
             batch.insert(journal.hash_key(*sequence), hash);
             if let Some(old) = sequence.checked_sub(HASHES_KEPT) {
@@ -93,7 +94,7 @@ impl JournalStore {
             batch.insert(journal.key(b'm'), &next.to_be_bytes());
         }
         batch.insert(INDEXED, &update.indexed.to_be_bytes());
-        Ok(self.tree.apply_batch(batch)?)
+        Ok(self.tree.apply(batch)?)
     }
 
     /// Journal index of the first record that the cloud has not acknowledged.

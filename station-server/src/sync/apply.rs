@@ -5,6 +5,7 @@ use std::sync::Arc;
 use facegate_domain::face::InvalidEmbedding;
 use facegate_gallery::{Change, GalleryError};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use facegate_runtime::simulation;
 
 use crate::facts::Facts;
 use crate::station::{Station, StationError};
@@ -114,5 +115,5 @@ fn remember_codes(station: &Station, changes: &[VersionedChange]) -> Result<(), 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StationError> + Send + 'static,
 ) -> Result<T, StationError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| StationError::Panicked)?
+    simulation::blocking(work).await.map_err(|_| StationError::Panicked)?
 }

@@ -19,6 +19,8 @@ struct Place {
 const NETWORK: &[&str] = &["tokio", "tonic", "hyper", "axum", "reqwest", "tower", "rustls", "futures", "async-trait"];
 const WIRE: &[&str] = &["prost", "tonic"];
 const STORES: &[&str] = &["sled", "sqlx", "redb"];
+/// Databases inside the process hide in runtime.
+const EMBEDDED: &[&str] = &["sled", "redb"];
 const PICTURES: &[&str] = &["image", "ort", "rqrr", "rxing"];
 const INFERENCE: &[&str] = &["ort"];
 const SEARCH: &[&str] = &["faiss"];
@@ -29,12 +31,20 @@ const PLACES: &[Place] = &[
     Place { folder: "models", ours: &["domain"], never: &[NETWORK, STORES, SEARCH] },
     Place { folder: "gallery", ours: &["domain"], never: &[NETWORK, WIRE, PICTURES] },
     Place { folder: "runtime", ours: &["domain"], never: &[PICTURES, SEARCH] },
-    Place { folder: "gate-agent", ours: &["domain", "models", "proto", "runtime"], never: &[INFERENCE, SEARCH] },
-    Place { folder: "station-server", ours: &["domain", "gallery", "proto", "runtime"], never: &[PICTURES, SEARCH] },
+    Place {
+        folder: "gate-agent",
+        ours: &["domain", "models", "proto", "runtime"],
+        never: &[INFERENCE, SEARCH, STORES],
+    },
+    Place {
+        folder: "station-server",
+        ours: &["domain", "gallery", "proto", "runtime"],
+        never: &[PICTURES, SEARCH, STORES],
+    },
     Place {
         folder: "cloud-sync",
         ours: &["domain", "gallery", "models", "proto", "runtime"],
-        never: &[PICTURES, SEARCH],
+        never: &[PICTURES, SEARCH, EMBEDDED],
     },
     // Nothing may use loadtest, and it may drive anything.
     Place {

@@ -1,18 +1,19 @@
 //! A database whose values are sealed, each bound to its key.
 
 use facegate_runtime::keys::{Key, Sealer};
+use facegate_runtime::kv::{Database, Tree};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::tx::{damaged, from_sled};
+use super::tx::{damaged, from_kv};
 use crate::store::StoreError;
 
 /// Sealed in every database.
 const CHECK: &[u8] = b"facegate";
 
 pub(super) struct Sealed {
-    pub(super) tree: sled::Tree,
+    pub(super) tree: Tree,
     sealer: Sealer,
 }
 
@@ -24,30 +25,30 @@ impl std::fmt::Debug for Sealed {
 
 impl Sealed {
     /// Errors: `WrongKey` if the database was sealed under another key.
-    pub fn open(db: &sled::Db, key: &Key) -> Result<Self, StoreError> {
+    pub fn open(database: &Database, key: &Key) -> Result<Self, StoreError> {
         let sealer = Sealer::new(key);
         // Sealed once at the beginning, in a tree of its own: tells a wrong key before anything is lost by it.
-        let check = db.open_tree("key-check").map_err(from_sled)?;
-        match check.get(CHECK).map_err(from_sled)? {
+        let check = database.tree("key-check").map_err(from_kv)?;
+        match check.get(CHECK).map_err(from_kv)? {
             Some(sealed) => {
                 sealer.open(&sealed, CHECK).map_err(|error| StoreError::WrongKey(error.to_string()))?;
             }
             None => {
                 let sealed = sealer.seal(CHECK, CHECK).map_err(|error| damaged(CHECK, error))?;
-                check.insert(CHECK, sealed).map_err(from_sled)?;
+                check.insert(CHECK, sealed).map_err(from_kv)?;
             }
         }
-        Ok(Self { tree: sled::Tree::clone(db), sealer })
+        Ok(Self { tree: database.root(), sealer })
     }
 
     pub fn put(&self, key: &[u8], plain: &[u8]) -> Result<(), StoreError> {
         let sealed = self.sealer.seal(plain, key).map_err(|error| damaged(key, error))?;
-        self.tree.insert(key, sealed).map_err(from_sled)?;
+        self.tree.insert(key, sealed).map_err(from_kv)?;
         Ok(())
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let sealed = self.tree.get(key).map_err(from_sled)?;
+        let sealed = self.tree.get(key).map_err(from_kv)?;
         sealed.map(|sealed| self.sealer.open(&sealed, key).map_err(|error| damaged(key, error))).transpose()
     }
 
@@ -62,22 +63,22 @@ impl Sealed {
     }
 
     pub fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
-        self.tree.contains_key(key).map_err(from_sled)
+        self.tree.contains(key).map_err(from_kv)
     }
 
     pub fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
-        self.tree.remove(key).map_err(from_sled)?;
+        self.tree.remove(key).map_err(from_kv)?;
         Ok(())
     }
 
     pub fn keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.tree.iter().keys().map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+        self.tree.iter().map(|pair| Ok(pair.map_err(from_kv)?.0)).collect()
     }
 
     /// At most `max` keys above `after`.
     pub fn keys_after(&self, after: Option<&[u8]>, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let range = (after.map_or(Unbounded, Excluded), Unbounded::<&[u8]>);
-        self.tree.range::<&[u8], _>(range).keys().take(max).map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+        let range = (after.map_or(Unbounded, |key| Excluded(key.to_vec())), Unbounded);
+        self.tree.range(range).take(max).map(|pair| Ok(pair.map_err(from_kv)?.0)).collect()
     }
 }

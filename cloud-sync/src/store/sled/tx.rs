@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use facegate_runtime::kv::{Batch, KvError, Pair, Tree, end_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,19 +14,19 @@ type Bytes = Vec<u8>;
 
 #[derive(Debug)]
 pub(super) struct Tx<'s> {
-    tree: &'s sled::Tree,
+    tree: &'s Tree,
     changes: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl<'s> Tx<'s> {
-    pub fn new(tree: &'s sled::Tree) -> Self {
+    pub fn new(tree: &'s Tree) -> Self {
         Self { tree, changes: BTreeMap::new() }
     }
 
     pub fn get_bytes(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         match self.changes.get(key) {
             Some(change) => Ok(change.clone()),
-            None => Ok(self.tree.get(key).map_err(from_sled)?.map(|value| value.to_vec())),
+            None => Ok(self.tree.get(key).map_err(from_kv)?),
         }
     }
 
@@ -62,15 +63,15 @@ impl<'s> Tx<'s> {
     }
 
     /// At most `max` pairs with keys that start with `prefix` and are not below `from`, in order.
-    pub fn scan_from(&self, prefix: &[u8], from: &[u8], max: usize) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+    pub fn scan_from(&self, prefix: &[u8], from: &[u8], max: usize) -> Result<Vec<Pair>, StoreError> {
         let range = (Bound::Included(from.max(prefix).to_vec()), end_of(prefix));
         let mut written = self.changes.range::<Bytes, _>(range.clone()).peekable();
-        let mut stored = self.tree.range::<Bytes, _>(range).peekable();
+        let mut stored = self.tree.range(range).peekable();
         let mut found = Vec::new();
         while found.len() < max {
             let stored_key = match stored.peek() {
-                Some(Ok((key, _))) => Some(key.to_vec()),
-                Some(Err(error)) => return Err(from_sled(error.clone())),
+                Some(Ok((key, _))) => Some(key.clone()),
+                Some(Err(error)) => return Err(from_kv(error.clone())),
                 None => None,
             };
             match (written.peek(), stored_key) {
@@ -82,13 +83,13 @@ impl<'s> Tx<'s> {
                     }
                     written.next();
                 }
-                _ => found.extend(stored.next().and_then(Result::ok).map(|(k, v)| (k.to_vec(), v.to_vec()))),
+                _ => found.extend(stored.next().and_then(Result::ok)),
             }
         }
         Ok(found)
     }
 
-    pub fn scan(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+    pub fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {
         self.scan_from(prefix, prefix, usize::MAX)
     }
 
@@ -97,14 +98,13 @@ impl<'s> Tx<'s> {
     }
 
     /// The pair with the highest key that starts with `prefix`.
-    pub fn last(&self, prefix: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
+    pub fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, StoreError> {
         let range = (Bound::Included(prefix.to_vec()), end_of(prefix));
         let written =
             self.changes.range::<Bytes, _>(range.clone()).rev().find_map(|(k, v)| Some((k.clone(), v.clone()?)));
-        for pair in self.tree.range::<Bytes, _>(range).rev() {
-            let (key, value) = pair.map_err(from_sled)?;
-            if !self.changes.contains_key(key.as_ref()) {
-                let stored = (key.to_vec(), value.to_vec());
+        for pair in self.tree.range(range).rev() {
+            let stored = pair.map_err(from_kv)?;
+            if !self.changes.contains_key(&stored.0) {
                 return Ok(Some(written.filter(|written| written.0 > stored.0).unwrap_or(stored)));
             }
         }
@@ -112,14 +112,7 @@ impl<'s> Tx<'s> {
     }
 
     pub fn apply(self) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, change) in self.changes {
-            match change {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
-        }
-        self.tree.apply_batch(batch).map_err(from_sled)
+        self.tree.apply(Batch::from_iter(self.changes)).map_err(from_kv)
     }
 }
 
@@ -131,32 +124,23 @@ pub(super) fn damaged(key: &[u8], reason: impl std::fmt::Display) -> StoreError 
     StoreError::Damaged { key: key.escape_ascii().to_string(), reason: reason.to_string() }
 }
 
-pub(super) fn from_sled(error: sled::Error) -> StoreError {
+pub(super) fn from_kv(error: KvError) -> StoreError {
     match error {
-        sled::Error::Corruption { .. } => StoreError::Damaged { key: "a page".into(), reason: error.to_string() },
+        KvError::Damaged(reason) => StoreError::Damaged { key: "a page".into(), reason },
         other => StoreError::Unavailable(other.to_string()),
     }
 }
 
-/// The first key after all that start with `prefix`.
-fn end_of(prefix: &[u8]) -> Bound<Bytes> {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            return Bound::Excluded(end);
-        }
-    }
-    Bound::Unbounded
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use facegate_runtime::disk::{Disk, SimDisk};
+
     use super::*;
 
-    fn tree(pairs: &[(&[u8], u64)]) -> sled::Tree {
-        let db = sled::Config::new().temporary(true).open().unwrap();
-        let tree = db.open_tree("t").unwrap();
+    fn tree(pairs: &[(&[u8], u64)]) -> Tree {
+        let tree = SimDisk::new().database(Path::new("core"), super::super::OPTIONS).unwrap().root();
         for (key, value) in pairs {
             tree.insert(key, serde_json::to_vec(value).unwrap()).unwrap();
         }
