@@ -7,7 +7,7 @@
 pub mod protocol;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -87,9 +87,10 @@ impl std::fmt::Debug for Aisle {
 }
 
 impl Aisle {
-    /// Starts the controller on a free loopback port.
-    pub async fn start(times: AisleTimes) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("no loopback port for the aisle")?;
+    /// Starts the controller on a free port of `host`.
+    pub async fn start(host: IpAddr, times: AisleTimes) -> Result<Self> {
+        let listener =
+            TcpListener::bind((host, 0)).await.with_context(|| format!("no port on {host} for the aisle"))?;
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let changed = Arc::new(Notify::new());
@@ -105,6 +106,11 @@ impl Aisle {
     /// Tokens under which bodies crossed, oldest first.
     pub fn crossed(&self) -> Vec<String> {
         lock(&self.state).crossed.clone()
+    }
+
+    /// Whether a body could step through at this moment, or one is on its way.
+    pub fn is_open(&self) -> bool {
+        lock(&self.state).door.is_some()
     }
 
     /// A body stands before the door, walks through when it opens, or gives up.

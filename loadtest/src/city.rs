@@ -7,10 +7,11 @@ mod books;
 mod certificates;
 pub mod configs;
 mod gate;
+pub mod network;
 mod process;
 mod ready;
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub use process::Process;
 
 use crate::aisle::{Aisle, AisleTimes};
 use crate::app::{MetroApp, random_password};
-use configs::Addresses;
+use network::{Network, free_port};
 
 pub const STATIONS: [&str; 2] = ["north", "south"];
 /// The entrance camera stands at the first station.
@@ -38,18 +39,21 @@ pub struct CityOptions {
     pub folder: PathBuf,
     /// How long after its exit a journey is finalised and charged.
     pub settle_after: Duration,
+    /// Where its processes are; on loopback unless given.
+    pub network: Option<Network>,
 }
 
 impl CityOptions {
     pub fn new(home: &Path, folder: &Path) -> Self {
-        Self { home: home.to_owned(), folder: folder.to_owned(), settle_after: Duration::from_secs(2) }
+        let (home, folder, settle_after) = (home.to_owned(), folder.to_owned(), Duration::from_secs(2));
+        Self { home, folder, settle_after, network: None }
     }
 }
 
 /// The running city.
 #[derive(Debug)]
 pub struct City {
-    addresses: Addresses,
+    network: Network,
     certificates: Certificates,
     monitor: DeviceIdentity,
     ops_password: String,
@@ -58,6 +62,8 @@ pub struct City {
     servers: Vec<Process>,
     /// The processes of the gates and the camera.
     devices: Vec<Process>,
+    /// What makes the screens of gates in other network namespaces reachable from here.
+    relays: Vec<Process>,
     gates: Vec<Gate>,
     camera: Gate,
 }
@@ -66,36 +72,25 @@ impl City {
     /// Starts every process and waits until each answers.
     pub async fn start(options: &CityOptions) -> Result<Self> {
         let folder = &options.folder;
-        let certificates = Certificates::make(&folder.join("certificates"))?;
-        let addresses = Addresses::choose()?;
+        let network = options.network.clone().map_or_else(Network::on_loopback, Ok)?;
+        let certificates = Certificates::make(&folder.join("certificates"), &network.hosts())?;
         let (ops_password, api_key) = (random_password(), random_password());
         let monitor = certificates.identity(Role::Monitor, "demo")?;
 
-        let acquirer = configs::acquirer(folder, &certificates, &addresses)?;
-        let cloud =
-            configs::cloud(options, &certificates, &addresses, &books::hash_password(&ops_password).await?, &api_key)?;
-        let mut servers = vec![
-            Process::start("acquirer", "facegate-loadtest", acquirer, folder)?,
-            Process::start("cloud", "facegate-cloud-sync", config_argument(&cloud), folder)?,
-        ];
-        for station in STATIONS {
-            let config = configs::city_station(folder, &certificates, &addresses, station)?;
-            let name = format!("station-{station}");
-            servers.push(Process::start(&name, "facegate-station-server", config_argument(&config), folder)?);
-        }
-        let mut devices = Vec::new();
-        let mut gates = Vec::new();
+        let servers = start_servers(options, &certificates, &network, &ops_password, &api_key).await?;
+        let (mut devices, mut relays, mut gates) = (Vec::new(), Vec::new(), Vec::new());
         for station in STATIONS {
             for way in ["in", "out"] {
-                let (gate, process) = start_gate(options, &certificates, &addresses, station, way).await?;
+                let (gate, process) = start_gate(options, &certificates, &network, station, way).await?;
+                relays.extend(relay_screen(&network, &gate, station, folder)?);
                 gates.push(gate);
                 devices.push(process);
             }
         }
-        let (camera, process) = start_gate(options, &certificates, &addresses, STATIONS[0], "camera").await?;
+        let (camera, process) = start_gate(options, &certificates, &network, STATIONS[0], "camera").await?;
         devices.push(process);
         let mut city =
-            Self { addresses, certificates, monitor, ops_password, api_key, servers, devices, gates, camera };
+            Self { network, certificates, monitor, ops_password, api_key, servers, devices, relays, gates, camera };
         city.wait_until_ready().await?;
         Ok(city)
     }
@@ -104,9 +99,9 @@ impl City {
         self.process_names().join(", ")
     }
 
-    /// `https://127.0.0.1:port` of the cloud's pages and REST API.
+    /// `https://host:port` of the cloud's pages and REST API.
     pub fn pages(&self) -> String {
-        format!("https://127.0.0.1:{}", self.addresses.pages)
+        format!("https://{}", self.network.pages)
     }
 
     pub fn ops_user(&self) -> &'static str {
@@ -142,8 +137,22 @@ impl City {
 
     /// SIGKILL, then the same command again.
     pub async fn kill_and_restart(&mut self, name: &str) -> Result<()> {
-        let process = self.processes().find(|process| process.name() == name);
-        process.with_context(|| format!("there is no process {name}"))?.kill_and_restart().await
+        self.kill(name).await?;
+        self.start_again(name)
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.kill().await
+    }
+
+    /// Starts what was killed, with the same command.
+    pub fn start_again(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.start_again()
+    }
+
+    fn process(&mut self, name: &str) -> Result<&mut Process> {
+        self.processes().find(|process| process.name() == name).with_context(|| format!("there is no process {name}"))
     }
 
     fn processes(&mut self) -> impl DoubleEndedIterator<Item = &mut Process> {
@@ -152,7 +161,7 @@ impl City {
 
     /// Errors if any process has ended by itself.
     pub fn check_running(&mut self) -> Result<()> {
-        self.processes().try_for_each(Process::check_running)
+        self.servers.iter_mut().chain(&mut self.devices).chain(&mut self.relays).try_for_each(Process::check_running)
     }
 
     /// Stops everything in order, gates first; errors if one did not stop cleanly.
@@ -168,30 +177,66 @@ impl City {
     }
 }
 
+/// Acquirer, cloud and stations.
+async fn start_servers(
+    options: &CityOptions,
+    certificates: &Certificates,
+    network: &Network,
+    ops_password: &str,
+    api_key: &str,
+) -> Result<Vec<Process>> {
+    let folder = &options.folder;
+    let of_cloud = network.namespaces.as_ref().map(|all| all.cloud.as_str());
+    let acquirer = configs::acquirer(folder, certificates, network)?;
+    let cloud = configs::cloud(options, certificates, network, &books::hash_password(ops_password).await?, api_key)?;
+    let mut servers = vec![
+        Process::start("acquirer", "facegate-loadtest", acquirer, folder, of_cloud)?,
+        Process::start("cloud", "facegate-cloud-sync", config_argument(&cloud), folder, of_cloud)?,
+    ];
+    for (index, station) in STATIONS.into_iter().enumerate() {
+        let config = configs::city_station(folder, certificates, network, station)?;
+        let inside = network.namespaces.as_ref().map(|all| all.stations[index].as_str());
+        let name = format!("station-{station}");
+        servers.push(Process::start(&name, "facegate-station-server", config_argument(&config), folder, inside)?);
+    }
+    Ok(servers)
+}
+
 async fn start_gate(
     options: &CityOptions,
     certificates: &Certificates,
-    addresses: &Addresses,
+    network: &Network,
     station: &str,
     way: &str,
 ) -> Result<(Gate, Process)> {
     let id = format!("{station}-{way}");
-    let aisle = Aisle::start(AisleTimes::default()).await?;
+    let index = index_of(station);
+    let aisle = Aisle::start(network.aisles[index], AisleTimes::default()).await?;
     let camera = options.folder.join(format!("camera-{id}"));
     std::fs::create_dir_all(&camera)?;
     let screen = free_port()?;
     let place = configs::GatePlace { id: &id, station, way, aisle: aisle.address(), camera: &camera, screen };
-    let config = configs::gate(options, certificates, addresses, &place)?;
-    let process = Process::start(&id, "facegate-gate-agent", config_argument(&config), &options.folder)?;
+    let config = configs::gate(options, certificates, network, &place)?;
+    let inside = network.namespaces.as_ref().map(|all| all.gates[index].as_str());
+    let process = Process::start(&id, "facegate-gate-agent", config_argument(&config), &options.folder, inside)?;
     let log = process.log().to_owned();
-    Ok((Gate::new(&id, log, aisle, format!("http://127.0.0.1:{screen}"), camera), process))
+    Ok((Gate::new(&id, log, aisle, SocketAddr::new(network.screens[index], screen), camera), process))
+}
+
+/// Makes the gate's screen reachable from here, if it is in a namespace of its own.
+fn relay_screen(network: &Network, gate: &Gate, station: &str, folder: &Path) -> Result<Option<Process>> {
+    let Some(namespaces) = &network.namespaces else { return Ok(None) };
+    let inside = namespaces.gates[index_of(station)].as_str();
+    let (listen, to) = (gate.screen_address.to_string(), format!("127.0.0.1:{}", gate.screen_address.port()));
+    let arguments = ["relay", "--listen", &listen, "--to", &to].map(str::to_owned).to_vec();
+    Process::start(&format!("relay-{}", gate.id), "facegate-loadtest", arguments, folder, Some(inside)).map(Some)
+}
+
+/// The station's place in [`STATIONS`].
+fn index_of(station: &str) -> usize {
+    STATIONS.iter().position(|known| *known == station).unwrap_or_default()
 }
 
 fn config_argument(config: &Path) -> Vec<String> {
     vec!["--config".to_owned(), config.display().to_string()]
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free loopback port")?.local_addr()?.port())
 }

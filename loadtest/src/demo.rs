@@ -64,7 +64,7 @@ fn print_addresses(city: &City, told: &story::Told) {
         say(&format!("rider page        {}/me   rider `{}`, password `{}`", city.pages(), rider.id, rider.password));
     }
     for gate in city.gates() {
-        say(&format!("gate screen       {}   ({})", gate.screen, gate.id));
+        say(&format!("gate screen       {}   ({})", gate.screen_url(), gate.id));
     }
     say(&format!("API description   {}/openapi.json", city.pages()));
     say("The pages' certificate comes from a throw-away CA, so a browser will warn once. Ctrl-C stops everything.");

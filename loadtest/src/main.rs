@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, demo, station};
+use facegate_loadtest::{acquirer, demo, kill, partition, station, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -30,6 +30,22 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
+    /// Kills the city's processes one after the other while a crowd rides; prints one JSON line last.
+    Kill {
+        #[command(flatten)]
+        kill: kill::KillOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Cuts, slows and thins the wires between the city's sites while a crowd rides; prints one JSON line last.
+    Partition {
+        #[command(flatten)]
+        partition: partition::PartitionOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Passes connections on from one address to another, for who is in another network namespace.
+    Relay(wire::RelayOptions),
     /// Runs the sandbox acquirer: a small real HTTP server that authorises and captures.
     Acquirer(acquirer::Arguments),
 }
@@ -71,6 +87,15 @@ async fn main() -> Result<()> {
         Command::Station { load, places } => {
             places.run(|folder| async move { station::run(&load, &folder).await }).await
         }
+        Command::Kill { kill, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { kill::run(&kill, &home, &folder).await }).await
+        }
+        Command::Partition { partition, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { partition::run(&partition, &home, &folder).await }).await
+        }
+        Command::Relay(relay) => wire::relay(&relay).await,
         Command::Acquirer(arguments) => acquirer::run(arguments).await,
     }
 }

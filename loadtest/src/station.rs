@@ -6,6 +6,7 @@
 mod feed;
 mod riders;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use crate::city::{Certificates, Process, configs, free_port};
+use crate::city::network::{LOOPBACK, free_port};
+use crate::city::{Certificates, Process, configs};
 use riders::Riders;
 
 /// Load on one station: enrolled synthetic riders and strangers at a fixed rate.
@@ -71,17 +73,17 @@ struct Shot {
 
 /// Starts a feed and a station in `folder`, waits until it holds every template, fires, prints one JSON line last.
 pub async fn run(load: &StationLoad, folder: &Path) -> Result<()> {
-    let certificates = Certificates::make(&folder.join("certificates"))?;
+    let certificates = Certificates::make(&folder.join("certificates"), &[])?;
     eprintln!("making {} synthetic riders (seed {})…", load.templates, load.seed);
     let riders = Arc::new(Riders::make(load.templates, load.seed)?);
     let (feed_address, mut applied) = feed::serve(riders.clone(), &certificates).await?;
-    let port = free_port()?;
-    let config = configs::station_for_load(folder, &certificates, feed_address, port)?;
+    let listen = SocketAddr::new(LOOPBACK, free_port()?);
+    let config = configs::station_for_load(folder, &certificates, feed_address, listen)?;
     let arguments = vec!["--config".to_owned(), config.display().to_string()];
-    let mut station = Process::start("station", "facegate-station-server", arguments, folder)?;
+    let mut station = Process::start("station", "facegate-station-server", arguments, folder, None)?;
 
     let gate = certificates.identity(Role::Gate, configs::LOAD_GATE)?;
-    let uri = format!("https://127.0.0.1:{port}");
+    let uri = format!("https://{listen}");
     let channel = channel(&gate, &uri, Role::Station, ChannelOptions::default())?;
     eprintln!("waiting until the station honours all of them…");
     let all = riders.len() as u64;

@@ -8,12 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 
 use crate::phases::Phases;
+use crate::setup::needs::IPROUTE2;
 use crate::workspace::Workspace;
 use crate::{command, demo, setup, test, tidy};
 
 pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
-a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`.
+a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`,
+then a dozen kills (`bench kill`) and short cuts of the wires (`bench partition`, where network namespaces are allowed).
 All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
@@ -40,6 +42,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     checks.note("fuzz", phases.run("fuzz", || fuzz(workspace)));
     checks.note("evaluation", phases.run("evaluation", || evaluation(workspace)));
     checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
+    checks.note("kill", phases.run("kill", || city(workspace, "kill")));
+    checks.note("partition", phases.run("partition", || partition(workspace)));
     phases.print();
     checks.finish()
 }
@@ -97,6 +101,25 @@ fn evaluation(workspace: &Workspace) -> Result<()> {
     eval.args(["eval", "recognition", "--quick", "--check", "--lfw"]).arg(lfw.join("lfw-dev.tar"));
     eval.arg("--pairs").arg(lfw.join("pairs-dev.txt"));
     command::run(&mut eval, "Its lines above say which figure is missing.")
+}
+
+/// A short run of the whole city under faults, with the binaries that the demo has just used.
+fn city(workspace: &Workspace, bench: &str) -> Result<()> {
+    let mut driver = workspace.binary("debug", "facegate-loadtest");
+    driver.args([bench, "--quick", "--check"]);
+    command::run(&mut driver, &format!("`cargo xtask bench {bench} --quick --check --seed N`, with its seed, does it again."))
+}
+
+/// Only where this user may make network namespaces: many containers do not let him.
+fn partition(workspace: &Workspace) -> Result<()> {
+    setup::ensure([&IPROUTE2])?;
+    let probe = format!("facegate-ci-{}", std::process::id());
+    if !command::answers(Command::new("ip").args(["netns", "add", &probe])) {
+        println!("no network namespaces for this user: left out");
+        return Ok(());
+    }
+    command::run(Command::new("ip").args(["netns", "delete", &probe]), "Delete it by hand.")?;
+    city(workspace, "partition")
 }
 
 /// Adds a toolchain component that a minimal installation of Rust leaves out.

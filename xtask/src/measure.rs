@@ -1,11 +1,11 @@
-//! `cargo xtask bench|eval|fuzz`: builds with optimisation, makes ready what a measurement needs, then becomes it.
+//! `cargo xtask bench|eval|fuzz`: builds what a measurement runs, makes ready what it needs, then becomes it.
 
 mod peers;
 
 use anyhow::{Result, bail};
 
 use crate::phases::Phases;
-use crate::setup::needs::{FFMPEG, Need, VENV};
+use crate::setup::needs::{FFMPEG, IPROUTE2, Need, VENV};
 use crate::workspace::Workspace;
 use crate::{command, models, setup};
 
@@ -39,6 +39,25 @@ enum Peers {
     Always,
 }
 
+/// How the binaries are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    /// With `--release`, which takes its minutes: something is timed.
+    Release,
+    /// As the demo and the tests build them: things are counted, not timed.
+    Dev,
+}
+
+impl Profile {
+    /// The folder in `target`.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dev => "debug",
+        }
+    }
+}
+
 /// One measurement that exists.
 struct Measurement {
     kind: Kind,
@@ -46,6 +65,7 @@ struct Measurement {
     what: &'static str,
     /// The binaries it runs, of crates of the same name; the first is the driver.
     binaries: &'static [&'static str],
+    profile: Profile,
     /// What the driver takes before the caller's arguments.
     driver_args: &'static [&'static str],
     /// Programs beyond those of the build.
@@ -68,6 +88,7 @@ const MEASUREMENTS: &[Measurement] = &[
         name: "station",
         what: "identifications a second and their percentiles: synthetic embeddings against one station, open loop, real gRPC",
         binaries: &["facegate-loadtest", "facegate-station-server"],
+        profile: Profile::Release,
         driver_args: &["station"],
         needs: &[],
         models: false,
@@ -78,10 +99,22 @@ const MEASUREMENTS: &[Measurement] = &[
         name: "search",
         what: "1:N search among millions: time, recall, memory, changes, start, growth, beside FAISS and others (--peers)",
         binaries: &["facegate-gallery"],
+        profile: Profile::Release,
         driver_args: &["search"],
         needs: &[],
         models: false,
         peers: Peers::IfAsked,
+    },
+    Measurement {
+        name: "kill",
+        what: "kill -9 of any process of a small city, at random moments, while people ride: anything lost or doubled?",
+        ..of_city(&["kill"])
+    },
+    Measurement {
+        name: "partition",
+        what: "the city in network namespaces: wires cut, slow and lossy while people ride (needs root and iproute2)",
+        needs: &[IPROUTE2],
+        ..of_city(&["partition"])
     },
     Measurement {
         kind: Kind::Bench,
@@ -130,6 +163,25 @@ const MEASUREMENTS: &[Measurement] = &[
     },
 ];
 
+/// What the runs of the whole city have in common.
+const fn of_city(driver_args: &'static [&'static str]) -> Measurement {
+    Measurement {
+        kind: Kind::Bench,
+        name: "",
+        what: "",
+        binaries: CITY,
+        profile: Profile::Dev,
+        driver_args,
+        needs: &[],
+        models: true,
+        peers: Peers::Never,
+    }
+}
+
+/// The driver, the servers that it starts, and what fetches the models.
+const CITY: &[&str] =
+    &["facegate-loadtest", "facegate-cloud-sync", "facegate-station-server", "facegate-gate-agent", "facegate-models"];
+
 /// What the measurements of the recognition pipeline have in common.
 const fn of_models(driver_args: &'static [&'static str]) -> Measurement {
     Measurement {
@@ -137,6 +189,7 @@ const fn of_models(driver_args: &'static [&'static str]) -> Measurement {
         name: "",
         what: "",
         binaries: &["facegate-models"],
+        profile: Profile::Release,
         driver_args,
         needs: &[],
         models: true,
@@ -150,8 +203,8 @@ pub fn help(kind: Kind) -> String {
     let list: Vec<String> = of_kind.map(|m| format!("  {:12} {}", m.name, m.what)).collect();
     let chore = kind.name();
     format!(
-        "There are:\n{}\n\n`cargo xtask {chore} NAME --help` shows what NAME takes. Built with --release; the last line of \
-         standard output is one JSON object.",
+        "There are:\n{}\n\n`cargo xtask {chore} NAME --help` shows what NAME takes. What is timed is built with --release; the \
+         last line of standard output is one JSON object.",
         list.join("\n")
     )
 }
@@ -162,7 +215,7 @@ pub fn run(workspace: &Workspace, kind: Kind, args: &[String]) -> Result<()> {
     let mut phases = Phases::new();
     let ready = make_ready(workspace, measurement, args, &mut phases);
     phases.print();
-    let mut driver = workspace.binary("release", measurement.binaries[0]);
+    let mut driver = workspace.binary(measurement.profile.folder(), measurement.binaries[0]);
     if let Some(python) = ready? {
         driver.env(peers::PYTHON, python);
     }
@@ -188,7 +241,7 @@ fn make_ready(
     })?;
     phases.run("build", || build(workspace, measurement))?;
     if measurement.models && !only_help {
-        phases.run("models", || models::fetch_with(workspace, "release"))?;
+        phases.run("models", || models::fetch_with(workspace, measurement.profile.folder()))?;
     }
     if !peers {
         return Ok(None);
@@ -205,9 +258,14 @@ fn make_ready(
 
 fn build(workspace: &Workspace, measurement: &Measurement) -> Result<()> {
     let mut build = workspace.cargo();
-    build.args(["build", "--release", "--bins"]);
-    for package in measurement.binaries {
-        build.args(["--package", package]);
+    build.args(["build", "--bins"]);
+    match measurement.profile {
+        // All of them, as the demo does: another selection would compile dependencies with other features.
+        Profile::Dev => _ = build.arg("--workspace"),
+        Profile::Release => {
+            build.arg("--release");
+            measurement.binaries.iter().for_each(|package| _ = build.args(["--package", package]));
+        }
     }
     command::run(&mut build, "The compiler's message above says where.")
 }
@@ -248,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_drivers_command_is_the_chores_own() {
-        for m in MEASUREMENTS.iter().filter(|m| m.models) {
+        for m in MEASUREMENTS.iter().filter(|m| m.binaries == ["facegate-models"]) {
             assert_eq!(m.driver_args, [m.kind.name(), m.name]);
         }
     }

@@ -1,6 +1,7 @@
 //! The controller keeps what the beam saw until it is acknowledged, whoever comes and goes.
 
 use super::*;
+use crate::city::network::LOOPBACK;
 
 struct Gate {
     lines: tokio::io::Lines<BufReader<tokio::net::tcp::OwnedReadHalf>>,
@@ -34,7 +35,7 @@ fn open(token: &str) -> ToAisle {
 
 #[tokio::test]
 async fn a_crossing_is_repeated_to_a_new_gate_until_it_is_acknowledged() {
-    let aisle = Aisle::start(quick()).await.unwrap();
+    let aisle = Aisle::start(LOOPBACK, quick()).await.unwrap();
     let mut gate = Gate::connect(&aisle).await;
     gate.say(&open("1-0")).await;
     assert_eq!(aisle.walk(Duration::from_secs(5)).await, Walk::Crossed { token: "1-0".into() });
@@ -54,7 +55,7 @@ async fn a_crossing_is_repeated_to_a_new_gate_until_it_is_acknowledged() {
 
 #[tokio::test]
 async fn nobody_comes_and_the_door_closes() {
-    let aisle = Aisle::start(quick()).await.unwrap();
+    let aisle = Aisle::start(LOOPBACK, quick()).await.unwrap();
     let mut gate = Gate::connect(&aisle).await;
     gate.say(&open("1-0")).await;
     let expected = Event { event: 0, token: "1-0".into(), kind: Kind::TimedOut };
@@ -64,7 +65,7 @@ async fn nobody_comes_and_the_door_closes() {
 
 #[tokio::test]
 async fn one_opening_lets_one_body_through_and_never_opens_twice() {
-    let aisle = Aisle::start(quick()).await.unwrap();
+    let aisle = Aisle::start(LOOPBACK, quick()).await.unwrap();
     let mut gate = Gate::connect(&aisle).await;
     gate.say(&open("1-0")).await;
     let patience = Duration::from_millis(150);

@@ -19,7 +19,7 @@ use crate::acquirer::Statistics;
 impl City {
     /// What the operations centre sees.
     pub async fn overview(&self) -> Result<v1::OverviewResponse> {
-        let uri = format!("https://127.0.0.1:{}", self.addresses.cloud);
+        let uri = format!("https://{}", self.network.cloud);
         let channel = channel(&self.monitor, &uri, Role::Cloud, ChannelOptions::default())?;
         Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
     }
@@ -41,20 +41,32 @@ impl City {
 
     /// The acquirer's own book of what it authorised and captured.
     pub async fn acquirer_book(&self) -> Result<Statistics> {
-        let url = format!("https://127.0.0.1:{}/v1/statistics", self.addresses.acquirer);
+        let url = format!("https://{}/v1/statistics", self.network.acquirer);
         let response = client(&self.monitor, Role::Acquirer)?.build()?.get(url).send().await?;
         Ok(response.error_for_status()?.json().await?)
+    }
+
+    /// A gauge (with its labels as Prometheus writes them) of the station at that place in [`STATIONS`]; 0 if it says
+    /// nothing of it.
+    pub async fn station_gauge(&self, station: usize, name: &str) -> Result<f64> {
+        let text = self.metrics_of(1 + station, Role::Station).await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.map(str::parse).transpose()?.unwrap_or(0.0))
     }
 
     /// The Prometheus texts of the cloud and the stations.
     pub async fn metrics(&self) -> Result<Vec<String>> {
         let mut texts = Vec::new();
-        for (port, role) in self.addresses.metrics.into_iter().zip([Role::Cloud, Role::Station, Role::Station]) {
-            let url = format!("https://127.0.0.1:{port}/metrics");
-            let response = client(&self.monitor, role)?.build()?.get(url).send().await?;
-            texts.push(response.error_for_status()?.text().await?);
+        for (server, role) in [Role::Cloud, Role::Station, Role::Station].into_iter().enumerate() {
+            texts.push(self.metrics_of(server, role).await?);
         }
         Ok(texts)
+    }
+
+    async fn metrics_of(&self, server: usize, role: Role) -> Result<String> {
+        let url = format!("https://{}/metrics", self.network.metrics[server]);
+        let response = client(&self.monitor, role)?.build()?.get(url).send().await?;
+        Ok(response.error_for_status()?.text().await?)
     }
 }
 

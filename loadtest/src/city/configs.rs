@@ -9,35 +9,10 @@ use serde_json::{Value, json};
 
 use sha2::{Digest, Sha256};
 
-use super::{CAMERA, Certificates, CityOptions, STATIONS, free_port};
+use super::network::Network;
+use super::{CAMERA, Certificates, CityOptions, STATIONS};
 
 pub const OPS_USER: &str = "operator";
-
-/// The ports of the city's servers.
-#[derive(Debug, Clone, Copy)]
-pub struct Addresses {
-    /// gRPC of the cloud.
-    pub cloud: u16,
-    /// HTTPS of the cloud: pages and REST.
-    pub pages: u16,
-    pub acquirer: u16,
-    /// gRPC of the stations, in the order of [`STATIONS`].
-    pub stations: [u16; 2],
-    /// HTTPS `/metrics` of the cloud, then of the stations.
-    pub metrics: [u16; 3],
-}
-
-impl Addresses {
-    pub fn choose() -> Result<Self> {
-        Ok(Self {
-            cloud: free_port()?,
-            pages: free_port()?,
-            acquirer: free_port()?,
-            stations: [free_port()?, free_port()?],
-            metrics: [free_port()?, free_port()?, free_port()?],
-        })
-    }
-}
 
 /// Where one gate stands.
 #[derive(Debug, Clone, Copy)]
@@ -52,10 +27,10 @@ pub struct GatePlace<'a> {
 }
 
 /// The command line of the sandbox acquirer.
-pub fn acquirer(folder: &Path, certificates: &Certificates, addresses: &Addresses) -> Result<Vec<String>> {
+pub fn acquirer(folder: &Path, certificates: &Certificates, network: &Network) -> Result<Vec<String>> {
     let tls = certificates.issue(Role::Acquirer, "sandbox")?;
     let config = json!({
-        "listen": format!("127.0.0.1:{}", addresses.acquirer),
+        "listen": network.acquirer.to_string(),
         "data_dir": folder.join("acquirer"),
         "tls": tls_table(&tls),
     });
@@ -67,7 +42,7 @@ pub fn acquirer(folder: &Path, certificates: &Certificates, addresses: &Addresse
 pub fn cloud(
     options: &CityOptions,
     certificates: &Certificates,
-    addresses: &Addresses,
+    network: &Network,
     ops_password_hash: &str,
     api_key: &str,
 ) -> Result<PathBuf> {
@@ -76,33 +51,33 @@ pub fn cloud(
     std::fs::write(&fares, FARES)?;
     let tls = certificates.issue(Role::Cloud, "cloud")?;
     let config = json!({
-        "listen": format!("127.0.0.1:{}", addresses.cloud),
+        "listen": network.cloud.to_string(),
         "data_dir": folder.join("cloud"),
         "models_dir": options.home.join("models"),
         "fares": fares,
         "tls": tls_table(&tls),
-        "telemetry": { "metrics_listen": format!("127.0.0.1:{}", addresses.metrics[0]) },
+        "telemetry": { "metrics_listen": network.metrics[0].to_string() },
         "journeys": { "settle_after_ms": u64::try_from(options.settle_after.as_millis())? },
         "web": {
-            "listen": format!("127.0.0.1:{}", addresses.pages),
+            "listen": network.pages.to_string(),
             "operators": [{ "name": OPS_USER, "password_hash": ops_password_hash }],
             "api_keys": [{ "name": "metro-app", "sha256": hex(&Sha256::digest(api_key)) }],
         },
-        "charging": { "acquirer": { "address": format!("https://127.0.0.1:{}", addresses.acquirer) } },
+        "charging": { "acquirer": { "address": format!("https://{}", network.acquirer) } },
     });
     write(folder, "cloud", &config)
 }
 
 /// One station of the city with its gates, and the camera if it stands there.
-pub fn city_station(folder: &Path, certificates: &Certificates, addresses: &Addresses, id: &str) -> Result<PathBuf> {
+pub fn city_station(folder: &Path, certificates: &Certificates, network: &Network, id: &str) -> Result<PathBuf> {
     let tls = certificates.issue(Role::Station, id)?;
     let index = STATIONS.iter().position(|station| *station == id).unwrap_or_default();
-    let cloud = format!("https://127.0.0.1:{}", addresses.cloud);
+    let cloud = format!("https://{}", network.to_cloud[index]);
     let gates = [format!("{id}-in"), format!("{id}-out")];
     let cameras: &[&str] = if index == 0 { &[CAMERA] } else { &[] };
     let gates: Vec<&str> = gates.iter().map(String::as_str).collect();
-    let mut config = station(id, addresses.stations[index], &cloud, &gates, cameras, &tls, folder);
-    config["telemetry"] = json!({ "metrics_listen": format!("127.0.0.1:{}", addresses.metrics[index + 1]) });
+    let mut config = station(id, network.stations[index], &cloud, &gates, cameras, &tls, folder);
+    config["telemetry"] = json!({ "metrics_listen": network.metrics[index + 1].to_string() });
     write(folder, &format!("station-{id}"), &config)
 }
 
@@ -110,7 +85,7 @@ pub fn city_station(folder: &Path, certificates: &Certificates, addresses: &Addr
 pub fn gate(
     options: &CityOptions,
     certificates: &Certificates,
-    addresses: &Addresses,
+    network: &Network,
     place: &GatePlace<'_>,
 ) -> Result<PathBuf> {
     let is_camera = place.way == "camera";
@@ -124,7 +99,7 @@ pub fn gate(
         "models_dir": options.home.join("models"),
         "data_dir": options.folder.join(format!("gate-{}", place.id)),
         "tls": tls_table(&tls),
-        "station": { "address": format!("127.0.0.1:{}", addresses.stations[index]) },
+        "station": { "address": network.to_station[index].to_string() },
         "camera": { "kind": "folder", "folder": place.camera },
         // Nine processes share a newcomer's two cores: a slow frame must not look like the next rider.
         "approach": { "approach_gap_ms": 1500 },
@@ -190,9 +165,14 @@ fn hex(bytes: &[u8]) -> String {
 pub const LOAD_GATE: &str = "load-in";
 
 /// A station for `facegate-loadtest station`: fed by `feed`, listening on `port`, called by [`LOAD_GATE`].
-pub fn station_for_load(folder: &Path, certificates: &Certificates, feed: SocketAddr, port: u16) -> Result<PathBuf> {
+pub fn station_for_load(
+    folder: &Path,
+    certificates: &Certificates,
+    feed: SocketAddr,
+    listen: SocketAddr,
+) -> Result<PathBuf> {
     let tls = certificates.issue(Role::Station, "load")?;
-    let mut config = station("load", port, &format!("https://{feed}"), &[LOAD_GATE], &[], &tls, folder);
+    let mut config = station("load", listen, &format!("https://{feed}"), &[LOAD_GATE], &[], &tls, folder);
     // Ten thousand strangers to each other at a provisional calibration: with the default budget nobody would pass,
     // and the load is there to measure the path, not the policy.
     config["decision"] = json!({ "risk_budget": 1000.0, "entry": { "expected": 0.0, "regulars": 0.0, "city": 0.15 } });
@@ -202,7 +182,7 @@ pub fn station_for_load(folder: &Path, certificates: &Certificates, feed: Socket
 /// One station of the city.
 pub fn station(
     id: &str,
-    port: u16,
+    listen: SocketAddr,
     cloud: &str,
     gates: &[&str],
     cameras: &[&str],
@@ -211,7 +191,7 @@ pub fn station(
 ) -> Value {
     json!({
         "station": id,
-        "listen": format!("127.0.0.1:{port}"),
+        "listen": listen.to_string(),
         "cloud": cloud,
         "data_dir": folder.join(format!("station-{id}")),
         "gates": gates,

@@ -1,5 +1,6 @@
 //! One gate of the city as a passer-by meets it: its aisle, its screen, and the folder that plays its camera.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use crate::aisle::{Aisle, Walk};
 
 /// Time between two frames: a camera of about 15 frames a second.
 const FRAME_INTERVAL: Duration = Duration::from_millis(66);
+const SCREEN_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A gate or, with `aisle` and `screen` unused, an entrance camera. Clones are the same gate.
 #[derive(Debug, Clone)]
@@ -21,8 +23,8 @@ pub struct Gate {
     /// Where its process logs to.
     pub log: PathBuf,
     pub aisle: Aisle,
-    /// `http://127.0.0.1:port` of the gate's own screen.
-    pub screen: String,
+    /// Where the gate's own screen can be reached.
+    pub screen_address: SocketAddr,
     camera: PathBuf,
     frames_shown: Arc<AtomicU64>,
 }
@@ -58,8 +60,8 @@ pub struct Screen {
 }
 
 impl Gate {
-    pub fn new(id: &str, log: PathBuf, aisle: Aisle, screen: String, camera: PathBuf) -> Self {
-        Self { id: id.to_owned(), log, aisle, screen, camera, frames_shown: Arc::default() }
+    pub fn new(id: &str, log: PathBuf, aisle: Aisle, screen_address: SocketAddr, camera: PathBuf) -> Self {
+        Self { id: id.to_owned(), log, aisle, screen_address, camera, frames_shown: Arc::default() }
     }
 
     /// Plays frames to the gate's camera, at a camera's pace.
@@ -79,10 +81,53 @@ impl Gate {
         Ok(walk)
     }
 
+    /// The same, and what the body shows goes with it: a gate that was dead meanwhile finds nothing of it.
+    pub async fn visit(&self, frames: &[Vec<u8>], patience: Duration) -> Result<Walk> {
+        let showing = async {
+            match self.show(frames).await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
+        let walk = tokio::select! {
+            walk = self.aisle.walk(patience) => Ok(walk),
+            error = showing => Err(error),
+        };
+        self.clear()?;
+        walk
+    }
+
+    /// Somebody walks by an entrance camera, where there is no door.
+    pub async fn walk_by(&self, frames: &[Vec<u8>]) -> Result<()> {
+        let shown = self.show(frames).await;
+        self.clear()?;
+        shown
+    }
+
+    /// Takes away every frame that the camera has not taken yet.
+    fn clear(&self) -> Result<()> {
+        for entry in std::fs::read_dir(&self.camera)? {
+            match std::fs::remove_file(entry?.path()) {
+                // The gate was faster.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// `http://host:port` of the gate's own screen.
+    pub fn screen_url(&self) -> String {
+        format!("http://{}", self.screen_address)
+    }
+
     pub async fn screen(&self) -> Result<Screen> {
-        let url = format!("{}/state.json", self.screen);
-        let response =
-            reqwest::get(&url).await.with_context(|| format!("the screen of {} does not answer", self.id))?;
+        let request = reqwest::Client::builder().no_proxy().timeout(SCREEN_ANSWERS_WITHIN).build()?;
+        let request = request.get(format!("{}/state.json", self.screen_url()));
+        // The screen answers to loopback names only, also where its address is relayed.
+        let host = format!("127.0.0.1:{}", self.screen_address.port());
+        let response = request.header(reqwest::header::HOST, host).send().await;
+        let response = response.with_context(|| format!("the screen of {} does not answer", self.id))?;
         Ok(response.error_for_status()?.json().await?)
     }
 }

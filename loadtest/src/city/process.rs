@@ -14,21 +14,30 @@ pub struct Process {
     name: String,
     program: PathBuf,
     arguments: Vec<String>,
+    /// The network namespace it runs in; none: where this program runs.
+    namespace: Option<String>,
     log: PathBuf,
     child: Option<Child>,
 }
 
 impl Process {
     /// Starts `program` from the folder of this executable; its output goes to `<logs>/<name>.log`.
-    pub fn start(name: &str, program: &str, arguments: Vec<String>, logs: &Path) -> Result<Self> {
+    pub fn start(
+        name: &str,
+        program: &str,
+        arguments: Vec<String>,
+        logs: &Path,
+        namespace: Option<&str>,
+    ) -> Result<Self> {
         let mut process = Self {
             name: name.to_owned(),
             program: beside_this_executable(program)?,
             arguments,
+            namespace: namespace.map(str::to_owned),
             log: logs.join(format!("{name}.log")),
             child: None,
         };
-        process.spawn()?;
+        process.start_again()?;
         Ok(process)
     }
 
@@ -40,9 +49,19 @@ impl Process {
         &self.log
     }
 
-    fn spawn(&mut self) -> Result<()> {
+    /// Starts it with the command of its first start.
+    pub fn start_again(&mut self) -> Result<()> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = Command::new(&self.program)
+        let mut command = match &self.namespace {
+            None => Command::new(&self.program),
+            // `ip` becomes the program: a kill reaches the program itself.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.program);
+                command
+            }
+        };
+        let child = command
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -60,12 +79,6 @@ impl Process {
             child.kill().await.with_context(|| format!("cannot kill {}", self.name))?;
         }
         Ok(())
-    }
-
-    /// Kills it without warning and starts it again with the same command.
-    pub async fn kill_and_restart(&mut self) -> Result<()> {
-        self.kill().await?;
-        self.spawn()
     }
 
     /// Asks it to stop and waits; a process that does not stop in time is killed and reported.

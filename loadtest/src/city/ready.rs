@@ -1,5 +1,6 @@
 //! When a city is up: every server answers its health check, every gate's screen answers and is past its start.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -29,14 +30,14 @@ impl City {
 
     /// Name of a process that does not answer yet.
     async fn not_ready(&self) -> Option<String> {
-        let servers = [(Role::Cloud, self.addresses.cloud, "cloud".to_owned())].into_iter().chain(
+        let servers = [(Role::Cloud, self.network.cloud, "cloud".to_owned())].into_iter().chain(
             STATIONS
                 .iter()
-                .zip(self.addresses.stations)
-                .map(|(id, port)| (Role::Station, port, format!("station {id}"))),
+                .zip(self.network.stations)
+                .map(|(id, address)| (Role::Station, address, format!("station {id}"))),
         );
-        for (role, port, name) in servers {
-            if !serves(&self.monitor, role, port).await {
+        for (role, address, name) in servers {
+            if !serves(&self.monitor, role, address).await {
                 return Some(name);
             }
         }
@@ -53,8 +54,8 @@ impl City {
     }
 }
 
-async fn serves(identity: &DeviceIdentity, role: Role, port: u16) -> bool {
-    let Ok(channel) = channel(identity, &format!("https://127.0.0.1:{port}"), role, ChannelOptions::default()) else {
+async fn serves(identity: &DeviceIdentity, role: Role, address: SocketAddr) -> bool {
+    let Ok(channel) = channel(identity, &format!("https://{address}"), role, ChannelOptions::default()) else {
         return false;
     };
     let request = HealthCheckRequest { service: String::new() };

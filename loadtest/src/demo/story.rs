@@ -240,7 +240,7 @@ impl Rider {
 }
 
 impl By {
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Face => "face",
             Self::Code => "code",

@@ -6,3 +6,4 @@ mod acquirer;
 mod crash;
 mod harness;
 mod outcomes;
+mod two_at_once;

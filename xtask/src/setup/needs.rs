@@ -69,6 +69,14 @@ pub const VENV: Need = Need {
     present: || answers(Command::new("python3").args(["-c", "import ensurepip, venv"])),
 };
 
+/// For processes in network namespaces of their own.
+pub const IPROUTE2: Need = Need {
+    what: "iproute2",
+    why: "`ip netns` makes the network namespaces whose wires are cut",
+    packages: &["iproute2"],
+    present: || answers(Command::new("ip").arg("-Version")),
+};
+
 /// For captures that are clips.
 pub const FFMPEG: Need = Need {
     what: "ffmpeg",
