@@ -107,7 +107,10 @@ fn evaluation(workspace: &Workspace) -> Result<()> {
 fn city(workspace: &Workspace, bench: &str) -> Result<()> {
     let mut driver = workspace.binary("debug", "facegate-loadtest");
     driver.args([bench, "--quick", "--check"]);
-    command::run(&mut driver, &format!("`cargo xtask bench {bench} --quick --check --seed N`, with its seed, does it again."))
+    command::run(
+        &mut driver,
+        &format!("`cargo xtask bench {bench} --quick --check --seed N`, with its seed, does it again."),
+    )
 }
 
 /// Only where this user may make network namespaces: many containers do not let him.

@@ -14,6 +14,7 @@ use crate::demo::say;
 
 /// How often the books are looked into while they are waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What the bodies did and what the books say.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -129,22 +130,19 @@ fn differences(rides: &[Ride], trips: &[Trip]) -> Vec<String> {
 /// have come. After `within` it gives what there is, and says what differs.
 pub async fn settled(crowd: &Crowd, city: &City, within: Duration, rest: Duration) -> Result<Account> {
     let deadline = tokio::time::Instant::now() + within;
-    let mut told = String::new();
+    let mut tell_at = tokio::time::Instant::now();
     loop {
         let last = Account::take(crowd, city).await;
         let over = tokio::time::Instant::now() > deadline;
         match last {
             Ok(account) if account.faults().is_empty() || over => break,
             Err(error) if over => return Err(error),
-            Ok(account) => {
-                let now = format!("{} of {} rides captured", account.captured, account.rides);
-                if now != told {
-                    say(&format!("  settling: {now}"));
-                    told = now;
-                }
+            Ok(account) if tokio::time::Instant::now() > tell_at => {
+                say(&format!("  settling: {} of {} rides captured", account.captured, account.rides));
+                tell_at = tokio::time::Instant::now() + TELL_EVERY;
             }
             // What was killed last may still be starting.
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

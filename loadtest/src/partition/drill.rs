@@ -129,7 +129,10 @@ async fn break_wires(city: &City, crowd: &Crowd, wires: &Wires, lengths: Lengths
     set_wire(&lan(1), true)?;
     report.converged_s.push(converges(city).await.context("after the gates were cut off")?);
 
-    say(&format!("{} is cut off from the cloud, the gates of {} from theirs, all else is lossy", STATIONS[1], STATIONS[0]));
+    say(&format!(
+        "{} is cut off from the cloud, the gates of {} from theirs, all else is lossy",
+        STATIONS[1], STATIONS[0]
+    ));
     wires.set(LOSSY);
     for name in [wan(1), lan(0)] {
         set_wire(&name, false)?;
