@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use facegate_domain::Clock;
 use facegate_domain::code::CodeIssuer;
-use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider};
+use facegate_runtime::keys::KeyError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -49,10 +49,10 @@ impl Cloud {
         faces: Arc<dyn FaceCapture>,
         stop: CancellationToken,
     ) -> Result<Self, CloudError> {
-        let keys = FileKeys::open(&config.keys_dir)?;
+        let keys = config.keys.open()?;
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
-        let (dir, kept, sealed_under) = (config.data_dir.clone(), config.feed_kept, keys.clone());
-        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &sealed_under, kept)).await;
+        let (dir, kept, sealed_under) = (config.data_dir.clone(), config.feed_kept, Arc::clone(&keys));
+        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*sealed_under, kept)).await;
         let store: Arc<dyn Store> = Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??);
         Self::with_store(config, clock, store, issuer, faces, stop).await
     }

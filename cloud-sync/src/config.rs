@@ -14,6 +14,7 @@ use facegate_domain::score::Similarity;
 use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::Problems;
 use facegate_runtime::identity::TlsPaths;
+use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
@@ -36,6 +37,13 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     cert = "/etc/facegate/cloud.pem"
     key  = "/etc/facegate/cloud-key.pem"
     ca   = "/etc/facegate/ca.pem"
+    # crl = "/etc/facegate/crl.pem"          # what the CA has revoked; all these files are read again when they change
+
+    [keys]
+    kind = "file"                            # files in keys_dir, or "pkcs11": keys from an HSM, with all of these:
+    # module   = "/usr/lib/softhsm/libsofthsm2.so"   # the HSM's PKCS#11 library
+    # token    = "facegate"                  # the token's label
+    # pin_file = "/etc/facegate/hsm-pin"     # the user PIN, mode 600
 
     [telemetry]
     format = "text"                          # or "json"
@@ -105,6 +113,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub keys_dir: PathBuf,
+    pub keys: KeysConfig,
     pub models_dir: PathBuf,
     pub tls: TlsPaths,
     pub telemetry: Telemetry,
@@ -138,6 +147,8 @@ impl TryFrom<RawConfig> for Config {
         let mut problems = Problems::new();
         let listen = problems.address("listen", &raw.listen);
         let tls = raw.tls.check("tls", &mut problems);
+        let keys_dir = raw.keys_dir.unwrap_or_else(|| raw.data_dir.join("keys"));
+        let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
         let fares = read_fares(&raw.fares, &mut problems);
         let settling = raw.journeys.check("journeys", &mut problems);
@@ -157,7 +168,8 @@ impl TryFrom<RawConfig> for Config {
             };
             Some(Self {
                 listen: listen?,
-                keys_dir: raw.keys_dir.unwrap_or_else(|| raw.data_dir.join("keys")),
+                keys_dir,
+                keys: keys?,
                 data_dir: raw.data_dir,
                 models_dir: raw.models_dir,
                 tls: tls?,

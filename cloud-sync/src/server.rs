@@ -109,14 +109,15 @@ impl Server {
         let health = Health::new();
         let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
         if let Some((metrics, listener)) = metrics {
-            let tls = ServerTls::mutual(&identity)?;
+            let tls = ServerTls::mutual(&identity);
             loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));
         }
         if let (Some(listener), Some(config)) = (web, &cloud.config.web) {
             let router = web::router(&cloud, config)?;
-            let tls = ServerTls::without_client_certificates(&identity)?;
+            let tls = ServerTls::without_client_certificates(&identity);
             loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
         }
+        loops.spawn(identity.clone().keep_fresh(Arc::clone(&cloud.clock), cloud.stop.clone()));
         health.set_ready();
         let served = serve_grpc(&cloud, &identity, listener, &stop).await;
         // Streams and loops end with the cloud, also should serving have failed by itself.
@@ -162,7 +163,7 @@ async fn serve_grpc(
         }
     };
     let serving =
-        grpc::server(identity)?.add_routes(routes).serve_with_incoming_shutdown(grpc::incoming(listener)?, stopping);
+        grpc::server().add_routes(routes).serve_with_incoming_shutdown(grpc::incoming(listener, identity)?, stopping);
     let overdue = async {
         stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;

@@ -56,6 +56,7 @@ async fn main() -> Result<()> {
     serve_metrics(&config, &identity, metrics, shutdown.clone())?;
 
     let clock = Arc::new(SystemClock::new());
+    tokio::spawn(identity.clone().keep_fresh(clock.clone(), shutdown.clone()));
     let (models_dir, options) = (config.models_dir.clone(), config.engine.clone());
     let engine = tokio::task::spawn_blocking(move || FaceEngine::load(&models_dir, options)).await??;
     let camera = match &config.camera {
@@ -100,7 +101,7 @@ fn serve_metrics(
         std::net::TcpListener::bind(address).with_context(|| format!("metrics cannot listen on {address}"))?;
     let health = telemetry::Health::new();
     health.set_ready();
-    let (router, tls) = (metrics.router(health), ServerTls::mutual(identity)?);
+    let (router, tls) = (metrics.router(health), ServerTls::mutual(identity));
     tokio::spawn(async move {
         if let Err(error) = serve(listener, router, tls, shutdown).await {
             tracing::error!(%error, "the metrics stopped; the gate goes on without them");

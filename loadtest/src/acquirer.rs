@@ -66,6 +66,6 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let book = DurableBook::open(Arc::new(RealDisk), &dir, Arc::new(SystemClock::new())).await?;
     let listener = TcpListener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
     tracing::info!(listen = %config.listen, "the sandbox acquirer is open");
-    serve(listener, router(book, config.faults), ServerTls::mutual(&identity)?, stop).await?;
+    serve(listener, router(book, config.faults), ServerTls::mutual(&identity), stop).await?;
     Ok(())
 }

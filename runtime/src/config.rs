@@ -14,7 +14,7 @@ mod raw;
 mod read;
 
 pub use problems::{Problem, Problems};
-pub use raw::{RawTelemetry, RawTls};
+pub use raw::{RawKeys, RawTelemetry, RawTls};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {

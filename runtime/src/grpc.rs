@@ -1,45 +1,42 @@
 //! gRPC under mutual TLS: servers that demand a device certificate, channels that check the server's role.
+//!
+//! The handshakes are ours, not tonic's, which would fix certificate and CA for as long as the process runs: here each
+//! connection asks the [`DeviceIdentity`] what counts now. A connection whose own certificate was replaced, or whose
+//! peer was revoked, ends a little later and is made anew.
 
 use std::io;
 use std::time::Duration;
 
 use axum::http::{Request, Response};
 use tonic::body::Body;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Server, ServerTlsConfig};
+use tonic::transport::{Channel, Endpoint, Server};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
-use crate::identity::{DeviceIdentity, IdentityError, Role};
+use crate::identity::{DeviceIdentity, Role};
+
+mod accept;
+mod connect;
+mod ending;
+
+pub use accept::Incoming;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const ALPN_H2: &[u8] = b"h2";
 
-/// TLS for a tonic server: a client without a certificate under our CA does not get past the handshake.
-pub fn server_tls(identity: &DeviceIdentity) -> ServerTlsConfig {
-    ServerTlsConfig::new()
-        .identity(identity.tonic_identity())
-        .client_ca_root(identity.tonic_ca())
-        .timeout(HANDSHAKE_TIMEOUT)
-}
-
-/// A tonic server builder with [`server_tls`] and keepalive, so that a gate that lost its power is noticed.
-///
-/// # Errors
-/// If TLS cannot be set up from the identity.
-pub fn server(identity: &DeviceIdentity) -> Result<Server, tonic::transport::Error> {
-    crate::install_crypto();
+/// A tonic server builder with keepalive, so that a gate that lost its power is noticed. Serve it with [`incoming`],
+/// which is where TLS is.
+pub fn server() -> Server {
     let keepalive = ChannelOptions::default();
-    Ok(Server::builder()
-        .tls_config(server_tls(identity))?
+    Server::builder()
         .http2_keepalive_interval(Some(keepalive.keepalive))
-        .http2_keepalive_timeout(Some(keepalive.keepalive_timeout)))
+        .http2_keepalive_timeout(Some(keepalive.keepalive_timeout))
 }
 
-/// An already bound listener (so that the caller knows its port) as `serve_with_incoming` takes it.
-pub fn incoming(listener: std::net::TcpListener) -> io::Result<TcpIncoming> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    Ok(TcpIncoming::from(listener).with_nodelay(Some(true)))
+/// An already bound listener (so that the caller knows its port) as `serve_with_incoming` takes it: a client without a
+/// certificate under our CA, or with a revoked one, does not get past the handshake.
+pub fn incoming(listener: std::net::TcpListener, identity: &DeviceIdentity) -> io::Result<Incoming> {
+    Incoming::new(listener, identity.clone())
 }
 
 /// How patient a channel is.
@@ -67,14 +64,10 @@ impl Default for ChannelOptions {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    #[error("`{uri}` is not an address like https://host:port: {source}")]
-    Uri { uri: String, source: tonic::transport::Error },
+    #[error("`{uri}` is not an address like https://host:port: {reason}")]
+    Uri { uri: String, reason: String },
     #[error("`{uri}` must begin with https://; no connection is made without TLS")]
     NotHttps { uri: String },
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error("TLS could not be set up: {0}")]
-    Tls(#[from] tonic::transport::Error),
 }
 
 /// A channel to the `server` role at `uri` (`https://host:port`). It connects at the first call and again after
@@ -85,7 +78,26 @@ pub fn channel(
     server: Role,
     options: ChannelOptions,
 ) -> Result<Channel, ChannelError> {
-    Ok(endpoint(identity, uri, server, options)?.connect_lazy())
+    crate::install_crypto();
+    let Some(rest) = uri.strip_prefix("https://") else {
+        return Err(ChannelError::NotHttps { uri: uri.to_owned() });
+    };
+    let refused = |reason: String| ChannelError::Uri { uri: uri.to_owned(), reason };
+    let connector = connect::Connector::new(identity.clone(), server, rest).map_err(refused)?;
+    let origin = uri.parse().map_err(|error: http::uri::InvalidUri| refused(error.to_string()))?;
+    // tonic refuses https:// when TLS is not its own; what the server is told is the address as it was given.
+    let endpoint = Endpoint::from_shared(format!("http://{rest}")).map_err(|error| refused(error.to_string()))?;
+    let endpoint = endpoint
+        .origin(origin)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.request_timeout)
+        .http2_keep_alive_interval(options.keepalive)
+        .keep_alive_timeout(options.keepalive_timeout)
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
+        let connector = connector.clone();
+        async move { connector.connect().await }
+    })))
 }
 
 /// What carries a client's calls: a [`channel`], or a network that a simulation made up.
@@ -99,28 +111,4 @@ pub struct WireError(#[source] pub BoxError);
 /// A channel as a wire.
 pub fn wire(channel: Channel) -> Wire {
     BoxCloneSyncService::new(channel.map_err(|error| WireError(error.into())))
-}
-
-/// [`channel`] before it is made, for callers that want to connect at once or set more.
-pub fn endpoint(
-    identity: &DeviceIdentity,
-    uri: &str,
-    server: Role,
-    options: ChannelOptions,
-) -> Result<Endpoint, ChannelError> {
-    crate::install_crypto();
-    if !uri.starts_with("https://") {
-        return Err(ChannelError::NotHttps { uri: uri.to_owned() });
-    }
-    let endpoint =
-        Endpoint::from_shared(uri.to_owned()).map_err(|source| ChannelError::Uri { uri: uri.to_owned(), source })?;
-    let tls = ClientTlsConfig::new().identity(identity.tonic_identity()).timeout(HANDSHAKE_TIMEOUT);
-    Ok(endpoint
-        .tls_config_with_verifier(tls, identity.server_verifier(server)?)?
-        .connect_timeout(options.connect_timeout)
-        .timeout(options.request_timeout)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(options.keepalive)
-        .keep_alive_timeout(options.keepalive_timeout)
-        .keep_alive_while_idle(true))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use tokio_util::sync::CancellationToken;
@@ -16,20 +16,29 @@ use crate::identity::{DeviceIdentity, IdentityError, Role, roots};
 /// How long open requests may take to finish once shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// TLS of a listener.
+/// TLS of a listener: each handshake uses what the identity's files hold at that moment.
 #[derive(Clone)]
-pub struct ServerTls(Arc<rustls::ServerConfig>);
+pub struct ServerTls {
+    config: Arc<rustls::ServerConfig>,
+    identity: DeviceIdentity,
+}
 
 impl ServerTls {
     /// Every client must hold a device certificate: machines' interfaces. Handlers extract
     /// [`crate::identity::PeerIdentity`] and ask it for the role.
-    pub fn mutual(identity: &DeviceIdentity) -> Result<Self, IdentityError> {
-        Ok(Self(Arc::new(identity.server_config(true)?)))
+    pub fn mutual(identity: &DeviceIdentity) -> Self {
+        Self::new(identity, true)
     }
 
     /// Clients are not asked for a certificate: pages and APIs for people and apps, which sign in otherwise.
-    pub fn without_client_certificates(identity: &DeviceIdentity) -> Result<Self, IdentityError> {
-        Ok(Self(Arc::new(identity.server_config(false)?)))
+    pub fn without_client_certificates(identity: &DeviceIdentity) -> Self {
+        Self::new(identity, false)
+    }
+
+    fn new(identity: &DeviceIdentity, clients_certified: bool) -> Self {
+        let mut config = identity.server_config(clients_certified);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { config: Arc::new(config), identity: identity.clone() }
     }
 }
 
@@ -50,7 +59,9 @@ pub async fn serve(
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
     let _watch = stop_on(shutdown, &handle);
-    axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(tls.0))?
+    // What a handler needs to tell that its caller's certificate was revoked since the handshake.
+    let router = router.layer(Extension(tls.identity));
+    axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(tls.config))?
         .handle(handle)
         .serve(router.into_make_service_with_connect_info::<SocketAddr>())
         .await
@@ -76,8 +87,8 @@ pub async fn serve_loopback(listener: TcpListener, router: Router, shutdown: Can
 }
 
 /// A client of the `server` role that presents our certificate. Finish with `.build()`.
-pub fn client(identity: &DeviceIdentity, server: Role) -> Result<reqwest::ClientBuilder, IdentityError> {
-    Ok(preconfigured(identity.client_config(server)?))
+pub fn client(identity: &DeviceIdentity, server: Role) -> reqwest::ClientBuilder {
+    preconfigured(identity.client_config(server))
 }
 
 /// A client with no device identity, as an app or a browser is: trusts the operator's CA in the file `ca`.

@@ -2,28 +2,40 @@
 //!
 //! A device's certificate carries the URI `facegate://<role>/<id>` among its subject alternative names, and if the
 //! role serves anything also DNS `localhost` and the hosts it was issued for. Both ends of every connection
-//! check the other's chain **and role**: a stolen gate certificate cannot pose as a station.
+//! check the other's chain, role, **and** that it was not revoked: a stolen gate certificate cannot pose as a station.
+//!
+//! The files may be replaced at any time: [`DeviceIdentity::keep_fresh`] notices, and every handshake after that uses
+//! what they hold now, without a restart. A set of files that does not fit together is reported and not used.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use zeroize::Zeroizing;
+use facegate_domain::Timestamp;
+use rustls::client::Resumption;
+use rustls::server::NoServerSessionStorage;
+use tokio::sync::watch;
 
 pub mod ca;
+mod fresh;
+mod material;
 mod peer;
+mod revoked;
 mod verifier;
 
-pub use peer::{PeerError, PeerIdentity, PeerRefusal, Role, require};
+use material::Material;
+pub(crate) use material::roots;
 
-/// Where a device's identity lies: its certificate chain, its private key and the operator's CA, all PEM.
+pub use peer::{Connection, PeerError, PeerIdentity, PeerRefusal, Role, require};
+
+/// Where a device's identity lies: its certificate chain, its private key, the operator's CA and, if the operator
+/// revokes, the CA's revocation lists, all PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsPaths {
     pub cert: PathBuf,
     pub key: PathBuf,
     pub ca: PathBuf,
+    pub crl: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,40 +50,45 @@ pub enum IdentityError {
     Tls(#[from] rustls::Error),
     #[error("the CA file cannot verify anybody: {0}")]
     Ca(#[from] rustls::server::VerifierBuilderError),
+    #[error("{} holds a revocation list that no CA of the CA file has signed; get the operator's own", path.display())]
+    ForeignRevocations { path: PathBuf },
+    #[error("{} is now of {found}, this process is {ours}: put its own certificate back", path.display())]
+    Renamed { path: PathBuf, found: PeerIdentity, ours: PeerIdentity },
 }
 
-/// This process's own identity. Cheap to clone; `Debug` shows the name, never the key.
+/// This process's own identity, as its files hold it now. Cheap to clone; `Debug` shows the name, never the key.
 #[derive(Clone)]
-pub struct DeviceIdentity(Arc<Material>);
+pub struct DeviceIdentity(Arc<Shared>);
 
-struct Material {
+struct Shared {
     name: PeerIdentity,
-    cert_pem: String,
-    key_pem: Zeroizing<String>,
-    ca_pem: String,
-    chain: Vec<CertificateDer<'static>>,
-    roots: Arc<rustls::RootCertStore>,
+    paths: TlsPaths,
+    current: watch::Sender<Arc<Material>>,
 }
 
 impl DeviceIdentity {
     /// # Errors
-    /// If a file is missing or not PEM, the certificate names no Facegate role, or key and certificate are not a pair.
+    /// If a file is missing or not PEM, the certificate names no Facegate role, key and certificate are not a pair, or
+    /// a revocation list is of another CA.
     pub fn load(paths: &TlsPaths) -> Result<Self, IdentityError> {
         crate::install_crypto();
-        let cert_pem = read(&paths.cert)?;
-        let key_pem = Zeroizing::new(read(&paths.key)?);
-        let ca_pem = read(&paths.ca)?;
-        let chain = certificates(&cert_pem, &paths.cert)?;
-        let roots = Arc::new(root_store(&ca_pem, &paths.ca)?);
-        let name = PeerIdentity::from_der(&chain[0])
-            .map_err(|source| IdentityError::NotADevice { path: paths.cert.clone(), source })?;
-        let identity = Self(Arc::new(Material { name, cert_pem, key_pem, ca_pem, chain, roots }));
-        let key = identity
-            .private_key()
-            .map_err(|_| IdentityError::NotPem { path: paths.key.clone(), what: "private key" })?;
-        let provider = rustls::crypto::ring::default_provider();
-        rustls::sign::CertifiedKey::from_der(identity.0.chain.clone(), key, &provider)?;
-        Ok(identity)
+        let material = Arc::new(Material::load(paths)?);
+        let name = material.name.clone();
+        Ok(Self(Arc::new(Shared { name, paths: paths.clone(), current: watch::Sender::new(material) })))
+    }
+
+    /// Reads the files again; what they hold now counts from the next handshake on, and the revocation lists at once.
+    ///
+    /// # Errors
+    /// As [`DeviceIdentity::load`], and `Renamed`; then everything stays as it was.
+    pub fn reload(&self) -> Result<(), IdentityError> {
+        let material = Material::load(&self.0.paths)?;
+        if material.name != self.0.name {
+            let (path, found, ours) = (self.0.paths.cert.clone(), material.name, self.0.name.clone());
+            return Err(IdentityError::Renamed { path, found, ours });
+        }
+        self.0.current.send_replace(Arc::new(material));
+        Ok(())
     }
 
     /// Our own role and id, as our peers see them.
@@ -79,46 +96,64 @@ impl DeviceIdentity {
         &self.0.name
     }
 
-    pub(crate) fn tonic_identity(&self) -> tonic::transport::Identity {
-        tonic::transport::Identity::from_pem(&self.0.cert_pem, self.0.key_pem.as_bytes())
+    /// When our own certificate ends.
+    pub fn expires_at(&self) -> Timestamp {
+        self.material().expires_at
     }
 
-    pub(crate) fn tonic_ca(&self) -> tonic::transport::Certificate {
-        tonic::transport::Certificate::from_pem(&self.0.ca_pem)
+    /// Our own certificate's serial number, hexadecimal.
+    pub fn serial(&self) -> String {
+        revoked::serial_of(self.material().leaf()).unwrap_or_default()
     }
 
-    /// Verifies a server: chain, host name, and that its role is `server`.
-    pub(crate) fn server_verifier(
-        &self,
-        server: Role,
-    ) -> Result<Arc<dyn rustls::client::danger::ServerCertVerifier>, IdentityError> {
-        verifier::for_server(Arc::clone(&self.0.roots), server)
+    pub fn paths(&self) -> &TlsPaths {
+        &self.0.paths
     }
 
-    /// TLS as a client of a `server`, presenting our certificate.
-    pub(crate) fn client_config(&self, server: Role) -> Result<rustls::ClientConfig, IdentityError> {
-        let config =
-            rustls::ClientConfig::builder().dangerous().with_custom_certificate_verifier(self.server_verifier(server)?);
-        Ok(config.with_client_auth_cert(self.0.chain.clone(), self.private_key()?)?)
+    fn material(&self) -> Arc<Material> {
+        Arc::clone(&self.0.current.borrow())
     }
 
-    /// TLS as an HTTPS server; `clients_certified` demands a certificate under our CA from every client.
-    pub(crate) fn server_config(&self, clients_certified: bool) -> Result<rustls::ServerConfig, IdentityError> {
+    /// Whether the operator has taken this certificate (DER) back.
+    pub(crate) fn is_revoked(&self, certificate: &[u8]) -> bool {
+        self.material().revoked.holds(certificate)
+    }
+
+    /// Resolves once a connection to or from the holder of `peer` should be made anew: our own certificate was replaced
+    /// (only asked for by clients, `ours`), or the peer's was revoked.
+    pub(crate) fn outdated(&self, peer: Vec<u8>, ours: bool) -> impl Future<Output = ()> + Send + use<> {
+        let mut current = self.0.current.subscribe();
+        let used = current.borrow_and_update().leaf().clone();
+        async move {
+            let over = |now: &Arc<Material>| (ours && *now.leaf() != used) || now.revoked.holds(&peer);
+            // An identity that is dropped changes no more.
+            if current.wait_for(over).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// TLS as a client of a `server`, presenting our certificate. Nothing is resumed, so that each connection is checked.
+    pub(crate) fn client_config(&self, server: Role) -> rustls::ClientConfig {
+        let servers = verifier::Servers { identity: self.clone(), role: server };
+        let config = rustls::ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(servers));
+        let mut config = config.with_client_cert_resolver(Arc::new(self.clone()));
+        config.resumption = Resumption::disabled();
+        config
+    }
+
+    /// TLS as a server; `clients_certified` demands a certificate under our CA from every client.
+    pub(crate) fn server_config(&self, clients_certified: bool) -> rustls::ServerConfig {
         let config = rustls::ServerConfig::builder();
-        let config = if clients_certified {
-            let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::clone(&self.0.roots)).build()?;
-            config.with_client_cert_verifier(verifier)
-        } else {
-            config.with_no_client_auth()
-        };
-        let mut config = config.with_single_cert(self.0.chain.clone(), self.private_key()?)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
-    }
-
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, rustls::Error> {
-        PrivateKeyDer::from_pem_slice(self.0.key_pem.as_bytes())
-            .map_err(|_| rustls::Error::General("the private key is not PEM".into()))
+        if !clients_certified {
+            return config.with_no_client_auth().with_cert_resolver(Arc::new(self.clone()));
+        }
+        let config = config.with_client_cert_verifier(Arc::new(verifier::Clients(self.clone())));
+        let mut config = config.with_cert_resolver(Arc::new(self.clone()));
+        // A resumed session would bring a certificate along that was checked when it began.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config
     }
 }
 
@@ -126,29 +161,4 @@ impl fmt::Debug for DeviceIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DeviceIdentity({})", self.0.name)
     }
-}
-
-fn read(path: &Path) -> Result<String, IdentityError> {
-    std::fs::read_to_string(path).map_err(|source| IdentityError::Unreadable { path: path.to_owned(), source })
-}
-
-/// At least one certificate, the device's own first.
-fn certificates(pem: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
-    let not_pem = || IdentityError::NotPem { path: path.to_owned(), what: "certificate" };
-    let chain: Vec<_> =
-        CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| not_pem())?;
-    if chain.is_empty() { Err(not_pem()) } else { Ok(chain) }
-}
-
-/// What a client without a device identity (an app, a browser) trusts.
-pub(crate) fn roots(ca: &Path) -> Result<rustls::RootCertStore, IdentityError> {
-    root_store(&read(ca)?, ca)
-}
-
-fn root_store(pem: &str, path: &Path) -> Result<rustls::RootCertStore, IdentityError> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates(pem, path)? {
-        roots.add(certificate)?;
-    }
-    Ok(roots)
 }

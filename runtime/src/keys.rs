@@ -1,18 +1,25 @@
-//! Keys by purpose, and sealing under them. `FileKeys` serves the demo and small operators; an HSM implements
-//! [`KeyProvider`] too.
+//! Keys by purpose and generation, and sealing under them. [`FileKeys`] serves the demo and small operators,
+//! [`Pkcs11Keys`] an operator with an HSM.
+//!
+//! A purpose has one or more generations of keys. New values are sealed under the newest; older ones stay until nothing
+//! is sealed under them any more, and are retired then, which destroys them for good: a backup sealed under a retired
+//! key cannot be read by anybody.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+mod file;
+mod pkcs11;
 mod sealer;
 
+pub use file::FileKeys;
+pub use pkcs11::{Pkcs11Config, Pkcs11Keys};
 pub use sealer::{SealError, Sealer};
 
 pub const KEY_BYTES: usize = 32;
@@ -65,6 +72,34 @@ impl fmt::Debug for KeyId {
     }
 }
 
+/// All generations of one purpose's key, the newest first. Never empty.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    newest: Key,
+    older: Vec<Key>,
+}
+
+impl KeyRing {
+    pub fn new(newest: Key, older: Vec<Key>) -> Self {
+        Self { newest, older }
+    }
+
+    /// What is sealed from now on is sealed under this.
+    pub fn newest(&self) -> &Key {
+        &self.newest
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+}
+
+impl From<Key> for KeyRing {
+    fn from(newest: Key) -> Self {
+        Self::new(newest, Vec::new())
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("`{0}` cannot name a key: use 1 to 64 of a-z, 0-9 and `-`")]
@@ -78,114 +113,91 @@ pub enum KeyError {
     WrongLength { path: PathBuf, bytes: usize },
     #[error("{} can be read by others (mode {mode:o}); set it to 600 and consider the key known", path.display())]
     Exposed { path: PathBuf, mode: u32 },
+    #[error("there is no key {id:?} for `{purpose}`; list the keys to see which there are")]
+    Unknown { purpose: String, id: KeyId },
+    #[error("{id:?} is the newest key for `{purpose}`: make a newer one first, and let everything be sealed anew")]
+    Newest { purpose: String, id: KeyId },
+    #[error("the PKCS#11 module {} cannot be used: {reason}; install the HSM's library and name it as `keys.module`", path.display())]
+    Module { path: PathBuf, reason: String },
+    #[error("no token is labelled `{token}` ({found}); connect the HSM, or correct `keys.token`")]
+    NoToken { token: String, found: String },
+    #[error(
+        "the token `{token}` refuses the PIN in {}: {reason}; correct the file before the next start, since a token locks itself after a few wrong ones",
+        pin_file.display()
+    )]
+    Pin { token: String, pin_file: PathBuf, reason: String },
+    #[error("the token `{token}` failed at {what}: {reason}; see that the HSM is connected and well, then start again")]
+    Token { token: String, what: &'static str, reason: String },
+    #[error(
+        "the token `{token}` holds two keys of generation {generation} for `{purpose}`, made by two processes at once; destroy the one that nothing is sealed under"
+    )]
+    Ambiguous { token: String, purpose: String, generation: u32 },
 }
 
-/// Where keys come from. The same purpose always gives the same key.
+/// Where keys come from. The same purpose always gives the same keys, until the operator rotates or retires one.
 pub trait KeyProvider: Send + Sync + fmt::Debug {
-    /// `purpose` names what is sealed or signed, for example `templates` or `ride-code-issuer`.
-    fn key(&self, purpose: &str) -> Result<Key, KeyError>;
-}
+    /// The keys there are for `purpose`, which names what is sealed or signed: `templates`, `ride-code-issuer`. None
+    /// before the first use.
+    fn existing(&self, purpose: &str) -> Result<Option<KeyRing>, KeyError>;
 
-/// One file of 32 bytes per purpose, made with mode 600 at the first use.
-#[derive(Clone, Debug)]
-pub struct FileKeys {
-    dir: PathBuf,
-}
+    /// Makes a new generation, durable before this returns, and gives it; also the first.
+    fn rotate(&self, purpose: &str) -> Result<Key, KeyError>;
 
-impl FileKeys {
-    /// Keys in `dir`, which is made (mode 700) if need be.
-    pub fn open(dir: &Path) -> Result<Self, KeyError> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|source| KeyError::File { path: dir.to_owned(), source })?;
-        Ok(Self { dir: dir.to_owned() })
+    /// Destroys an older generation. What is still sealed under it is lost: the caller sees to that.
+    ///
+    /// Errors: `Newest`, `Unknown`.
+    fn retire(&self, purpose: &str, id: KeyId) -> Result<(), KeyError>;
+
+    /// The keys for `purpose`; the first is made if there is none.
+    fn ring(&self, purpose: &str) -> Result<KeyRing, KeyError> {
+        if let Some(ring) = self.existing(purpose)? {
+            return Ok(ring);
+        }
+        let made = self.rotate(purpose)?;
+        Ok(self.existing(purpose)?.unwrap_or_else(|| made.into()))
     }
-}
 
-impl KeyProvider for FileKeys {
+    /// The newest key for `purpose`, made if there is none.
     fn key(&self, purpose: &str) -> Result<Key, KeyError> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !(1..=64).contains(&purpose.len()) || !purpose.chars().all(plain) {
-            return Err(KeyError::BadPurpose(purpose.to_owned()));
-        }
-        let path = self.dir.join(format!("{purpose}.key"));
-        let file = |source| KeyError::File { path: path.clone(), source };
-        if !path.try_exists().map_err(file)? {
-            create(&self.dir, &path).map_err(file)?;
-        }
-        let mode = std::fs::metadata(&path).map_err(file)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path, mode });
-        }
-        let bytes = Zeroizing::new(std::fs::read(&path).map_err(file)?);
-        match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
-            Ok(key) => Ok(Key::from_bytes(key)),
-            Err(_) => Err(KeyError::WrongLength { path, bytes: bytes.len() }),
-        }
+        Ok(self.ring(purpose)?.newest)
     }
 }
 
-/// Makes a new key, durable before anything is sealed under it. If another process was faster, its key stands.
-fn create(dir: &Path, path: &Path) -> io::Result<()> {
-    let fresh = path.with_extension(format!("new-{}-{}", std::process::id(), rand::rng().next_u32()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(Key::generate().expose())?;
-    file.sync_all()?;
-    // A link, unlike a rename, never replaces a key that is there already.
-    let linked = std::fs::hard_link(&fresh, path);
-    std::fs::remove_file(&fresh)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => File::open(dir)?.sync_all(),
+/// The checked `[keys]` section; see [`crate::config::RawKeys`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysConfig {
+    File { dir: PathBuf },
+    Pkcs11(Pkcs11Config),
+}
+
+impl KeysConfig {
+    pub fn open(&self) -> Result<Arc<dyn KeyProvider>, KeyError> {
+        Ok(match self {
+            Self::File { dir } => Arc::new(FileKeys::open(dir)?),
+            Self::Pkcs11(config) => Arc::new(Pkcs11Keys::open(config.clone())?),
+        })
     }
+}
+
+fn check_purpose(purpose: &str) -> Result<(), KeyError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=64).contains(&purpose.len()) && purpose.chars().all(plain) {
+        Ok(())
+    } else {
+        Err(KeyError::BadPurpose(purpose.to_owned()))
+    }
+}
+
+/// The ring of these keys by generation, highest first; none for none.
+fn ring_of(mut keys: Vec<(u32, Key)>) -> Option<KeyRing> {
+    keys.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
+    let mut keys = keys.into_iter().map(|(_, key)| key);
+    Some(KeyRing::new(keys.next()?, keys.collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_purpose_keeps_its_key_and_has_its_own() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = FileKeys::open(&dir.path().join("keys")).unwrap();
-        let first = keys.key("templates").unwrap();
-        let again = FileKeys::open(&dir.path().join("keys")).unwrap().key("templates").unwrap();
-        assert_eq!(first.expose(), again.expose());
-        assert_ne!(first.id(), keys.key("accounts").unwrap().id());
-        let mode = std::fs::metadata(dir.path().join("keys/templates.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(dir.path().join("keys")).unwrap().count(), 2, "no leftovers");
-    }
-
-    #[test]
-    fn threads_that_race_for_a_new_key_get_the_same_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = FileKeys::open(dir.path()).unwrap();
-        let ids: Vec<_> = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..8).map(|_| scope.spawn(|| keys.key("race").unwrap().id())).collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
-        });
-        assert!(ids.iter().all(|id| *id == ids[0]));
-    }
-
-    #[test]
-    fn a_short_an_exposed_and_an_escaping_key_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = FileKeys::open(dir.path()).unwrap();
-        keys.key("short").unwrap();
-        std::fs::write(dir.path().join("short.key"), [1; 31]).unwrap();
-        assert!(matches!(keys.key("short"), Err(KeyError::WrongLength { bytes: 31, .. })));
-
-        keys.key("open").unwrap();
-        let open = std::fs::Permissions::from_mode(0o640);
-        std::fs::set_permissions(dir.path().join("open.key"), open).unwrap();
-        assert!(matches!(keys.key("open"), Err(KeyError::Exposed { mode: 0o640, .. })));
-
-        assert!(matches!(keys.key("../escape"), Err(KeyError::BadPurpose(_))));
-    }
 
     #[test]
     fn debug_shows_the_id_alone() {

@@ -24,12 +24,12 @@ async fn a_monitor_reads_metrics_and_health_and_nobody_else_does() {
     let router = telemetry::install(&config).unwrap().router(health.clone());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("https://{}", listener.local_addr().unwrap());
-    let tls = ServerTls::mutual(&device(Role::Station)).unwrap();
+    let tls = ServerTls::mutual(&device(Role::Station));
     tokio::spawn(http::serve(listener, router, tls, CancellationToken::new()));
 
     metrics::counter!("facegate_refusals_total", "reason" => "blurred").increment(2);
     let get = async |role, path: &str| {
-        let client = http::client(&device(role), Role::Station).unwrap().build().unwrap();
+        let client = http::client(&device(role), Role::Station).build().unwrap();
         let response = client.get(format!("{uri}{path}")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };

@@ -78,8 +78,8 @@ impl Health for GatesOnly {
 fn serve_grpc(identity: &DeviceIdentity) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let server = grpc::server(identity).unwrap().add_service(HealthServer::new(GatesOnly));
-    tokio::spawn(server.serve_with_incoming(grpc::incoming(listener).unwrap()));
+    let server = grpc::server().add_service(HealthServer::new(GatesOnly));
+    tokio::spawn(server.serve_with_incoming(grpc::incoming(listener, identity).unwrap()));
     format!("https://{address}")
 }
 
@@ -186,9 +186,9 @@ fn app(ca: &Path) -> reqwest::Client {
 #[tokio::test]
 async fn over_https_the_role_decides_and_no_certificate_means_no_connection() {
     let operator = Operator::new();
-    let (uri, stop, server) = serve_https(ServerTls::mutual(&operator.device(Role::Cloud, "c1")).unwrap());
+    let (uri, stop, server) = serve_https(ServerTls::mutual(&operator.device(Role::Cloud, "c1")));
     let get = |role| {
-        let client = http::client(&operator.device(role, "x"), Role::Cloud).unwrap().build().unwrap();
+        let client = http::client(&operator.device(role, "x"), Role::Cloud).build().unwrap();
         client.get(&uri).send()
     };
     assert_eq!(get(Role::Monitor).await.unwrap().text().await.unwrap(), "x");
@@ -203,11 +203,11 @@ async fn over_https_the_role_decides_and_no_certificate_means_no_connection() {
 async fn pages_take_clients_without_a_certificate_but_a_machine_interface_behind_them_does_not() {
     let operator = Operator::new();
     let cloud = operator.device(Role::Cloud, "c1");
-    let (uri, _stop, _server) = serve_https(ServerTls::without_client_certificates(&cloud).unwrap());
+    let (uri, _stop, _server) = serve_https(ServerTls::without_client_certificates(&cloud));
     let app = app(&operator.ca_file());
     assert_eq!(app.get(format!("{uri}page")).send().await.unwrap().text().await.unwrap(), "page");
     assert_eq!(app.get(&uri).send().await.unwrap().status(), 401);
-    let wrong_server = http::client(&operator.device(Role::Gate, "g1"), Role::Acquirer).unwrap().build().unwrap();
+    let wrong_server = http::client(&operator.device(Role::Gate, "g1"), Role::Acquirer).build().unwrap();
     assert!(wrong_server.get(format!("{uri}page")).send().await.is_err(), "the cloud is no acquirer");
 }
 

@@ -13,6 +13,7 @@ use facegate_gallery::{DecisionSettings, calibration};
 use facegate_runtime::config::Problems;
 use facegate_runtime::identity::TlsPaths;
 use facegate_runtime::journal::JournalOptions;
+use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
@@ -32,6 +33,13 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     cert = "/etc/facegate/north.pem"
     key  = "/etc/facegate/north-key.pem"
     ca   = "/etc/facegate/ca.pem"
+    # crl = "/etc/facegate/crl.pem"           # what the CA has revoked; all these files are read again when they change
+
+    [keys]
+    kind = "file"                             # files in data_dir/keys, or "pkcs11": from an HSM, with all of these:
+    # module   = "/usr/lib/softhsm/libsofthsm2.so"   # the HSM's PKCS#11 library
+    # token    = "facegate"                   # the token's label
+    # pin_file = "/etc/facegate/hsm-pin"      # the user PIN, mode 600
 
     [telemetry]
     format = "text"                           # or "json"
@@ -92,6 +100,7 @@ pub struct Config {
     pub gates: BTreeSet<GateId>,
     pub cameras: BTreeSet<GateId>,
     pub tls: TlsPaths,
+    pub keys: KeysConfig,
     pub telemetry: Telemetry,
     /// What gates may embed with: the model in use and, during a migration, the next.
     pub models: Vec<EmbeddingModel>,
@@ -121,6 +130,7 @@ impl TryFrom<RawConfig> for Config {
             problems.add("gates", "name at least one gate");
         }
         let tls = raw.tls.check("tls", &mut problems);
+        let keys = raw.keys.check("keys", raw.data_dir.join("keys"), &mut problems);
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
         let (model, dims, calibration) = (raw.recognition.model, raw.recognition.dims, raw.recognition.calibration);
         let used = embedding_model("recognition", RawModel { model, dims, calibration }, &mut problems);
@@ -149,6 +159,7 @@ impl TryFrom<RawConfig> for Config {
                 gates,
                 cameras,
                 tls: tls?,
+                keys: keys?,
                 telemetry: telemetry?,
                 models: std::iter::once(used).chain(next).collect::<Option<_>>()?,
                 identify_deadline: deadline?,

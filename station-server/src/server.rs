@@ -13,7 +13,7 @@ use facegate_runtime::grpc::{self, ChannelError, ChannelOptions, Wire};
 use facegate_runtime::http::{self, ServerTls};
 use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
 use facegate_runtime::journal::{Journal, JournalError};
-use facegate_runtime::keys::{FileKeys, KeyError, KeyProvider};
+use facegate_runtime::keys::KeyError;
 use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -107,10 +107,11 @@ impl Server {
         let Self { station, identity, listener, metrics, cloud } = self;
         tracing::info!(station = %station.config.station, address = %listener.local_addr()?, "serving");
         let mut loops = loops(&station, &cloud, &stop);
+        loops.spawn(identity.clone().keep_fresh(Arc::clone(&station.clock), stop.clone()));
         if let Some((metrics, listener)) = metrics {
             let health = Health::new();
             health.set_ready();
-            let served = http::serve(listener, metrics.router(health), ServerTls::mutual(&identity)?, stop.clone());
+            let served = http::serve(listener, metrics.router(health), ServerTls::mutual(&identity), stop.clone());
             loops.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%error, "metrics are not served any more");
@@ -141,11 +142,11 @@ async fn serve_rpc(
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let serving = grpc::server(identity)?
+    let serving = grpc::server()
         .add_service(service)
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(grpc::incoming(listener)?, stop.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(grpc::incoming(listener, identity)?, stop.clone().cancelled_owned());
     let overdue = async {
         stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -184,7 +185,7 @@ pub fn cloud_client(wire: Wire) -> SyncServiceClient<Wire> {
 
 /// Opens what is on the disk. Blocks for as long as reading it takes.
 pub fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
-    let keys = FileKeys::open(&config.data_dir.join("keys"))?;
+    let keys = config.keys.open()?;
     let gallery_key = keys.key(TEMPLATE_KEY)?;
     // The journal's lock comes first: it tells a second process apart from a broken disk.
     let journal_dir = config.data_dir.join("journal");

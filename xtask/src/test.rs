@@ -46,7 +46,10 @@ pub struct Outcome {
 /// The same without the last words. Errors only if the tests could not be run at all.
 pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -> Result<Outcome> {
     let whole = whole_unless_named(args);
-    phases.run("setup", setup::run)?;
+    phases.run("setup", || {
+        setup::run()?;
+        setup::ensure([&setup::needs::SOFTHSM])
+    })?;
     phases.run("build", || {
         let mut build = workspace.cargo();
         // The tests start servers of other crates, so every binary is built; `--tests` with them, so that cargo settles

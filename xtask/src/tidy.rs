@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 
 pub const HELP: &str = "\
 Looks at every file git tracks or would track: lengths of files and functions, names, crate edges that the design
-forbids, where ort and faiss may be named, paths and hosts of somebody's machine, unfinished code, missing first
+forbids, where ort, faiss and cryptoki may be named, paths and hosts of somebody's machine, unfinished code, missing first
 lines, large and binary files, and whether ARCHITECTURE.md's picture is true. Each finding is followed by its reason.";
 
 /// One broken rule, at one place.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use facegate_models::{EngineOptions, QualityPolicy};
-use facegate_runtime::config::{RawTelemetry, RawTls};
+use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
 use crate::web::RawWeb;
@@ -17,6 +17,8 @@ pub struct RawConfig {
     pub models_dir: PathBuf,
     pub fares: PathBuf,
     pub tls: RawTls,
+    #[serde(default)]
+    pub keys: RawKeys,
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]

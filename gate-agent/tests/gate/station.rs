@@ -75,8 +75,8 @@ impl FakeStation {
         let service = StationServiceServer::new(Service(Arc::clone(&self.memory)));
         let identity = self.identity.clone();
         runtime.spawn(async move {
-            let incoming = grpc::incoming(listener).unwrap();
-            grpc::server(&identity).unwrap().add_service(service).serve_with_incoming(incoming).await.unwrap();
+            let incoming = grpc::incoming(listener, &identity).unwrap();
+            grpc::server().add_service(service).serve_with_incoming(incoming).await.unwrap();
         });
         self.running = Some(runtime);
     }

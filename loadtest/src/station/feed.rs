@@ -28,8 +28,8 @@ pub async fn serve(riders: Arc<Riders>, certificates: &Certificates) -> Result<(
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let identity = certificates.identity(Role::Cloud, "cloud")?;
-    let router = server(&identity)?.add_service(SyncServiceServer::new(Feed { riders, applied }));
-    let incoming = incoming(listener)?;
+    let router = server().add_service(SyncServiceServer::new(Feed { riders, applied }));
+    let incoming = incoming(listener, &identity)?;
     tokio::spawn(async move {
         if let Err(error) = router.serve_with_incoming(incoming).await {
             tracing::error!(%error, "the feed stopped");

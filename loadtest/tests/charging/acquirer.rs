@@ -16,7 +16,7 @@ struct Caller {
 
 impl Caller {
     fn new(operator: &Operator, role: Role, address: SocketAddr) -> Self {
-        let client = http::client(&operator.identity(role), Role::Acquirer).unwrap().build().unwrap();
+        let client = http::client(&operator.identity(role), Role::Acquirer).build().unwrap();
         Self { client, address }
     }
 

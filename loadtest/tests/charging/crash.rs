@@ -175,7 +175,7 @@ async fn an_acquirer_that_is_killed_at_any_moment_forgets_nothing_and_captures_e
     assert!(interrupted > 0, "a kill came in the middle of a pass");
 
     let process = Process::start(&config);
-    let asked = http::client(&operator.identity(Role::Monitor), Role::Acquirer).unwrap().build().unwrap();
+    let asked = http::client(&operator.identity(Role::Monitor), Role::Acquirer).build().unwrap();
     let url = format!("https://{address}/v1/statistics");
     for _ in 0..100 {
         if asked.get(&url).send().await.is_ok() {

@@ -83,7 +83,7 @@ impl Sandbox {
         let book = DurableBook::open(Arc::new(RealDisk), &dir, Arc::new(SystemClock::new())).await.unwrap();
         let stop = CancellationToken::new();
         let faults = Faults { late_answer: ANSWER_WITHIN * 2, ..Faults::default() };
-        let tls = ServerTls::mutual(&operator.identity(Role::Acquirer)).unwrap();
+        let tls = ServerTls::mutual(&operator.identity(Role::Acquirer));
         let served = tokio::spawn(serve(listener, router(book.clone(), faults), tls, stop.clone()));
         Self { address, book, stop, served }
     }

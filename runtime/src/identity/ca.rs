@@ -1,5 +1,6 @@
-//! The operator's certificate authority: makes itself, issues devices. Used by the demo, the tests and `xtask`;
-//! an operator with a CA of his own needs only the name `facegate://<role>/<id>` in what he issues.
+//! The operator's certificate authority: makes itself, issues devices and takes certificates back. Behind
+//! `facegate-cloud-sync ca`, the demo and the tests; an operator with a CA of his own needs only the name
+//! `facegate://<role>/<id>` in what he issues.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -9,11 +10,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use facegate_domain::clock::Clock;
+use facegate_domain::clock::{Clock, Timestamp};
+use rand::RngCore;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{PeerIdentity, TlsPaths};
@@ -31,6 +34,12 @@ pub enum CaError {
     Certificate(#[from] rcgen::Error),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("{} is there already; a CA that replaces another cuts off every device it issued", path.display())]
+    Exists { path: PathBuf },
+    #[error("line {line} of {} is not a certificate's entry; restore the file from a backup", path.display())]
+    Register { path: PathBuf, line: usize },
+    #[error("no certificate that could be revoked fits `{0}`; `ca list` shows them")]
+    NotIssued(String),
 }
 
 /// Holds the CA's private key; `Debug` does not show it.
@@ -45,6 +54,16 @@ pub struct IssuedIdentity {
     pub cert_pem: String,
     pub key_pem: Zeroizing<String>,
     pub ca_pem: String,
+    /// Hexadecimal, as the register and the revocation lists have it.
+    pub serial: String,
+    pub expires_at: Timestamp,
+}
+
+/// A certificate taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    pub serial: String,
+    pub at: Timestamp,
 }
 
 impl CertificateAuthority {
@@ -101,10 +120,41 @@ impl CertificateAuthority {
                 });
             }
         }
+        let mut serial = [0; 16];
+        rand::rng().fill_bytes(&mut serial);
+        // A serial number is positive, and its first byte no zero that one form of it would drop.
+        serial[0] = serial[0] & 0x3F | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
         let key = KeyPair::generate()?;
         let cert_pem = params.signed_by(&key, &self.issuer)?.pem();
         let key_pem = Zeroizing::new(key.serialize_pem());
-        Ok(IssuedIdentity { cert_pem, key_pem, ca_pem: self.cert_pem.clone() })
+        let (serial, expires_at) = (hex(&serial), clock.now().plus(validity));
+        Ok(IssuedIdentity { cert_pem, key_pem, ca_pem: self.cert_pem.clone(), serial, expires_at })
+    }
+
+    /// The list of what was taken back, PEM, numbered upwards and due again after `validity`.
+    pub fn revocation_list(
+        &self,
+        revocations: &[Revocation],
+        number: u64,
+        validity: Duration,
+        clock: &dyn Clock,
+    ) -> Result<String, CaError> {
+        let revoked = revocations.iter().map(|revocation| RevokedCertParams {
+            serial_number: SerialNumber::from(unhex(&revocation.serial)),
+            revocation_time: date(revocation.at),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date(clock.now().minus(BACKDATED)),
+            next_update: date(clock.now().plus(validity)),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer)?.pem()?)
     }
 }
 
@@ -115,6 +165,7 @@ impl IssuedIdentity {
             cert: dir.join(format!("{name}.pem")),
             key: dir.join(format!("{name}-key.pem")),
             ca: dir.join("ca.pem"),
+            crl: None,
         };
         write(&paths.cert, self.cert_pem.as_bytes(), 0o644)?;
         write(&paths.key, self.key_pem.as_bytes(), 0o600)?;
@@ -126,11 +177,24 @@ impl IssuedIdentity {
 fn params(name: &str, validity: Duration, clock: &dyn Clock) -> Result<CertificateParams, CaError> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.distinguished_name.push(DnType::CommonName, name);
-    let now_s = u64::try_from(clock.now().unix_s()).unwrap_or(0);
-    let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(now_s);
-    params.not_before = now - BACKDATED;
-    params.not_after = now + validity;
+    params.not_before = date(clock.now().minus(BACKDATED));
+    params.not_after = date(clock.now().plus(validity));
     Ok(params)
+}
+
+/// As certificates write it, to the second.
+fn date(at: Timestamp) -> OffsetDateTime {
+    date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(at.unix_s()).unwrap_or(0))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is no hexadecimal digit counts as none.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| u8::try_from(d).ok()).collect();
+    digits.rchunks(2).rev().map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()
 }
 
 /// Replaces the file in one step, so that a reader never sees half a certificate.
@@ -209,7 +273,7 @@ mod tests {
         let ca = CertificateAuthority::create("Test operator", CA_VALIDITY, &SystemClock::new()).unwrap();
         ca.save(dir.path()).unwrap();
         let file = |name: &str| dir.path().join(name);
-        let paths = TlsPaths { cert: file("ca.pem"), key: file("ca-key.pem"), ca: file("ca.pem") };
+        let paths = TlsPaths { cert: file("ca.pem"), key: file("ca-key.pem"), ca: file("ca.pem"), crl: None };
         assert!(matches!(DeviceIdentity::load(&paths), Err(IdentityError::NotADevice { .. })));
     }
 }

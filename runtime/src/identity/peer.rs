@@ -8,7 +8,10 @@ use axum::extract::FromRequestParts;
 use axum::http::{StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum_server::tls::TlsInfo;
+use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use super::DeviceIdentity;
 
 const SCHEME: &str = "facegate://";
 
@@ -124,28 +127,47 @@ impl fmt::Display for PeerIdentity {
     }
 }
 
+/// Who is at the other end of a gRPC connection, and what tells whether he still counts. Every request carries it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The caller's certificate, verified in the handshake.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+    pub(crate) server: DeviceIdentity,
+}
+
 /// The caller of a gRPC method, if its role is among `allowed`. Every method calls this first.
 ///
 /// # Errors
-/// `UNAUTHENTICATED` without a device certificate, `PERMISSION_DENIED` for another role.
+/// `UNAUTHENTICATED` without a device certificate, `PERMISSION_DENIED` for another role and for a certificate that was
+/// revoked since the connection was made.
 pub fn require<T>(request: &tonic::Request<T>, allowed: &[Role]) -> Result<PeerIdentity, tonic::Status> {
     // Only this process can put extensions on a request: a simulated network names its callers so.
     let named = request.extensions().get::<PeerIdentity>().cloned();
-    let certificates = request.peer_certs();
-    let certificate = certificates.as_ref().and_then(|chain| chain.first());
+    let connection = request.extensions().get::<Connection>();
+    let certificate = connection.and_then(|connection| connection.certificate.as_deref());
     let admitted = match named {
         Some(peer) => peer.require(allowed),
-        None => admit(certificate.map(AsRef::as_ref), allowed),
+        None => admit(certificate, connection.map(|connection| &connection.server), allowed),
     };
     admitted.map_err(|refusal| match refusal {
         PeerRefusal::Unauthenticated(_) => tonic::Status::unauthenticated(refusal.to_string()),
-        PeerRefusal::Forbidden { .. } => tonic::Status::permission_denied(refusal.to_string()),
+        PeerRefusal::Forbidden { .. } | PeerRefusal::Revoked { .. } => {
+            tonic::Status::permission_denied(refusal.to_string())
+        }
     })
 }
 
-fn admit(certificate: Option<&[u8]>, allowed: &[Role]) -> Result<PeerIdentity, PeerRefusal> {
+fn admit(
+    certificate: Option<&[u8]>,
+    server: Option<&DeviceIdentity>,
+    allowed: &[Role],
+) -> Result<PeerIdentity, PeerRefusal> {
     let certificate = certificate.ok_or(PeerRefusal::Unauthenticated(None))?;
     let peer = PeerIdentity::from_der(certificate).map_err(|why| PeerRefusal::Unauthenticated(Some(why)))?;
+    if server.is_some_and(|server| server.is_revoked(certificate)) {
+        tracing::warn!(%peer, "a revoked device called on a connection from before and was refused");
+        return Err(PeerRefusal::Revoked { peer });
+    }
     peer.require(allowed)
 }
 
@@ -156,6 +178,8 @@ pub enum PeerRefusal {
     Unauthenticated(Option<PeerError>),
     #[error("{peer} may not do this")]
     Forbidden { peer: PeerIdentity },
+    #[error("the certificate of {peer} was revoked by the operator; if that is an error, have a new one issued")]
+    Revoked { peer: PeerIdentity },
 }
 
 impl PeerIdentity {
@@ -169,7 +193,7 @@ impl IntoResponse for PeerRefusal {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Revoked { .. } => StatusCode::FORBIDDEN,
         };
         (status, self.to_string()).into_response()
     }
@@ -182,7 +206,7 @@ impl<S: Sync> FromRequestParts<S> for PeerIdentity {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PeerRefusal> {
         let tls = parts.extensions.get::<Arc<TlsInfo>>();
         let certificate = tls.and_then(|tls| tls.peer_certificates.first());
-        admit(certificate.map(Vec::as_slice), &Role::ALL)
+        admit(certificate.map(Vec::as_slice), parts.extensions.get::<DeviceIdentity>(), &Role::ALL)
     }
 }
 

@@ -15,7 +15,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rand::RngCore;
 use zeroize::Zeroizing;
 
-use super::{Key, KeyId};
+use super::{Key, KeyId, KeyRing};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 8;
@@ -36,16 +36,34 @@ pub enum SealError {
     TooLong,
 }
 
-/// Seals and opens under one key. `Debug` shows the key's id.
+/// Seals under one key, and opens what was sealed under it or an older one. `Debug` shows the key's id.
 #[derive(Clone)]
 pub struct Sealer {
     id: KeyId,
     cipher: XChaCha20Poly1305,
+    older: Vec<(KeyId, XChaCha20Poly1305)>,
 }
 
 impl Sealer {
     pub fn new(key: &Key) -> Self {
-        Self { id: key.id(), cipher: XChaCha20Poly1305::new(key.expose().into()) }
+        Self { id: key.id(), cipher: cipher(key), older: Vec::new() }
+    }
+
+    /// Seals under the ring's newest key; opens under any of them.
+    pub fn of(ring: &KeyRing) -> Self {
+        let older = ring.iter().skip(1).map(|key| (key.id(), cipher(key)));
+        Self { older: older.collect(), ..Self::new(ring.newest()) }
+    }
+
+    /// The key that seals.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key that something was sealed under; none for what is not sealed.
+    pub fn sealed_under(sealed: &[u8]) -> Option<KeyId> {
+        let id = sealed.get(1..HEADER_BYTES)?.try_into().ok()?;
+        (sealed[0] == VERSION).then_some(KeyId(id))
     }
 
     /// `belongs_to` is not stored; [`Sealer::open`] must be given the same (a record's id, its model…), so that
@@ -70,14 +88,14 @@ impl Sealer {
         if header[0] != VERSION {
             return Err(SealError::UnknownVersion(header[0]));
         }
-        if header[1..] != self.id.0 {
-            let mut found = [0; 8];
-            found.copy_from_slice(&header[1..]);
-            return Err(SealError::OtherKey { found: KeyId(found), ours: self.id });
-        }
+        let mut found = KeyId([0; 8]);
+        found.0.copy_from_slice(&header[1..]);
+        let older = self.older.iter().find(|(id, _)| *id == found).map(|(_, cipher)| cipher);
+        let cipher = if found == self.id { Some(&self.cipher) } else { older };
+        let cipher = cipher.ok_or(SealError::OtherKey { found, ours: self.id })?;
         let aad = [header, belongs_to].concat();
         let payload = Payload { msg: sealed, aad: &aad };
-        let plain = self.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::Altered)?;
+        let plain = cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError::Altered)?;
         Ok(Zeroizing::new(plain))
     }
 
@@ -86,6 +104,10 @@ impl Sealer {
         header[1..].copy_from_slice(&self.id.0);
         header
     }
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(key.expose().into())
 }
 
 impl fmt::Debug for Sealer {
@@ -120,6 +142,20 @@ mod tests {
         let mut forged = sealed;
         forged[1..9].copy_from_slice(&other.id().0);
         assert_eq!(Sealer::new(&other).open(&forged, b"rider 7"), Err(SealError::Altered));
+    }
+
+    #[test]
+    fn a_ring_seals_under_its_newest_key_and_opens_under_all() {
+        let (old, new) = (Key::generate(), Key::generate());
+        let before = Sealer::new(&old).seal(b"secret", b"rider 7").unwrap();
+        let ring = Sealer::of(&KeyRing::new(new.clone(), vec![old.clone()]));
+        assert_eq!(ring.open(&before, b"rider 7").unwrap().as_slice(), b"secret");
+        let after = ring.seal(b"secret", b"rider 7").unwrap();
+        assert_eq!(Sealer::sealed_under(&before), Some(old.id()));
+        assert_eq!(Sealer::sealed_under(&after), Some(new.id()));
+        assert_eq!((ring.id(), Sealer::sealed_under(b"short")), (new.id(), None));
+        let refused = Sealer::new(&old).open(&after, b"rider 7");
+        assert_eq!(refused, Err(SealError::OtherKey { found: new.id(), ours: old.id() }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use facegate_gallery::DecisionSettings;
-use facegate_runtime::config::{RawTelemetry, RawTls};
+use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
 /// A station's config file. `Config` documents the meaning of each key.
@@ -18,6 +18,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub cameras: Vec<String>,
     pub tls: RawTls,
+    #[serde(default)]
+    pub keys: RawKeys,
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]

@@ -51,10 +51,9 @@ impl Cloud {
             head: watch::Sender::new(0),
             holds_snapshots: watch::Sender::new(false),
         };
-        let served = grpc::server(identity)
-            .unwrap()
+        let served = grpc::server()
             .add_service(SyncServiceServer::new(cloud.clone()))
-            .serve_with_incoming(grpc::incoming(listener).unwrap());
+            .serve_with_incoming(grpc::incoming(listener, identity).unwrap());
         tokio::spawn(async move { served.await.unwrap() });
         cloud
     }

@@ -28,7 +28,7 @@ async fn a_monitor_reads_decisions_refusals_and_sizes_and_nobody_else_does() {
 
     let url = format!("https://{}/metrics", station.metrics_address.unwrap());
     let get = async |role, id| {
-        let client = http::client(&world.identity(role, id), Role::Station).unwrap().build().unwrap();
+        let client = http::client(&world.identity(role, id), Role::Station).build().unwrap();
         client.get(&url).send().await.unwrap()
     };
     assert_eq!(get(Role::Gate, "north-in").await.status(), 403);

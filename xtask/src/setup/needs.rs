@@ -61,6 +61,14 @@ pub const NEEDS: &[Need] = &[
     },
 ];
 
+/// For the tests of keys on an HSM.
+pub const SOFTHSM: Need = Need {
+    what: "SoftHSM",
+    why: "the tests keep keys on a PKCS#11 token, and this is one without hardware",
+    packages: &["softhsm2"],
+    present: || answers(Command::new("softhsm2-util").arg("--version")),
+};
+
 /// For the peers' virtual environment; Debian ships Python without it.
 pub const VENV: Need = Need {
     what: "Python's venv",

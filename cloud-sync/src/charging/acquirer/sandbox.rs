@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use facegate_domain::charge::{AuthorisationId, Call, Found, IdempotencyKey};
 use facegate_domain::money::Money;
 use facegate_runtime::http;
-use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
+use facegate_runtime::identity::{DeviceIdentity, Role};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,8 +16,6 @@ use super::{Acquirer, Answer, Trouble};
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
     #[error("the HTTPS client could not be made: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -56,7 +54,7 @@ struct Refused {
 impl SandboxAcquirer {
     /// `base` is such as `https://acquirer.example:8443`; `answer_within` is how long a call may take.
     pub fn new(identity: &DeviceIdentity, base: &str, answer_within: Duration) -> Result<Self, SandboxError> {
-        let client = http::client(identity, Role::Acquirer)?.timeout(answer_within).build()?;
+        let client = http::client(identity, Role::Acquirer).timeout(answer_within).build()?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
     }
 
