@@ -15,7 +15,7 @@ use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
 /// Purpose of the key that signs rider certificates.
-const ISSUER_KEY: &str = "ride-code-issuer";
+pub const ISSUER_KEY: &str = "ride-code-issuer";
 
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {

@@ -11,7 +11,7 @@ mod erasure;
 mod error;
 mod phone;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use facegate_domain::Clock;
@@ -63,7 +63,7 @@ pub struct Enrolment {
     store: Arc<dyn Store>,
     faces: Arc<dyn FaceCapture>,
     duplicates: Duplicates,
-    issuer: CodeIssuer,
+    issuer: RwLock<CodeIssuer>,
     clock: Arc<dyn Clock>,
     policy: EnrolmentPolicy,
     captures: Semaphore,
@@ -85,7 +85,7 @@ impl Enrolment {
             store,
             faces,
             duplicates,
-            issuer,
+            issuer: RwLock::new(issuer),
             clock,
             policy,
             captures: Semaphore::new(CAPTURES_MAX),
@@ -95,7 +95,12 @@ impl Enrolment {
 
     /// What gates need to verify the phones that this cloud vouched for.
     pub fn issuer_key(&self) -> IssuerKey {
-        self.issuer.public()
+        self.issuer.read().unwrap_or_else(PoisonError::into_inner).public()
+    }
+
+    /// Certificates are signed by this from now on.
+    pub fn sign_with(&self, issuer: CodeIssuer) {
+        *self.issuer.write().unwrap_or_else(PoisonError::into_inner) = issuer;
     }
 
     /// The rider, if he is known and not erased.

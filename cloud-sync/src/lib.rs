@@ -10,6 +10,8 @@ pub mod feed;
 pub mod figures;
 pub mod intake;
 pub mod journeys;
+pub mod operate;
+pub mod rotation;
 pub mod server;
 pub mod store;
 pub mod web;

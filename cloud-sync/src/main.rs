@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use facegate_cloud_sync::api::rest;
 use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
+use facegate_cloud_sync::operate::{backup, ca, keys, restore};
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
 use facegate_models::FaceEngine;
@@ -35,6 +36,18 @@ enum Command {
     HashPassword,
     /// Prints a new API key, which only the app should keep, and what `[[web.api_keys]]` takes.
     NewApiKey,
+    /// Copies the embedded store, verified, while the cloud is stopped.
+    #[command(after_long_help = backup::HELP)]
+    Backup(backup::Backup),
+    /// Puts a backup back, while the cloud is stopped.
+    #[command(after_long_help = restore::HELP)]
+    Restore(restore::Restore),
+    /// Lists, rotates and retires the keys that values are sealed under and ride codes are signed with.
+    #[command(after_long_help = keys::HELP)]
+    Keys(keys::Keys),
+    /// The operator's certificate authority: makes one, issues, renews and revokes devices' certificates.
+    #[command(after_long_help = ca::HELP)]
+    Ca(ca::Ca),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,6 +59,10 @@ fn main() -> anyhow::Result<()> {
             println!("key    = \"{key}\"\nsha256 = \"{sha256}\"");
             Ok(())
         }
+        (Some(Command::Backup(backup)), _) => backup.run(),
+        (Some(Command::Restore(restore)), _) => restore.run(),
+        (Some(Command::Keys(keys)), _) => keys.run(),
+        (Some(Command::Ca(ca)), _) => ca.run(),
         (None, Some(config)) => serve(&config, arguments.check_config),
         (None, None) => anyhow::bail!("--config is missing"),
     }

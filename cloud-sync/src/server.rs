@@ -18,6 +18,7 @@ use crate::charging::acquirer::{Acquirer, Unconfigured};
 use crate::cloud::{Cloud, CloudError};
 use crate::config::Config;
 use crate::enrolment::FaceCapture;
+use crate::rotation::Rotation;
 use crate::web::password::PasswordError;
 use crate::{api, figures, journeys, web};
 
@@ -57,6 +58,7 @@ pub struct Server {
     listener: TcpListener,
     metrics: Option<(Metrics, TcpListener)>,
     web: Option<TcpListener>,
+    rotation: Rotation,
 }
 
 impl Server {
@@ -78,9 +80,13 @@ impl Server {
         };
         let web = config.web.as_ref().map(|web| listen(web.listen)).transpose()?;
         let stop = CancellationToken::new();
+        let keys = config.keys.open().map_err(CloudError::from)?;
         let cloud = Cloud::open(config, clock, faces, stop).await?;
-        cloud.publish_issuer().await?;
-        Ok(Self { cloud: Arc::new(cloud), identity, listener, metrics, web })
+        let cloud = Arc::new(cloud);
+        // Also goes on with what a rotation before this start has left half done.
+        let rotation = Rotation::new(Arc::clone(&cloud), keys);
+        rotation.publish_issuers().await?;
+        Ok(Self { cloud, identity, listener, metrics, web, rotation })
     }
 
     /// Where stations and integrators connect; tells the port if the config left it to the system.
@@ -104,7 +110,7 @@ impl Server {
 
     /// Serves until `stop`, then lets open calls finish.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
-        let Self { cloud, identity, listener, metrics, web } = self;
+        let Self { cloud, identity, listener, metrics, web, rotation } = self;
         tracing::info!(address = %listener.local_addr()?, fares = cloud.config.fares.name(), "serving");
         let health = Health::new();
         let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
@@ -117,6 +123,7 @@ impl Server {
             let tls = ServerTls::without_client_certificates(&identity);
             loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
         }
+        loops.spawn(rotation.run());
         loops.spawn(identity.clone().keep_fresh(Arc::clone(&cloud.clock), cloud.stop.clone()));
         health.set_ready();
         let served = serve_grpc(&cloud, &identity, listener, &stop).await;

@@ -9,6 +9,7 @@ mod charges;
 mod error;
 mod feed;
 mod journeys;
+mod keys;
 mod ledger;
 mod overview;
 mod riders;
@@ -21,6 +22,7 @@ pub use charges::ChargeStore;
 pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
+pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use ledger::LedgerStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
 pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore};
@@ -37,6 +39,7 @@ pub trait Store:
     + ChargeStore
     + LedgerStore
     + AuditStore
+    + KeyStore
     + OverviewStore
     + std::fmt::Debug
     + Send

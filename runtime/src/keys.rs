@@ -32,7 +32,7 @@ pub struct Key {
 }
 
 /// The first eight bytes of a hash of the key: tells keys apart, tells nothing about them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
 impl Key {
@@ -117,6 +117,10 @@ pub enum KeyError {
     Unknown { purpose: String, id: KeyId },
     #[error("{id:?} is the newest key for `{purpose}`: make a newer one first, and let everything be sealed anew")]
     Newest { purpose: String, id: KeyId },
+    #[error(
+        "there is no key for `{purpose}` any more: put it back from where it was, nothing else can open what it sealed"
+    )]
+    Gone { purpose: String },
     #[error("the PKCS#11 module {} cannot be used: {reason}; install the HSM's library and name it as `keys.module`", path.display())]
     Module { path: PathBuf, reason: String },
     #[error("no token is labelled `{token}` ({found}); connect the HSM, or correct `keys.token`")]

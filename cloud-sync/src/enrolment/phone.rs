@@ -1,5 +1,7 @@
 //! Vouching for a rider's phone, so that it can make ride codes offline.
 
+use std::sync::PoisonError;
+
 use facegate_domain::Timestamp;
 use facegate_domain::code::RiderCertificate;
 use facegate_domain::ids::RiderId;
@@ -25,8 +27,10 @@ impl Enrolment {
             phone_key.try_into().map_err(|_| bad(format!("has {} bytes, expected 32", phone_key.len())))?;
         self.rider(rider).await?;
         let (now, valid_for) = (self.clock.now(), self.policy.certificate_valid_for);
-        let certificate =
-            self.issuer.issue(rider, &key, rand::random(), now, valid_for).map_err(|error| bad(error.to_string()))?;
+        let certificate = {
+            let issuer = self.issuer.read().unwrap_or_else(PoisonError::into_inner);
+            issuer.issue(rider, &key, rand::random(), now, valid_for).map_err(|error| bad(error.to_string()))?
+        };
         self.audit(actor, "rider.certify-phone", rider).await?;
         Ok(PhoneCertificate { certificate, expires_at: now.plus(valid_for) })
     }

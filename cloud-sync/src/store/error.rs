@@ -34,6 +34,10 @@ pub enum StoreError {
     Damaged { key: String, reason: String },
     #[error("the store was sealed under other keys, nothing was changed: {0}")]
     WrongKey(String),
+    #[error("there is a store already, in {}: move it away first; nothing is overwritten", .0.display())]
+    Occupied(std::path::PathBuf),
+    #[error("a restore into {} was cut short: run it again, or remove what it left there", .0.display())]
+    Restoring(std::path::PathBuf),
     #[error(transparent)]
     Key(#[from] facegate_runtime::keys::KeyError),
     #[error("the store's disk does not take writes: {0}; nothing was acknowledged, try again when it does")]

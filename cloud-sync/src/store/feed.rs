@@ -54,6 +54,11 @@ pub trait FeedStore {
     /// Publishes the keys that verify rider certificates, if they differ from those published last.
     async fn publish_issuer_keys(&self, keys: Vec<IssuerKey>) -> Result<(), StoreError>;
 
+    /// Begins the log anew above every version that a station can have seen, of this store or of the one that it was
+    /// restored from, so that each takes a snapshot; gives the version. No log grows by a version every millisecond, so
+    /// the time is such a number, also after several restores of one backup.
+    async fn restart_feed(&self, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Puts the rider on the deny list at every gate, or takes him off. True if that changed anything.
     async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError>;
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `layout` | the version of this table, 1 |
 //! | `count/` name | counter |
+//! | `key-since/` purpose `/` key id | when that key was first used |
 //! | `rider/` rider | `Rider` |
 //! | `leaving/` rider | erased, account kept until nothing is owed on it |
 //! | `face/` template | the rider whose sealed face it is |
@@ -45,10 +46,11 @@ use facegate_runtime::keys::KeyProvider;
 use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 use tokio::sync::watch;
 
-use super::{Store, StoreError};
+use super::{SealedValues, Store, StoreError};
 use sealed::Sealed;
 use tx::{Tx, from_kv};
 
+pub mod at_rest;
 mod audit;
 mod charges;
 mod erasure;
@@ -56,6 +58,7 @@ mod feed;
 mod intake;
 mod journeys;
 mod key;
+mod keys;
 mod ledger;
 mod overview;
 mod reconcile;
@@ -126,12 +129,24 @@ impl SledStore {
 
     /// [`SledStore::open`] on a disk of the caller's, which the simulation cuts the power of.
     pub fn open_on(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
+        if dir.join(at_rest::RESTORING).exists() {
+            return Err(StoreError::Restoring(dir.to_owned()));
+        }
+        Self::open_there(disk, dir, keys, feed_kept)
+    }
+
+    /// [`SledStore::open`] for the restore that is putting it there.
+    pub fn open_restored(dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
+        Self::open_there(&RealDisk, dir, keys, feed_kept)
+    }
+
+    fn open_there(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
         let open = |name| disk.database(&dir.join(name), OPTIONS).map_err(from_kv);
         let (core, faces, identity) = (open("core")?, open("faces")?, open("identity")?);
         let head = check_layout(&core.root(), dir)?;
         let store = Self {
-            faces: Sealed::open(&faces, &keys.key("templates")?)?,
-            identity: Sealed::open(&identity, &keys.key("identities")?)?,
+            faces: Sealed::open(&faces, &keys.ring(SealedValues::Templates.purpose())?)?,
+            identity: Sealed::open(&identity, &keys.ring(SealedValues::Identities.purpose())?)?,
             core: core.root(),
             writer: Mutex::new(()),
             feed_kept,

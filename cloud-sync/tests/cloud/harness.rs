@@ -119,6 +119,8 @@ impl TestCloud {
         issue(&ca, dir.path(), Role::Cloud, "main");
         std::fs::write(dir.path().join("fares.toml"), FARES).unwrap();
         let text = config_text(dir.path());
+        // For the operator's commands.
+        std::fs::write(dir.path().join("cloud.toml"), &text).unwrap();
         let config: Config = config::parse::<RawConfig, Config>(Path::new("test.toml"), &text).unwrap();
         let server = Server::bind(config, clock.clone() as Arc<dyn Clock>, faces, None).await.unwrap();
         let uri = format!("https://{}", server.address().unwrap());
@@ -131,6 +133,11 @@ impl TestCloud {
 
     /// Stops the server and starts another on the same disk.
     pub async fn restart(self) -> Self {
+        self.restart_after(|_| ()).await
+    }
+
+    /// The same, with something done to the disk in between.
+    pub async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         let Self { clock, cloud, dir, ca, stop, served, .. } = self;
         stop.cancel();
         served.await.unwrap();
@@ -140,6 +147,7 @@ impl TestCloud {
         while store.strong_count() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        change(dir.path());
         Self::serve(dir, ca, clock, TextFaces::new()).await
     }
 
@@ -200,6 +208,7 @@ fn config_text(dir: &Path) -> String {
         r#"
         listen = "127.0.0.1:0"
         data_dir = "{dir}/state"
+        keys_dir = "{dir}/keys"
         models_dir = "{dir}/models"
         fares = "{dir}/fares.toml"
         [tls]

@@ -1,15 +1,18 @@
 //! The cloud as its callers see it: the real server over mutual TLS, with the clock in the test's hand.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+mod backup_files;
 mod browser;
 mod durability;
 mod enrolment;
 mod erasure;
 mod feed;
+mod guide;
 mod harness;
 mod identity;
 mod intake;
 mod journeys;
+mod keys;
 mod photographs;
 mod refusals;
 mod rest;

@@ -21,6 +21,10 @@ use zeroize::Zeroizing;
 
 use super::{PeerIdentity, TlsPaths};
 
+mod register;
+
+pub use register::{CaFolder, Issued, LIST_VALIDITY};
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A device renews well before this.
 pub const DEVICE_VALIDITY: Duration = Duration::from_secs(30 * DAY.as_secs());

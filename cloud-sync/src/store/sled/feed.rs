@@ -123,6 +123,19 @@ impl FeedStore for SledStore {
         Ok(SnapshotPage { facts, next: None })
     }
 
+    async fn restart_feed(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|tx| {
+            let version = (head(tx)? + 1).max(u64::try_from(now.unix_ms()).unwrap_or(0));
+            for (k, _) in tx.scan(key::FEED)? {
+                tx.remove(k);
+            }
+            tx.put(key::FEED_HEAD.to_vec(), &version);
+            tx.put(key::FEED_FIRST.to_vec(), &version);
+            Ok(version)
+        })
+        .await
+    }
+
     async fn publish_issuer_keys(&self, keys: Vec<IssuerKey>) -> Result<(), StoreError> {
         let keys: Vec<[u8; 32]> = keys.iter().map(IssuerKey::to_bytes).collect();
         self.write(|tx| {

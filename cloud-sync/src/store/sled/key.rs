@@ -6,6 +6,7 @@ use facegate_domain::ids::{GateId, RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::{Account, EntryId};
 use facegate_domain::money::Currency;
+use facegate_runtime::keys::KeyId;
 
 use crate::store::ErasureId;
 
@@ -56,6 +57,10 @@ fn record_part(id: &RecordId) -> Key {
 
 fn journal_part(gate: &GateId, epoch: u32) -> Key {
     join(gate.as_str().as_bytes(), &[&[0], &epoch.to_be_bytes()])
+}
+
+pub(super) fn key_since(purpose: &str, id: KeyId) -> Key {
+    join(b"key-since/", &[purpose.as_bytes(), b"/", &id.0])
 }
 
 pub(super) fn count(name: &str) -> Key {

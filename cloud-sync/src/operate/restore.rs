@@ -1,0 +1,124 @@
+//! `restore`: puts a backup back.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use facegate_domain::Clock;
+use facegate_runtime::clock::SystemClock;
+use facegate_runtime::keys::KeyProvider;
+
+use super::manifest::copy_digested;
+use super::{Manifest, ManifestError, Target};
+use crate::config::Config;
+use crate::store::sled::SledStore;
+use crate::store::sled::at_rest::{DATABASES, Restoring, known_layout};
+use crate::store::{AuditStore, FeedStore};
+
+/// What `restore --help` teaches.
+pub const HELP: &str = "\
+The cloud must be stopped, and there must be no store in data_dir: move a broken one away first, do not delete it. The
+backup is verified (every file against manifest.json) before anything is written, and so are the keys it needs.
+
+The change feed begins anew above every version that a station can have seen, so each station takes a snapshot. What
+gates did since the backup is handed on again as far as stations still keep it (days; see [journal] in their config).
+
+Example:
+  mv /var/lib/facegate/cloud/{core,faces,identity} /var/lib/facegate/broken/
+  facegate-cloud-sync restore --config /etc/facegate/cloud.toml /backup/2026-11-29
+  systemctl start facegate-cloud";
+
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    #[command(flatten)]
+    target: Target,
+    /// The backup's folder.
+    dir: PathBuf,
+}
+
+impl Restore {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let config = self.target.load()?;
+        let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
+        let restored = runtime.block_on(restore(&config, &self.dir, &SystemClock::new()))?;
+        println!("restored {} in {}", self.dir.display(), config.data_dir.display());
+        println!("the change feed goes on at {}: stations will take a snapshot each", restored.feed_head);
+        println!("next: start the cloud, and see on its operations page that every station has caught up");
+        Ok(())
+    }
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    pub feed_head: u64,
+}
+
+/// See [`HELP`]. Nothing is left in `data_dir` if the keys do not fit; a restore that was cut short is begun again by the
+/// next, and the cloud does not start meanwhile.
+pub async fn restore(config: &Config, dir: &std::path::Path, clock: &dyn Clock) -> anyhow::Result<Restored> {
+    let manifest = Manifest::verify(dir)?;
+    ensure!(
+        manifest.layout <= known_layout(),
+        "the backup's store is of layout {}, this version knows {}: restore it with version {} or newer",
+        manifest.layout,
+        known_layout(),
+        manifest.version
+    );
+    let keys = config.keys.open()?;
+    check_keys(&manifest, &*keys)?;
+    let restoring = Restoring::begin(&config.data_dir)?;
+    match fill(config, dir, &manifest, &*keys, clock).await {
+        Ok(restored) => {
+            restoring.finish().context("ending the restore")?;
+            Ok(restored)
+        }
+        Err(error) => {
+            restoring.abandon().context("removing what could not be restored")?;
+            Err(error)
+        }
+    }
+}
+
+/// Every key that values in the backup are sealed under must still be there.
+fn check_keys(manifest: &Manifest, keys: &dyn KeyProvider) -> anyhow::Result<()> {
+    for (purpose, needed) in &manifest.keys {
+        let ring = keys.existing(purpose)?;
+        let held: Vec<String> = ring.iter().flat_map(|ring| ring.iter().map(|key| format!("{:?}", key.id()))).collect();
+        let missing: Vec<&str> = needed.iter().filter(|id| !held.contains(id)).map(String::as_str).collect();
+        ensure!(
+            missing.is_empty(),
+            "the backup is sealed under the `{purpose}` key {}, which is not here: put the key back, or, if it was \
+             retired, use a backup made after that",
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+async fn fill(
+    config: &Config,
+    dir: &std::path::Path,
+    manifest: &Manifest,
+    keys: &dyn KeyProvider,
+    clock: &dyn Clock,
+) -> anyhow::Result<Restored> {
+    for (file, listed) in &manifest.files {
+        ensure!(DATABASES.iter().any(|name| file.starts_with(&format!("{name}/"))), "{file} belongs to no database");
+        let target = config.data_dir.join(file);
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        }
+        let copied = copy_digested(&dir.join(file), Some(&target))?;
+        if copied != *listed {
+            let reason = "it changed while it was restored".to_owned();
+            return Err(ManifestError::Damaged { file: file.clone(), reason }.into());
+        }
+    }
+    let store = SledStore::open_restored(&config.data_dir, keys, config.feed_kept)?;
+    let now = clock.now();
+    let feed_head = store.restart_feed(now).await?;
+    store
+        .audit("operator/command-line", "store.restore", &format!("backup-of-{}", manifest.made_at.unix_ms()), now)
+        .await?;
+    Ok(Restored { feed_head })
+}
