@@ -41,13 +41,8 @@ impl City {
 
     /// The acquirer's own book of what it authorised and captured.
     pub async fn acquirer_book(&self) -> Result<Statistics> {
-<<<<<<< HEAD
         let url = format!("https://{}/v1/statistics", self.network.acquirer);
-        let response = client(&self.monitor, Role::Acquirer)?.build()?.get(url).send().await?;
-=======
-        let url = format!("https://127.0.0.1:{}/v1/statistics", self.addresses.acquirer);
         let response = client(&self.monitor, Role::Acquirer).build()?.get(url).send().await?;
->>>>>>> 8adde15 (Keys may come from an HSM by generation; certificates are replaced and revoked while everything runs)
         Ok(response.error_for_status()?.json().await?)
     }
 
@@ -62,22 +57,15 @@ impl City {
     /// The Prometheus texts of the cloud and the stations.
     pub async fn metrics(&self) -> Result<Vec<String>> {
         let mut texts = Vec::new();
-<<<<<<< HEAD
         for (server, role) in [Role::Cloud, Role::Station, Role::Station].into_iter().enumerate() {
             texts.push(self.metrics_of(server, role).await?);
-=======
-        for (port, role) in self.addresses.metrics.into_iter().zip([Role::Cloud, Role::Station, Role::Station]) {
-            let url = format!("https://127.0.0.1:{port}/metrics");
-            let response = client(&self.monitor, role).build()?.get(url).send().await?;
-            texts.push(response.error_for_status()?.text().await?);
->>>>>>> 8adde15 (Keys may come from an HSM by generation; certificates are replaced and revoked while everything runs)
         }
         Ok(texts)
     }
 
     async fn metrics_of(&self, server: usize, role: Role) -> Result<String> {
         let url = format!("https://{}/metrics", self.network.metrics[server]);
-        let response = client(&self.monitor, role)?.build()?.get(url).send().await?;
+        let response = client(&self.monitor, role).build()?.get(url).send().await?;
         Ok(response.error_for_status()?.text().await?)
     }
 }
