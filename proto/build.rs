@@ -10,7 +10,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("facegate.v1.fds"), prost::Message::encode_to_vec(&descriptors))?;
     tonic_prost_build::configure()
         // These carry a face: src/sensitive.rs gives them a Debug that shows kind and size only.
-        .skip_debug(["facegate.v1.Probe", "facegate.v1.TemplateRecord", "facegate.v1.EnrolFaceRequest"])
+        .skip_debug([
+            "facegate.v1.Probe",
+            "facegate.v1.TemplateRecord",
+            "facegate.v1.EnrolFaceRequest",
+            "facegate.v1.SnapshotChunk",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -3,22 +3,23 @@
 //! The log is in the store, so a station reads at its own pace: a slow one holds nothing in memory but its place, and
 //! hurts nobody.
 
+mod snapshot;
+
 use std::sync::Arc;
 
-use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use facegate_proto::convert::sync::VersionedChange;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{OutOfReach, Store, StoreError};
+
+pub use snapshot::{Ask, snapshot};
 
 /// Changes read from the log at once.
 const PAGE: usize = 512;
 
 /// Changes waiting for one station's connection; beyond that its reader waits.
 const QUEUED_MAX: usize = 1024;
-
-/// Facts read for a snapshot at once.
-const SNAPSHOT_PAGE: usize = 2000;
 
 /// Why a stream ends.
 #[derive(Debug, thiserror::Error)]
@@ -31,17 +32,18 @@ pub enum FeedError {
     Stopping,
 }
 
-/// Follows the log from `cursor` on. The cursor is checked before this returns.
+/// Follows the log from `cursor` on, without what is newer than `level`. The cursor is checked before this returns.
 pub async fn subscribe(
     store: Arc<dyn Store>,
     cursor: u64,
+    level: u32,
     stop: CancellationToken,
 ) -> Result<mpsc::Receiver<Result<VersionedChange, FeedError>>, FeedError> {
     store.changes_after(cursor, 1).await??;
     let (to_station, changes) = mpsc::channel(QUEUED_MAX);
     tokio::spawn(async move {
         let ended = tokio::select! {
-            ended = follow(&*store, cursor, &to_station) => ended,
+            ended = follow(&*store, cursor, level, &to_station) => ended,
             () = stop.cancelled() => Some(FeedError::Stopping),
             () = to_station.closed() => None,
         };
@@ -57,6 +59,7 @@ pub async fn subscribe(
 async fn follow(
     store: &dyn Store,
     mut cursor: u64,
+    level: u32,
     to_station: &mpsc::Sender<Result<VersionedChange, FeedError>>,
 ) -> Option<FeedError> {
     let mut head = store.head();
@@ -70,42 +73,11 @@ async fn follow(
         };
         let idle = reached == cursor;
         cursor = reached;
-        for change in changes {
+        for change in changes.into_iter().filter(|change| change.change.level() <= level) {
             to_station.send(Ok(change)).await.ok()?;
         }
         if idle && head.changed().await.is_err() {
             return Some(FeedError::Stopping);
         }
     }
-}
-
-/// One part of a snapshot; all parts are of one version, and the last is `complete`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SnapshotPart {
-    pub version: u64,
-    pub facts: Vec<FeedChange>,
-    pub complete: bool,
-}
-
-/// Everything as of the present head. Reads page by page, no faster than the station takes it.
-pub fn snapshot(
-    store: Arc<dyn Store>,
-    codes_since: facegate_domain::Timestamp,
-) -> mpsc::Receiver<Result<SnapshotPart, FeedError>> {
-    let (to_station, parts) = mpsc::channel(2);
-    tokio::spawn(async move {
-        let version = *store.head().borrow();
-        let mut from = None;
-        loop {
-            let part = store.snapshot_page(from.take(), SNAPSHOT_PAGE, codes_since).await.map(|page| {
-                from = page.next;
-                SnapshotPart { version, facts: page.facts, complete: from.is_none() }
-            });
-            let last = part.as_ref().map_or(true, |part| part.complete);
-            if to_station.send(part.map_err(FeedError::from)).await.is_err() || last {
-                return;
-            }
-        }
-    });
-    parts
 }

@@ -12,6 +12,7 @@ pub mod intake;
 pub mod journeys;
 pub mod operate;
 pub mod rotation;
+pub mod operation;
 pub mod server;
 pub mod store;
 pub mod web;

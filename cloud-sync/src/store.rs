@@ -11,6 +11,7 @@ mod feed;
 mod journeys;
 mod keys;
 mod ledger;
+mod operation;
 mod overview;
 mod riders;
 pub mod sled;
@@ -24,15 +25,17 @@ pub use feed::{FeedStore, OutOfReach, SnapshotPage};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use ledger::LedgerStore;
+pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
 pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore};
-pub use stations::{GateReport, RefusalCount, StationReport, StationStore, StationView};
+pub use stations::{FareTableHeld, GateReport, RefusalCount, StationReport, StationStore, StationView};
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
 
 /// Everything that the cloud keeps.
 pub trait Store:
     RiderStore
     + FeedStore
+    + OperationStore
     + StationStore
     + TapStore
     + JourneyStore

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod journey;
 pub mod ledger;
 pub mod money;
+pub mod operation;
 pub mod passage;
 pub mod policy;
 pub mod score;

@@ -33,6 +33,8 @@ pub enum Refusal {
     /// Too few agreeing frames before the rider was gone.
     TooFewFrames,
     DenyListed,
+    /// The operator has closed the station.
+    StationClosed,
     CodeNotOurs,
     CodeForged,
     CodeExpired,
@@ -44,7 +46,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -62,6 +64,7 @@ impl Refusal {
         Self::PresentationAttack,
         Self::TooFewFrames,
         Self::DenyListed,
+        Self::StationClosed,
         Self::CodeNotOurs,
         Self::CodeForged,
         Self::CodeExpired,
@@ -90,6 +93,7 @@ impl Refusal {
             Self::PresentationAttack => "presentation_attack",
             Self::TooFewFrames => "too_few_frames",
             Self::DenyListed => "deny_listed",
+            Self::StationClosed => "station_closed",
             Self::CodeNotOurs => "code_not_ours",
             Self::CodeForged => "code_forged",
             Self::CodeExpired => "code_expired",
@@ -120,6 +124,7 @@ impl Refusal {
             }
             Self::SeveralFaces => "One at a time, please, or show your ride code.",
             Self::DenyListed => "There is an open payment. Please settle it in the app, or ask at the ticket booth.",
+            Self::StationClosed => "This station is closed. Please ask at the ticket booth.",
             Self::CodeNotOurs => "This is not a ride code. Please open the ride code in your app.",
             Self::CodeForged | Self::CodeReplayed => {
                 "This ride code is not valid. Please open a new ride code in your app."
@@ -144,6 +149,7 @@ impl Refusal {
             Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => "请正视屏幕，或出示乘车码。",
             Self::SeveralFaces => "请依次通过，或出示乘车码。",
             Self::DenyListed => "您有未支付的行程，请在应用中支付或前往票务处。",
+            Self::StationClosed => "本站已关闭，请咨询票务处。",
             Self::CodeNotOurs => "这不是乘车码，请在应用中打开乘车码。",
             Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
             Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",

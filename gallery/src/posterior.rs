@@ -10,8 +10,8 @@ use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
 use facegate_domain::ids::{ModelId, RecordId, RiderId, TemplateId};
 use facegate_domain::score::{
-    Calibration, Candidate, FusionLevel, OutOfRange, Priors, Similarity, Tier, Verdict, decide, ln_mean_ratio,
-    risk_limit,
+    Calibration, Candidate, FusionLevel, OutOfRange, Priors, RiskBudget, Similarity, Tier, Verdict, decide,
+    ln_mean_ratio, risk_limit,
 };
 use facegate_domain::tap::Direction;
 
@@ -69,6 +69,8 @@ pub struct Neighbour {
 pub struct Gallery {
     models: Vec<ModelGallery>,
     settings: DecisionSettings,
+    /// That of the settings, until the operator sets another.
+    risk_budget: RwLock<RiskBudget>,
     /// Changed under this lock together with the memberships in every model's index. A sighting looks under it whether
     /// the rider is still enrolled; so an erasure takes the templates first and the memberships last, and no sighting
     /// brings them back between the two.
@@ -90,14 +92,29 @@ impl Gallery {
     /// An empty gallery in memory, of embeddings with `dims` dimensions of the model that `calibration` was measured for.
     pub fn new(dims: usize, calibration: Calibration, settings: DecisionSettings) -> Self {
         let model = ModelGallery::in_memory(Model { dims, calibration, place: None, searches_max: 2 });
-        Self { models: vec![model], settings, tiers: RwLock::default() }
+        Self::with(vec![model], settings)
     }
 
     /// A gallery of these models (at least one; the first is the one reported), each opened from its place if it has
     /// one. Errors name the file that cannot be used.
     pub fn open(models: Vec<Model>, settings: DecisionSettings) -> Result<Self, DurableError> {
         let models = models.into_iter().map(ModelGallery::open).collect::<Result<_, _>>()?;
-        Ok(Self { models, settings, tiers: RwLock::default() })
+        Ok(Self::with(models, settings))
+    }
+
+    fn with(models: Vec<ModelGallery>, settings: DecisionSettings) -> Self {
+        let risk_budget = RwLock::new(settings.risk_budget);
+        Self { models, settings, risk_budget, tiers: RwLock::default() }
+    }
+
+    /// Decides by this budget from now on; `None`: by that of the settings.
+    pub fn set_risk_budget(&self, budget: Option<RiskBudget>) {
+        let budget = budget.unwrap_or(self.settings.risk_budget);
+        *self.risk_budget.write().unwrap_or_else(PoisonError::into_inner) = budget;
+    }
+
+    pub fn risk_budget(&self) -> RiskBudget {
+        *self.risk_budget.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The models it holds templates of.
@@ -263,7 +280,7 @@ impl Gallery {
             calibration.at(FusionLevel { template, probe }).ln_likelihood_ratio(hit.similarity)
         };
         let priors = priors.with_templates(model.index().len(), answer.riders);
-        let risk_max = risk_limit(&priors, &calibration.met_by(probe), self.settings.risk_budget);
+        let risk_max = risk_limit(&priors, &calibration.met_by(probe), self.risk_budget());
         decide(&candidates(answer, weigh), &priors, risk_max)
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, StationId};
+use facegate_domain::operation::StationMode;
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::{Direction, Medium, PassageOutcome};
 use facegate_proto::convert::gate::direction_to_wire;
@@ -85,6 +86,7 @@ struct State {
     phase: Phase,
     station: Option<StationId>,
     station_reachable: bool,
+    station_mode: StationMode,
     epoch: u32,
     next_sequence: u64,
     backlog: u64,
@@ -106,6 +108,7 @@ impl Board {
             phase: Phase::Starting,
             station: None,
             station_reachable: false,
+            station_mode: StationMode::Normal,
             epoch: 0,
             next_sequence: 0,
             backlog: 0,
@@ -139,6 +142,10 @@ impl Board {
     pub fn station_reachable(&self, reachable: bool) {
         metrics::gauge!("facegate_gate_station_reachable").set(f64::from(u8::from(reachable)));
         self.change(|state| state.station_reachable = reachable);
+    }
+
+    pub fn station_mode(&self, mode: StationMode) {
+        self.change(|state| state.station_mode = mode);
     }
 
     pub fn aisle_online(&self, online: bool) {

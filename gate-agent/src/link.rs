@@ -60,6 +60,7 @@ impl Link {
         while let Some(command) = commands.recv().await {
             match command {
                 StationCommand::Ping => {}
+                StationCommand::Mode(mode) => self.board.station_mode(mode),
                 StationCommand::IssuerKeys(keys) => {
                     self.memory.remember_keys(&keys).await?;
                     self.issuer_keys.send_replace(keys);

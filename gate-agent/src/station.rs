@@ -9,6 +9,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::{ModelId, RecordId, StationId};
+use facegate_domain::operation::StationMode;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::station::Answer;
 use facegate_proto::v1;
@@ -60,6 +61,8 @@ pub struct Delivered {
 pub enum StationCommand {
     Ping,
     IssuerKeys(Vec<IssuerKey>),
+    /// How the station lets people pass from now on.
+    Mode(StationMode),
 }
 
 /// Every call has its own bounded wait.

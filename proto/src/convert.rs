@@ -1,11 +1,13 @@
 //! Wire ↔ domain, one file per .proto. A message that does not fit is refused with the field's name.
 
 pub mod gate;
+pub mod ops;
 pub mod station;
 pub mod sync;
 
 use facegate_domain::face::InvalidEmbedding;
 use facegate_domain::ids::InvalidId;
+use facegate_domain::operation::InvalidInstruction;
 use facegate_domain::score::OutOfRange;
 
 /// What is wrong with a message.
@@ -23,6 +25,8 @@ pub enum InvalidMessage {
     Embedding(#[from] InvalidEmbedding),
     #[error(transparent)]
     Score(#[from] OutOfRange),
+    #[error(transparent)]
+    Instruction(#[from] InvalidInstruction),
 }
 
 impl From<InvalidMessage> for tonic::Status {

@@ -6,6 +6,7 @@
 
 pub mod convert;
 mod sensitive;
+pub mod snapshot;
 
 /// Generated messages, clients and servers of package `facegate.v1`.
 #[allow(clippy::all, clippy::pedantic, missing_debug_implementations)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::v1::{EnrolFaceRequest, Probe, TemplateRecord};
+use crate::v1::{EnrolFaceRequest, Probe, SnapshotChunk, TemplateRecord};
 
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,6 +19,13 @@ impl fmt::Debug for TemplateRecord {
 impl fmt::Debug for EnrolFaceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EnrolFaceRequest(image of {} bytes and {} more)", self.image.len(), self.more_images.len())
+    }
+}
+
+impl fmt::Debug for SnapshotChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.content.len();
+        write!(f, "SnapshotChunk(version={}, number={}, {bytes} bytes)", self.version, self.number)
     }
 }
 

@@ -80,8 +80,8 @@ impl Attendance {
     }
 }
 
-/// Takes a gate's status for as long as it is connected, and gives it the issuer keys, now and when they change, and a
-/// ping now and then.
+/// Takes a gate's status for as long as it is connected, and gives it the issuer keys and the station's mode, now and
+/// when they change, and a ping now and then.
 pub fn attend(
     station: &Arc<Station>,
     gate: GateId,
@@ -115,6 +115,8 @@ async fn hear(station: &Station, gate: &GateId, mut statuses: Streaming<v1::Gate
 async fn command(station: &Station, commands: &mpsc::Sender<Result<v1::GateCommand, Status>>) {
     let mut keys = station.issuer_keys();
     keys.mark_changed();
+    let mut mode = station.mode();
+    mode.mark_changed();
     let mut ping = tokio::time::interval(PING_EVERY);
     // Ids must not repeat when the gate connects again, or it would take a new command for one it has carried out.
     let connected_ms = station.clock.now().unix_ms();
@@ -122,6 +124,10 @@ async fn command(station: &Station, commands: &mpsc::Sender<Result<v1::GateComma
     loop {
         let command = tokio::select! {
             Ok(()) = keys.changed() => issuer_keys(&keys.borrow_and_update()),
+            Ok(()) = mode.changed() => {
+                let mode = mode.borrow_and_update().name().to_owned();
+                v1::gate_command::Command::StationMode(v1::StationModeCommand { mode })
+            }
             _ = ping.tick() => v1::gate_command::Command::Ping(v1::Ping { station_unix_ms: station.clock.now().unix_ms() }),
         };
         sent += 1;

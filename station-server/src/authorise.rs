@@ -2,6 +2,7 @@
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::RiderId;
+use facegate_domain::operation::StationMode;
 use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::Answer;
 
@@ -16,7 +17,10 @@ pub async fn present_code(
     nonce: [u8; 8],
     issued_at: Timestamp,
 ) -> Result<Answer, StationError> {
-    let answer = if station.facts().is_denied(rider) {
+    let facts = station.facts();
+    let answer = if facts.mode() == StationMode::Closed {
+        Answer::Refused(Refusal::StationClosed)
+    } else if facts.is_denied(rider) {
         Answer::Refused(Refusal::DenyListed)
     } else {
         match station.store.codes.spend(nonce, issued_at, station.clock.now(), station.config.code_memory)? {

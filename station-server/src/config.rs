@@ -71,7 +71,7 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     city = 0.03
 
     [sightings]
-    enabled = true
+    enabled = true                            # the operator's settings, sent by the cloud, go before this
     keep_s = 600                              # how long a rider seen at the entrance is expected
 
     [codes]
@@ -108,8 +108,9 @@ pub struct Config {
     pub identify_deadline: Duration,
     pub searches_max: usize,
     pub decision: DecisionSettings,
-    /// `None`: entrance cameras are answered and what they see is dropped.
-    pub sightings_keep: Option<Duration>,
+    /// Otherwise entrance cameras are answered and what they see is dropped; the operator's settings go before this.
+    pub sightings_enabled: bool,
+    pub sightings_keep: Duration,
     pub code_memory: Duration,
     pub journal: JournalOptions,
 }
@@ -165,7 +166,8 @@ impl TryFrom<RawConfig> for Config {
                 identify_deadline: deadline?,
                 searches_max: searches_max?,
                 decision: raw.decision,
-                sightings_keep: raw.sightings.enabled.then_some(keep?),
+                sightings_enabled: raw.sightings.enabled,
+                sightings_keep: keep?,
                 code_memory: code_memory?,
                 journal: JournalOptions {
                     segment_bytes_max: raw.journal.segment_bytes_max,

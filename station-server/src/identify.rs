@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use facegate_domain::face::Embedding;
+use facegate_domain::operation::StationMode;
 use facegate_domain::policy::Refusal;
 use facegate_domain::score::Verdict;
 use facegate_domain::tap::{Direction, Evidence};
@@ -23,6 +24,10 @@ pub async fn identify(
 ) -> Result<Answer, StationError> {
     let stopwatch = Stopwatch::start();
     let facts = station.facts();
+    if facts.mode() == StationMode::Closed {
+        metrics::refused(Refusal::StationClosed);
+        return Ok(Answer::Refused(Refusal::StationClosed));
+    }
     let searched = Arc::clone(&facts);
     let now = station.clock.now();
     let verdict = search(station, move || searched.gallery.identify(&probe, frames, direction, now)).await?;
@@ -38,8 +43,12 @@ pub async fn identify(
 
 /// An entrance camera saw this face. Whoever is not recognised is dropped here.
 pub async fn sight(station: &Arc<Station>, probe: Embedding, frames: u32) -> Result<(), StationError> {
-    let Some(keep) = station.config.sightings_keep else { return Ok(()) };
     let facts = station.facts();
+    let on = facts.settings().sightings_enabled.unwrap_or(station.config.sightings_enabled);
+    if !on || facts.mode() == StationMode::Closed {
+        return Ok(());
+    }
+    let keep = station.config.sightings_keep;
     let now = station.clock.now();
     let recognised = search(station, move || facts.gallery.sight(&probe, frames, now.plus(keep), now)).await?;
     metrics::sighted(recognised?);

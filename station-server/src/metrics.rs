@@ -20,6 +20,7 @@ pub fn describe() {
     describe_counter!("facegate_journal_records_total", "Records handed over by gates, by what became of them");
     describe_counter!("facegate_forward_shortfalls_total", "Batches that the cloud did not acknowledge in full");
     describe_counter!("facegate_feed_refused_total", "Changes of the feed that could not be honoured");
+    describe_counter!("facegate_snapshot_broken_total", "Chunks of snapshots that were not whole, and asked for again");
     describe_counter!("facegate_epochs_issued_total", "Journal epochs issued to gates");
     describe_gauge!("facegate_templates", "Templates in the gallery");
     describe_gauge!("facegate_tier_riders", "Riders in each tier");
@@ -68,6 +69,10 @@ pub fn forward_shortfall() {
 
 pub fn feed_refused() {
     counter!("facegate_feed_refused_total").increment(1);
+}
+
+pub fn snapshot_broken() {
+    counter!("facegate_snapshot_broken_total").increment(1);
 }
 
 pub fn epoch_issued() {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::operation::PublishedFares;
 use facegate_domain::score::Tier;
+use facegate_proto::convert::sync::FEED_LEVEL;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::grpc::Wire;
@@ -62,7 +64,8 @@ async fn status(station: &Station) -> Option<v1::StationStatus> {
         tracing::error!(%error, "the state cannot be made durable, so nothing is acknowledged");
         return None;
     }
-    let gallery = &station.facts().gallery;
+    let facts = station.facts();
+    let gallery = &facts.gallery;
     Some(v1::StationStatus {
         applied_version,
         templates: gallery.templates() as u64,
@@ -70,7 +73,16 @@ async fn status(station: &Station) -> Option<v1::StationStatus> {
         backlog: station.backlog(),
         gates: station.attendance.report(),
         software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        feed_level: FEED_LEVEL,
+        mode: facts.mode().name().to_owned(),
+        fare_tables: facts.instructions().fares().map(fares_held).collect(),
+        ..v1::StationStatus::default()
     })
+}
+
+fn fares_held(fares: &PublishedFares) -> v1::FareTableHeld {
+    let valid_from_unix_ms = fares.valid_from.unix_ms();
+    v1::FareTableHeld { name: fares.name.clone(), valid_from_unix_ms, sha256: fares.sha256().to_vec() }
 }
 
 /// Forgets the codes whose time is over.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use facegate_domain::Clock;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::GateId;
+use facegate_domain::operation::StationMode;
 use facegate_gallery::{DurableError, GalleryError};
 use facegate_proto::convert::InvalidMessage;
 use facegate_runtime::journal::{Journal, JournalError};
@@ -75,8 +76,11 @@ pub struct Station {
     pub intake: Intake,
     pub attendance: Attendance,
     pub searches: Arc<Semaphore>,
+    /// Made at random with the data directory: two machines that show one certificate are two installations.
+    pub installation: [u8; 16],
     facts: RwLock<Arc<Facts>>,
     issuer_keys: watch::Sender<Vec<IssuerKey>>,
+    mode: watch::Sender<StationMode>,
     applied_version: AtomicU64,
 }
 
@@ -88,9 +92,11 @@ impl Station {
         let version = store.facts()?.cursor()?;
         tracing::info!(templates = facts.gallery.templates(), version, "facts loaded");
         Ok(Self {
+            installation: store.installation()?,
             searches: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
             attendance: Attendance::new(&config),
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
+            mode: watch::Sender::new(facts.mode()),
             facts: RwLock::new(Arc::new(facts)),
             applied_version: AtomicU64::new(version),
             config,
@@ -108,9 +114,8 @@ impl Station {
 
     /// Replaces all facts by those of a snapshot.
     pub fn replace_facts(&self, facts: Arc<Facts>, version: u64) {
-        let keys = facts.issuer_keys();
-        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = facts;
-        self.set_applied(version, keys);
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&facts);
+        self.set_applied(version, &facts);
     }
 
     /// The highest version of the feed that searches here honour.
@@ -119,13 +124,15 @@ impl Station {
     }
 
     /// Everything up to `version` is honoured from now on.
-    pub fn set_applied(&self, version: u64, issuer_keys: Vec<IssuerKey>) {
+    pub fn set_applied(&self, version: u64, facts: &Facts) {
         self.applied_version.store(version, Ordering::Release);
-        self.issuer_keys.send_if_modified(|keys| {
-            let new = *keys != issuer_keys;
-            *keys = issuer_keys;
-            new
-        });
+        tell(&self.issuer_keys, facts.issuer_keys());
+        tell(&self.mode, facts.mode());
+    }
+
+    /// How the station lets people pass, and every change of it.
+    pub fn mode(&self) -> watch::Receiver<StationMode> {
+        self.mode.subscribe()
     }
 
     /// The keys that verify ride codes, and every change of them.
@@ -138,6 +145,15 @@ impl Station {
         // The cursor is a number in an index that was read before; failing here would only hide the failure there.
         self.journal.next_index().saturating_sub(self.store.journals.forwarded().unwrap_or(0))
     }
+}
+
+/// Wakes who waits if the value is another.
+fn tell<T: PartialEq>(those: &watch::Sender<T>, value: T) {
+    those.send_if_modified(|held| {
+        let new = *held != value;
+        *held = value;
+        new
+    });
 }
 
 /// Facts as stored, in memory. What cannot be used is removed, and fetched anew from the cloud. Blocks.
@@ -160,7 +176,7 @@ fn load(config: &Config, store: &Store) -> Result<Facts, StationError> {
         }
         opened => opened?,
     };
-    let facts = Facts::new(gallery);
+    let facts = Facts::new(gallery, config.station.clone());
     stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact)))?;
     Ok(facts)
 }

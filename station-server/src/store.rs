@@ -20,6 +20,7 @@ pub use journals::{IndexUpdate, JournalKey, JournalStore};
 
 /// Which of the two trees of facts is current.
 const CURRENT: &[u8] = b"facts";
+const INSTALLATION: &[u8] = b"installation";
 /// The facts are read once, at start; hence a small cache. Cursors that nobody commits are written soon all the same.
 const OPTIONS: KvOptions = KvOptions { cache_bytes: 32 << 20, flush_every_ms: Some(500) };
 
@@ -59,6 +60,18 @@ impl Store {
     /// Makes everything written so far durable.
     pub async fn commit(&self) -> Result<(), StoreError> {
         Ok(self.database.commit().await?)
+    }
+
+    /// What tells this data directory apart from every other; made with it.
+    pub fn installation(&self) -> Result<[u8; 16], StoreError> {
+        
+        let damaged = StoreError::Damaged { what: "installation" };
+        if self.meta.get(INSTALLATION)?.is_none() {
+            let fresh: [u8; 16] = rand::random();
+            self.meta.compare_and_swap(INSTALLATION, None, Some(&fresh))?;
+        }
+        let kept = self.meta.get(INSTALLATION)?;
+        kept.and_then(|kept| kept.try_into().ok()).ok_or(damaged)
     }
 
     /// What seals the templates.

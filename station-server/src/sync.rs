@@ -1,12 +1,14 @@
 //! Following the cloud's change feed: from the cursor, live, through a snapshot where the log does not reach.
 
 mod apply;
+mod snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_proto::convert::InvalidMessage;
-use facegate_proto::convert::sync::VersionedChange;
+use facegate_proto::convert::sync::{FEED_LEVEL, VersionedChange};
+use facegate_proto::snapshot::BadChunk;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::backoff::Backoff;
@@ -15,7 +17,9 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
+use crate::metrics;
 use crate::station::{Station, StationError};
+use snapshot::Incoming;
 
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(15);
@@ -32,10 +36,15 @@ pub(crate) enum SyncError {
     /// Replaying the log would bring back, for a while, riders who have left.
     #[error("the templates were lost; no face is recognised before they are whole again")]
     Behind,
+    /// It understands more than it did on the way to its cursor.
+    #[error("changes up to level {level} were understood so far, now up to {FEED_LEVEL}: what was withheld is fetched")]
+    Withheld { level: u32 },
     #[error(
         "the change after version {after} cannot be understood ({source}); nothing after it is applied: is the cloud newer than this station?"
     )]
     NotUnderstood { after: u64, source: InvalidMessage },
+    #[error(transparent)]
+    Chunk(#[from] BadChunk),
     #[error(transparent)]
     Station(#[from] StationError),
 }
@@ -51,7 +60,7 @@ impl SyncError {
     fn wants_snapshot(&self) -> bool {
         match self {
             Self::Cloud(status) => matches!(status.code(), Code::FailedPrecondition | Code::OutOfRange),
-            Self::Behind => true,
+            Self::Behind | Self::Withheld { .. } => true,
             _ => false,
         }
     }
@@ -60,16 +69,16 @@ impl SyncError {
 /// Follows until stopped.
 pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, stop: CancellationToken) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    let mut incoming = None;
     let follow = async {
         loop {
             let before = station.applied_version();
-            let behind = station.facts().gallery.is_behind();
-            let mut outcome = if behind { Err(SyncError::Behind) } else { subscribe(&station, &mut cloud).await };
+            let mut outcome = subscribe(&station, &mut cloud, &mut incoming).await;
             if let Err(why) = &outcome
                 && why.wants_snapshot()
             {
                 tracing::warn!(%why, cursor = station.applied_version(), "taking a snapshot");
-                outcome = snapshot(&station, &mut cloud).await;
+                outcome = snapshot::take(&station, &mut cloud, &mut incoming).await;
             }
             if station.applied_version() != before {
                 backoff.reset();
@@ -88,18 +97,35 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     }
 }
 
-async fn subscribe(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Result<(), SyncError> {
+async fn subscribe(
+    station: &Arc<Station>,
+    cloud: &mut SyncServiceClient<Wire>,
+    incoming: &mut Option<Incoming>,
+) -> Result<(), SyncError> {
+    if station.facts().gallery.is_behind() {
+        return Err(SyncError::Behind);
+    }
+    let level = station.store.facts().and_then(|facts| facts.level()).map_err(StationError::from)?;
+    if level < FEED_LEVEL {
+        return Err(SyncError::Withheld { level });
+    }
     let after_version = station.applied_version();
-    let stream = cloud.subscribe(v1::SubscribeRequest { after_version }).await?.into_inner();
+    let installation = station.installation.to_vec();
+    let request = v1::SubscribeRequest { after_version, feed_level: FEED_LEVEL, installation };
+    let stream = cloud.subscribe(request).await?.into_inner();
+    // The log reaches back to the cursor after all.
+    *incoming = None;
     tracing::info!(after_version, "following the feed");
     let mut batches = stream.ready_chunks(BATCH_CHANGES);
     while let Some(batch) = batches.next().await {
         let mut changes = Vec::with_capacity(batch.len());
-        let mut failed = None;
+        let (mut failed, mut last) = (None, station.applied_version());
         for change in batch {
-            match understand(change, &changes, station.applied_version()) {
-                Ok(Some(change)) => changes.push(change),
-                Ok(None) => (),
+            match understand(change, last) {
+                Ok(understood) => {
+                    last = understood.version.max(last);
+                    changes.extend(understood.change);
+                }
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -107,7 +133,7 @@ async fn subscribe(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) 
             }
         }
         // What came whole before the failure counts.
-        apply::changes(station, changes).await?;
+        apply::changes(station, changes, last).await?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -115,32 +141,27 @@ async fn subscribe(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) 
     Err(SyncError::Ended)
 }
 
-/// `None` for a change that was applied already.
-fn understand(
-    change: Result<v1::Change, Status>,
-    before: &[VersionedChange],
-    applied: u64,
-) -> Result<Option<VersionedChange>, SyncError> {
-    let after = before.last().map_or(applied, |change| change.version);
-    let change = VersionedChange::try_from(change?).map_err(|source| SyncError::NotUnderstood { after, source })?;
-    Ok((change.version > after).then_some(change))
+/// How far a message of the stream leads, and what is to be done on the way: nothing if that was applied already, or is
+/// of a kind that this software does not know.
+struct Understood {
+    version: u64,
+    change: Option<VersionedChange>,
 }
 
-/// Everything anew, beside what is in use until it is whole.
-async fn snapshot(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Result<(), SyncError> {
-    let mut chunks = cloud.snapshot(v1::SnapshotRequest {}).await?.into_inner();
-    let mut staging = apply::Staging::begin(station)?;
-    while let Some(chunk) = chunks.message().await? {
-        let understood = chunk
-            .facts
-            .into_iter()
-            .map(|fact| VersionedChange::try_from(v1::Change { version: chunk.version, ..fact }));
-        let facts = understood.collect::<Result<Vec<_>, _>>();
-        let facts = facts.map_err(|source| SyncError::NotUnderstood { after: chunk.version, source })?;
-        staging.add(facts, chunk.version).await?;
-        if chunk.complete {
-            return Ok(staging.adopt().await?);
-        }
+/// `after`: the last version before the message.
+fn understand(change: Result<v1::Change, Status>, after: u64) -> Result<Understood, SyncError> {
+    let change = change?;
+    let version = change.version;
+    if change.change.is_none() {
+        // The cloud should have withheld it. Waiting here for ever would help nobody: once this station is upgraded, it
+        // fetches what it passed over.
+        metrics::feed_refused();
+        tracing::error!(
+            version,
+            "a change of a kind that this station does not know is passed over; upgrade the station"
+        );
+        return Ok(Understood { version, change: None });
     }
-    Err(SyncError::Ended)
+    let change = VersionedChange::try_from(change).map_err(|source| SyncError::NotUnderstood { after, source })?;
+    Ok(Understood { version, change: (version > after).then_some(change) })
 }

@@ -25,6 +25,8 @@ pub enum StoreError {
     JourneyCharged { journey: JourneyId, charge: ChargeId },
     #[error("there is no charge {0}")]
     UnknownCharge(ChargeId),
+    #[error("there are as many fare tables as stations hold: withdraw one first")]
+    TooManyFareTables,
     #[error(transparent)]
     Charge(#[from] ChargeError),
     #[error(transparent)]

@@ -33,6 +33,9 @@ pub trait FeedStore {
     /// The last durable version; 0 before the first change. Changes wake the receiver.
     fn head(&self) -> watch::Receiver<u64>;
 
+    /// Names this log: made at random with it, so that what belongs to another one is told apart.
+    fn log_id(&self) -> [u8; 16];
+
     /// At most `max` durable changes after version `cursor`, and the version up to which that is all there is. Versions
     /// rise but may leave holes, since what an erased rider's changes said is gone from the log.
     async fn changes_after(

@@ -14,8 +14,10 @@
 //! | `leaving/` rider | erased, account kept until nothing is owed on it |
 //! | `face/` template | the rider whose sealed face it is |
 //! | `erasure/` id · `erasing/` id | `ErasureReceipt` · its id, until it is final |
+//! | `feed-id` | 16 random bytes that name this log |
 //! | `feed-head` · `feed-first` · `feed/` version | last version · the last one gone · `Logged`; a face's entry names the template and never holds it |
 //! | `issuer-keys` · `denied/` rider | published keys · empty |
+//! | `told/` place | `Instruction` of the operator that holds |
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
 //! | `station/` station | `StationView` |
@@ -60,6 +62,7 @@ mod journeys;
 mod key;
 mod keys;
 mod ledger;
+mod operation;
 mod overview;
 mod reconcile;
 mod riders;
@@ -82,6 +85,7 @@ pub struct SledStore {
     writer: Mutex<()>,
     durable: Durable,
     feed_kept: u64,
+    log_id: [u8; 16],
 }
 
 /// Which databases a command has written to.
@@ -144,12 +148,14 @@ impl SledStore {
         let open = |name| disk.database(&dir.join(name), OPTIONS).map_err(from_kv);
         let (core, faces, identity) = (open("core")?, open("faces")?, open("identity")?);
         let head = check_layout(&core.root(), dir)?;
+        let log_id = feed::log_id(&core.root())?;
         let store = Self {
             faces: Sealed::open(&faces, &keys.ring(SealedValues::Templates.purpose())?)?,
             identity: Sealed::open(&identity, &keys.ring(SealedValues::Identities.purpose())?)?,
             core: core.root(),
             writer: Mutex::new(()),
             feed_kept,
+            log_id,
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         reconcile::reconcile(&store)?;

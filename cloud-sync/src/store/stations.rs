@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::operation::StationMode;
 use facegate_domain::tap::Direction;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,22 @@ pub struct StationReport {
     pub backlog: u64,
     pub gates: Vec<GateReport>,
     pub software_version: String,
+    /// Newest level of changes that it understands; 0 of a station of before, which understands level 1.
+    #[serde(default)]
+    pub feed_level: u32,
+    #[serde(default)]
+    pub mode: StationMode,
+    #[serde(default)]
+    pub fare_tables: Vec<FareTableHeld>,
+}
+
+/// A fare table that a station holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FareTableHeld {
+    pub name: String,
+    pub valid_from: Timestamp,
+    /// Of its text, hexadecimal.
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

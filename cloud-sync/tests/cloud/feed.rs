@@ -13,7 +13,12 @@ use crate::intake::deliver;
 use crate::riding::{Gate, face, ride_code};
 
 pub async fn subscribe(cloud: &TestCloud, station: &str, after_version: u64) -> Streaming<v1::Change> {
-    cloud.station(station).subscribe(v1::SubscribeRequest { after_version }).await.unwrap().into_inner()
+    cloud
+        .station(station)
+        .subscribe(v1::SubscribeRequest { after_version, ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 pub async fn next(changes: &mut Streaming<v1::Change>) -> v1::Change {
@@ -23,7 +28,7 @@ pub async fn next(changes: &mut Streaming<v1::Change>) -> v1::Change {
 
 /// A whole snapshot in one.
 pub async fn snapshot(cloud: &TestCloud, station: &str) -> v1::SnapshotChunk {
-    let mut chunks = cloud.station(station).snapshot(v1::SnapshotRequest {}).await.unwrap().into_inner();
+    let mut chunks = cloud.station(station).snapshot(v1::SnapshotRequest::default()).await.unwrap().into_inner();
     let mut whole = v1::SnapshotChunk::default();
     while let Some(chunk) = chunks.message().await.unwrap() {
         assert!(!whole.complete, "nothing follows the last chunk");
@@ -56,7 +61,7 @@ async fn a_station_resumes_from_its_cursor_and_then_hears_live() {
 #[tokio::test]
 async fn a_cursor_beyond_the_log_is_told_to_take_a_snapshot() {
     let cloud = TestCloud::start().await;
-    let ahead = v1::SubscribeRequest { after_version: 99 };
+    let ahead = v1::SubscribeRequest { after_version: 99, ..Default::default() };
     let refused = cloud.station("north").subscribe(ahead).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::OutOfRange);
     assert!(refused.message().contains("snapshot"), "{refused}");
@@ -75,7 +80,7 @@ async fn a_station_too_far_behind_takes_a_snapshot() {
         });
         deliver(&cloud, "north", records.collect()).await.unwrap();
     }
-    let behind = v1::SubscribeRequest { after_version: 2 };
+    let behind = v1::SubscribeRequest { after_version: 2, ..Default::default() };
     let refused = cloud.station("south").subscribe(behind).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("snapshot"), "{refused}");

@@ -18,7 +18,8 @@ async fn every_service_admits_its_own_role_alone() {
         assert_eq!(app.create_rider(rider()).await.unwrap_err().code(), Code::PermissionDenied, "{role}");
     }
     let mut gate = v1::sync_service_client::SyncServiceClient::new(cloud.channel(Role::Integrator, "metro-app"));
-    let refused = gate.subscribe(v1::SubscribeRequest { after_version: 0 }).await.map(drop).unwrap_err();
+    let refused =
+        gate.subscribe(v1::SubscribeRequest { after_version: 0, ..Default::default() }).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert_eq!(gate.deliver(v1::DeliverRequest::default()).await.unwrap_err().code(), Code::PermissionDenied);
 

@@ -24,6 +24,8 @@ pub struct View {
     pub message_en: &'static str,
     pub message_zh: &'static str,
     pub station_reachable: bool,
+    /// `normal`, `closed`, `emergency_open` or `fare_free`, as the station told last.
+    pub station_mode: &'static str,
     pub aisle_online: bool,
     pub fault: Option<String>,
     pub epoch: u32,
@@ -137,6 +139,7 @@ impl View {
             message_en,
             message_zh,
             station_reachable: state.station_reachable,
+            station_mode: state.station_mode.name(),
             aisle_online: state.aisle_online,
             fault: state.fault.clone(),
             epoch: state.epoch,

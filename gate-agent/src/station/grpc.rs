@@ -9,6 +9,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::StationId;
+use facegate_domain::operation::StationMode;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::gate::direction_to_wire;
 use facegate_proto::convert::station::{Answer, probe_to_wire};
@@ -163,6 +164,7 @@ impl Station for GrpcStation {
 fn command_from_wire(command: v1::GateCommand) -> Option<StationCommand> {
     match command.command? {
         v1::gate_command::Command::Ping(_) => Some(StationCommand::Ping),
+        v1::gate_command::Command::StationMode(told) => StationMode::from_name(&told.mode).map(StationCommand::Mode),
         v1::gate_command::Command::IssuerKeys(keys) => match issuer_keys(&keys.keys) {
             Ok(keys) => Some(StationCommand::IssuerKeys(keys)),
             Err(error) => {

@@ -1,14 +1,19 @@
-//! sync.proto: changes of the feed as facts about riders.
+//! sync.proto: changes of the feed as facts about riders, and as what the operator told.
 
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::face::Template;
 use facegate_domain::ids::{RecordId, RiderId, TemplateId};
+use facegate_domain::operation::Instruction;
 
 use super::gate::rider_from_wire;
 use super::station::{embedding_from_wire, embedding_to_wire};
 use super::{InvalidMessage, fixed, required};
 use crate::v1;
+use crate::v1::instruct_request::Instruction as Told;
+
+/// The newest level of changes that this software understands.
+pub const FEED_LEVEL: u32 = 2;
 
 /// One fact that a station must honour.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +26,24 @@ pub enum FeedChange {
     Allowed(RiderId),
     IssuerKeys(Vec<IssuerKey>),
     CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
+    Told(Instruction),
+}
+
+impl FeedChange {
+    /// From which level on a station understands it; nothing newer is sent to one.
+    pub const fn level(&self) -> u32 {
+        match self {
+            Self::TemplatePut(_)
+            | Self::RiderRemoved(_)
+            | Self::EnteredSystem { .. }
+            | Self::LeftSystem { .. }
+            | Self::Denied(_)
+            | Self::Allowed(_)
+            | Self::IssuerKeys(_)
+            | Self::CodeNonceSpent { .. } => 1,
+            Self::Told(_) => 2,
+        }
+    }
 }
 
 /// A change and its place in the log.
@@ -84,6 +107,9 @@ impl TryFrom<v1::Change> for VersionedChange {
                 nonce: fixed("nonce", &spent.nonce)?,
                 issued_at: Timestamp::from_unix_ms(spent.issued_at_unix_ms),
             },
+            Wire::Settings(settings) => FeedChange::Told(settings.try_into()?),
+            Wire::FareTable(fares) => FeedChange::Told(fares.try_into()?),
+            Wire::Mode(mode) => FeedChange::Told(mode.try_into()?),
         };
         Ok(Self { version: wire.version, change })
     }
@@ -111,6 +137,11 @@ impl From<VersionedChange> for v1::Change {
                 nonce: nonce.to_vec(),
                 issued_at_unix_ms: issued_at.unix_ms(),
             }),
+            FeedChange::Told(instruction) => match Told::from(instruction) {
+                Told::Settings(settings) => Wire::Settings(settings),
+                Told::FareTable(fares) => Wire::FareTable(fares),
+                Told::Mode(mode) => Wire::Mode(mode),
+            },
         };
         Self { version: versioned.version, change: Some(change) }
     }
@@ -138,6 +169,7 @@ mod tests {
             FeedChange::Allowed(rider),
             FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
             FeedChange::CodeNonceSpent { nonce: [1; 8], issued_at: Timestamp::from_unix_ms(5) },
+            FeedChange::Told(Instruction::FaresWithdrawn { name: "2026".into() }),
         ];
         for change in changes {
             let versioned = VersionedChange { version: 9, change };

@@ -24,12 +24,23 @@ pub enum Role {
     Cloud,
     Integrator,
     Acquirer,
+    /// Looks, and changes nothing.
     Monitor,
+    /// Instructs: settings, modes, fare tables.
+    Operator,
 }
 
 impl Role {
-    pub const ALL: [Self; 7] =
-        [Self::Gate, Self::Camera, Self::Station, Self::Cloud, Self::Integrator, Self::Acquirer, Self::Monitor];
+    pub const ALL: [Self; 8] = [
+        Self::Gate,
+        Self::Camera,
+        Self::Station,
+        Self::Cloud,
+        Self::Integrator,
+        Self::Acquirer,
+        Self::Monitor,
+        Self::Operator,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,12 +51,13 @@ impl Role {
             Self::Integrator => "integrator",
             Self::Acquirer => "acquirer",
             Self::Monitor => "monitor",
+            Self::Operator => "operator",
         }
     }
 
     /// Whether devices of this role listen anywhere (metrics included) and so need a server certificate.
     pub const fn serves(self) -> bool {
-        !matches!(self, Self::Integrator | Self::Monitor)
+        !matches!(self, Self::Integrator | Self::Monitor | Self::Operator)
     }
 }
 

@@ -7,10 +7,13 @@
 //! | `i` rider (16) entry's record id (text) | empty: inside since that entry |
 //! | `d` rider (16) | empty: denied |
 //! | `k` | the issuers' public keys, 32 bytes each |
+//! | `o` place | an instruction of the operator that holds, JSON |
+//! | `l` | the level of changes understood up to the cursor, 4 bytes big-endian; without it 1 |
 
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::{RecordId, RiderId};
-use facegate_proto::convert::sync::{FeedChange, VersionedChange, issuer_keys_from_wire};
+use facegate_domain::operation::Instruction;
+use facegate_proto::convert::sync::{FEED_LEVEL, FeedChange, VersionedChange, issuer_keys_from_wire};
 use facegate_runtime::kv::{Batch, Tree};
 
 use super::{StoreError, number};
@@ -19,6 +22,7 @@ const CURSOR: &[u8] = b"c";
 const ISSUER_KEYS: &[u8] = b"k";
 
 const TEMPLATES: &[u8] = b"g";
+const LEVEL: &[u8] = b"l";
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -56,10 +60,13 @@ impl FactStore {
         self.tree.get(CURSOR)?.map_or(Ok(0), |value| number(&value, "cursor"))
     }
 
-    /// Stores changes in their order. A crash leaves a whole prefix of them, with its cursor.
-    pub fn write(&self, changes: &[VersionedChange]) -> Result<(), StoreError> {
+    /// Stores changes in their order, which lead to version `last`. A crash leaves a whole prefix of them, with its cursor.
+    pub fn write(&self, changes: &[VersionedChange], last: u64) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         let mut version = self.cursor()?;
+        if version == 0 {
+            batch.insert(LEVEL, &FEED_LEVEL.to_be_bytes());
+        }
         for change in changes {
             if let FeedChange::RiderRemoved(rider) = &change.change {
                 // What an earlier change of this call brought must be in the tree to be found and removed.
@@ -74,14 +81,32 @@ impl FactStore {
                 batch.insert(TEMPLATES, &version.to_be_bytes());
             }
         }
-        batch.insert(CURSOR, &version.to_be_bytes());
+        batch.insert(CURSOR, &last.to_be_bytes());
         Ok(self.tree.apply(batch)?)
     }
 
     /// Says that the facts are complete up to `version`.
     pub fn set_cursor(&self, version: u64) -> Result<(), StoreError> {
+        if self.cursor()? == 0 {
+            self.tree.insert(LEVEL, &FEED_LEVEL.to_be_bytes())?;
+        }
         self.tree.insert(CURSOR, &version.to_be_bytes())?;
         Ok(())
+    }
+
+    /// The newest level of changes that was understood all the way to the cursor: what is newer was withheld, or passed
+    /// over. Understanding less than before, this station passes over more from here on.
+    pub fn level(&self) -> Result<u32, StoreError> {
+        let kept = self.tree.get(LEVEL)?;
+        let level = match kept.as_deref() {
+            Some(kept) => u32::from_be_bytes(kept.try_into().map_err(|_| StoreError::Damaged { what: "feed level" })?),
+            None if self.cursor()? == 0 => return Ok(FEED_LEVEL),
+            None => 1,
+        };
+        if level > FEED_LEVEL {
+            self.tree.insert(LEVEL, &FEED_LEVEL.to_be_bytes())?;
+        }
+        Ok(level.min(FEED_LEVEL))
     }
 
     /// Every stored fact as the change that brings it about, for filling a gallery at start. Spent codes are not
@@ -107,6 +132,11 @@ impl FactStore {
                 batch.insert(ISSUER_KEYS, keys.iter().flat_map(IssuerKey::to_bytes).collect::<Vec<u8>>());
             }
             FeedChange::RiderRemoved(rider) => self.remove_rider(*rider, batch)?,
+            FeedChange::Told(told) if told.holds() => {
+                let json = serde_json::to_vec(told).map_err(|_| StoreError::Damaged { what: "instruction" })?;
+                batch.insert(told_key(told), json);
+            }
+            FeedChange::Told(told) => batch.remove(told_key(told)),
             FeedChange::TemplatePut(_) | FeedChange::CodeNonceSpent { .. } => (),
         }
         Ok(())
@@ -133,9 +163,14 @@ impl FactStore {
                 let keys: Vec<Vec<u8>> = value.chunks(32).map(<[u8]>::to_vec).collect();
                 Some(FeedChange::IssuerKeys(issuer_keys_from_wire(&keys).map_err(|_| damaged("issuer key"))?))
             }
+            Some(b'o') => Some(FeedChange::Told(serde_json::from_slice(value).map_err(|_| damaged("instruction"))?)),
             _ => None,
         })
     }
+}
+
+fn told_key(told: &Instruction) -> Vec<u8> {
+    [b"o", told.place().as_bytes()].concat()
 }
 
 fn rider_key(kind: u8, rider: RiderId) -> Vec<u8> {
@@ -196,7 +231,7 @@ mod tests {
         ];
         let store = store(&db);
         assert_eq!(store.cursor().unwrap(), 0);
-        store.write(&versioned(facts.clone())).unwrap();
+        store.write(&versioned(facts.clone()), 4).unwrap();
         assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..3], "templates lie elsewhere");
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (4, 4));
         store.forget().unwrap();
@@ -227,7 +262,7 @@ mod tests {
             FeedChange::Allowed(stays),
         ];
         let store = store(&db);
-        store.write(&versioned(changes)).unwrap();
+        store.write(&versioned(changes), 8).unwrap();
         assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), []);
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (8, 7));
     }

@@ -14,17 +14,23 @@ use crate::{faces, metrics};
 
 /// Applies changes that follow the applied version, in order: templates on the disk and in every search first, then the
 /// other facts, so that the cursor never says more than the templates have.
-pub(super) async fn changes(station: &Arc<Station>, changes: Vec<VersionedChange>) -> Result<(), StationError> {
-    let Some(last) = changes.last().map(|change| change.version) else { return Ok(()) };
+pub(super) async fn changes(
+    station: &Arc<Station>,
+    changes: Vec<VersionedChange>,
+    last: u64,
+) -> Result<(), StationError> {
+    if last <= station.applied_version() {
+        return Ok(());
+    }
     let shared = Arc::clone(station);
     blocking(move || {
         let facts = shared.facts();
         let of_templates: Vec<_> = changes.iter().filter_map(template_change).collect();
         facts.gallery.apply(&of_templates)?.into_iter().for_each(|(version, error)| left_out(version, &error));
-        shared.store.facts()?.write(&changes)?;
+        shared.store.facts()?.write(&changes, last)?;
         remember_codes(&shared, &changes)?;
         changes.iter().for_each(|change| facts.apply(&change.change));
-        shared.set_applied(last, facts.issuer_keys());
+        shared.set_applied(last, &facts);
         Ok(())
     })
     .await
@@ -57,14 +63,19 @@ impl Staging {
         let stored = station.store.staging()?;
         faces::discard(&station.config, stored.name())?;
         let gallery = faces::open(&station.config, &station.store, stored.name())?;
-        Ok(Self { station: Arc::clone(station), stored, facts: Arc::new(Facts::new(gallery)), version: 0 })
+        Ok(Self {
+            station: Arc::clone(station),
+            stored,
+            facts: Arc::new(Facts::new(gallery, station.config.station.clone())),
+            version: 0,
+        })
     }
 
     pub async fn add(&mut self, changes: Vec<VersionedChange>, version: u64) -> Result<(), StationError> {
         self.version = version;
         let (station, stored, facts) = (Arc::clone(&self.station), self.stored.clone(), Arc::clone(&self.facts));
         blocking(move || {
-            stored.write(&changes)?;
+            stored.write(&changes, version)?;
             remember_codes(&station, &changes)?;
             for change in &changes {
                 facts.apply(&change.change);

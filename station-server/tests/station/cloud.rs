@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
+use facegate_proto::snapshot::{Chain, SNAPSHOT_FORMAT};
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_server::{SyncService, SyncServiceServer};
 use facegate_runtime::grpc;
@@ -24,6 +25,16 @@ pub struct Seen {
     floor: u64,
     snapshot: Vec<v1::Change>,
     pub snapshots_asked: usize,
+    /// The number of the first chunk of each.
+    pub snapshots_from: Vec<u64>,
+    /// Format of snapshots.
+    pub snapshot_format: u32,
+    /// Snapshots to come break after so many chunks.
+    pub breaks_after: Vec<usize>,
+    /// The next chunk with this number is damaged on its way.
+    pub damages: Option<u64>,
+    /// Snapshots always begin anew.
+    pub refuses_to_resume: bool,
     pub subscribed_after: Vec<u64>,
     pub delivered: Vec<v1::GateRecord>,
     marks: BTreeMap<(String, u32), u64>,
@@ -47,7 +58,7 @@ impl Cloud {
         let address = listener.local_addr().unwrap();
         let cloud = Self {
             address,
-            seen: Arc::default(),
+            seen: Arc::new(Mutex::new(Seen { snapshot_format: SNAPSHOT_FORMAT, ..Seen::default() })),
             head: watch::Sender::new(0),
             holds_snapshots: watch::Sender::new(false),
         };
@@ -63,6 +74,15 @@ impl Cloud {
         let mut seen = self.seen.lock().unwrap();
         let version = self.head() + 1;
         seen.log.push(VersionedChange { version, change }.into());
+        self.head.send_replace(version);
+        version
+    }
+
+    /// Appends a change of a kind that no station knows yet; gives the version.
+    pub fn publish_unknown(&self) -> u64 {
+        let mut seen = self.seen.lock().unwrap();
+        let version = self.head() + 1;
+        seen.log.push(v1::Change { version, change: None });
         self.head.send_replace(version);
         version
     }
@@ -105,6 +125,24 @@ impl Cloud {
         let version = self.publish(change);
         crate::world::eventually("the station acknowledges the change", || async { self.acknowledged() >= version })
             .await;
+    }
+}
+
+impl Seen {
+    /// The snapshot, two facts to a chunk.
+    fn chunks(&self, version: u64) -> Vec<v1::SnapshotChunk> {
+        let mut chain = Chain::default();
+        let parts: Vec<_> = self.snapshot.chunks(2).chain([[].as_slice()]).collect();
+        let chunk = |(i, facts): (usize, &&[v1::Change])| {
+            let complete = i + 1 == parts.len();
+            if self.snapshot_format == 0 {
+                return v1::SnapshotChunk { version, facts: facts.to_vec(), complete, ..Default::default() };
+            }
+            let resume = format!("chunk {i} of {version}").into_bytes();
+            let format = self.snapshot_format;
+            v1::SnapshotChunk { resume, format, ..chain.chunk(version, facts.to_vec(), complete) }
+        };
+        parts.iter().enumerate().map(chunk).collect()
     }
 }
 
@@ -151,15 +189,28 @@ impl SyncService for Cloud {
 
     async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
         require(&request, &[Role::Station])?;
+        let asked = request.into_inner();
         let mut seen = self.seen.lock().unwrap();
         seen.snapshots_asked += 1;
-        let version = self.head();
-        let chunk = |facts: &[v1::Change], complete| Ok(v1::SnapshotChunk { version, facts: facts.to_vec(), complete });
-        let chunks: Vec<_> = seen.snapshot.chunks(2).map(|facts| chunk(facts, false)).collect();
-        let (last, mut held) = (chunk(&[], true), self.holds_snapshots.subscribe());
+        let chunks = seen.chunks(self.head());
+        let resumed = chunks.iter().position(|chunk| !asked.resume.is_empty() && chunk.resume == asked.resume);
+        let from = resumed.filter(|_| !seen.refuses_to_resume).map_or(0, |last| last + 1);
+        seen.snapshots_from.push(from as u64);
+        let mut chunks: Vec<_> = chunks.into_iter().skip(from).map(Ok).collect();
+        if let Some(Ok(damaged)) = chunks.iter_mut().find(|c| c.as_ref().is_ok_and(|c| Some(c.number) == seen.damages))
+        {
+            seen.damages = None;
+            damaged.content[7] ^= 0x10;
+        }
+        if !seen.breaks_after.is_empty() {
+            chunks.truncate(seen.breaks_after.remove(0));
+            chunks.push(Err(Status::unavailable("the test breaks the connection")));
+        }
+        let last = chunks.pop();
+        let mut held = self.holds_snapshots.subscribe();
         let last = futures::stream::once(async move {
             held.wait_for(|held| !held).await.unwrap();
-            last
+            last.expect("a snapshot has a last chunk")
         });
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks).chain(last))))
     }

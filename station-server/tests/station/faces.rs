@@ -31,6 +31,17 @@ pub fn look(of: &Embedding) -> Embedding {
     Embedding::normalise(of.model().clone(), mix).unwrap()
 }
 
+/// A face at this cosine to another.
+pub fn like(of: &Embedding, cosine: f32) -> Embedding {
+    let other = face_of(of.model(), of.dims());
+    let along: f32 = of.values().iter().zip(other.values()).map(|(a, b)| a * b).sum();
+    let side: Vec<f32> = other.values().iter().zip(of.values()).map(|(o, f)| o - along * f).collect();
+    let length = side.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let sideways = (1.0 - cosine * cosine).sqrt() / length;
+    let values = of.values().iter().zip(&side).map(|(f, s)| cosine * f + sideways * s).collect();
+    Embedding::normalise(of.model().clone(), values).unwrap()
+}
+
 pub fn template(rider: RiderId, embedding: &Embedding) -> Template {
     Template { id: TemplateId::random(), rider, embedding: embedding.clone(), photographs: 1 }
 }

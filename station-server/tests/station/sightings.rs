@@ -16,12 +16,12 @@ use crate::faces::{face, look, template};
 use crate::identify::ask;
 use crate::world::{Running, World};
 
-async fn sight(world: &World, station: &Running, face: &Embedding) {
+pub async fn sight(world: &World, station: &Running, face: &Embedding) {
     let mut camera = world.call(station, Role::Camera, "north-hall").await;
     camera.sight(v1::SightRequest { probe: Some(probe_to_wire(face, 2)) }).await.unwrap();
 }
 
-async fn tier(world: &World, station: &Running, face: &Embedding) -> Tier {
+pub async fn tier(world: &World, station: &Running, face: &Embedding) -> Tier {
     match ask(&mut world.gate(station).await, face, v1::Direction::Entry).await {
         Answer::Granted { evidence: Some(Evidence::Face { tier, .. }), .. } => tier,
         other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! `OpsService`: the overview for the operations centre.
+//! `OpsService`: the overview for the operations centre, and what the operator tells stations.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::sync::report_to_wire;
 use crate::cloud::Cloud;
+use crate::operation;
 use crate::store::{Gap, StationView};
 use crate::web::passage_rate::PassageRate;
 
@@ -27,7 +28,7 @@ impl OpsRpc {
 #[tonic::async_trait]
 impl OpsService for OpsRpc {
     async fn overview(&self, request: Request<v1::OverviewRequest>) -> Result<Response<v1::OverviewResponse>, Status> {
-        require(&request, &[Role::Monitor])?;
+        require(&request, &[Role::Monitor, Role::Operator])?;
         let overview = self.cloud.store.overview().await?;
         let charges = overview.charges.into_iter().map(|c| v1::ChargeCount { state: c.state, count: c.count });
         Ok(Response::new(v1::OverviewResponse {
@@ -42,6 +43,22 @@ impl OpsService for OpsRpc {
             conflicts: overview.conflicts,
             ledger_balanced: overview.ledger_balanced,
         }))
+    }
+
+    async fn instruct(&self, request: Request<v1::InstructRequest>) -> Result<Response<v1::InstructResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let instruction = request.into_inner().try_into()?;
+        let version = operation::instruct(&self.cloud, &format!("operator/{}", operator.id), instruction).await?;
+        Ok(Response::new(v1::InstructResponse { version }))
+    }
+
+    async fn instructions(
+        &self,
+        request: Request<v1::InstructionsRequest>,
+    ) -> Result<Response<v1::InstructionsResponse>, Status> {
+        require(&request, &[Role::Monitor, Role::Operator])?;
+        let held = self.cloud.store.instructions().await?;
+        Ok(Response::new(v1::InstructionsResponse { instructions: held.told().cloned().map(Into::into).collect() }))
     }
 }
 

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use crate::enrolment::{EnrolmentError, ErrorKind};
 use crate::feed::FeedError;
 use crate::intake::IntakeError;
+use crate::operation::InstructError;
 use crate::store::{OutOfReach, StoreError};
 
 /// Trailer with the stable code of an enrolment error.
@@ -48,6 +49,16 @@ impl From<IntakeError> for Status {
         match error {
             IntakeError::ForeignStation { .. } => Self::permission_denied(error.to_string()),
             IntakeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<InstructError> for Status {
+    fn from(error: InstructError) -> Self {
+        match error {
+            InstructError::Store(error @ StoreError::TooManyFareTables) => Self::failed_precondition(error.to_string()),
+            InstructError::Store(error) => error.into(),
+            _ => Self::invalid_argument(error.to_string()),
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::operation::StationMode;
 use facegate_domain::tap::GateRecord;
 use facegate_proto::convert::InvalidMessage;
 use facegate_proto::convert::gate::{direction_from_wire, direction_to_wire};
-use facegate_proto::convert::sync::VersionedChange;
+use facegate_proto::convert::ops::mode_from_wire;
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_server::SyncService;
 use facegate_runtime::identity::{Role, require};
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::cloud::Cloud;
 use crate::feed;
-use crate::store::{GateReport, Intake, RefusalCount, StationReport};
+use crate::store::{FareTableHeld, GateReport, Intake, RefusalCount, StationReport};
 
 #[derive(Debug)]
 pub struct SyncRpc {
@@ -52,20 +53,23 @@ impl SyncService for SyncRpc {
         let (station, asked) = admit(request)?;
         let cloud = &self.cloud;
         cloud.store.station_joined(station.clone(), cloud.clock.now()).await?;
-        let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, cloud.stop.clone()).await?;
-        tracing::info!(%station, after = asked.after_version, "a station follows the feed");
+        let level = asked.feed_level.max(1);
+        let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, level, cloud.stop.clone()).await?;
+        tracing::info!(%station, after = asked.after_version, level, "a station follows the feed");
         let changes = ReceiverStream::new(changes).map(|change| Ok(change?.into()));
         Ok(Response::new(Box::pin(changes)))
     }
 
     async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
-        let (station, _) = admit(request)?;
+        let (station, asked) = admit(request)?;
         let cloud = &self.cloud;
         let now = cloud.clock.now();
         cloud.store.station_joined(station.clone(), now).await?;
+        let (level, codes_since) = (asked.feed_level.max(1), now.minus(cloud.config.code_memory));
+        let ask = feed::Ask { level, format: asked.format, resume: asked.resume, codes_since };
+        let chunks = feed::snapshot(Arc::clone(&cloud.store), ask).await?;
         tracing::info!(%station, "a station takes a snapshot");
-        let parts = feed::snapshot(Arc::clone(&cloud.store), now.minus(cloud.config.code_memory));
-        let chunks = ReceiverStream::new(parts).map(|part| Ok(chunk_to_wire(part?)));
+        let chunks = ReceiverStream::new(chunks).map(|chunk| Ok(chunk?));
         Ok(Response::new(Box::pin(chunks)))
     }
 
@@ -82,12 +86,6 @@ impl SyncService for SyncRpc {
         cloud.store.record_report(station, report_from_wire(status)?, cloud.clock.now()).await?;
         Ok(Response::new(v1::ReportResponse { head_version: *cloud.store.head().borrow() }))
     }
-}
-
-fn chunk_to_wire(part: feed::SnapshotPart) -> v1::SnapshotChunk {
-    let version = part.version;
-    let facts = part.facts.into_iter().map(|change| VersionedChange { version, change }.into());
-    v1::SnapshotChunk { version, facts: facts.collect(), complete: part.complete }
 }
 
 fn intake_to_wire(intake: Intake) -> v1::DeliverResponse {
@@ -110,7 +108,15 @@ fn report_from_wire(status: v1::StationStatus) -> Result<StationReport, InvalidM
         backlog: status.backlog,
         gates: status.gates.into_iter().map(gate_from_wire).collect::<Result<_, _>>()?,
         software_version: status.software_version,
+        feed_level: status.feed_level,
+        mode: if status.mode.is_empty() { StationMode::Normal } else { mode_from_wire(&status.mode)? },
+        fare_tables: status.fare_tables.into_iter().map(fares_from_wire).collect(),
     })
+}
+
+fn fares_from_wire(held: v1::FareTableHeld) -> FareTableHeld {
+    let valid_from = Timestamp::from_unix_ms(held.valid_from_unix_ms);
+    FareTableHeld { name: held.name, valid_from, sha256: hex::encode(held.sha256) }
 }
 
 fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> {
@@ -149,7 +155,16 @@ pub(super) fn report_to_wire(report: StationReport) -> v1::StationStatus {
         backlog: report.backlog,
         gates: report.gates.into_iter().map(gate_to_wire).collect(),
         software_version: report.software_version,
+        feed_level: report.feed_level,
+        mode: report.mode.name().to_owned(),
+        fare_tables: report.fare_tables.into_iter().map(fares_to_wire).collect(),
+        ..v1::StationStatus::default()
     }
+}
+
+fn fares_to_wire(held: FareTableHeld) -> v1::FareTableHeld {
+    let sha256 = hex::decode(held.sha256).unwrap_or_default();
+    v1::FareTableHeld { name: held.name, valid_from_unix_ms: held.valid_from.unix_ms(), sha256 }
 }
 
 fn gate_to_wire(report: GateReport) -> v1::GateReport {

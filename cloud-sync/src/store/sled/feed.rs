@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::{RecordId, RiderId, TemplateId};
+use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use serde::{Deserialize, Serialize};
+use facegate_runtime::kv::Tree;
 use tokio::sync::watch;
 
 use super::intake::SpentNonce;
@@ -17,7 +19,7 @@ use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
 const TRIMMED_MAX: u64 = 10_000;
 
 /// A change as the log keeps it: a face by its template's id alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Logged {
     TemplatePut { template: TemplateId, rider: RiderId },
@@ -28,6 +30,7 @@ pub(super) enum Logged {
     Allowed { rider: RiderId },
     IssuerKeys { keys: Vec<[u8; 32]> },
     CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
+    Told { told: Instruction },
 }
 
 /// Appends a change; gives its version, counted from 1.
@@ -36,6 +39,18 @@ pub(super) fn publish(tx: &mut Tx<'_>, change: &Logged) -> Result<u64, StoreErro
     tx.put(key::FEED_HEAD.to_vec(), &version);
     tx.put(key::feed(version), change);
     Ok(version)
+}
+
+/// The log's name, made when there is none.
+pub(super) fn log_id(core: &Tree) -> Result<[u8; 16], StoreError> {
+    let mut tx = Tx::new(core);
+    if let Some(id) = tx.get(key::FEED_ID)? {
+        return Ok(id);
+    }
+    let id: [u8; 16] = rand::random();
+    tx.put(key::FEED_ID.to_vec(), &id);
+    tx.apply()?;
+    Ok(id)
 }
 
 /// Drops what is older than the last `kept` versions; gives the head. A command adds a few changes, so that dropping
@@ -65,6 +80,10 @@ pub(super) fn head(tx: &Tx<'_>) -> Result<u64, StoreError> {
 impl FeedStore for SledStore {
     fn head(&self) -> watch::Receiver<u64> {
         self.durable.head.subscribe()
+    }
+
+    fn log_id(&self) -> [u8; 16] {
+        self.log_id
     }
 
     async fn changes_after(
@@ -103,7 +122,7 @@ impl FeedStore for SledStore {
         codes_since: Timestamp,
     ) -> Result<SnapshotPage, StoreError> {
         // One keyspace after the other; a page starts in the one that its key belongs to.
-        let spaces = [key::ISSUER_KEYS, key::DENIED, key::FACE, key::INSIDE, key::NONCE];
+        let spaces = [key::ISSUER_KEYS, key::TOLD, key::DENIED, key::FACE, key::INSIDE, key::NONCE];
         let first = from.as_ref().map_or(0, |from| spaces.iter().position(|s| from.starts_with(s)).unwrap_or(0));
         let tx = self.read();
         let mut facts = Vec::new();
@@ -182,6 +201,7 @@ impl SledStore {
             Logged::Allowed { rider } => FeedChange::Allowed(rider),
             Logged::IssuerKeys { keys } => issuer_keys(&keys)?,
             Logged::CodeNonceSpent { nonce, issued_at } => FeedChange::CodeNonceSpent { nonce, issued_at },
+            Logged::Told { told } => FeedChange::Told(told),
         }))
     }
 
@@ -190,6 +210,7 @@ impl SledStore {
         let id = key::id_after(space, k);
         Ok(match space {
             key::ISSUER_KEYS => Some(issuer_keys(&decode::<Vec<[u8; 32]>>(k, v)?)?),
+            key::TOLD => Some(FeedChange::Told(decode(k, v)?)),
             key::DENIED => Some(FeedChange::Denied(RiderId::from_bytes(id))),
             key::FACE => self.template(TemplateId::from_bytes(id))?.map(FeedChange::TemplatePut),
             key::INSIDE => Some(FeedChange::EnteredSystem { rider: RiderId::from_bytes(id), entry: decode(k, v)? }),

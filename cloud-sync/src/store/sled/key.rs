@@ -14,6 +14,7 @@ type Key = Vec<u8>;
 
 pub(super) const LAYOUT: &[u8] = b"layout";
 pub(super) const FEED_HEAD: &[u8] = b"feed-head";
+pub(super) const FEED_ID: &[u8] = b"feed-id";
 pub(super) const FEED_FIRST: &[u8] = b"feed-first";
 pub(super) const ISSUER_KEYS: &[u8] = b"issuer-keys";
 
@@ -26,6 +27,7 @@ pub(super) const ERASING: &[u8] = b"erasing/";
 pub(super) const FEED: &[u8] = b"feed/";
 pub(super) const INSIDE: &[u8] = b"inside/";
 pub(super) const DENIED: &[u8] = b"denied/";
+pub(super) const TOLD: &[u8] = b"told/";
 pub(super) const NONCE: &[u8] = b"nonce/";
 pub(super) const STATION: &[u8] = b"station/";
 pub(super) const JOURNAL: &[u8] = b"journal/";
@@ -97,6 +99,10 @@ pub(super) fn inside(rider: RiderId) -> Key {
 
 pub(super) fn denied(rider: RiderId) -> Key {
     join(DENIED, &[rider.as_bytes()])
+}
+
+pub(super) fn told(place: &str) -> Key {
+    join(TOLD, &[place.as_bytes()])
 }
 
 pub(super) fn nonce(nonce: [u8; 8]) -> Key {

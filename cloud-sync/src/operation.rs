@@ -1,0 +1,68 @@
+//! What the operator may tell stations: checked, written into the audit log, then put on the feed.
+
+use facegate_domain::fares::FareTable;
+use facegate_domain::operation::{FARE_TABLE_BYTES_MAX, Instruction, InvalidInstruction, StationMode};
+
+use crate::cloud::Cloud;
+use crate::store::StoreError;
+
+/// Why an instruction was not given. Nothing was told to any station.
+#[derive(Debug, thiserror::Error)]
+pub enum InstructError {
+    #[error(transparent)]
+    Invalid(#[from] InvalidInstruction),
+    #[error("the fare table has {bytes} bytes; stations take {FARE_TABLE_BYTES_MAX} at most")]
+    FaresTooLong { bytes: usize },
+    #[error("{0}")]
+    Fares(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Gives the feed's version from which stations follow it. `actor` is named in the audit log.
+pub async fn instruct(cloud: &Cloud, actor: &str, instruction: Instruction) -> Result<u64, InstructError> {
+    check(&instruction)?;
+    let (action, subject) = line(&instruction);
+    cloud.store.audit(actor, action, &subject, cloud.clock.now()).await?;
+    let version = cloud.store.instruct(instruction).await?;
+    tracing::info!(actor, action, subject, version, "told to stations");
+    Ok(version)
+}
+
+fn check(instruction: &Instruction) -> Result<(), InstructError> {
+    match instruction {
+        Instruction::Settings { settings, .. } => settings.check()?,
+        Instruction::Fares(fares) => {
+            if fares.toml.len() > FARE_TABLE_BYTES_MAX {
+                return Err(InstructError::FaresTooLong { bytes: fares.toml.len() });
+            }
+            let table = FareTable::parse(&fares.toml).map_err(|problems| InstructError::Fares(problems.to_string()))?;
+            if table.name() != fares.name || table.valid_from() != fares.valid_from {
+                let said = "the fare table's own name and valid_from are not those that it was sent under";
+                return Err(InstructError::Fares(said.to_owned()));
+            }
+        }
+        Instruction::Mode { .. } | Instruction::FaresWithdrawn { .. } => (),
+    }
+    Ok(())
+}
+
+/// What the audit log says of it: action and subject.
+fn line(instruction: &Instruction) -> (&'static str, String) {
+    let all = || "all stations".to_owned();
+    match instruction {
+        Instruction::Settings { station, settings } => {
+            let station = station.as_ref().map_or_else(all, ToString::to_string);
+            let settings = serde_json::to_string(settings).unwrap_or_default();
+            ("stations.settings", format!("{station} {settings}"))
+        }
+        Instruction::Mode { station, mode } => {
+            let station = station.as_ref().map_or_else(all, ToString::to_string);
+            ("stations.mode", format!("{station} {}", mode.map_or("none of its own", StationMode::name)))
+        }
+        Instruction::Fares(fares) => {
+            ("fares.publish", format!("{} sha256 {}", fares.name, hex::encode(fares.sha256())))
+        }
+        Instruction::FaresWithdrawn { name } => ("fares.withdraw", name.clone()),
+    }
+}

@@ -1,0 +1,82 @@
+//! Stations and clouds of different versions, by messages made by hand.
+
+use facegate_domain::ids::RiderId;
+use facegate_domain::operation::{Instruction, StationMode};
+use facegate_domain::policy::Refusal;
+use facegate_proto::convert::station::Answer;
+use facegate_proto::convert::sync::FeedChange;
+use facegate_proto::v1;
+
+use crate::faces::{face, look, template};
+use crate::identify::ask;
+use crate::world::{World, eventually};
+
+const ENTRY: v1::Direction = v1::Direction::Entry;
+
+#[tokio::test]
+async fn a_change_of_an_unknown_kind_is_passed_over_and_the_feed_goes_on() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let mate = face();
+    world.cloud.publish_unknown();
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
+    assert!(matches!(ask(&mut world.gate(&station).await, &look(&mate), ENTRY).await, Answer::Granted { .. }));
+    let version = world.cloud.publish_unknown();
+    eventually("also the last one is acknowledged", || async { world.cloud.acknowledged() == version }).await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_station_that_was_upgraded_fetches_what_was_withheld_from_it() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let mate = face();
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
+    station.stop().await;
+    // As an older station leaves it: a cursor, and no word of what it understood.
+    world.forget_level();
+    let closed = FeedChange::Told(Instruction::Mode { station: None, mode: Some(StationMode::Closed) });
+    world.cloud.set_snapshot(vec![FeedChange::TemplatePut(template(RiderId::random(), &mate)), closed]);
+    let station = world.station().await;
+    let mode = || world.cloud.seen.lock().unwrap().report.as_ref().map(|report| report.mode.clone());
+    eventually("it has what was withheld", || async { mode().as_deref() == Some("closed") }).await;
+    let closed = Answer::Refused(Refusal::StationClosed);
+    assert_eq!(ask(&mut world.gate(&station).await, &look(&mate), ENTRY).await, closed);
+    station.stop().await;
+    let station = world.station().await;
+    eventually("it follows", || async { world.cloud.seen.lock().unwrap().subscribed_after.len() >= 2 }).await;
+    assert_eq!(world.cloud.seen.lock().unwrap().snapshots_asked, 1, "once is enough");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_cloud_of_before_is_followed_and_its_snapshots_are_taken() {
+    let world = World::new().await;
+    world.cloud.seen.lock().unwrap().snapshot_format = 0;
+    let mate = face();
+    world.cloud.compact(9, vec![FeedChange::TemplatePut(template(RiderId::random(), &mate))]);
+    let station = world.station().await;
+    eventually("the snapshot is acknowledged", || async { world.cloud.acknowledged() == 9 }).await;
+    assert!(matches!(ask(&mut world.gate(&station).await, &look(&mate), ENTRY).await, Answer::Granted { .. }));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_of_a_newer_format_is_left_alone_and_the_station_goes_on_with_what_it_has() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let mate = face();
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
+    station.stop().await;
+    world.cloud.seen.lock().unwrap().snapshot_format = 2;
+    world.cloud.compact(50, vec![]);
+    let station = world.station().await;
+    let asked = || world.cloud.seen.lock().unwrap().snapshots_asked;
+    eventually("it has tried twice", || async { asked() >= 2 }).await;
+    assert!(matches!(ask(&mut world.gate(&station).await, &look(&mate), ENTRY).await, Answer::Granted { .. }));
+    assert_eq!(world.cloud.acknowledged(), 1);
+    // The cloud that it understands again is taken at its word.
+    world.cloud.seen.lock().unwrap().snapshot_format = 1;
+    eventually("the snapshot is acknowledged", || async { world.cloud.acknowledged() == 50 }).await;
+    station.stop().await;
+}
