@@ -51,9 +51,7 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let keys = config.keys.open()?;
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
-        let (dir, kept, sealed_under) = (config.data_dir.clone(), config.feed_kept, Arc::clone(&keys));
-        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*sealed_under, kept)).await;
-        let store: Arc<dyn Store> = Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??);
+        let store = Self::open_store(&config).await?;
         Self::with_store(config, clock, store, issuer, faces, stop).await
     }
 
@@ -70,6 +68,14 @@ impl Cloud {
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));
         Ok(Self { config, clock, store, enrolment, intakes, taps_came, stop })
+    }
+
+    /// The store alone, as the config has it: for the operator's commands.
+    pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, CloudError> {
+        let keys = config.keys.open()?;
+        let (dir, kept) = (config.data_dir.clone(), config.feed_kept);
+        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*keys, kept)).await;
+        Ok(Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??))
     }
 
     /// Puts the keys that verify rider certificates on the feed, if they are not there yet.

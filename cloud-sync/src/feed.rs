@@ -3,6 +3,7 @@
 //! The log is in the store, so a station reads at its own pace: a slow one holds nothing in memory but its place, and
 //! hurts nobody.
 
+mod reread;
 mod snapshot;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{OutOfReach, Store, StoreError};
 
+pub use reread::reread;
 pub use snapshot::{Ask, snapshot};
 
 /// Changes read from the log at once.

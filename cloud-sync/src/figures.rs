@@ -39,6 +39,8 @@ async fn look(cloud: &Cloud) -> Result<(), StoreError> {
     let now = cloud.clock.now();
     for view in overview.stations {
         let station = view.station.to_string();
+        let differs = view.report.as_ref().map_or(0, |report| report.differs.len());
+        metrics::gauge!("facegate_station_sets_differing", "station" => station.clone()).set(differs as f64);
         let applied = view.report.map_or(0, |report| report.applied_version);
         let lag = overview.head_version.saturating_sub(applied);
         metrics::gauge!("facegate_station_lag_versions", "station" => station.clone()).set(lag as f64);

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use facegate_cloud_sync::api::rest;
 use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
-use facegate_cloud_sync::operate::{backup, ca, keys, restore};
+use facegate_cloud_sync::operate::{backup, ca, import, keys, restore, tell};
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
 use facegate_models::FaceEngine;
@@ -48,6 +48,11 @@ enum Command {
     /// The operator's certificate authority: makes one, issues, renews and revokes devices' certificates.
     #[command(after_long_help = ca::HELP)]
     Ca(ca::Ca),
+    /// Tells stations what to do: settings, modes, fare tables.
+    Tell(tell::Tell),
+    /// Takes over riders of another system, each with consent and template.
+    #[command(after_long_help = import::HELP)]
+    Import(import::Import),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -63,6 +68,8 @@ fn main() -> anyhow::Result<()> {
         (Some(Command::Restore(restore)), _) => restore.run(),
         (Some(Command::Keys(keys)), _) => keys.run(),
         (Some(Command::Ca(ca)), _) => ca.run(),
+        (Some(Command::Tell(tell)), _) => tell.run(),
+        (Some(Command::Import(import)), _) => import.run(),
         (None, Some(config)) => serve(&config, arguments.check_config),
         (None, None) => anyhow::bail!("--config is missing"),
     }
@@ -75,6 +82,10 @@ fn hash_password() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("starting the async runtime")
+}
+
 fn serve(path: &Path, check_config: bool) -> anyhow::Result<()> {
     let config: Config = config::load::<RawConfig, Config>(path)?;
     if check_config {
@@ -82,8 +93,7 @@ fn serve(path: &Path, check_config: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let metrics = telemetry::install(&config.telemetry)?;
-    let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let stop = shutdown::on_signals().context("listening for signals")?;
         let engine = FaceEngine::load(&config.models_dir, config.engine.clone())?;
         let faces = Arc::new(EngineCapture { engine, quality: config.quality });

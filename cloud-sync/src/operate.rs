@@ -1,4 +1,4 @@
-//! The operator's commands beside serving: `backup`, `restore`, `keys`, `ca`. Each says what it did, and what is next.
+//! The operator's commands beside serving: `backup`, `restore`, `keys`, `ca`, `import`, `tell`. Each says what it did, and what is next.
 //!
 //! [docs/OPERATING.md](../../docs/OPERATING.md) is the guide to them.
 
@@ -10,9 +10,11 @@ use crate::config::{Config, RawConfig};
 
 pub mod backup;
 pub mod ca;
+pub mod import;
 pub mod keys;
 mod manifest;
 pub mod restore;
+pub mod tell;
 
 pub use manifest::{MANIFEST, Manifest, ManifestError};
 

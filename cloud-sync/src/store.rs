@@ -6,6 +6,7 @@
 
 mod audit;
 mod charges;
+mod digest;
 mod error;
 mod feed;
 mod journeys;
@@ -20,6 +21,7 @@ mod taps;
 
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
 pub use charges::ChargeStore;
+pub use digest::{DigestStore, Roots};
 pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
@@ -27,14 +29,15 @@ pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use ledger::LedgerStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
-pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore};
-pub use stations::{FareTableHeld, GateReport, RefusalCount, StationReport, StationStore, StationView};
+pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Imported, Profile, Purpose, Rider, RiderStore};
+pub use stations::{Claim, FareTableHeld, GateReport, RefusalCount, StationReport, StationStore, StationView};
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
 
 /// Everything that the cloud keeps.
 pub trait Store:
     RiderStore
     + FeedStore
+    + DigestStore
     + OperationStore
     + StationStore
     + TapStore

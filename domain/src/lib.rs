@@ -11,6 +11,7 @@ pub mod clock;
 pub mod code;
 pub mod face;
 pub mod fares;
+pub mod fingerprint;
 pub mod ids;
 pub mod journey;
 pub mod ledger;

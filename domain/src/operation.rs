@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::fingerprint::fact;
 use crate::ids::StationId;
 
 /// Longest fare table that goes over the feed.
@@ -154,6 +155,42 @@ impl Instruction {
             Self::Settings { station, .. } => format!("settings/{}", of(station)),
             Self::Mode { station, .. } => format!("mode/{}", of(station)),
             Self::Fares(PublishedFares { name, .. }) | Self::FaresWithdrawn { name } => format!("fares/{name}"),
+        }
+    }
+
+    /// What the instruction at a place says, as one hash: for comparing what two hold.
+    pub fn fact(&self) -> u64 {
+        let place = self.place();
+        let said: Vec<u8> = match self {
+            Self::Settings { settings, .. } => {
+                let number =
+                    |value: Option<u64>| [vec![u8::from(value.is_some())], value.unwrap_or(0).to_le_bytes().to_vec()];
+                let fields = [
+                    settings.sightings_enabled.map(u64::from),
+                    settings.risk_budget.map(f64::to_bits),
+                    settings.deny_list_age_max_s,
+                    settings.offline_days_max.map(u64::from),
+                ];
+                fields.into_iter().flat_map(number).flatten().collect()
+            }
+            Self::Mode { mode, .. } => mode.map_or("", StationMode::name).as_bytes().to_vec(),
+            Self::Fares(fares) => [fares.sha256().as_slice(), &fares.valid_from.unix_ms().to_le_bytes()].concat(),
+            Self::FaresWithdrawn { .. } => Vec::new(),
+        };
+        fact(&[place.as_bytes(), &said])
+    }
+
+    /// What ends what this one tells.
+    #[must_use]
+    pub fn end(&self) -> Self {
+        match self {
+            Self::Settings { station, .. } => {
+                Self::Settings { station: station.clone(), settings: StationSettings::default() }
+            }
+            Self::Mode { station, .. } => Self::Mode { station: station.clone(), mode: None },
+            Self::Fares(PublishedFares { name, .. }) | Self::FaresWithdrawn { name } => {
+                Self::FaresWithdrawn { name: name.clone() }
+            }
         }
     }
 

@@ -216,6 +216,24 @@ impl Durable {
         Ok(outcome?)
     }
 
+    /// Brings changes about that belong to the present version: the feed had brought them before, and the index lost them.
+    /// They are in force at once, and on the disk after [`Durable::write_snapshot`]; without it they are to be repaired
+    /// again after a start.
+    pub fn repair(&self, changes: &[Change]) -> Result<(), DurableError> {
+        let mut files = self.files();
+        for some in changes.chunks(CHANGES_AT_ONCE) {
+            let records = some.iter().map(|change| log::Record::of(files.version, change, &self.index));
+            let records = records.collect::<Result<Vec<_>, _>>()?;
+            let mut index = self.index.changing();
+            for record in &records {
+                if record.apply(&mut index)? {
+                    files.removal.note();
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Says that the index is complete up to `version`, though the last changes concerned another index.
     pub fn reach(&self, version: u64) -> Result<(), DurableError> {
         let mut files = self.files();

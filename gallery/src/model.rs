@@ -147,6 +147,23 @@ impl ModelGallery {
         Ok(())
     }
 
+    /// Brings changes about that the feed had brought before: the version stays.
+    pub fn repair(&self, changes: Vec<Change>) -> Result<(), GalleryError> {
+        let own = changes.into_iter().map(|change| match change {
+            Change::Put(template) => {
+                let embedding = self.comparable(&template.embedding)?;
+                Ok(Change::Put(Template { embedding, ..template }))
+            }
+            removal => Ok(removal),
+        });
+        let own: Vec<_> = own.collect::<Result<_, GalleryError>>()?;
+        match &self.templates {
+            Templates::Durable(durable) => durable.repair(&own)?,
+            Templates::InMemory(index) => own.iter().try_for_each(|change| change.apply(index))?,
+        }
+        Ok(())
+    }
+
     /// The files, if it is kept in any.
     pub fn durable(&self) -> Option<&Durable> {
         match &self.templates {

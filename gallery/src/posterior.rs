@@ -1,6 +1,7 @@
 //! The gallery: every enrolled template, its rider, the tiers, and the decision over a probe.
 
 mod kept;
+mod repair;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

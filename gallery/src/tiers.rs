@@ -3,9 +3,26 @@
 use std::collections::{HashMap, HashSet};
 
 use facegate_domain::Timestamp;
+use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::score::Tier;
 use facegate_domain::tap::Direction;
+
+const INSIDE_BUCKETS: usize = FactSet::Inside.buckets();
+
+/// The digest over who is inside since which entry.
+#[derive(Debug)]
+struct Inside(Fingerprint);
+
+impl Default for Inside {
+    fn default() -> Self {
+        Self(Fingerprint::new(INSIDE_BUCKETS))
+    }
+}
+
+fn fact_of(rider: RiderId, entry: &RecordId) -> u64 {
+    fact(&[rider.as_bytes(), entry.to_string().as_bytes()])
+}
 
 /// Memberships, as they were told; the index holds the templates of each. Knows riders only: whether they have a template
 /// here is the gallery's to know, so that a membership that arrives before its template is not lost. Everyone is in
@@ -14,6 +31,8 @@ use facegate_domain::tap::Direction;
 pub struct Tiers {
     /// By the entries that have not ended; one at most unless an exit was lost.
     in_system: HashMap<RiderId, HashSet<RecordId>>,
+    /// Over those.
+    inside: Inside,
     /// The station's habit set; filled by a later version, read already.
     regulars: HashSet<RiderId>,
     /// Until when.
@@ -40,18 +59,33 @@ impl Tiers {
     }
 
     pub(crate) fn entered(&mut self, rider: RiderId, entry: RecordId) {
-        self.in_system.entry(rider).or_default().insert(entry);
+        let fact = fact_of(rider, &entry);
+        if self.in_system.entry(rider).or_default().insert(entry) {
+            self.inside.0.toggle(rider.as_bytes(), fact);
+        }
     }
 
     /// True if that was his last entry: he is not inside any more.
     pub(crate) fn left(&mut self, rider: RiderId, entry: &RecordId) -> bool {
         let Some(entries) = self.in_system.get_mut(&rider) else { return false };
-        entries.remove(entry);
+        if entries.remove(entry) {
+            self.inside.0.toggle(rider.as_bytes(), fact_of(rider, entry));
+        }
         let last = entries.is_empty();
         if last {
             self.in_system.remove(&rider);
         }
         last
+    }
+
+    pub(crate) fn inside_fingerprint(&self) -> &Fingerprint {
+        &self.inside.0
+    }
+
+    /// Who is inside, in one bucket of the digest.
+    pub(crate) fn inside_in(&self, bucket: usize) -> Vec<(RiderId, RecordId)> {
+        let those = self.in_system.iter().filter(|(rider, _)| bucket_of(rider.as_bytes(), INSIDE_BUCKETS) == bucket);
+        those.flat_map(|(rider, entries)| entries.iter().map(|entry| (*rider, entry.clone()))).collect()
     }
 
     /// Expects a rider until the given moment.
@@ -74,7 +108,9 @@ impl Tiers {
     }
 
     pub(crate) fn remove(&mut self, rider: RiderId) {
-        self.in_system.remove(&rider);
+        for entry in self.in_system.remove(&rider).unwrap_or_default() {
+            self.inside.0.toggle(rider.as_bytes(), fact_of(rider, &entry));
+        }
         self.regulars.remove(&rider);
         self.expected.remove(&rider);
     }

@@ -13,4 +13,5 @@ pub mod partition;
 pub mod people;
 pub mod phone;
 pub mod station;
+pub mod sync;
 pub mod wire;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, demo, kill, partition, station, wire};
+use facegate_loadtest::{acquirer, demo, kill, partition, station, sync, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -46,6 +46,13 @@ enum Command {
     },
     /// Passes connections on from one address to another, for who is in another network namespace.
     Relay(wire::RelayOptions),
+    /// Measures how fast stations follow the cloud: changes, entries, a whole snapshot; prints one JSON line last.
+    Sync {
+        #[command(flatten)]
+        load: sync::SyncLoad,
+        #[command(flatten)]
+        places: Places,
+    },
     /// Runs the sandbox acquirer: a small real HTTP server that authorises and captures.
     Acquirer(acquirer::Arguments),
 }
@@ -96,6 +103,7 @@ async fn main() -> Result<()> {
             places.run(|folder| async move { partition::run(&partition, &home, &folder).await }).await
         }
         Command::Relay(relay) => wire::relay(&relay).await,
+        Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,
         Command::Acquirer(arguments) => acquirer::run(arguments).await,
     }
 }

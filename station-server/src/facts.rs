@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
 
 use facegate_domain::code::IssuerKey;
+use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
 use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, Instructions, StationMode, StationSettings};
 use facegate_domain::score::RiskBudget;
@@ -15,9 +16,38 @@ use facegate_proto::convert::sync::FeedChange;
 pub struct Facts {
     pub gallery: Gallery,
     station: StationId,
-    denied: RwLock<HashSet<RiderId>>,
+    denied: RwLock<Denied>,
     issuer_keys: RwLock<Vec<IssuerKey>>,
     told: RwLock<Told>,
+}
+
+const DENIED_BUCKETS: usize = FactSet::Denied.buckets();
+
+/// The deny list, and the digest over it.
+#[derive(Debug)]
+struct Denied {
+    riders: HashSet<RiderId>,
+    fingerprint: Fingerprint,
+}
+
+impl Default for Denied {
+    fn default() -> Self {
+        Self { riders: HashSet::new(), fingerprint: Fingerprint::new(DENIED_BUCKETS) }
+    }
+}
+
+impl Denied {
+    fn deny(&mut self, rider: RiderId) {
+        if self.riders.insert(rider) {
+            self.fingerprint.toggle(rider.as_bytes(), fact(&[rider.as_bytes()]));
+        }
+    }
+
+    fn allow(&mut self, rider: RiderId) {
+        if self.riders.remove(&rider) {
+            self.fingerprint.toggle(rider.as_bytes(), fact(&[rider.as_bytes()]));
+        }
+    }
 }
 
 /// What the operator told, and what of it holds here.
@@ -43,10 +73,10 @@ impl Facts {
             FeedChange::EnteredSystem { rider, entry } => self.gallery.entered(*rider, entry.clone()),
             FeedChange::LeftSystem { rider, entry } => self.gallery.left(*rider, entry),
             FeedChange::Denied(rider) => {
-                self.denied.write().unwrap_or_else(PoisonError::into_inner).insert(*rider);
+                self.denied.write().unwrap_or_else(PoisonError::into_inner).deny(*rider);
             }
             FeedChange::Allowed(rider) => {
-                self.denied.write().unwrap_or_else(PoisonError::into_inner).remove(rider);
+                self.denied.write().unwrap_or_else(PoisonError::into_inner).allow(*rider);
             }
             FeedChange::IssuerKeys(keys) => {
                 self.issuer_keys.write().unwrap_or_else(PoisonError::into_inner).clone_from(keys);
@@ -81,11 +111,38 @@ impl Facts {
     }
 
     pub fn is_denied(&self, rider: RiderId) -> bool {
-        self.denied.read().unwrap_or_else(PoisonError::into_inner).contains(&rider)
+        self.denied.read().unwrap_or_else(PoisonError::into_inner).riders.contains(&rider)
     }
 
     pub fn denied(&self) -> usize {
-        self.denied.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.denied.read().unwrap_or_else(PoisonError::into_inner).riders.len()
+    }
+
+    /// Riders on the deny list in one bucket of its digest.
+    pub fn denied_in(&self, bucket: usize) -> Vec<RiderId> {
+        let denied = self.denied.read().unwrap_or_else(PoisonError::into_inner);
+        let those = denied.riders.iter().filter(|rider| bucket_of(rider.as_bytes(), DENIED_BUCKETS) == bucket);
+        those.copied().collect()
+    }
+
+    /// The sets of facts held here that the cloud holds alike.
+    pub fn sets(&self) -> Vec<FactSet> {
+        let templates = self.gallery.models().cloned().map(FactSet::Templates);
+        templates.chain([FactSet::Denied, FactSet::Inside, FactSet::Told]).collect()
+    }
+
+    /// The digest over one of them; `None` if it is not held.
+    pub fn fingerprint(&self, set: &FactSet) -> Option<Fingerprint> {
+        match set {
+            FactSet::Templates(model) => self.gallery.templates_fingerprint(model),
+            FactSet::Denied => Some(self.denied.read().unwrap_or_else(PoisonError::into_inner).fingerprint.clone()),
+            FactSet::Inside => Some(self.gallery.inside_fingerprint()),
+            FactSet::Told => {
+                let mut told = Fingerprint::new(FactSet::Told.buckets());
+                self.instructions().told().for_each(|instruction| told.toggle(&[0; 16], instruction.fact()));
+                Some(told)
+            }
+        }
     }
 
     /// The keys that verify ride codes.

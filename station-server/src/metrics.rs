@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use facegate_domain::fingerprint::FactSet;
 use facegate_domain::policy::Refusal;
 use facegate_domain::score::Tier;
 use facegate_gallery::monitor::Recall;
@@ -20,6 +21,10 @@ pub fn describe() {
     describe_counter!("facegate_journal_records_total", "Records handed over by gates, by what became of them");
     describe_counter!("facegate_forward_shortfalls_total", "Batches that the cloud did not acknowledge in full");
     describe_counter!("facegate_feed_refused_total", "Changes of the feed that could not be honoured");
+    describe_counter!(
+        "facegate_healed_buckets_total",
+        "Parts of the facts that were re-read, since they differed from the cloud's"
+    );
     describe_counter!("facegate_snapshot_broken_total", "Chunks of snapshots that were not whole, and asked for again");
     describe_counter!("facegate_epochs_issued_total", "Journal epochs issued to gates");
     describe_gauge!("facegate_templates", "Templates in the gallery");
@@ -69,6 +74,10 @@ pub fn forward_shortfall() {
 
 pub fn feed_refused() {
     counter!("facegate_feed_refused_total").increment(1);
+}
+
+pub fn bucket_healed(set: &FactSet) {
+    counter!("facegate_healed_buckets_total", "set" => set.to_string()).increment(1);
 }
 
 pub fn snapshot_broken() {

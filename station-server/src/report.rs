@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::fingerprint::FactSet;
 use facegate_domain::operation::PublishedFares;
 use facegate_domain::score::Tier;
 use facegate_proto::convert::sync::FEED_LEVEL;
@@ -25,6 +26,7 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     let mut tick = tokio::time::interval(REPORT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reachable = true;
+    let mut differed = Vec::new();
     for round in 0.. {
         tokio::select! {
             _ = tick.tick() => (),
@@ -35,13 +37,16 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
             sweep(&station).await;
         }
         let Some(status) = status(&station).await else { continue };
+        let roots = status.roots.clone();
         let answer = tokio::select! {
             answer = cloud.report(status) => answer,
             () = stop.cancelled() => return,
         };
         match answer {
             Ok(answer) => {
-                metrics::feed_head(answer.into_inner().head_version);
+                let answer = answer.into_inner();
+                metrics::feed_head(answer.head_version);
+                differed = compare(&station, &roots, &answer.roots, &differed);
                 if !reachable {
                     tracing::info!("the cloud takes reports again");
                 }
@@ -57,9 +62,28 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     }
 }
 
+/// Asks for what differs to be healed, if it did at the report before as well: what was on its way is no difference.
+/// Gives what differs now.
+fn compare(station: &Station, ours: &[v1::SetRoot], theirs: &[v1::SetRoot], before: &[String]) -> Vec<String> {
+    // A cloud that does not know what it was at our version says nothing.
+    if ours.is_empty() || theirs.is_empty() {
+        return before.to_vec();
+    }
+    let root = |set: &str| theirs.iter().find(|theirs| theirs.set == set).map_or(0, |theirs| theirs.root);
+    let differ = ours.iter().filter(|ours| ours.root != root(&ours.set)).map(|ours| ours.set.clone());
+    let differ: Vec<String> = differ.collect();
+    let lasting: Vec<FactSet> = differ.iter().filter(|s| before.contains(s)).filter_map(|s| s.parse().ok()).collect();
+    if !lasting.is_empty() {
+        station.differing().send_replace(lasting);
+        return Vec::new();
+    }
+    differ
+}
+
 /// The version is read before the commit, so that what it acknowledges is durable. `None` if it cannot be made so.
 async fn status(station: &Station) -> Option<v1::StationStatus> {
-    let applied_version = station.applied_version();
+    let (applied_version, roots) = station.roots();
+    let roots = roots.into_iter().map(|(set, root)| v1::SetRoot { set: set.to_string(), root }).collect();
     if let Err(error) = station.store.commit().await {
         tracing::error!(%error, "the state cannot be made durable, so nothing is acknowledged");
         return None;
@@ -76,6 +100,9 @@ async fn status(station: &Station) -> Option<v1::StationStatus> {
         feed_level: FEED_LEVEL,
         mode: facts.mode().name().to_owned(),
         fare_tables: facts.instructions().fares().map(fares_held).collect(),
+        installation: station.installation.to_vec(),
+        roots,
+        healed_buckets: station.healed_buckets(),
         ..v1::StationStatus::default()
     })
 }

@@ -96,6 +96,10 @@ impl Server {
         Ok(self.listener.local_addr()?)
     }
 
+    pub fn station(&self) -> &Arc<Station> {
+        &self.station
+    }
+
     /// Where `/metrics` is, if it is served.
     pub fn metrics_address(&self) -> Result<Option<SocketAddr>, ServerError> {
         Ok(self.metrics.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?)

@@ -1,10 +1,11 @@
 //! What every call and every loop of a station shares.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use facegate_domain::Clock;
 use facegate_domain::code::IssuerKey;
+use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::GateId;
 use facegate_domain::operation::StationMode;
 use facegate_gallery::{DurableError, GalleryError};
@@ -81,7 +82,12 @@ pub struct Station {
     facts: RwLock<Arc<Facts>>,
     issuer_keys: watch::Sender<Vec<IssuerKey>>,
     mode: watch::Sender<StationMode>,
-    applied_version: AtomicU64,
+    applied_version: watch::Sender<u64>,
+    /// Held while changes are put into force: version and facts belong together outside of it.
+    applying: Mutex<()>,
+    /// Sets of facts that differ from the cloud's.
+    differing: watch::Sender<Vec<FactSet>>,
+    healed_buckets: AtomicU64,
 }
 
 impl Station {
@@ -98,7 +104,10 @@ impl Station {
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
             mode: watch::Sender::new(facts.mode()),
             facts: RwLock::new(Arc::new(facts)),
-            applied_version: AtomicU64::new(version),
+            applied_version: watch::Sender::new(version),
+            applying: Mutex::default(),
+            differing: watch::Sender::default(),
+            healed_buckets: AtomicU64::default(),
             config,
             clock,
             store,
@@ -120,12 +129,17 @@ impl Station {
 
     /// The highest version of the feed that searches here honour.
     pub fn applied_version(&self) -> u64 {
-        self.applied_version.load(Ordering::Acquire)
+        *self.applied_version.borrow()
+    }
+
+    /// That version, and every change of it.
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.applied_version.subscribe()
     }
 
     /// Everything up to `version` is honoured from now on.
     pub fn set_applied(&self, version: u64, facts: &Facts) {
-        self.applied_version.store(version, Ordering::Release);
+        self.applied_version.send_replace(version);
         tell(&self.issuer_keys, facts.issuer_keys());
         tell(&self.mode, facts.mode());
     }
@@ -133,6 +147,34 @@ impl Station {
     /// How the station lets people pass, and every change of it.
     pub fn mode(&self) -> watch::Receiver<StationMode> {
         self.mode.subscribe()
+    }
+
+    /// While this is held, no change is put into force.
+    pub fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version applied and the roots of all facts at it; without them while changes are being applied.
+    pub fn roots(&self) -> (u64, Vec<(FactSet, u64)>) {
+        let alone = self.applying.try_lock();
+        let facts = self.facts();
+        let sets = if alone.is_ok() { facts.sets() } else { Vec::new() };
+        let root = |set: FactSet| facts.fingerprint(&set).map(|held| (set, held.root()));
+        (self.applied_version(), sets.into_iter().filter_map(root).collect())
+    }
+
+    /// The sets that differ from the cloud's, to be healed by whoever follows the feed.
+    pub fn differing(&self) -> &watch::Sender<Vec<FactSet>> {
+        &self.differing
+    }
+
+    /// One bucket was put right.
+    pub fn healed(&self) {
+        self.healed_buckets.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn healed_buckets(&self) -> u64 {
+        self.healed_buckets.load(Ordering::Relaxed)
     }
 
     /// The keys that verify ride codes, and every change of them.

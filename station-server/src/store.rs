@@ -64,7 +64,6 @@ impl Store {
 
     /// What tells this data directory apart from every other; made with it.
     pub fn installation(&self) -> Result<[u8; 16], StoreError> {
-        
         let damaged = StoreError::Damaged { what: "installation" };
         if self.meta.get(INSTALLATION)?.is_none() {
             let fresh: [u8; 16] = rand::random();

@@ -1,6 +1,7 @@
 //! Following the cloud's change feed: from the cursor, live, through a snapshot where the log does not reach.
 
 mod apply;
+mod heal;
 mod snapshot;
 
 use std::sync::Arc;
@@ -117,7 +118,17 @@ async fn subscribe(
     *incoming = None;
     tracing::info!(after_version, "following the feed");
     let mut batches = stream.ready_chunks(BATCH_CHANGES);
-    while let Some(batch) = batches.next().await {
+    let mut differing = station.differing().subscribe();
+    loop {
+        let batch = tokio::select! {
+            batch = batches.next() => batch,
+            Ok(()) = differing.changed() => {
+                let sets = differing.borrow_and_update().clone();
+                heal::heal(station, cloud, sets).await?;
+                continue;
+            }
+        };
+        let Some(batch) = batch else { return Err(SyncError::Ended) };
         let mut changes = Vec::with_capacity(batch.len());
         let (mut failed, mut last) = (None, station.applied_version());
         for change in batch {
@@ -138,7 +149,6 @@ async fn subscribe(
             return Err(error);
         }
     }
-    Err(SyncError::Ended)
 }
 
 /// How far a message of the stream leads, and what is to be done on the way: nothing if that was applied already, or is

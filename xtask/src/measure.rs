@@ -96,6 +96,17 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         kind: Kind::Bench,
+        name: "sync",
+        what: "a change and an entry from the cloud to 100 stations, and a snapshot of 3 million templates into one",
+        binaries: &["facegate-loadtest", "facegate-station-server"],
+        driver_args: &["sync"],
+        needs: &[],
+        models: false,
+        peers: Peers::Never,
+        profile: Profile::Release,
+    },
+    Measurement {
+        kind: Kind::Bench,
         name: "search",
         what: "1:N search among millions: time, recall, memory, changes, start, growth, beside FAISS and others (--peers)",
         binaries: &["facegate-gallery"],

@@ -124,6 +124,16 @@ impl ErasureReceipt {
     }
 }
 
+/// A rider of another system, whole.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    pub rider: RiderId,
+    pub profile: Profile,
+    /// To recognition.
+    pub consent: Consent,
+    pub template: Template,
+}
+
 #[async_trait]
 pub trait RiderStore {
     async fn create_rider(&self, rider: RiderId, profile: Profile, now: Timestamp) -> Result<(), StoreError>;
@@ -135,6 +145,10 @@ pub trait RiderStore {
     ///
     /// Errors: `ConsentMissing` without consent to recognition, `AlreadyEnrolled`, `Erased`, `UnknownRider`.
     async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Creates these riders with consent and face, all or none, and puts the faces on the feed. One whose id is known is
+    /// passed over. Gives how many were new.
+    async fn import(&self, riders: Vec<Imported>, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Binds what the rider pays with, in place of what was bound before. `entries` (a wallet's top-up) are posted with
     /// it; one that is posted already counts once.

@@ -12,10 +12,11 @@
 //! | `key-since/` purpose `/` key id | when that key was first used |
 //! | `rider/` rider | `Rider` |
 //! | `leaving/` rider | erased, account kept until nothing is owed on it |
-//! | `face/` template | the rider whose sealed face it is |
+//! | `face/` template | the rider whose sealed face it is, and its model (of before: the rider alone) |
 //! | `erasure/` id · `erasing/` id | `ErasureReceipt` · its id, until it is final |
 //! | `feed-id` | 16 random bytes that name this log |
 //! | `feed-head` · `feed-first` · `feed/` version | last version · the last one gone · `Logged`; a face's entry names the template and never holds it |
+//! | `digest/` set 0 bucket · `digest-roots` · `digest-at/` version · `digest-head` | exclusive or of the hashes of a bucket's facts · each set's root · the same as of that version · the version they are of |
 //! | `issuer-keys` · `denied/` rider | published keys · empty |
 //! | `told/` place | `Instruction` of the operator that holds |
 //! | `inside/` rider | record id of the entry |
@@ -55,6 +56,7 @@ use tx::{Tx, from_kv};
 pub mod at_rest;
 mod audit;
 mod charges;
+mod digest;
 mod erasure;
 mod feed;
 mod intake;
@@ -158,6 +160,7 @@ impl SledStore {
             log_id,
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
+        digest::build_if_behind(&store)?;
         reconcile::reconcile(&store)?;
         Ok(store)
     }
@@ -188,6 +191,7 @@ impl SledStore {
         let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = self.read();
         let value = command(&mut tx)?;
+        digest::keep(self, &mut tx)?;
         let head = feed::trim(&mut tx, self.feed_kept)?;
         tx.apply()?;
         Ok((value, head))

@@ -1,5 +1,7 @@
 //! Stations as the cloud last heard of them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, StationId};
@@ -56,6 +58,15 @@ pub struct StationReport {
     pub mode: StationMode,
     #[serde(default)]
     pub fare_tables: Vec<FareTableHeld>,
+    /// One number over all the facts that it holds, hexadecimal; empty if it did not say.
+    #[serde(default)]
+    pub digest: String,
+    /// The sets of facts that are not the cloud's of that version.
+    #[serde(default)]
+    pub differs: Vec<String>,
+    /// Buckets of facts that it re-read since they differed, since its start.
+    #[serde(default)]
+    pub healed_buckets: u64,
 }
 
 /// A fare table that a station holds.
@@ -73,12 +84,43 @@ pub struct StationView {
     pub last_seen: Timestamp,
     /// None for a station that has subscribed and not reported yet.
     pub report: Option<StationReport>,
+    /// The installation that counts as the station, hexadecimal; empty of a station of before.
+    #[serde(default)]
+    pub installation: String,
+}
+
+impl StationView {
+    /// One that was never heard of.
+    pub fn new(station: StationId, now: Timestamp) -> Self {
+        Self { station, last_seen: now, report: None, installation: String::new() }
+    }
+}
+
+/// Whether an installation counts as the station that it says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    Granted,
+    /// Another one does.
+    Held {
+        by: String,
+        heard: Timestamp,
+    },
 }
 
 #[async_trait]
 pub trait StationStore {
     /// Notes, before any face is handed to it, that the station may know faces from now on.
     async fn station_joined(&self, station: StationId, now: Timestamp) -> Result<(), StoreError>;
+
+    /// An installation says that it is this station. Another one that counted as it until now loses it if it was silent
+    /// for `silent_after`. One that is told `Granted` counts from now on and has been heard now.
+    async fn claim_station(
+        &self,
+        station: StationId,
+        installation: String,
+        now: Timestamp,
+        silent_after: Duration,
+    ) -> Result<Claim, StoreError>;
 
     /// What a station says of itself; also confirms the erasures that it has applied.
     async fn record_report(&self, station: StationId, report: StationReport, now: Timestamp) -> Result<(), StoreError>;

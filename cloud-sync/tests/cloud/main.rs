@@ -3,6 +3,7 @@
 
 mod backup_files;
 mod browser;
+mod digests;
 mod durability;
 mod enrolment;
 mod erasure;
@@ -10,6 +11,8 @@ mod feed;
 mod guide;
 mod harness;
 mod identity;
+mod import;
+mod installations;
 mod intake;
 mod journeys;
 mod keys;

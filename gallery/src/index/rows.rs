@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use facegate_domain::fingerprint::{Fingerprint, bucket_of, fact};
 use facegate_domain::ids::{RiderId, TemplateId};
 
 use super::ids::{ROWS_MAX, RowsById};
@@ -24,6 +25,13 @@ pub enum Full {
     Memory(std::io::Error),
 }
 
+/// Parts of the digest over the rows: as `FactSet::Templates` has them.
+const BUCKETS: usize = 1024;
+
+fn fact_of(owner: &Owner) -> u64 {
+    fact(&[owner.template.as_bytes(), owner.rider.as_bytes()])
+}
+
 /// See the module.
 pub struct Rows {
     remembered: usize,
@@ -32,6 +40,8 @@ pub struct Rows {
     riders_len: usize,
     by_template: RowsById,
     by_rider: RowsById,
+    /// Over template and rider of every row.
+    fingerprint: Fingerprint,
     changed: VecDeque<u32>,
     /// Changes so far; the last ones are in `changed`.
     changes: u64,
@@ -56,6 +66,7 @@ impl Rows {
             riders_len: 0,
             by_template: RowsById::new(),
             by_rider: RowsById::new(),
+            fingerprint: Fingerprint::new(BUCKETS),
             changed: VecDeque::new(),
             changes: 0,
         }
@@ -105,6 +116,17 @@ impl Rows {
     /// The codes of whole blocks from row `from` (a block's first) on: about `rows`, or fewer where a segment ends.
     pub fn codes(&self, from: usize, rows: usize) -> &[u8] {
         self.segments.codes(from, rows.min(self.len.saturating_sub(from)))
+    }
+
+    pub const fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// Template and rider of the rows that belong to a bucket of the digest.
+    pub fn in_bucket(&self, bucket: usize) -> Vec<(TemplateId, RiderId)> {
+        let those =
+            (0..self.len as u32).filter(|row| bucket_of(self.segments.id(*row, Which::Template), BUCKETS) == bucket);
+        those.map(|row| self.segments.owner(row)).map(|owner| (owner.template, owner.rider)).collect()
     }
 
     /// Changes of rows so far.
@@ -200,6 +222,11 @@ impl Rows {
             (by_template.join().expect("noting ids does not panic"), by_rider)
         });
         (self.by_template, self.by_rider, self.riders_len) = (by_template, by_rider, riders);
+        let owners = (0..len as u32).map(|row| self.segments.owner(row));
+        self.fingerprint = owners.fold(Fingerprint::new(BUCKETS), |mut all, owner| {
+            all.toggle(owner.template.as_bytes(), fact_of(&owner));
+            all
+        });
         templates == len
     }
 
@@ -210,12 +237,14 @@ impl Rows {
         let segments = &self.segments;
         self.by_template.insert(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
         self.by_rider.insert(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
+        self.fingerprint.toggle(owner.template.as_bytes(), fact_of(owner));
     }
 
     fn unlink(&mut self, row: u32, owner: &Owner) {
         let segments = &self.segments;
         self.by_template.remove(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
         self.by_rider.remove(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
+        self.fingerprint.toggle(owner.template.as_bytes(), fact_of(owner));
         if self.by_rider.rows(owner.rider.as_bytes(), |row| self.segments.id(row, Which::Rider)).next().is_none() {
             self.riders_len -= 1;
         }

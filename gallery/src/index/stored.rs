@@ -12,6 +12,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
 
 use facegate_domain::face::Template;
+use facegate_domain::fingerprint::Fingerprint;
 use facegate_domain::ids::{RiderId, TemplateId};
 
 use super::ids::ROWS_MAX;
@@ -99,6 +100,17 @@ impl Index {
         let scale = u16::from_le_bytes(*scale);
         let face = Quantised { code: code.to_vec().into(), rest: rest.to_vec().into(), scale };
         (rest.len() == self.shape.rest_bytes()).then_some(Row { owner, face })
+    }
+
+    /// The digest over template and rider of every row.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.read().rows.fingerprint().clone()
+    }
+
+    /// Template and rider of the rows in one bucket of the digest, all held at one moment. Looks at every row: changes
+    /// wait for it, searches do not.
+    pub fn in_bucket(&self, bucket: usize) -> Vec<(TemplateId, RiderId)> {
+        self.read().rows.in_bucket(bucket)
     }
 
     /// Changes of rows so far.

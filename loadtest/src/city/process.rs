@@ -45,6 +45,11 @@ impl Process {
         &self.name
     }
 
+    /// Of the running process.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     pub fn log(&self) -> &Path {
         &self.log
     }

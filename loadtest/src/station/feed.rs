@@ -44,6 +44,7 @@ type Changes<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl SyncService for Feed {
     type SubscribeStream = Changes<v1::Change>;
     type SnapshotStream = Changes<v1::SnapshotChunk>;
+    type RereadStream = Changes<v1::RereadPart>;
 
     async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Result<Response<Changes<v1::Change>>, Status> {
         let after = request.into_inner().after_version;
@@ -69,6 +70,15 @@ impl SyncService for Feed {
 
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
         self.applied.send_replace(request.into_inner().applied_version);
-        Ok(Response::new(v1::ReportResponse { head_version: self.riders.len() as u64 }))
+        let head_version = self.riders.len() as u64;
+        Ok(Response::new(v1::ReportResponse { head_version, ..v1::ReportResponse::default() }))
+    }
+
+    async fn digests(&self, _request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
+        Err(Status::unimplemented("this feed knows no digests"))
+    }
+
+    async fn reread(&self, _request: Request<v1::RereadRequest>) -> Result<Response<Changes<v1::RereadPart>>, Status> {
+        Err(Status::unimplemented("this feed knows no digests"))
     }
 }

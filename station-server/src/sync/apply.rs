@@ -24,6 +24,7 @@ pub(super) async fn changes(
     }
     let shared = Arc::clone(station);
     blocking(move || {
+        let _alone = shared.applying();
         let facts = shared.facts();
         let of_templates: Vec<_> = changes.iter().filter_map(template_change).collect();
         facts.gallery.apply(&of_templates)?.into_iter().for_each(|(version, error)| left_out(version, &error));
@@ -34,6 +35,17 @@ pub(super) async fn changes(
         Ok(())
     })
     .await
+}
+
+/// Brings facts about that belong to the version applied: the feed had brought them before, and they went wrong here.
+pub(super) fn repair(station: &Station, changes: Vec<FeedChange>) -> Result<(), StationError> {
+    let _alone = station.applying();
+    let (facts, version) = (station.facts(), station.applied_version());
+    let changes: Vec<_> = changes.into_iter().map(|change| VersionedChange { version, change }).collect();
+    station.store.facts()?.write(&changes, version)?;
+    changes.iter().for_each(|change| facts.apply(&change.change));
+    station.set_applied(version, &facts);
+    Ok(())
 }
 
 /// A template of another model cannot be searched; leaving it out recognises one rider less.
@@ -123,7 +135,7 @@ fn remember_codes(station: &Station, changes: &[VersionedChange]) -> Result<(), 
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StationError> + Send + 'static,
 ) -> Result<T, StationError> {
     simulation::blocking(work).await.map_err(|_| StationError::Panicked)?

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_proto::snapshot::{Chain, SNAPSHOT_FORMAT};
 use facegate_proto::v1;
@@ -33,6 +34,13 @@ pub struct Seen {
     pub breaks_after: Vec<usize>,
     /// The next chunk with this number is damaged on its way.
     pub damages: Option<u64>,
+    /// What the cloud says it holds; None: it says nothing of that.
+    pub holds: Option<Vec<FeedChange>>,
+    /// Sets and buckets that were re-read.
+    pub reread: Vec<(String, u32)>,
+    pub reports: usize,
+    /// Reports are refused with this.
+    pub refuses_reports: Option<Status>,
     /// Snapshots always begin anew.
     pub refuses_to_resume: bool,
     pub subscribed_after: Vec<u64>,
@@ -129,6 +137,30 @@ impl Cloud {
 }
 
 impl Seen {
+    /// The facts of a set that the cloud holds: id, hash, and what tells it.
+    fn held<'a>(&'a self, set: &'a FactSet) -> impl Iterator<Item = ([u8; 16], u64, FeedChange)> + 'a {
+        self.holds.iter().flatten().filter_map(move |change| {
+            let (id, hash) = match (set, change) {
+                (FactSet::Templates(model), FeedChange::TemplatePut(t)) if t.embedding.model() == model => {
+                    (*t.id.as_bytes(), fact(&[t.id.as_bytes(), t.rider.as_bytes()]))
+                }
+                (FactSet::Denied, FeedChange::Denied(rider)) => (*rider.as_bytes(), fact(&[rider.as_bytes()])),
+                (FactSet::Inside, FeedChange::EnteredSystem { rider, entry }) => {
+                    (*rider.as_bytes(), fact(&[rider.as_bytes(), entry.to_string().as_bytes()]))
+                }
+                (FactSet::Told, FeedChange::Told(told)) => ([0; 16], told.fact()),
+                _ => return None,
+            };
+            Some((id, hash, change.clone()))
+        })
+    }
+
+    fn fingerprint(&self, set: &FactSet) -> Fingerprint {
+        let mut all = Fingerprint::new(set.buckets());
+        self.held(set).for_each(|(id, hash, _)| all.toggle(&id, hash));
+        all
+    }
+
     /// The snapshot, two facts to a chunk.
     fn chunks(&self, version: u64) -> Vec<v1::SnapshotChunk> {
         let mut chain = Chain::default();
@@ -150,6 +182,7 @@ impl Seen {
 impl SyncService for Cloud {
     type SubscribeStream = Answer<v1::Change>;
     type SnapshotStream = Answer<v1::SnapshotChunk>;
+    type RereadStream = Answer<v1::RereadPart>;
 
     async fn subscribe(
         &self,
@@ -243,7 +276,39 @@ impl SyncService for Cloud {
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
         let peer = require(&request, &[Role::Station])?;
         assert_eq!(peer.id, "north");
-        self.seen.lock().unwrap().report = Some(request.into_inner());
-        Ok(Response::new(v1::ReportResponse { head_version: self.head() }))
+        let mut seen = self.seen.lock().unwrap();
+        if let Some(refusal) = &seen.refuses_reports {
+            return Err(refusal.clone());
+        }
+        let report = request.into_inner();
+        let (known, head_version) = (report.applied_version == self.head(), self.head());
+        let root = |theirs: &v1::SetRoot| {
+            let set: FactSet = theirs.set.parse().unwrap();
+            v1::SetRoot { root: seen.fingerprint(&set).root(), ..theirs.clone() }
+        };
+        let roots = if known && seen.holds.is_some() { report.roots.iter().map(root).collect() } else { vec![] };
+        seen.report = Some(report);
+        seen.reports += 1;
+        Ok(Response::new(v1::ReportResponse { head_version, roots }))
+    }
+
+    async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
+        let set: FactSet = request.into_inner().set.parse().unwrap();
+        let buckets = self.seen.lock().unwrap().fingerprint(&set).buckets().to_vec();
+        Ok(Response::new(v1::DigestsResponse { version: self.head(), buckets }))
+    }
+
+    async fn reread(&self, request: Request<v1::RereadRequest>) -> Result<Response<Self::RereadStream>, Status> {
+        let asked = request.into_inner();
+        let set: FactSet = asked.set.parse().unwrap();
+        let mut seen = self.seen.lock().unwrap();
+        seen.reread.extend(asked.buckets.iter().map(|bucket| (asked.set.clone(), *bucket)));
+        let part = |bucket: u32| {
+            let facts = seen.held(&set).filter(|(id, ..)| bucket_of(id, set.buckets()) == bucket as usize);
+            let facts = facts.map(|(_, _, change)| VersionedChange { version: 0, change }.into()).collect();
+            Ok(v1::RereadPart { bucket, facts, last: true })
+        };
+        let parts: Vec<_> = asked.buckets.into_iter().map(part).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 }

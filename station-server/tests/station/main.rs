@@ -7,6 +7,7 @@ mod cloud;
 mod codes;
 mod faces;
 mod feed;
+mod healing;
 mod identify;
 mod journals;
 mod killed;

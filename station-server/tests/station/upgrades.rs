@@ -34,7 +34,7 @@ async fn a_station_that_was_upgraded_fetches_what_was_withheld_from_it() {
     world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
     station.stop().await;
     // As an older station leaves it: a cursor, and no word of what it understood.
-    world.forget_level();
+    world.forget_level().await;
     let closed = FeedChange::Told(Instruction::Mode { station: None, mode: Some(StationMode::Closed) });
     world.cloud.set_snapshot(vec![FeedChange::TemplatePut(template(RiderId::random(), &mate)), closed]);
     let station = world.station().await;

@@ -10,12 +10,15 @@ use facegate_domain::Timestamp;
 use facegate_proto::v1::station_service_client::StationServiceClient;
 use facegate_runtime::clock::{ManualClock, SystemClock};
 use facegate_runtime::config;
+use facegate_runtime::disk::{Disk, RealDisk};
 use facegate_runtime::grpc::{self, ChannelOptions};
 use facegate_runtime::identity::ca::{CA_VALIDITY, CertificateAuthority, DEVICE_VALIDITY};
 use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role, TlsPaths};
+use facegate_runtime::kv::KvOptions;
 use facegate_runtime::telemetry::Metrics;
 use facegate_station_server::config::{Config, RawConfig};
 use facegate_station_server::server::Server;
+use facegate_station_server::station::Station;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -36,6 +39,7 @@ pub struct World {
 pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: Option<SocketAddr>,
+    pub station: Arc<Station>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -66,10 +70,11 @@ impl World {
     pub async fn station_with(&self, more: &str, metrics: Option<Metrics>) -> Running {
         let server = Server::bind(self.config(more), Arc::clone(&self.clock) as _, metrics).await.unwrap();
         let (address, metrics_address) = (server.address().unwrap(), server.metrics_address().unwrap());
+        let station = Arc::clone(server.station());
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let serving = tokio::spawn(async move { server.serve(stopping).await.unwrap() });
-        Running { address, metrics_address, stop, serving }
+        Running { address, metrics_address, station, stop, serving }
     }
 
     pub fn config(&self, more: &str) -> Config {
@@ -109,12 +114,13 @@ impl World {
     }
 
     /// Makes the station's state look as one of before left it, which understood level 1. The station must not run.
-    pub fn forget_level(&self) {
-        let state = sled::open(self.dir.path().join("data/state")).unwrap();
+    pub async fn forget_level(&self) {
+        let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+        let state = RealDisk.database(&self.dir.path().join("data/state"), options).unwrap();
         for tree in ["facts-a", "facts-b"] {
-            state.open_tree(tree).unwrap().remove(b"l").unwrap();
+            state.tree(tree).unwrap().remove(b"l").unwrap();
         }
-        state.flush().unwrap();
+        state.commit().await.unwrap();
     }
 
     pub fn dir(&self) -> &Path {
@@ -125,6 +131,7 @@ impl World {
 impl Running {
     /// Stops as SIGTERM does, and waits until everything is closed.
     pub async fn stop(self) {
+        drop(self.station);
         self.stop.cancel();
         self.serving.await.unwrap();
     }

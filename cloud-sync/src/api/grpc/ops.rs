@@ -1,7 +1,10 @@
 //! `OpsService`: the overview for the operations centre, and what the operator tells stations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use facegate_domain::ids::StationId;
+use facegate_proto::convert::{InvalidMessage, fixed};
 use facegate_proto::v1;
 use facegate_proto::v1::ops_service_server::OpsService;
 use facegate_runtime::identity::{Role, require};
@@ -52,6 +55,21 @@ impl OpsService for OpsRpc {
         Ok(Response::new(v1::InstructResponse { version }))
     }
 
+    async fn claim_station(
+        &self,
+        request: Request<v1::ClaimStationRequest>,
+    ) -> Result<Response<v1::ClaimStationResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let asked = request.into_inner();
+        let station = StationId::new(asked.station).map_err(InvalidMessage::from)?;
+        let installation = hex::encode(fixed::<16>("installation", &asked.installation)?);
+        let (store, now) = (&self.cloud.store, self.cloud.clock.now());
+        let subject = format!("{station} {installation}");
+        store.audit(&format!("operator/{}", operator.id), "stations.claim", &subject, now).await?;
+        store.claim_station(station, installation, now, Duration::ZERO).await?;
+        Ok(Response::new(v1::ClaimStationResponse {}))
+    }
+
     async fn instructions(
         &self,
         request: Request<v1::InstructionsRequest>,
@@ -65,6 +83,9 @@ impl OpsService for OpsRpc {
 fn station_to_wire(view: StationView) -> v1::StationReport {
     v1::StationReport {
         station: view.station.into(),
+        installation: hex::decode(view.installation).unwrap_or_default(),
+        digest: view.report.as_ref().map_or(String::new(), |report| report.digest.clone()),
+        differs: view.report.as_ref().map_or(Vec::new(), |report| report.differs.clone()),
         status: view.report.map(report_to_wire),
         last_seen_unix_ms: view.last_seen.unix_ms(),
     }

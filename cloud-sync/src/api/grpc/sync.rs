@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use facegate_domain::Timestamp;
-use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::fingerprint::{FactSet, fact};
+use facegate_domain::ids::{GateId, InvalidId, StationId};
 use facegate_domain::operation::StationMode;
 use facegate_domain::tap::GateRecord;
 use facegate_proto::convert::InvalidMessage;
@@ -17,9 +18,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
+use super::installation;
 use crate::cloud::Cloud;
 use crate::feed;
-use crate::store::{FareTableHeld, GateReport, Intake, RefusalCount, StationReport};
+use crate::store::{FareTableHeld, GateReport, Intake, RefusalCount, Roots, StationReport};
 
 #[derive(Debug)]
 pub struct SyncRpc {
@@ -45,6 +47,7 @@ type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl SyncService for SyncRpc {
     type SubscribeStream = Streamed<v1::Change>;
     type SnapshotStream = Streamed<v1::SnapshotChunk>;
+    type RereadStream = Streamed<v1::RereadPart>;
 
     async fn subscribe(
         &self,
@@ -52,6 +55,7 @@ impl SyncService for SyncRpc {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (station, asked) = admit(request)?;
         let cloud = &self.cloud;
+        installation::admit(cloud, &station, &asked.installation).await?;
         cloud.store.station_joined(station.clone(), cloud.clock.now()).await?;
         let level = asked.feed_level.max(1);
         let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, level, cloud.stop.clone()).await?;
@@ -64,6 +68,7 @@ impl SyncService for SyncRpc {
         let (station, asked) = admit(request)?;
         let cloud = &self.cloud;
         let now = cloud.clock.now();
+        installation::admit(cloud, &station, &asked.installation).await?;
         cloud.store.station_joined(station.clone(), now).await?;
         let (level, codes_since) = (asked.feed_level.max(1), now.minus(cloud.config.code_memory));
         let ask = feed::Ask { level, format: asked.format, resume: asked.resume, codes_since };
@@ -83,9 +88,45 @@ impl SyncService for SyncRpc {
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
         let (station, status) = admit(request)?;
         let cloud = &self.cloud;
-        cloud.store.record_report(station, report_from_wire(status)?, cloud.clock.now()).await?;
-        Ok(Response::new(v1::ReportResponse { head_version: *cloud.store.head().borrow() }))
+        installation::admit(cloud, &station, &status.installation).await?;
+        let roots = cloud.store.roots_at(status.applied_version).await?;
+        let differs = roots.as_ref().map(|ours| differing(&status.roots, ours)).unwrap_or_default();
+        if !differs.is_empty() {
+            tracing::warn!(%station, version = status.applied_version, ?differs, "a station holds other facts than the cloud");
+        }
+        cloud.store.record_report(station, report_from_wire(status, differs)?, cloud.clock.now()).await?;
+        let roots = roots.unwrap_or_default().into_iter().map(|(set, root)| v1::SetRoot { set, root });
+        let head_version = *cloud.store.head().borrow();
+        Ok(Response::new(v1::ReportResponse { head_version, roots: roots.collect() }))
     }
+
+    async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
+        let (_, asked) = admit(request)?;
+        let (version, buckets) = self.cloud.store.buckets(&set_from_wire(&asked.set)?).await?;
+        Ok(Response::new(v1::DigestsResponse { version, buckets }))
+    }
+
+    async fn reread(&self, request: Request<v1::RereadRequest>) -> Result<Response<Self::RereadStream>, Status> {
+        let (station, asked) = admit(request)?;
+        let set = set_from_wire(&asked.set)?;
+        let most = set.buckets();
+        if asked.buckets.len() > most || asked.buckets.iter().any(|bucket| *bucket as usize >= most) {
+            return Err(Status::invalid_argument(format!("{set} has {most} buckets, each to be asked for once")));
+        }
+        tracing::warn!(%station, %set, buckets = asked.buckets.len(), "a station re-reads what differs");
+        let parts = feed::reread(Arc::clone(&self.cloud.store), set, asked.buckets);
+        Ok(Response::new(Box::pin(ReceiverStream::new(parts).map(|part| Ok(part?)))))
+    }
+}
+
+fn set_from_wire(set: &str) -> Result<FactSet, Status> {
+    set.parse().map_err(|error: InvalidId| Status::invalid_argument(error.to_string()))
+}
+
+/// The sets of which the station said another root than ours. One that it does not speak of is not compared.
+fn differing(theirs: &[v1::SetRoot], ours: &Roots) -> Vec<String> {
+    let differ = theirs.iter().filter(|theirs| ours.get(&theirs.set).copied().unwrap_or(0) != theirs.root);
+    differ.map(|theirs| theirs.set.clone()).collect()
 }
 
 fn intake_to_wire(intake: Intake) -> v1::DeliverResponse {
@@ -100,7 +141,7 @@ fn intake_to_wire(intake: Intake) -> v1::DeliverResponse {
     }
 }
 
-fn report_from_wire(status: v1::StationStatus) -> Result<StationReport, InvalidMessage> {
+fn report_from_wire(status: v1::StationStatus, differs: Vec<String>) -> Result<StationReport, InvalidMessage> {
     Ok(StationReport {
         applied_version: status.applied_version,
         templates: status.templates,
@@ -111,7 +152,15 @@ fn report_from_wire(status: v1::StationStatus) -> Result<StationReport, InvalidM
         feed_level: status.feed_level,
         mode: if status.mode.is_empty() { StationMode::Normal } else { mode_from_wire(&status.mode)? },
         fare_tables: status.fare_tables.into_iter().map(fares_from_wire).collect(),
+        digest: if status.roots.is_empty() { String::new() } else { format!("{:016x}", one_of(&status.roots)) },
+        differs,
+        healed_buckets: status.healed_buckets,
     })
+}
+
+/// All roots as one number.
+fn one_of(roots: &[v1::SetRoot]) -> u64 {
+    roots.iter().fold(0, |all, root| all ^ fact(&[root.set.as_bytes(), &root.root.to_le_bytes()]))
 }
 
 fn fares_from_wire(held: v1::FareTableHeld) -> FareTableHeld {
@@ -158,6 +207,7 @@ pub(super) fn report_to_wire(report: StationReport) -> v1::StationStatus {
         feed_level: report.feed_level,
         mode: report.mode.name().to_owned(),
         fare_tables: report.fare_tables.into_iter().map(fares_to_wire).collect(),
+        healed_buckets: report.healed_buckets,
         ..v1::StationStatus::default()
     }
 }

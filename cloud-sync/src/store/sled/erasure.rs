@@ -34,7 +34,6 @@ pub(super) fn erase(
         tx.remove(key::inside(id));
         tx.count(INSIDE, -1)?;
     }
-    tx.remove(key::denied(id));
     let feed_version = publish(tx, &Logged::RiderRemoved { rider: id })?;
     let outstanding: BTreeSet<StationId> = stations(tx)?.into_iter().collect();
     let receipt = ErasureReceipt { id: ErasureId::random(), rider: id, requested_at: now, feed_version, outstanding };

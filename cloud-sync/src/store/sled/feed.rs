@@ -6,8 +6,8 @@ use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::{RecordId, RiderId, TemplateId};
 use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
-use serde::{Deserialize, Serialize};
 use facegate_runtime::kv::Tree;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::intake::SpentNonce;
@@ -60,6 +60,7 @@ pub(super) fn trim(tx: &mut Tx<'_>, kept: u64) -> Result<u64, StoreError> {
     let target = head.saturating_sub(kept).min(first + TRIMMED_MAX);
     for version in first + 1..=target {
         tx.remove(key::feed(version));
+        tx.remove(key::digest_at(version));
     }
     if target > first {
         tx.put(key::FEED_FIRST.to_vec(), &target);
@@ -206,7 +207,7 @@ impl SledStore {
     }
 
     /// What one pair of a keyspace says.
-    fn fact(&self, space: &[u8], k: &[u8], v: &[u8]) -> Result<Option<FeedChange>, StoreError> {
+    pub(super) fn fact(&self, space: &[u8], k: &[u8], v: &[u8]) -> Result<Option<FeedChange>, StoreError> {
         let id = key::id_after(space, k);
         Ok(match space {
             key::ISSUER_KEYS => Some(issuer_keys(&decode::<Vec<[u8; 32]>>(k, v)?)?),

@@ -2,6 +2,7 @@
 
 use facegate_domain::Timestamp;
 use facegate_domain::charge::ChargeId;
+use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::{Account, EntryId};
@@ -27,6 +28,10 @@ pub(super) const ERASING: &[u8] = b"erasing/";
 pub(super) const FEED: &[u8] = b"feed/";
 pub(super) const INSIDE: &[u8] = b"inside/";
 pub(super) const DENIED: &[u8] = b"denied/";
+pub(super) const DIGEST: &[u8] = b"digest/";
+pub(super) const DIGEST_ROOTS: &[u8] = b"digest-roots";
+pub(super) const DIGEST_AT: &[u8] = b"digest-at/";
+pub(super) const DIGEST_HEAD: &[u8] = b"digest-head";
 pub(super) const TOLD: &[u8] = b"told/";
 pub(super) const NONCE: &[u8] = b"nonce/";
 pub(super) const STATION: &[u8] = b"station/";
@@ -91,6 +96,19 @@ pub(super) fn erasing(id: ErasureId) -> Key {
 
 pub(super) fn feed(version: u64) -> Key {
     join(FEED, &[&version.to_be_bytes()])
+}
+
+/// All buckets of a set.
+pub(super) fn digests(set: &FactSet) -> Key {
+    join(DIGEST, &[set.to_string().as_bytes(), &[0]])
+}
+
+pub(super) fn digest(set: &FactSet, bucket: usize) -> Key {
+    join(&digests(set), &[&u16::try_from(bucket).unwrap_or(u16::MAX).to_be_bytes()])
+}
+
+pub(super) fn digest_at(version: u64) -> Key {
+    join(DIGEST_AT, &[&version.to_be_bytes()])
 }
 
 pub(super) fn inside(rider: RiderId) -> Key {

@@ -5,7 +5,7 @@ use facegate_domain::ids::{RiderId, TemplateId};
 
 use super::riders::{ENROLLED, PASSWORD, PROFILE, RIDERS, identity_key};
 use super::tx::Tx;
-use super::{SledStore, erasure, key};
+use super::{SledStore, digest, erasure, key};
 use crate::store::{Rider, StoreError};
 
 pub(super) fn reconcile(store: &SledStore) -> Result<(), StoreError> {
@@ -21,6 +21,7 @@ pub(super) fn reconcile(store: &SledStore) -> Result<(), StoreError> {
         let rider = RiderId::from_bytes(key::id_after(key::LEAVING, &k));
         erasure::forget_account_if_settled(&mut tx, &store.identity, rider)?;
     }
+    digest::keep(store, &mut tx)?;
     tx.apply()
 }
 

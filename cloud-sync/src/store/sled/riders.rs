@@ -6,12 +6,15 @@ use facegate_domain::charge::Instrument;
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::ledger::Entry;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::feed::{Logged, publish};
 use super::tx::{Tx, damaged, decode};
-use super::{SledStore, erasure, key, ledger};
-use crate::store::{Consent, Enrolled, ErasureId, ErasureReceipt, Profile, Purpose, Rider, RiderStore, StoreError};
+use super::{SledStore, digest, erasure, key, ledger};
+use crate::store::{
+    Consent, Enrolled, ErasureId, ErasureReceipt, Imported, Profile, Purpose, Rider, RiderStore, StoreError,
+};
 
 pub(super) const RIDERS: &str = "riders";
 pub(super) const ENROLLED: &str = "enrolled";
@@ -73,12 +76,37 @@ impl RiderStore for SledStore {
                 return Err(StoreError::AlreadyEnrolled(rider.id));
             }
             self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
-            tx.put(key::face(template.id), &rider.id);
+            let model = template.embedding.model().clone();
+            tx.put(key::face(template.id), &FaceOwner::Known { rider: rider.id, model });
             let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: rider.id })?;
             rider.face = Some(Enrolled { template: template.id, feed_version });
             tx.put(key::rider(rider.id), &rider);
             tx.count(ENROLLED, 1)?;
             Ok(feed_version)
+        })
+        .await
+    }
+
+    async fn import(&self, riders: Vec<Imported>, now: Timestamp) -> Result<u64, StoreError> {
+        self.write_sealed(|tx| {
+            let mut new = 0;
+            for Imported { rider: id, profile, consent, template } in &riders {
+                if tx.contains(&key::rider(*id))? {
+                    continue;
+                }
+                self.identity.put_json(&identity_key(PROFILE, *id), profile)?;
+                self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
+                let model = template.embedding.model().clone();
+                tx.put(key::face(template.id), &FaceOwner::Known { rider: *id, model });
+                let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: *id })?;
+                let face = Some(Enrolled { template: template.id, feed_version });
+                let consents = vec![consent.clone()];
+                tx.put(key::rider(*id), &Rider { id: *id, created_at: now, consents, face, erasure: None });
+                tx.count(RIDERS, 1)?;
+                tx.count(ENROLLED, 1)?;
+                new += 1;
+            }
+            Ok(new)
         })
         .await
     }
@@ -163,13 +191,40 @@ impl RiderStore for SledStore {
 }
 
 impl SledStore {
+    /// The model that made a sealed face.
+    pub(super) fn sealed_model(&self, id: TemplateId) -> Result<Option<ModelId>, StoreError> {
+        let Some(bytes) = self.faces.get(id.as_bytes())? else { return Ok(None) };
+        let face = face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
+        Ok(Some(face.0.model().clone()))
+    }
+
     /// None once the rider is erased.
     pub(super) fn template(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
-        let Some(rider) = self.read().get::<RiderId>(&key::face(id))? else { return Ok(None) };
+        let Some(rider) = digest::owner(&self.read(), id)? else { return Ok(None) };
         let Some(bytes) = self.faces.get(id.as_bytes())? else { return Ok(None) };
         let (embedding, photographs) =
             face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
         Ok(Some(Template { id, rider, embedding, photographs }))
+    }
+}
+
+/// Whose face a template is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum FaceOwner {
+    Known {
+        rider: RiderId,
+        model: ModelId,
+    },
+    /// As it was written before digests told models apart.
+    OfBefore(RiderId),
+}
+
+impl FaceOwner {
+    pub const fn rider(&self) -> RiderId {
+        match self {
+            Self::Known { rider, .. } | Self::OfBefore(rider) => *rider,
+        }
     }
 }
 

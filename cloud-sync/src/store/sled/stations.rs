@@ -1,20 +1,47 @@
 //! Stations.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::StationId;
 
 use super::{SledStore, erasure, key};
-use crate::store::{StationReport, StationStore, StationView, StoreError};
+use crate::store::{Claim, StationReport, StationStore, StationView, StoreError};
 
 #[async_trait]
 impl StationStore for SledStore {
     async fn station_joined(&self, station: StationId, now: Timestamp) -> Result<(), StoreError> {
         self.write(|tx| {
             let known: Option<StationView> = tx.get(&key::station(&station))?;
-            let report = known.and_then(|known| known.report);
-            tx.put(key::station(&station), &StationView { station: station.clone(), last_seen: now, report });
+            let view = known.unwrap_or_else(|| StationView::new(station.clone(), now));
+            tx.put(key::station(&station), &StationView { last_seen: now, ..view });
             Ok(())
+        })
+        .await
+    }
+
+    async fn claim_station(
+        &self,
+        station: StationId,
+        installation: String,
+        now: Timestamp,
+        silent_after: Duration,
+    ) -> Result<Claim, StoreError> {
+        // Asked with every report, and nearly always the same: a look without the writer's lock.
+        let of_station = |view: &StationView| view.installation == installation;
+        if self.read().get::<StationView>(&key::station(&station))?.as_ref().is_some_and(of_station) {
+            return Ok(Claim::Granted);
+        }
+        self.write(|tx| {
+            let known: Option<StationView> = tx.get(&key::station(&station))?;
+            let view = known.unwrap_or_else(|| StationView::new(station.clone(), now));
+            let held = !view.installation.is_empty() && view.installation != installation;
+            if held && now.since(view.last_seen) < silent_after {
+                return Ok(Claim::Held { by: view.installation, heard: view.last_seen });
+            }
+            tx.put(key::station(&station), &StationView { last_seen: now, installation: installation.clone(), ..view });
+            Ok(Claim::Granted)
         })
         .await
     }
@@ -22,11 +49,12 @@ impl StationStore for SledStore {
     async fn record_report(&self, station: StationId, report: StationReport, now: Timestamp) -> Result<(), StoreError> {
         self.write(|tx| {
             let known: Option<StationView> = tx.get(&key::station(&station))?;
-            let applied = known.and_then(|known| known.report).map(|report| report.applied_version);
+            let known = known.unwrap_or_else(|| StationView::new(station.clone(), now));
+            let applied = known.report.as_ref().map(|report| report.applied_version);
             if applied != Some(report.applied_version) {
                 erasure::confirm(tx, &station, report.applied_version)?;
             }
-            let view = StationView { station: station.clone(), last_seen: now, report: Some(report) };
+            let view = StationView { last_seen: now, report: Some(report), ..known };
             tx.put(key::station(&station), &view);
             Ok(())
         })

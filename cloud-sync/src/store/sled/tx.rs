@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::store::StoreError;
 
 type Bytes = Vec<u8>;
+/// Key, value before, value now.
+type Written = (Bytes, Option<Bytes>, Option<Bytes>);
 
 #[derive(Debug)]
 pub(super) struct Tx<'s> {
@@ -87,6 +89,17 @@ impl<'s> Tx<'s> {
             }
         }
         Ok(found)
+    }
+
+    /// What the command wrote with this prefix: key, value before, value now.
+    pub fn written(&self, prefix: &[u8]) -> Result<Vec<Written>, StoreError> {
+        let range = (Bound::Included(prefix.to_vec()), end_of(prefix));
+        let written = self.changes.range::<Bytes, _>(range);
+        let with_old = |(key, new): (&Bytes, &Option<Bytes>)| {
+            let old = self.tree.get(key).map_err(from_kv)?;
+            Ok((key.clone(), old, new.clone()))
+        };
+        written.map(with_old).collect()
     }
 
     pub fn scan(&self, prefix: &[u8]) -> Result<Vec<Pair>, StoreError> {

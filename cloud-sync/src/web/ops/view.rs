@@ -60,6 +60,11 @@ struct StationLine {
     silent_ms: u64,
     /// Changes that searches at the station do not honour yet.
     feed_lag: u64,
+    /// One number over all the facts that the station holds: equal where the facts are.
+    digest: String,
+    /// Sets of facts in which it differs from the cloud, until it has healed.
+    differs: Vec<String>,
+    station_mode: &'static str,
     templates: u64,
     in_system: u64,
     backlog: u64,
@@ -131,6 +136,9 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         state,
         silent_ms: millis(silent),
         feed_lag: head.saturating_sub(report.applied_version),
+        digest: report.digest,
+        differs: report.differs,
+        station_mode: report.mode.name(),
         templates: report.templates,
         in_system: report.in_system,
         backlog: report.backlog,

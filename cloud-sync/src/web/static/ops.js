@@ -34,7 +34,7 @@ function makeFact(label) {
 function makeStation(station) {
   const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99"];
   const titles = head.map((title, i) => el("th", { scope: "col", class: i > 1 ? "number" : null }, title));
-  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software"].map(makeFact);
+  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software", "Digest"].map(makeFact);
   return el("article", { class: "card station", "aria-label": `Station ${station.station}` },
     el("header", {}, el("h3", {}, station.station), el("span", { class: "tag" }), el("small")),
     el("dl", { class: "facts" }, ...facts),
@@ -44,13 +44,16 @@ function makeStation(station) {
 
 function showStation(card, station) {
   showState(card.querySelector("header .tag"), station.state);
-  say(card.querySelector("header small"), `seen ${ago(station.silent_ms)}`);
+  const mode = station.station_mode === "normal" ? "" : `${words(station.station_mode)} · `;
+  say(card.querySelector("header small"), `${mode}seen ${ago(station.silent_ms)}`);
   const facts = [...card.querySelectorAll(".facts dd")];
   const values = [count.format(station.templates), count.format(station.in_system),
     station.feed_lag === 0 ? "none" : `${count.format(station.feed_lag)} changes`,
-    count.format(station.backlog), station.software_version || "–"];
+    count.format(station.backlog), station.software_version || "–",
+    station.differs.length === 0 ? station.digest || "–" : `differs: ${station.differs.join(", ")}`];
   facts.forEach((fact, i) => say(fact, values[i]));
   facts[2].classList.toggle("alarm", station.feed_lag > 100);
+  facts[5].classList.toggle("alarm", station.differs.length > 0);
   keyed(card.querySelector("tbody"), station.gates, (gate) => gate.gate, makeGate, showGate);
 }
 

@@ -27,9 +27,8 @@ fn gate_report(name: &str, refusals: &[(&str, u64)]) -> GateReport {
 
 fn station_view(silent_s: u64, gates: Vec<GateReport>) -> StationView {
     StationView {
-        station: StationId::new("north").unwrap(),
-        last_seen: NOW.minus(Duration::from_secs(silent_s)),
         report: Some(StationReport { applied_version: 40, gates, ..StationReport::default() }),
+        ..StationView::new(StationId::new("north").unwrap(), NOW.minus(Duration::from_secs(silent_s)))
     }
 }
 

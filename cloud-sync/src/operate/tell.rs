@@ -1,0 +1,160 @@
+//! `facegate-cloud-sync tell`: the operator's instructions to stations, as calls to a running cloud.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand};
+use facegate_domain::fares::FareTable;
+use facegate_domain::operation::{Instruction, PublishedFares, StationMode};
+use facegate_proto::v1;
+use facegate_proto::v1::ops_service_client::OpsServiceClient;
+use facegate_runtime::grpc::{ChannelOptions, channel};
+use facegate_runtime::identity::{DeviceIdentity, Role, TlsPaths};
+use tonic::transport::Channel;
+
+/// Tells stations what to do, through a running cloud. Every instruction is written into the audit log.
+#[derive(Debug, Args)]
+pub struct Tell {
+    /// The cloud's gRPC address, like https://cloud.example:7440.
+    #[arg(long, env = "FACEGATE_CLOUD")]
+    cloud: String,
+    /// Certificate of the role operator (PEM).
+    #[arg(long, env = "FACEGATE_CERT")]
+    cert: PathBuf,
+    /// Its key (PEM).
+    #[arg(long, env = "FACEGATE_KEY")]
+    key: PathBuf,
+    /// The operator's CA (PEM).
+    #[arg(long, env = "FACEGATE_CA")]
+    ca: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Lists the instructions that hold.
+    List,
+    /// Sets how a station lets people pass.
+    Mode {
+        /// "normal", "closed", "emergency_open", "fare_free"; "none" ends what was set.
+        mode: String,
+        /// One station; without it all that have no mode of their own.
+        #[arg(long)]
+        station: Option<String>,
+    },
+    /// Sets what stations work by. What is not given is left to the settings for all, then to the station's config.
+    Settings {
+        /// One station; without it all.
+        #[arg(long)]
+        station: Option<String>,
+        /// Whether faces seen by entrance cameras make riders expected.
+        #[arg(long)]
+        sightings: Option<bool>,
+        /// Accepted false charges per million passages.
+        #[arg(long)]
+        risk_budget: Option<f64>,
+        /// A deny list older than this lets no code pass while the cloud is unreachable.
+        #[arg(long)]
+        deny_list_age_max_s: Option<u64>,
+        /// Days that a station authorises without having heard from the cloud.
+        #[arg(long)]
+        offline_days_max: Option<u32>,
+    },
+    /// Sends a fare table to all stations.
+    Fares {
+        /// The table (TOML).
+        file: PathBuf,
+    },
+    /// Takes a fare table back from all stations.
+    WithdrawFares { name: String },
+    /// Makes this installation the one that counts as the station: for a replaced machine whose old one is still heard.
+    ClaimStation {
+        station: String,
+        /// As the refused machine's log names it: 32 hexadecimal digits.
+        installation: String,
+    },
+}
+
+impl Tell {
+    pub fn run(self) -> Result<()> {
+        tokio::runtime::Runtime::new().context("starting the async runtime")?.block_on(tell(self))
+    }
+}
+
+/// Makes the call and prints what came of it.
+async fn tell(tell: Tell) -> Result<()> {
+    let paths = TlsPaths { cert: tell.cert, key: tell.key, ca: tell.ca, crl: None };
+    let identity = DeviceIdentity::load(&paths)?;
+    ensure!(
+        matches!(identity.name().role, Role::Operator | Role::Monitor),
+        "the certificate is of {}; this takes one of the role operator",
+        identity.name()
+    );
+    let mut ops = OpsServiceClient::new(channel(&identity, &tell.cloud, Role::Cloud, ChannelOptions::default())?);
+    let instruction = match tell.what {
+        What::List => return list(&mut ops).await,
+        What::ClaimStation { station, installation } => {
+            let installation = hex::decode(&installation).context("the installation is not hexadecimal")?;
+            ops.claim_station(v1::ClaimStationRequest { station, installation }).await?;
+            println!("that machine counts as the station from now on");
+            return Ok(());
+        }
+        told => instruction(told)?,
+    };
+    let request = v1::InstructRequest { instruction: Some(instruction) };
+    let version = ops.instruct(request).await?.into_inner().version;
+    println!("stations follow it from version {version} of the feed on");
+    Ok(())
+}
+
+fn instruction(what: What) -> Result<v1::instruct_request::Instruction> {
+    use v1::instruct_request::Instruction as Wire;
+    Ok(match what {
+        What::Mode { mode, station } => {
+            let mode = if mode == "none" { String::new() } else { mode };
+            Wire::Mode(v1::StationMode { station: station.unwrap_or_default(), mode })
+        }
+        What::Settings { station, sightings, risk_budget, deny_list_age_max_s, offline_days_max } => {
+            Wire::Settings(v1::StationSettings {
+                station: station.unwrap_or_default(),
+                sightings_enabled: sightings,
+                risk_budget,
+                deny_list_age_max_s,
+                offline_days_max,
+            })
+        }
+        What::Fares { file } => {
+            let toml = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let table = FareTable::parse(&toml).with_context(|| file.display().to_string())?;
+            let (name, valid_from) = (table.name().to_owned(), table.valid_from());
+            Wire::from(Instruction::Fares(PublishedFares { name, valid_from, toml }))
+        }
+        What::WithdrawFares { name } => Wire::from(Instruction::FaresWithdrawn { name }),
+        What::List | What::ClaimStation { .. } => anyhow::bail!("not an instruction"),
+    })
+}
+
+async fn list(ops: &mut OpsServiceClient<Channel>) -> Result<()> {
+    let held = ops.instructions(v1::InstructionsRequest {}).await?.into_inner().instructions;
+    for told in held {
+        match Instruction::try_from(told)? {
+            Instruction::Settings { station, settings } => {
+                println!("settings  {}  {}", of(station.as_ref()), serde_json::to_string(&settings)?);
+            }
+            Instruction::Mode { station, mode } => {
+                println!("mode      {}  {}", of(station.as_ref()), mode.map_or("none", StationMode::name));
+            }
+            Instruction::Fares(fares) => {
+                let from = jiff::Timestamp::from_millisecond(fares.valid_from.unix_ms())?;
+                println!("fares     {}  valid from {from}  sha256 {}", fares.name, hex::encode(fares.sha256()));
+            }
+            Instruction::FaresWithdrawn { .. } => (),
+        }
+    }
+    Ok(())
+}
+
+fn of(station: Option<&facegate_domain::ids::StationId>) -> &str {
+    station.map_or("all stations", |station| station.as_str())
+}
