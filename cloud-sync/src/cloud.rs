@@ -8,6 +8,8 @@ use facegate_runtime::keys::KeyError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::auditor::Auditor;
+use crate::completeness::Completeness;
 use crate::config::Config;
 use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
 use crate::intake::Intakes;
@@ -35,6 +37,8 @@ pub struct Cloud {
     pub store: Arc<dyn Store>,
     pub enrolment: Enrolment,
     pub intakes: Intakes,
+    pub completeness: Completeness,
+    pub auditor: Auditor,
     /// Rung when taps have come.
     pub taps_came: Arc<Notify>,
     /// Cancelled when the server stops: long streams end with it.
@@ -66,8 +70,10 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment).await?;
         let taps_came = Arc::new(Notify::new());
-        let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came));
-        Ok(Self { config, clock, store, enrolment, intakes, taps_came, stop })
+        let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake);
+        let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());
+        let auditor = Auditor::new(Arc::clone(&store), Arc::clone(&clock), config.audit.clone());
+        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, taps_came, stop })
     }
 
     /// The store alone, as the config has it: for the operator's commands.

@@ -11,6 +11,7 @@ use facegate_domain::charge::RetryPolicy;
 use facegate_domain::fares::FareTable;
 use facegate_domain::journey::PairingPolicy;
 use facegate_domain::score::Similarity;
+use facegate_domain::travel_day::{TravelDayError, TravelDays};
 use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::Problems;
 use facegate_runtime::identity::TlsPaths;
@@ -19,8 +20,10 @@ use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
 
+use crate::auditor::AuditPolicy;
 use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
+use crate::intake::IntakePolicy;
 use crate::journeys::SettlingPolicy;
 use crate::web::WebConfig;
 
@@ -88,6 +91,17 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     address = "https://acquirer.example:8443"   # required
     answer_within_ms = 10000
 
+    [intake]
+    backlog_batches_max = 4                  # of stations that return with a backlog, at a time; live traffic always is
+    clock_ahead_max_s = 300                  # records stamped further ahead are taken, and listed
+
+    [audit]                                  # end of day: are all records here that the gates wrote?
+    zone = "UTC"                             # like "Asia/Shanghai" (needs tzdata) or "+08:00"
+    day_starts_at = "04:30"
+    every_s = 3600                           # between two rounds
+    close_after_s = 3600                     # from the day's end to its first audit
+    recheck_days = 2                         # complete days that are counted again; incomplete ones are for 90 days
+
     [web]                                    # without it there are no pages and no REST
     listen = "0.0.0.0:7443"                  # required: HTTPS, sign-in or API key instead of a device certificate
     session_lifetime_s = 28800
@@ -129,6 +143,8 @@ pub struct Config {
     pub charging: ChargingPolicy,
     /// None: charges by token wait until the config names one.
     pub acquirer: Option<AcquirerConfig>,
+    pub intake: IntakePolicy,
+    pub audit: AuditPolicy,
     /// The HTTPS listener for people and apps; none without the section.
     pub web: Option<WebConfig>,
 }
@@ -157,6 +173,8 @@ impl TryFrom<RawConfig> for Config {
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
+        let intake = raw.intake.check("intake", &mut problems);
+        let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
             let fares = fares?;
@@ -183,6 +201,8 @@ impl TryFrom<RawConfig> for Config {
                 feed_kept: feed_kept?,
                 charging,
                 acquirer,
+                intake: intake?,
+                audit: audit?,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,
             })
         })();
@@ -199,6 +219,30 @@ impl raw::RawJourneys {
         let journey_max = problems.duration_s(&at("journey_max_s"), self.journey_max_s, 600..=3 * 86_400);
         let pairing = PairingPolicy { merge_window: merge_window?, journey_max: journey_max? };
         Some(SettlingPolicy { pairing, settle_after: settle_after?, give_up_after: give_up? })
+    }
+}
+
+impl raw::RawIntake {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<IntakePolicy> {
+        let at = |key: &str| format!("{path}.{key}");
+        let backlog = problems.within(&at("backlog_batches_max"), self.backlog_batches_max, 1..=1000);
+        let ahead = problems.duration_s(&at("clock_ahead_max_s"), self.clock_ahead_max_s, 1..=86_400);
+        Some(IntakePolicy { backlog_batches_max: backlog?, clock_ahead_max: ahead? })
+    }
+}
+
+impl raw::RawAudit {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<AuditPolicy> {
+        let at = |key: &str| format!("{path}.{key}");
+        let days = match TravelDays::new(&self.zone, &self.day_starts_at) {
+            Ok(days) => Some(days),
+            Err(error @ TravelDayError::Zone(_)) => problems.check(&at("zone"), Err(error)),
+            Err(error @ TravelDayError::Time(_)) => problems.check(&at("day_starts_at"), Err(error)),
+        };
+        let every = problems.duration_s(&at("every_s"), self.every_s, 1..=86_400);
+        let close_after = problems.duration_s(&at("close_after_s"), self.close_after_s, 0..=86_400);
+        let recheck_days = problems.within(&at("recheck_days"), self.recheck_days, 0..=90);
+        Some(AuditPolicy { days: days?, every: every?, close_after: close_after?, recheck_days: recheck_days? })
     }
 }
 

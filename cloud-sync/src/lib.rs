@@ -2,8 +2,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+pub mod audit_report;
+pub mod auditor;
 pub mod charging;
 pub mod cloud;
+pub mod completeness;
 pub mod config;
 pub mod enrolment;
 pub mod feed;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use facegate_cloud_sync::api::rest;
+use facegate_cloud_sync::audit_report::{self, Sums};
+use facegate_cloud_sync::auditor::Auditor;
+use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
 use facegate_cloud_sync::operate::{backup, ca, import, keys, restore, tell};
@@ -34,6 +37,16 @@ struct Arguments {
 enum Command {
     /// Reads a password from standard input and prints what `[[web.operators]]` takes.
     HashPassword,
+    /// Prints a day's audit from the store: is every record here that the gates wrote? With the embedded store the cloud
+    /// must not run meanwhile; its page /ops/audit shows the same.
+    Audit {
+        /// The config file of the cloud.
+        #[arg(long)]
+        config: PathBuf,
+        /// The travel day, like 2026-11-29; the latest that is over if left out.
+        #[arg(long)]
+        day: Option<jiff::civil::Date>,
+    },
     /// Prints a new API key, which only the app should keep, and what `[[web.api_keys]]` takes.
     NewApiKey,
     /// Copies the embedded store, verified, while the cloud is stopped.
@@ -70,6 +83,7 @@ fn main() -> anyhow::Result<()> {
         (Some(Command::Ca(ca)), _) => ca.run(),
         (Some(Command::Tell(tell)), _) => tell.run(),
         (Some(Command::Import(import)), _) => import.run(),
+        (Some(Command::Audit { config, day }), _) => print_audit(&config, day),
         (None, Some(config)) => serve(&config, arguments.check_config),
         (None, None) => anyhow::bail!("--config is missing"),
     }
@@ -84,6 +98,30 @@ fn hash_password() -> anyhow::Result<()> {
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Runtime::new().context("starting the async runtime")
+}
+
+/// CSV on standard output, what it comes to on standard error.
+fn print_audit(path: &Path, day: Option<jiff::civil::Date>) -> anyhow::Result<()> {
+    let config: Config = config::load::<RawConfig, Config>(path)?;
+    runtime()?.block_on(async {
+        let store = Cloud::open_store(&config).await?;
+        let auditor = Auditor::new(store, Arc::new(SystemClock::new()), config.audit);
+        let report = auditor.report(day.unwrap_or_else(|| auditor.yesterday())).await?;
+        print!("{}", audit_report::csv(&report));
+        let sums = Sums::of(&report);
+        let state = if report.preliminary { " (not closed yet)" } else { "" };
+        eprintln!(
+            "{}{state}: {} of {} records of {} journals, {} missing, {} lost, {} taps",
+            report.day,
+            sums.count,
+            sums.expected,
+            report.lines.len(),
+            sums.missing(),
+            sums.lost,
+            sums.taps
+        );
+        Ok(())
+    })
 }
 
 fn serve(path: &Path, check_config: bool) -> anyhow::Result<()> {

@@ -144,6 +144,7 @@ pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
     loops.spawn(figures::keep(Arc::clone(cloud)));
+    loops.spawn(cloud.auditor.clone().run(stop.clone()));
     loops.spawn(journeys::run(store, fares, clock, cloud.config.settling, taps_came, stop));
     loops
 }

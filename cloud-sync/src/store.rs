@@ -9,6 +9,7 @@ mod charges;
 mod digest;
 mod error;
 mod feed;
+mod journals;
 mod journeys;
 mod keys;
 mod ledger;
@@ -24,6 +25,7 @@ pub use charges::ChargeStore;
 pub use digest::{DigestStore, Roots};
 pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
+pub use journals::{Arrival, AuditedDay, JournalAuditStore, JournalWord, SkewedRecord, Wanted};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use ledger::LedgerStore;
@@ -46,6 +48,7 @@ pub trait Store:
     + LedgerStore
     + AuditStore
     + KeyStore
+    + JournalAuditStore
     + OverviewStore
     + std::fmt::Debug
     + Send

@@ -6,6 +6,7 @@
 //! | `GET /` | leads to the account's own page, or to the sign-in |
 //! | `GET /sign-in`, `POST /sign-in`, `POST /sign-out` | anybody |
 //! | `GET /ops`, `GET /ops/overview.json` | operators |
+//! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
 //! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
 
@@ -94,6 +95,8 @@ fn pages_router(pages: Pages) -> Router {
         .route("/sign-out", post(sign_in::sign_out))
         .route("/ops", get(ops::page))
         .route("/ops/overview.json", get(ops::overview))
+        .route("/ops/audit", get(ops::audit::latest))
+        .route("/ops/audit/{day}", get(ops::audit::day))
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

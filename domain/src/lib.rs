@@ -13,6 +13,7 @@ pub mod face;
 pub mod fares;
 pub mod fingerprint;
 pub mod ids;
+pub mod journal_audit;
 pub mod journey;
 pub mod ledger;
 pub mod money;
@@ -21,5 +22,6 @@ pub mod passage;
 pub mod policy;
 pub mod score;
 pub mod tap;
+pub mod travel_day;
 
 pub use clock::{Clock, Timestamp};

@@ -61,7 +61,7 @@ pub struct StationSettings {
     pub sightings_enabled: Option<bool>,
     /// Accepted false charges per million passages.
     pub risk_budget: Option<f64>,
-    /// A deny list older than this lets no code pass while the cloud is unreachable.
+    /// A deny list older than this is stale; the station's config says whether riders pass all the same.
     pub deny_list_age_max_s: Option<u64>,
     /// Days that a station authorises without having heard from the cloud.
     pub offline_days_max: Option<u32>,

@@ -41,12 +41,14 @@ pub enum Refusal {
     CodeReplayed,
     /// The station cannot be reached: faces have to wait, codes work.
     StationUnreachable,
+    /// Out of touch for longer than the operator allows: the gate with its station, or the station with the cloud.
+    OfflineTooLong,
     /// The gate cannot write its journal or move its door.
     GateFault,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -70,6 +72,7 @@ impl Refusal {
         Self::CodeExpired,
         Self::CodeReplayed,
         Self::StationUnreachable,
+        Self::OfflineTooLong,
         Self::GateFault,
     ];
 
@@ -99,6 +102,7 @@ impl Refusal {
             Self::CodeExpired => "code_expired",
             Self::CodeReplayed => "code_replayed",
             Self::StationUnreachable => "station_unreachable",
+            Self::OfflineTooLong => "offline_too_long",
             Self::GateFault => "gate_fault",
         }
     }
@@ -131,6 +135,7 @@ impl Refusal {
             }
             Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
             Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
+            Self::OfflineTooLong => "This gate has been cut off for too long. Please ask at the ticket booth.",
             Self::LivenessUnavailable => "Face entry is closed at this gate. Please show your ride code.",
             Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",
         }
@@ -154,6 +159,7 @@ impl Refusal {
             Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
             Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",
             Self::StationUnreachable => "刷脸暂停，请出示乘车码。",
+            Self::OfflineTooLong => "此闸机离线过久，请前往票务处。",
             Self::LivenessUnavailable => "此闸机暂不支持刷脸，请出示乘车码。",
             Self::GateFault => "此闸机故障，请使用旁边闸机的乘车码通道。",
         }

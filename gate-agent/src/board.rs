@@ -90,6 +90,9 @@ struct State {
     epoch: u32,
     next_sequence: u64,
     backlog: u64,
+    waiting_percent: u32,
+    /// Epoch in use and its next sequence, read together.
+    word: (u32, u64),
     aisle_online: bool,
     fault: Option<String>,
     frames: FrameCounts,
@@ -112,6 +115,8 @@ impl Board {
             epoch: 0,
             next_sequence: 0,
             backlog: 0,
+            waiting_percent: 0,
+            word: (0, 0),
             aisle_online: false,
             fault: None,
             frames: FrameCounts::default(),
@@ -159,9 +164,14 @@ impl Board {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    pub fn journal(&self, next_sequence: u64, backlog: u64) {
+    pub fn journal(&self, (epoch, next_sequence): (u32, u64), backlog: u64, waiting_percent: u32) {
         metrics::gauge!("facegate_gate_backlog").set(backlog as f64);
-        self.change(|state| (state.next_sequence, state.backlog) = (next_sequence, backlog));
+        metrics::gauge!("facegate_gate_journal_waiting_percent").set(f64::from(waiting_percent));
+        self.change(|state| {
+            state.word = (epoch, next_sequence);
+            (state.next_sequence, state.backlog) = (next_sequence, backlog);
+            state.waiting_percent = waiting_percent;
+        });
     }
 
     /// Counts a frame; the screen does not hear of every one.
@@ -242,6 +252,9 @@ impl Board {
             fault: state.fault.clone().unwrap_or_default(),
             kind: self.who.role.name().to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            journal_epoch: state.word.0,
+            journal_next_sequence: state.word.1,
+            journal_waiting_percent: state.waiting_percent,
         }
     }
 

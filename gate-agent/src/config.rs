@@ -57,7 +57,8 @@ impl Mode {
 /// What happens to a valid code when the station cannot be asked about replay and deny list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfflineCodes {
-    Accept,
+    /// For so long after the station was last heard of.
+    AcceptFor(Duration),
     Refuse,
 }
 
@@ -97,6 +98,8 @@ pub struct GateDuty {
     pub screen_listen: SocketAddr,
     pub codes: CodePolicy,
     pub journal: JournalOptions,
+    /// How long delivered records are kept.
+    pub journal_kept: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

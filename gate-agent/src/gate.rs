@@ -22,6 +22,7 @@ use crate::config::CodePolicy;
 use crate::decide::{DecisionPolicy, GateCommand, decide};
 use crate::door::{Blocked, Concluded, Door};
 use crate::journal::GateJournal;
+use crate::memory::Memory;
 use crate::pipeline::Pipeline;
 use crate::station::{Station, StationError};
 use crate::vision::Look;
@@ -46,6 +47,7 @@ pub struct GateParts {
     pub door: Door,
     pub station: Arc<dyn Station>,
     pub journal: Arc<GateJournal>,
+    pub memory: Memory,
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
     pub issuer_keys: watch::Receiver<Vec<IssuerKey>>,

@@ -6,18 +6,21 @@
 //! | payload of a record | protobuf `facegate.v1.GateRecord` |
 //!
 //! New records go to the newest epoch; a passage goes to the epoch of its authorisation. Older epochs are delivered to
-//! the end and then removed. A segment is released when the station holds all of it and every authorisation in it has
-//! its passage.
+//! the end. What the station holds, and what has its passage, is kept for some days all the same, so that it can be asked
+//! for once more; it goes sooner when new records need the room.
 
 mod epoch;
+mod redelivery;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use facegate_domain::Clock;
 use facegate_domain::ids::{GateId, RecordId, StationId};
+use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::tap::{Authorisation, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody};
+use facegate_domain::{Clock, Timestamp};
 use facegate_proto::convert::InvalidMessage;
 use facegate_proto::v1;
 use facegate_runtime::disk::Disk;
@@ -26,6 +29,7 @@ use prost::Message;
 use tokio::sync::Notify;
 
 use self::epoch::Epoch;
+pub use self::redelivery::Again;
 use crate::actuator::PassageToken;
 use crate::memory::{Memory, MemoryError};
 
@@ -52,6 +56,9 @@ pub enum GateJournalError {
     Directory { path: PathBuf, source: std::io::Error },
 }
 
+/// Delivered epochs that are kept, beside the one in use, each within the journal's bounds.
+const OLD_EPOCHS_MAX: usize = 4;
+
 /// Records of one epoch on their way to the station.
 #[derive(Debug)]
 pub struct Batch {
@@ -65,6 +72,8 @@ pub struct JournalPlace {
     pub gate: GateId,
     pub dir: PathBuf,
     pub options: JournalOptions,
+    /// How long delivered records are kept.
+    pub kept: Duration,
     pub disk: Arc<dyn Disk>,
     pub clock: Arc<dyn Clock>,
 }
@@ -89,6 +98,8 @@ struct State {
     epochs: BTreeMap<u32, Epoch>,
     /// The epoch that new authorisations go to.
     current: Option<u32>,
+    /// What the station has asked for once more.
+    asked: Vec<JournalRange>,
 }
 
 impl GateJournal {
@@ -102,7 +113,7 @@ impl GateJournal {
             }
         }
         let current = epochs.last_key_value().map(|(number, _)| *number);
-        let state = Mutex::new(State { station: memory.station()?, epochs, current });
+        let state = Mutex::new(State { station: memory.station()?, epochs, current, asked: Vec::new() });
         Ok(Self {
             place,
             memory,
@@ -169,7 +180,7 @@ impl GateJournal {
     }
 
     /// Nonces of the codes that opened this gate, with the time, as far as the journals reach back.
-    pub fn nonces(&self) -> Vec<([u8; 8], facegate_domain::Timestamp)> {
+    pub fn nonces(&self) -> Vec<([u8; 8], Timestamp)> {
         self.state().epochs.values().flat_map(|epoch| epoch.nonces.iter().copied()).collect()
     }
 
@@ -204,17 +215,24 @@ impl GateJournal {
 
     /// The station holds everything of this epoch below `next_sequence`.
     pub fn delivered(&self, epoch: u32, next_sequence: u64) -> Result<(), GateJournalError> {
+        let kept_from = self.place.clock.now().minus(self.place.kept);
         let mut state = self.state();
-        let current = state.current;
         let Some(known) = state.epochs.get_mut(&epoch) else { return Ok(()) };
         known.delivered = next_sequence.min(known.next_sequence());
         self.memory.set_delivered(epoch, known.delivered)?;
-        known.release()?;
-        let done = if current != Some(epoch) && known.is_done() { state.epochs.remove(&epoch) } else { None };
+        known.release(kept_from)?;
+        let done = state.take_old_epochs(kept_from);
         drop(state);
         done.into_iter().for_each(|epoch| remove_epoch(self.place.disk.as_ref(), epoch));
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Undelivered records, in hundredths of what a journal may hold.
+    pub fn waiting_percent(&self) -> u32 {
+        let waiting = self.state().epochs.values().map(|epoch| epoch.journal.waiting_bytes()).sum::<u64>();
+        let percent = waiting.saturating_mul(100) / self.place.options.total_bytes_max.max(1);
+        u32::try_from(percent).unwrap_or(u32::MAX)
     }
 
     /// Records that the station does not have yet.
@@ -255,6 +273,22 @@ impl GateJournal {
     }
 }
 
+impl State {
+    /// Takes out the delivered epochs that are too old or too many to be kept, the oldest first.
+    fn take_old_epochs(&mut self, kept_from: Timestamp) -> Vec<Epoch> {
+        let current = self.current;
+        let done = |(number, epoch): &(&u32, &Epoch)| current != Some(**number) && epoch.is_done();
+        let mut rest = self.epochs.iter().filter(done).count();
+        let mut goes = |_: &u32, epoch: &mut Epoch| {
+            let goes = epoch.is_done() && (rest > OLD_EPOCHS_MAX || epoch.is_old(kept_from));
+            rest -= usize::from(goes);
+            goes
+        };
+        let taken = self.epochs.extract_if(.., |number, epoch| current != Some(*number) && goes(number, epoch));
+        taken.map(|(_, epoch)| epoch).collect()
+    }
+}
+
 fn epochs_in(disk: &dyn Disk, dir: &Path) -> Result<Vec<u32>, GateJournalError> {
     let failed = |source| GateJournalError::Directory { path: dir.to_owned(), source };
     disk.create_dir(dir).map_err(failed)?;
@@ -267,7 +301,7 @@ fn remove_epoch(disk: &dyn Disk, epoch: Epoch) {
     let dir = epoch.journal.dir().clone();
     drop(epoch);
     match disk.remove_dir(&dir) {
-        Ok(()) => tracing::info!(dir = %dir.display(), "old epoch delivered to the end and removed"),
+        Ok(()) => tracing::info!(dir = %dir.display(), "old epoch, delivered to the end, removed"),
         Err(error) => tracing::warn!(dir = %dir.display(), %error, "a delivered epoch cannot be removed"),
     }
 }

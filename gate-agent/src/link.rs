@@ -57,10 +57,17 @@ impl Link {
         self.board.station_reachable(true);
         tracing::info!(station = %registered.station, epoch = registered.epoch, "registered");
         backoff.reset();
+        self.memory.contacted(self.clock.now()).await?;
         while let Some(command) = commands.recv().await {
+            self.memory.contacted(self.clock.now()).await?;
             match command {
                 StationCommand::Ping => {}
                 StationCommand::Mode(mode) => self.board.station_mode(mode),
+                StationCommand::Redeliver(ranges) => {
+                    if let Some(journal) = &self.journal {
+                        journal.ask_again(ranges);
+                    }
+                }
                 StationCommand::IssuerKeys(keys) => {
                     self.memory.remember_keys(&keys).await?;
                     self.issuer_keys.send_replace(keys);

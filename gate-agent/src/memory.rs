@@ -2,7 +2,10 @@
 //! its journals were delivered. In a small database; the journals themselves are not here.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::StationId;
 use facegate_runtime::disk::Disk;
@@ -11,6 +14,9 @@ use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 const ISSUER_KEYS: &str = "code_issuer_keys";
 const STATION: &str = "station";
 const DELIVERED: &str = "delivered/";
+const CONTACT: &str = "station_contact";
+/// A restart may forget so much of the latest contact.
+const CONTACT_KEPT_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +32,14 @@ pub enum MemoryError {
 pub struct Memory {
     database: Database,
     tree: Tree,
+    contact: Arc<Mutex<Contact>>,
+}
+
+/// When the station was last heard of, by this gate's wall clock.
+#[derive(Debug, Clone, Copy)]
+struct Contact {
+    at: Timestamp,
+    kept: Timestamp,
 }
 
 impl Memory {
@@ -33,7 +47,34 @@ impl Memory {
         let options = KvOptions { cache_bytes: 4 << 20, flush_every_ms: None };
         let opened = disk.database(path, options);
         let database = opened.map_err(|source| MemoryError::Open { path: path.to_owned(), source })?;
-        Ok(Self { tree: database.root(), database })
+        let tree = database.root();
+        let stored = tree.get(CONTACT)?.and_then(|v| v.try_into().ok()).map_or(0, i64::from_le_bytes);
+        let at = Timestamp::from_unix_ms(stored);
+        Ok(Self { tree, database, contact: Arc::new(Mutex::new(Contact { at, kept: at })) })
+    }
+
+    /// The station was heard of just now. Kept durably, to the minute.
+    pub async fn contacted(&self, now: Timestamp) -> Result<(), MemoryError> {
+        let keep = {
+            let mut contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+            contact.at = now;
+            // A clock that was set back counts too: the older moment must not stay.
+            let keep = now < contact.kept || now.since(contact.kept) >= CONTACT_KEPT_EVERY;
+            if keep {
+                contact.kept = now;
+            }
+            keep
+        };
+        if keep {
+            self.tree.insert(CONTACT, now.unix_ms().to_le_bytes())?;
+            self.database.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// When the station was last heard of; 1970 if never.
+    pub fn last_contact(&self) -> Timestamp {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner).at
     }
 
     /// The keys last heard of; a damaged one is left out.
@@ -90,10 +131,16 @@ mod tests {
         assert_eq!((memory.issuer_keys().unwrap(), memory.station().unwrap()), (vec![], None));
         memory.remember(&station, &keys).await.unwrap();
         memory.set_delivered(3, 42).unwrap();
+        assert_eq!(memory.last_contact(), Timestamp::default());
+        for ms in [1000, 60_999, 61_000, 61_500] {
+            memory.contacted(Timestamp::from_unix_ms(ms)).await.unwrap();
+            assert_eq!(memory.last_contact().unix_ms(), ms);
+        }
         drop(memory);
         let memory = Memory::open(&RealDisk, &path).unwrap();
         assert_eq!(memory.issuer_keys().unwrap(), keys);
         assert_eq!(memory.station().unwrap(), Some(station));
         assert_eq!((memory.delivered(3).unwrap(), memory.delivered(4).unwrap()), (42, 0));
+        assert_eq!(memory.last_contact().unix_ms(), 61_000, "to the minute");
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use facegate_domain::Clock;
+use facegate_domain::{Clock, Timestamp};
 use facegate_models::FaceEngine;
 use facegate_runtime::disk::RealDisk;
 use facegate_runtime::http::serve_loopback;
@@ -98,12 +98,17 @@ impl Shared {
             gate: config.id.clone(),
             dir: config.data_dir.join("journal"),
             options: duty.journal,
+            kept: duty.journal_kept,
             disk: Arc::new(RealDisk),
             clock: Arc::clone(&self.effects.clock),
         };
         let journal = Arc::new(GateJournal::open(place, memory.clone())?);
-        self.board.journal(journal.position().1, journal.backlog());
-        let issuer_keys = self.attend(memory, Some(Arc::clone(&journal)))?;
+        // A gate whose software did not keep the moment of contact begins to count now.
+        if memory.last_contact() == Timestamp::default() && memory.station()?.is_some() {
+            memory.contacted(self.effects.clock.now()).await?;
+        }
+        self.board.journal(journal.position(), journal.backlog(), journal.waiting_percent());
+        let issuer_keys = self.attend(memory.clone(), Some(Arc::clone(&journal)))?;
         let (station, board) = (Arc::clone(&self.station), Arc::clone(&self.board));
         self.tasks.spawn(deliver(Arc::clone(&journal), station, board, self.shutdown.clone()));
         let policy = GatePolicy {
@@ -117,6 +122,7 @@ impl Shared {
             door: Door::new(actuator, Arc::clone(&journal), Arc::clone(&self.board)),
             station: Arc::clone(&self.station),
             journal,
+            memory,
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.effects.clock),
             issuer_keys,

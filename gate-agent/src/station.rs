@@ -9,6 +9,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::{ModelId, RecordId, StationId};
+use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::operation::StationMode;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::station::Answer;
@@ -63,6 +64,8 @@ pub enum StationCommand {
     IssuerKeys(Vec<IssuerKey>),
     /// How the station lets people pass from now on.
     Mode(StationMode),
+    /// Hand these records over once more.
+    Redeliver(Vec<JournalRange>),
 }
 
 /// Every call has its own bounded wait.
@@ -71,7 +74,12 @@ pub trait Station: Send + Sync {
     async fn register(&self, registration: Registration) -> Result<Registered, StationError>;
     async fn identify(&self, probe: &Embedding, frames: u32, direction: Direction) -> Result<Answer, StationError>;
     async fn present_code(&self, code: &VerifiedCode, direction: Direction) -> Result<Answer, StationError>;
-    async fn deliver(&self, records: Vec<v1::GateRecord>) -> Result<Delivered, StationError>;
+    /// `not_held`: what the station asked for once more and is not here.
+    async fn deliver(
+        &self,
+        records: Vec<v1::GateRecord>,
+        not_held: Vec<JournalRange>,
+    ) -> Result<Delivered, StationError>;
     async fn sight(&self, probe: &Embedding, frames: u32) -> Result<(), StationError>;
     /// Tells the board's state every second until the station goes or the receiver is dropped.
     async fn attend(&self, board: Arc<Board>) -> Result<mpsc::Receiver<StationCommand>, StationError>;

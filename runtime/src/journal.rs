@@ -60,7 +60,8 @@ const APPENDS_QUEUED_MAX: usize = 1024;
 pub struct JournalOptions {
     /// A segment is closed before it would grow beyond this; records are released by whole segments.
     pub segment_bytes_max: u64,
-    /// Beyond this, appends fail with [`JournalError::Full`]. At least twice a segment.
+    /// Beyond this, acknowledged records are let go, the oldest first; when there are none, appends fail with
+    /// [`JournalError::Full`]. At least twice a segment.
     pub total_bytes_max: u64,
 }
 
@@ -177,6 +178,36 @@ impl Journal {
     /// Why the journal refuses work, if it does: for health checks.
     pub fn failure(&self) -> Option<JournalError> {
         self.0.shared.state().failed.clone()
+    }
+
+    /// Whoever needs the records below `index` has them. They are kept all the same, so that they can be asked for once
+    /// more, until [`Journal::release_old`] or until new records need their room; records from `index` on are never let
+    /// go for either. Does not move back.
+    pub fn acknowledge_before(&self, index: u64) {
+        self.0.shared.acknowledge_before(index);
+    }
+
+    /// Bytes of the records that nobody has acknowledged, within some records.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.0.shared.state().waiting_bytes()
+    }
+
+    /// The bounds it was opened with.
+    pub fn options(&self) -> JournalOptions {
+        self.0.shared.options
+    }
+
+    /// Drops, from the oldest on, the segments that are acknowledged and of which the record after their last is `old`:
+    /// then all of them are. Blocks for a read or two.
+    pub fn release_old(&self, old: impl Fn(&[u8]) -> bool) -> Result<(), JournalError> {
+        loop {
+            let second = self.0.shared.state().second_if_acknowledged();
+            let Some(start) = second else { return Ok(()) };
+            match reader::read(&self.0.shared, start, 1)?.first() {
+                Some((_, payload)) if old(payload) => self.0.shared.release_before(start)?,
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Drops the segments all of whose records are below `index`. The segment being written is always kept.

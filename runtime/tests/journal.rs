@@ -294,3 +294,55 @@ async fn on_a_real_disk_it_is_exclusive_private_and_reopens() {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
     }
 }
+
+#[tokio::test]
+async fn acknowledged_records_are_kept_until_their_room_is_needed_and_others_never_go() {
+    let disk = SimDisk::new();
+    let (journal, _) = open(&disk).unwrap();
+    append(&journal, 0..100).await;
+    journal.acknowledge_before(100);
+    assert_eq!((journal.first_index(), journal.waiting_bytes()), (0, 0), "kept, so that they can be asked for again");
+    // Far more than the bound: what is acknowledged makes room, the oldest first.
+    for index in 100..2000 {
+        append(&journal, index..index + 1).await;
+        journal.acknowledge_before(index - 20);
+        assert!(journal.total_bytes() <= OPTIONS.total_bytes_max && journal.first_index() <= index - 20);
+    }
+    let first = journal.first_index();
+    assert!(first > 0);
+    assert_holds(&journal, first..2000);
+    assert!(journal.waiting_bytes() < 20 * 100 + 64 * 100, "{}", journal.waiting_bytes());
+    // Nothing acknowledged any more: refused at the bound, and nothing is lost.
+    let mut index = 2000;
+    let full = loop {
+        match journal.append(payload(index)).await {
+            Ok(appended) => assert_eq!(appended, index),
+            Err(error) => break error,
+        }
+        index += 1;
+    };
+    assert!(matches!(full, JournalError::Full { .. }), "{full}");
+    assert!(journal.first_index() <= 1979 && journal.first_index() > first);
+    assert_holds(&journal, 1979..index);
+    assert!(journal.waiting_bytes() > OPTIONS.total_bytes_max / 2);
+    journal.acknowledge_before(index);
+    append(&journal, index..index + 1).await;
+}
+
+#[tokio::test]
+async fn old_records_go_by_whole_segments_and_only_if_acknowledged() {
+    let (journal, _) = open(&SimDisk::new()).unwrap();
+    append(&journal, 0..300).await;
+    let before = |limit: u64| move |bytes: &[u8]| (0..limit).any(|index| bytes == payload(index));
+    journal.release_old(before(200)).unwrap();
+    assert_eq!(journal.first_index(), 0, "nobody has them");
+    journal.acknowledge_before(150);
+    journal.release_old(before(200)).unwrap();
+    let first = journal.first_index();
+    assert!(first > 0 && first <= 150, "{first}");
+    journal.acknowledge_before(300);
+    journal.release_old(before(200)).unwrap();
+    let first = journal.first_index();
+    assert!(first > 150 && first < 200, "all from 200 on are young: {first}");
+    assert_holds(&journal, first..300);
+}

@@ -37,6 +37,8 @@ struct Seen {
     /// Which of its connections is the current one: an old one that ends late must not mark the gate as gone.
     connection: u64,
     connected: bool,
+    /// To the current connection.
+    asks: Option<mpsc::Sender<v1::gate_command::Command>>,
 }
 
 impl Attendance {
@@ -60,10 +62,16 @@ impl Attendance {
         change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(gate.clone()).or_default())
     }
 
-    fn connect(&self, gate: &GateId) -> u64 {
+    /// Sends a command to a gate. False if it is not connected or does not keep up.
+    pub fn command(&self, gate: &GateId, command: v1::gate_command::Command) -> bool {
+        self.update(gate, |seen| seen.asks.as_ref().is_some_and(|asks| asks.try_send(command).is_ok()))
+    }
+
+    fn connect(&self, gate: &GateId, asks: mpsc::Sender<v1::gate_command::Command>) -> u64 {
         self.update(gate, |seen| {
             seen.connected = true;
             seen.connection += 1;
+            seen.asks = Some(asks);
             seen.connection
         })
     }
@@ -91,11 +99,12 @@ pub fn attend(
     let (commands, queue) = mpsc::channel(COMMANDS_QUEUED_MAX);
     let station = Arc::clone(station);
     tokio::spawn(async move {
-        let connection = station.attendance.connect(&gate);
+        let (asks, asked) = mpsc::channel(COMMANDS_QUEUED_MAX);
+        let connection = station.attendance.connect(&gate, asks);
         tracing::info!(%gate, "attending");
         tokio::select! {
             () = hear(&station, &gate, statuses) => (),
-            () = command(&station, &commands) => (),
+            () = command(&station, asked, &commands) => (),
             () = stop.cancelled() => (),
         }
         station.attendance.disconnect(&gate, connection);
@@ -112,7 +121,11 @@ async fn hear(station: &Station, gate: &GateId, mut statuses: Streaming<v1::Gate
 }
 
 /// Ends when the gate does not take its commands.
-async fn command(station: &Station, commands: &mpsc::Sender<Result<v1::GateCommand, Status>>) {
+async fn command(
+    station: &Station,
+    mut asked: mpsc::Receiver<v1::gate_command::Command>,
+    commands: &mpsc::Sender<Result<v1::GateCommand, Status>>,
+) {
     let mut keys = station.issuer_keys();
     keys.mark_changed();
     let mut mode = station.mode();
@@ -123,6 +136,7 @@ async fn command(station: &Station, commands: &mpsc::Sender<Result<v1::GateComma
     let mut sent: u64 = 0;
     loop {
         let command = tokio::select! {
+            Some(command) = asked.recv() => command,
             Ok(()) = keys.changed() => issuer_keys(&keys.borrow_and_update()),
             Ok(()) = mode.changed() => {
                 let mode = mode.borrow_and_update().name().to_owned();

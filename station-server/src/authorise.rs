@@ -18,7 +18,9 @@ pub async fn present_code(
     issued_at: Timestamp,
 ) -> Result<Answer, StationError> {
     let facts = station.facts();
-    let answer = if facts.mode() == StationMode::Closed {
+    let answer = if let Err(refusal) = station.may_authorise() {
+        Answer::Refused(refusal)
+    } else if facts.mode() == StationMode::Closed {
         Answer::Refused(Refusal::StationClosed)
     } else if facts.is_denied(rider) {
         Answer::Refused(Refusal::DenyListed)

@@ -19,6 +19,10 @@ use facegate_runtime::telemetry::Telemetry;
 pub use raw::RawConfig;
 use raw::RawModel;
 
+use crate::offline::{OfflineLimits, StaleDenyList};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// What `--help` prints below the options: a whole config to start from.
 pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
 
@@ -79,7 +83,16 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
 
     [journal]
     segment_bytes_max = 16777216
-    total_bytes_max = 4294967296              # then deliveries are refused until the cloud is back
+    total_bytes_max = 4294967296              # full of what the cloud has not taken: deliveries are refused until it has
+    kept_days = 7                             # what it has taken stays so long, to be asked for once more, or until
+                                              # room is needed
+    waiting_warned_percent = 70               # warn when what waits fills so much of it
+
+    [offline]                                 # without the cloud
+    deny_list_age_max_s = 86400               # an older deny list is stale: a warning, and
+    deny_list_stale = "allow"                 # riders pass, whose debts grow by a few rides at most; or "refuse": nobody
+                                              # passes, which shuts a station for a broken cable
+    days_max = 7                              # after so long without a word from the cloud nobody passes
 "#;
 
 /// A model whose templates are held.
@@ -113,6 +126,11 @@ pub struct Config {
     pub sightings_keep: Duration,
     pub code_memory: Duration,
     pub journal: JournalOptions,
+    /// How long acknowledged records are kept.
+    pub journal_kept: Duration,
+    /// Unacknowledged records of this share of the journal's bound are worth a warning.
+    pub waiting_warned_percent: u32,
+    pub offline: OfflineLimits,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -151,6 +169,10 @@ impl TryFrom<RawConfig> for Config {
         let keep = problems.duration_s("sightings.keep_s", raw.sightings.keep_s, 1..=1800);
         // Gates accept a code for a minute of clock differences included; what is remembered must outlast that.
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 120..=86_400);
+        let kept_days = problems.within("journal.kept_days", raw.journal.kept_days, 0..=90);
+        let warned = raw.journal.waiting_warned_percent;
+        let waiting_warned_percent = problems.within("journal.waiting_warned_percent", warned, 1..=100);
+        let offline = offline_limits(raw.offline, &mut problems);
         let config = (|| {
             Some(Self {
                 station: station?,
@@ -173,10 +195,26 @@ impl TryFrom<RawConfig> for Config {
                     segment_bytes_max: raw.journal.segment_bytes_max,
                     total_bytes_max: raw.journal.total_bytes_max,
                 },
+                journal_kept: DAY * kept_days?,
+                waiting_warned_percent: waiting_warned_percent?,
+                offline: offline?,
             })
         })();
         problems.into_result(config)
     }
+}
+
+fn offline_limits(raw: raw::RawOffline, problems: &mut Problems) -> Option<OfflineLimits> {
+    let age = problems.duration_s("offline.deny_list_age_max_s", raw.deny_list_age_max_s, 60..=90 * 86_400);
+    let days = problems.within("offline.days_max", raw.days_max, 1..=90);
+    Some(OfflineLimits {
+        deny_list_age_max: age?,
+        deny_list_stale: match raw.deny_list_stale {
+            raw::RawStale::Allow => StaleDenyList::Allow,
+            raw::RawStale::Refuse => StaleDenyList::Refuse,
+        },
+        alone_max: DAY * days?,
+    })
 }
 
 fn embedding_model(path: &str, raw: RawModel, problems: &mut Problems) -> Option<EmbeddingModel> {

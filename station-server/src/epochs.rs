@@ -1,10 +1,15 @@
 //! Which epoch a gate writes its journal under: the station issues them, so that no two records share an identity.
 
+use std::time::Duration;
+
 use facegate_domain::ids::GateId;
 
 use crate::metrics;
 use crate::station::{Station, StationError};
 use crate::store::JournalKey;
+
+/// Less than a gate waits for the answer.
+const CLOUD_WITHIN: Duration = Duration::from_secs(8);
 
 /// A gate's journal as the station sees it after a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,9 @@ pub async fn register(
     next_sequence: u64,
 ) -> Result<Registered, StationError> {
     let journals = &station.store.journals;
+    if journals.epoch(gate)? == 0 {
+        wait_for_the_cloud(station, gate).await?;
+    }
     let issued = journals.epoch(gate)?;
     if epoch != 0 && epoch == issued {
         let key = JournalKey { gate: gate.clone(), epoch };
@@ -42,4 +50,13 @@ pub async fn register(
     metrics::epoch_issued();
     tracing::info!(%gate, epoch = key.epoch, had = epoch, "epoch issued");
     Ok(Registered { epoch: key.epoch, delivered_next_sequence: 0 })
+}
+
+/// A station that knows nothing of a gate may have lost its disk: the cloud tells which epochs were used, or a new one
+/// might be issued twice and its records be taken for contradictions. A new station without a cloud is of no use anyway,
+/// since it knows no rider and no key.
+async fn wait_for_the_cloud(station: &Station, gate: &GateId) -> Result<(), StationError> {
+    let mut learnt = station.epochs_learnt.subscribe();
+    let waited = tokio::time::timeout(CLOUD_WITHIN, learnt.wait_for(|learnt| *learnt)).await;
+    waited.map(|_| ()).map_err(|_| StationError::EpochsUnknown(gate.clone()))
 }

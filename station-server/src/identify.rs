@@ -22,6 +22,10 @@ pub async fn identify(
     frames: u32,
     direction: Direction,
 ) -> Result<Answer, StationError> {
+    if let Err(refusal) = station.may_authorise() {
+        metrics::refused(refusal);
+        return Ok(Answer::Refused(refusal));
+    }
     let stopwatch = Stopwatch::start();
     let facts = station.facts();
     if facts.mode() == StationMode::Closed {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use facegate_domain::ids::GateId;
+use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::tap::{Evidence, GateRecord, RecordBody};
 use facegate_proto::v1;
 use facegate_runtime::journal::Journal;
@@ -19,6 +20,10 @@ use crate::store::{IndexUpdate, JournalKey, Store, StoreError};
 pub use plan::Counts;
 use plan::{Incoming, Plan};
 
+/// Records of one call; a gate sends a few hundred.
+const RECORDS_MAX: usize = 10_000;
+/// How far a gate's clock may be ahead before it is worth an alarm.
+const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(300);
 /// Records that are read at a time when the index is completed after a start.
 const REINDEX_RECORDS: usize = 1024;
 
@@ -35,12 +40,18 @@ impl Intake {
         let mut from = store.journals.indexed()?.max(journal.first_index());
         while from < journal.next_index() {
             let mut update = IndexUpdate { indexed: from, ..IndexUpdate::default() };
-            let mut marks = BTreeMap::new();
+            let mut marks = BTreeMap::<JournalKey, u64>::new();
             for (index, payload) in journal.read(from, REINDEX_RECORDS)? {
                 let incoming = read(payload)?;
-                marks.insert(incoming.journal.clone(), incoming.record.id.sequence + 1);
+                let sequence = incoming.record.id.sequence;
+                // A record may be here a second time, since the cloud lacked it: the mark stays where it was.
+                let mark = match marks.get(&incoming.journal) {
+                    Some(mark) => *mark,
+                    None => store.journals.mark(&incoming.journal)?.unwrap_or(0),
+                };
+                marks.insert(incoming.journal.clone(), mark.max(sequence + 1));
                 learn_code(store, &incoming.record, code_memory)?;
-                update.hashes.push((incoming.journal, incoming.record.id.sequence, incoming.hash));
+                update.records.push((incoming.journal, sequence, index, incoming.hash));
                 update.indexed = index + 1;
             }
             update.marks.extend(marks);
@@ -55,12 +66,19 @@ impl Intake {
 ///
 /// A record already stored is acknowledged again. One that was stored with another content is reported as a conflict
 /// and changes nothing. One after a gap is left to be sent again, after what is missing.
+///
+/// What the cloud lacks and this station has asked for is taken a second time, wherever in the journal it belongs.
 pub async fn deliver(
     station: &Station,
     gate: &GateId,
-    records: Vec<v1::GateRecord>,
+    request: v1::DeliverRequest,
 ) -> Result<v1::DeliverResponse, StationError> {
-    let incoming = check(station, gate, records)?;
+    if request.records.len() > RECORDS_MAX {
+        return Err(StationError::BatchTooLarge { records: request.records.len(), max: RECORDS_MAX });
+    }
+    let not_held: Vec<JournalRange> = request.not_held.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+    let incoming = check(station, gate, request.records)?;
+    watch_clock(station, gate, &incoming);
     let _turn = station.intake.one_at_a_time.lock().await;
     let journals = &station.store.journals;
     for key in incoming.iter().map(|i| &i.journal) {
@@ -69,22 +87,30 @@ pub async fn deliver(
             return Err(StationError::UnknownEpoch { gate: gate.clone(), epoch: key.epoch, issued });
         }
     }
-    let plan = Plan::make(&incoming, journals)?;
+    let plan = Plan::make(&incoming, journals, &station.refetch)?;
     metrics::intake(&plan.counts);
     for id in &plan.conflicts {
         tracing::error!(record = %id, "a record came with another content than before; the first stands: find out which is true");
     }
-    if !plan.accepted.is_empty() {
-        let payloads = plan.accepted.iter().map(|&i| incoming[i].payload.clone()).collect();
+    let taken = || plan.accepted.iter().chain(&plan.again);
+    if taken().next().is_some() {
+        let payloads = taken().map(|&i| incoming[i].payload.clone()).collect();
+        // Those that come again follow the others, so that the index of the others is simply counted.
         let stored = station.journal.append_all(payloads).await?;
         let accepted = plan.accepted.iter().map(|&i| &incoming[i]);
         for one in accepted.clone() {
             learn_code(&station.store, &one.record, station.config.code_memory)?;
         }
-        let hashes = accepted.map(|one| (one.journal.clone(), one.record.id.sequence, one.hash)).collect();
+        let records = accepted.zip(stored.start..);
+        let records =
+            records.map(|(one, index)| (one.journal.clone(), one.record.id.sequence, index, one.hash)).collect();
         let marks = plan.marks.iter().map(|(journal, next)| (journal.clone(), *next)).collect();
-        journals.index(&IndexUpdate { hashes, marks, indexed: stored.end })?;
+        journals.index(&IndexUpdate { records, marks, indexed: stored.end })?;
     }
+    for one in plan.again.iter().map(|&i| &incoming[i]) {
+        station.refetch.came(&one.journal, one.record.id.sequence);
+    }
+    station.refetch.not_held(gate, not_held);
     let mark = |(journal, next_sequence): (JournalKey, u64)| v1::JournalMark {
         gate: journal.gate.into(),
         epoch: journal.epoch,
@@ -94,6 +120,16 @@ pub async fn deliver(
         marks: plan.marks.into_iter().map(mark).collect(),
         conflicts: plan.conflicts.into_iter().map(Into::into).collect(),
     })
+}
+
+/// A record is taken whatever its clock says, since nothing may be lost; but somebody should set that clock.
+fn watch_clock(station: &Station, gate: &GateId, incoming: &[Incoming]) {
+    let latest = station.clock.now().plus(CLOCK_AHEAD_MAX);
+    let ahead = incoming.iter().filter(|one| one.record.stamp.wall > latest);
+    if let Some(last) = ahead.inspect(|_| metrics::from_the_future()).last() {
+        let ahead_s = last.record.stamp.wall.since(station.clock.now()).as_secs();
+        tracing::error!(%gate, record = %last.record.id, ahead_s, "a record is stamped later than now: set the gate's clock");
+    }
 }
 
 /// A gate hands over its own records of this station only.

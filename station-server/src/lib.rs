@@ -10,6 +10,8 @@
 //! | [`epochs`] | issues the epochs of the gates' journals |
 //! | [`intake`] | takes the gates' records, each once, durable before it is acknowledged |
 //! | [`forward`] | hands the journal on to the cloud |
+//! | [`refetch`] | hands on once more what the cloud lacks, from the journal or from the gate |
+//! | [`offline`], [`backlog`] | how long the station goes on without the cloud, and with how much room |
 //! | [`sync`] | follows the change feed, with snapshots where it does not reach |
 //! | [`report`] | acknowledges the feed and tells how the station is |
 //! | [`attend`] | status of the connected gates, commands to them |
@@ -20,6 +22,7 @@
 
 pub mod attend;
 pub mod authorise;
+pub mod backlog;
 pub mod config;
 pub mod epochs;
 mod faces;
@@ -28,6 +31,8 @@ pub mod forward;
 pub mod identify;
 pub mod intake;
 pub mod metrics;
+pub mod offline;
+pub mod refetch;
 pub mod report;
 pub mod rpc;
 pub mod server;

@@ -8,6 +8,7 @@ use facegate_domain::score::Tier;
 use facegate_gallery::monitor::Recall;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::backlog::BacklogView;
 use crate::station::Station;
 
 pub use crate::intake::Counts;
@@ -19,7 +20,17 @@ pub fn describe() {
     describe_counter!("facegate_refusals_total", "Faces and codes refused by the station, by reason");
     describe_counter!("facegate_sightings_total", "Faces at entrance cameras, by whether a rider was recognised");
     describe_counter!("facegate_journal_records_total", "Records handed over by gates, by what became of them");
-    describe_counter!("facegate_forward_shortfalls_total", "Batches that the cloud did not acknowledge in full");
+    describe_counter!("facegate_forward_shortfalls_total", "Batches after which the cloud lacked earlier records");
+    describe_counter!("facegate_forward_put_off_total", "Batches that the cloud put off to serve others first");
+    describe_counter!("facegate_refetched_records_total", "Records handed over once more, by who still held them");
+    describe_counter!(
+        "facegate_journal_future_records_total",
+        "Records stamped later than now: a gate's clock is wrong"
+    );
+    describe_gauge!("facegate_journal_waiting_percent", "Unacknowledged records' share of what the journal may hold");
+    describe_gauge!("facegate_journal_days_left", "Until the journal is full at the rate of the last hour");
+    describe_gauge!("facegate_cloud_contact_age_seconds", "Since the cloud was heard of; see [offline] in the config");
+    describe_gauge!("facegate_deny_list_age_seconds", "Age of the deny list; see [offline] in the config");
     describe_counter!("facegate_feed_refused_total", "Changes of the feed that could not be honoured");
     describe_counter!(
         "facegate_healed_buckets_total",
@@ -62,6 +73,7 @@ pub fn intake(counts: &Counts) {
         ("duplicate", counts.duplicate),
         ("conflict", counts.conflict),
         ("after_gap", counts.after_gap),
+        ("again", counts.again),
     ];
     for (outcome, count) in outcomes {
         counter!("facegate_journal_records_total", "outcome" => outcome).increment(count);
@@ -70,6 +82,28 @@ pub fn intake(counts: &Counts) {
 
 pub fn forward_shortfall() {
     counter!("facegate_forward_shortfalls_total").increment(1);
+}
+
+pub fn put_off() {
+    counter!("facegate_forward_put_off_total").increment(1);
+}
+
+pub fn refetched(from: &'static str, records: usize) {
+    counter!("facegate_refetched_records_total", "from" => from).increment(records as u64);
+}
+
+pub fn from_the_future() {
+    counter!("facegate_journal_future_records_total").increment(1);
+}
+
+pub fn backlog(view: BacklogView) {
+    gauge!("facegate_journal_waiting_percent").set(f64::from(view.percent));
+    gauge!("facegate_journal_days_left").set(view.days_left.unwrap_or(f64::INFINITY));
+}
+
+pub fn alone(alone: Duration, deny_list_age: Duration) {
+    gauge!("facegate_cloud_contact_age_seconds").set(alone.as_secs_f64());
+    gauge!("facegate_deny_list_age_seconds").set(deny_list_age.as_secs_f64());
 }
 
 pub fn feed_refused() {
@@ -100,6 +134,8 @@ pub fn sizes(station: &Station) {
     gauge!("facegate_backlog_records").set(station.backlog() as f64);
     gauge!("facegate_journal_bytes").set(station.journal.total_bytes() as f64);
     gauge!("facegate_feed_version").set(station.applied_version() as f64);
+    let (alone_for, deny_list_age) = station.contact.ages(station.clock.now());
+    alone(alone_for, deny_list_age);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts of checks stay far below 2^52")]

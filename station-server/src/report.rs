@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::fingerprint::FactSet;
+use facegate_domain::ids::GateId;
 use facegate_domain::operation::PublishedFares;
 use facegate_domain::score::Tier;
 use facegate_proto::convert::sync::FEED_LEVEL;
@@ -11,13 +12,18 @@ use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::grpc::Wire;
 use facegate_runtime::simulation;
+use prost::Message;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::backlog::{Backlog, BacklogView};
 use crate::metrics;
-use crate::station::Station;
+use crate::station::{Station, StationError};
+use crate::store::StoreError;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Journals of each gate that are told, the newest.
+const EPOCHS_TOLD_MAX: usize = 4;
 /// Reports between two sweeps of the remembered codes.
 const SWEEP_EVERY: u64 = 60;
 
@@ -27,6 +33,7 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reachable = true;
     let mut differed = Vec::new();
+    let mut backlog = Backlog::default();
     for round in 0.. {
         tokio::select! {
             _ = tick.tick() => (),
@@ -36,8 +43,8 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
         if round % SWEEP_EVERY == 0 {
             sweep(&station).await;
         }
-        let Some(status) = status(&station).await else { continue };
-        let roots = status.roots.clone();
+        let Some(status) = status(&station, &mut backlog).await else { continue };
+        let (applied, roots) = (status.applied_version, status.roots.clone());
         let answer = tokio::select! {
             answer = cloud.report(status) => answer,
             () = stop.cancelled() => return,
@@ -47,6 +54,14 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
                 let answer = answer.into_inner();
                 metrics::feed_head(answer.head_version);
                 differed = compare(&station, &roots, &answer.roots, &differed);
+                let now = station.clock.now();
+                if let Err(error) = station.contact.heard(&station.store, answer.head_version, applied, now) {
+                    tracing::error!(%error, "the moment of this contact is not kept");
+                }
+                station.refetch.ask(answer.missing);
+                if let Err(error) = learn_epochs(&station, answer.newest).await {
+                    tracing::error!(%error, "the cloud's epochs are not kept; gates that are new here wait");
+                }
                 if !reachable {
                     tracing::info!("the cloud takes reports again");
                 }
@@ -81,13 +96,15 @@ fn compare(station: &Station, ours: &[v1::SetRoot], theirs: &[v1::SetRoot], befo
 }
 
 /// The version is read before the commit, so that what it acknowledges is durable. `None` if it cannot be made so.
-async fn status(station: &Station) -> Option<v1::StationStatus> {
+async fn status(station: &Station, backlog: &mut Backlog) -> Option<v1::StationStatus> {
     let (applied_version, roots) = station.roots();
     let roots = roots.into_iter().map(|(set, root)| v1::SetRoot { set: set.to_string(), root }).collect();
     if let Err(error) = station.store.commit().await {
         tracing::error!(%error, "the state cannot be made durable, so nothing is acknowledged");
         return None;
     }
+    let view = watch(station, backlog);
+    let journals = journals(station);
     let facts = station.facts();
     let gallery = &facts.gallery;
     Some(v1::StationStatus {
@@ -103,7 +120,9 @@ async fn status(station: &Station) -> Option<v1::StationStatus> {
         installation: station.installation.to_vec(),
         roots,
         healed_buckets: station.healed_buckets(),
-        ..v1::StationStatus::default()
+        journals,
+        journal_waiting_percent: view.percent,
+        journal_days_left: view.days_left,
     })
 }
 
@@ -112,12 +131,62 @@ fn fares_held(fares: &PublishedFares) -> v1::FareTableHeld {
     v1::FareTableHeld { name: fares.name.clone(), valid_from_unix_ms, sha256: fares.sha256().to_vec() }
 }
 
-/// Forgets the codes whose time is over.
+fn watch(station: &Station, backlog: &mut Backlog) -> BacklogView {
+    let max = station.journal.options().total_bytes_max;
+    let view = backlog.look(station.clock.monotonic_ms(), station.journal.waiting_bytes(), max);
+    metrics::backlog(view);
+    if backlog.begins_to_be_much(view, station.config.waiting_warned_percent) {
+        let (percent, days_left, records) = (view.percent, view.days_left, station.backlog());
+        tracing::warn!(
+            percent,
+            ?days_left,
+            records,
+            "the journal fills; when it is full, gates fill theirs, then shut"
+        );
+    }
+    view
+}
+
+/// The newest journals of this station's gates, so that the cloud can tell what it lacks.
+fn journals(station: &Station) -> Vec<v1::StationJournal> {
+    let mut told = Vec::new();
+    for gate in &station.config.gates {
+        match station.store.journals.marks(gate, EPOCHS_TOLD_MAX) {
+            Ok(marks) => told.extend(marks.into_iter().map(|marks| v1::StationJournal {
+                gate: gate.as_str().to_owned(),
+                epoch: marks.journal.epoch,
+                next_sequence: marks.next,
+                acknowledged_next_sequence: marks.acknowledged,
+            })),
+            Err(error) => tracing::error!(%error, %gate, "the index of the journal cannot be read"),
+        }
+    }
+    told
+}
+
+/// Epochs that were used before are not issued again, whatever this station's disk still knows.
+async fn learn_epochs(station: &Station, newest: Vec<v1::JournalMark>) -> Result<(), StoreError> {
+    for mark in newest {
+        if let Ok(gate) = GateId::new(mark.gate) {
+            station.store.journals.raise_epoch(&gate, mark.epoch)?;
+        }
+    }
+    if !*station.epochs_learnt.borrow() {
+        station.store.commit().await?;
+        station.epochs_learnt.send_replace(true);
+    }
+    Ok(())
+}
+
+/// Forgets the codes whose time is over, and the acknowledged records that are old enough.
 async fn sweep(station: &Arc<Station>) {
     let shared = Arc::clone(station);
     let swept = simulation::blocking(move || {
+        if let Err(error) = release_old(&shared) {
+            tracing::error!(%error, "old records stay in the journal");
+        }
         let forgotten = shared.store.codes.forget(shared.clock.now())?;
-        Ok::<_, crate::store::StoreError>((forgotten, shared.store.codes.len()))
+        Ok::<_, StoreError>((forgotten, shared.store.codes.len()))
     });
     match swept.await {
         Ok(Ok((forgotten, kept))) => {
@@ -127,4 +196,20 @@ async fn sweep(station: &Arc<Station>) {
         Ok(Err(error)) => tracing::error!(%error, "the remembered codes could not be swept"),
         Err(error) => tracing::error!(%error, "sweeping the remembered codes panicked"),
     }
+}
+
+/// Blocks.
+fn release_old(station: &Station) -> Result<(), StationError> {
+    let kept_from = station.clock.now().minus(station.config.journal_kept).unix_ms();
+    let old = |payload: &[u8]| {
+        let stamp = v1::GateRecord::decode(payload).ok().and_then(|record| record.stamp);
+        stamp.is_some_and(|stamp| stamp.wall_unix_ms < kept_from)
+    };
+    let before = station.journal.first_index();
+    station.journal.release_old(old)?;
+    let first = station.journal.first_index();
+    if first > before {
+        station.store.journals.forget_places(first)?;
+    }
+    Ok(())
 }

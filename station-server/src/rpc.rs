@@ -104,7 +104,7 @@ impl StationService for StationRpc {
         let gate = self.caller(&request, &[Role::Gate])?;
         let station = Arc::clone(&self.station);
         // A task of its own: what was begun is finished and indexed even if the gate hangs up meanwhile.
-        let task = tokio::spawn(async move { deliver(&station, &gate, request.into_inner().records).await });
+        let task = tokio::spawn(async move { deliver(&station, &gate, request.into_inner()).await });
         Ok(Response::new(task.await.map_err(|_| StationError::Panicked)??))
     }
 

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::rpc::StationRpc;
 use crate::station::{Station, StationError};
 use crate::store::{Store, StoreError};
-use crate::{forward, metrics, report, sync, upkeep};
+use crate::{forward, metrics, refetch, report, sync, upkeep};
 
 /// Purpose of the key that seals the stored templates.
 const TEMPLATE_KEY: &str = "station-templates";
@@ -169,6 +169,7 @@ pub fn loops(station: &Arc<Station>, cloud: &SyncServiceClient<Wire>, stop: &Can
     let mut loops = JoinSet::new();
     loops.spawn(sync::follow(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(forward::forward(Arc::clone(station), cloud.clone(), stop.clone()));
+    loops.spawn(refetch::refetch(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(upkeep::upkeep(Arc::clone(station), stop.clone()));
     loops.spawn(report::report(Arc::clone(station), cloud.clone(), stop.clone()));
     loops

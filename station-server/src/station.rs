@@ -2,12 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use facegate_domain::Clock;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::GateId;
 use facegate_domain::operation::StationMode;
+use facegate_domain::policy::Refusal;
 use facegate_gallery::{DurableError, GalleryError};
 use facegate_proto::convert::InvalidMessage;
 use facegate_runtime::journal::{Journal, JournalError};
@@ -19,6 +21,8 @@ use crate::config::Config;
 use crate::faces;
 use crate::facts::Facts;
 use crate::intake::Intake;
+use crate::offline::{Contact, OfflineLimits};
+use crate::refetch::Refetch;
 use crate::store::{Store, StoreError};
 
 /// Why a call to the station failed; as a `Status` the caller learns what he can do about it.
@@ -36,8 +40,12 @@ pub enum StationError {
     Journal(#[from] JournalError),
     #[error("gate `{gate}` was issued epochs up to {issued} only, not {epoch}: register first")]
     UnknownEpoch { gate: GateId, epoch: u32, issued: u32 },
+    #[error("gate `{0}` is new to this station, and the cloud has not said yet which epochs were used: try again")]
+    EpochsUnknown(GateId),
     #[error("the record names {what} `{given}`, but {expected} sent it")]
     NotTheSenders { what: &'static str, given: String, expected: String },
+    #[error("a batch of {records} records; at most {max} are taken at once: split it, nothing of it was stored")]
+    BatchTooLarge { records: usize, max: usize },
     #[error("the station is busy: no search was free within the deadline; use the ride code")]
     Busy,
     #[error("a search panicked; see the station's log")]
@@ -50,9 +58,11 @@ impl From<StationError> for Status {
         match error {
             StationError::Message(_)
             | StationError::NotTheSenders { .. }
+            | StationError::BatchTooLarge { .. }
             | StationError::Gallery(GalleryError::Embedding(_)) => Self::invalid_argument(text),
             StationError::UnknownEpoch { .. } => Self::failed_precondition(text),
             StationError::Busy => Self::deadline_exceeded(text),
+            StationError::EpochsUnknown(_) => Self::unavailable(text),
             StationError::Gallery(GalleryError::Behind) => Self::unavailable(text),
             StationError::Journal(JournalError::Full { .. }) => Self::resource_exhausted(text),
             _ => {
@@ -76,6 +86,10 @@ pub struct Station {
     pub journal: Journal,
     pub intake: Intake,
     pub attendance: Attendance,
+    pub contact: Contact,
+    pub refetch: Refetch,
+    /// Whether the cloud has said, since this start, which epochs were used.
+    pub epochs_learnt: watch::Sender<bool>,
     pub searches: Arc<Semaphore>,
     /// Made at random with the data directory: two machines that show one certificate are two installations.
     pub installation: [u8; 16],
@@ -101,6 +115,9 @@ impl Station {
             installation: store.installation()?,
             searches: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
             attendance: Attendance::new(&config),
+            contact: Contact::open(&store, clock.now())?,
+            refetch: Refetch::default(),
+            epochs_learnt: watch::Sender::new(false),
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
             mode: watch::Sender::new(facts.mode()),
             facts: RwLock::new(Arc::new(facts)),
@@ -180,6 +197,19 @@ impl Station {
     /// The keys that verify ride codes, and every change of them.
     pub fn issuer_keys(&self) -> watch::Receiver<Vec<IssuerKey>> {
         self.issuer_keys.subscribe()
+    }
+
+    /// The config's, where the operator has not told others over the feed.
+    fn offline_limits(&self) -> OfflineLimits {
+        let (told, limits) = (self.facts().settings(), self.config.offline);
+        let age = told.deny_list_age_max_s.map_or(limits.deny_list_age_max, Duration::from_secs);
+        let alone = told.offline_days_max.map_or(limits.alone_max, |days| Duration::from_secs(86_400) * days);
+        OfflineLimits { deny_list_age_max: age, alone_max: alone, ..limits }
+    }
+
+    /// Whether riders may be authorised, as long as the cloud has been away.
+    pub fn may_authorise(&self) -> Result<(), Refusal> {
+        self.contact.check(&self.offline_limits(), self.clock.now())
     }
 
     /// Records that the cloud has not acknowledged.

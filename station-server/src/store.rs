@@ -9,6 +9,7 @@ mod journals;
 
 use std::path::Path;
 
+use facegate_domain::Timestamp;
 use facegate_runtime::disk::Disk;
 use facegate_runtime::keys::{KEY_BYTES, Key, KeyError};
 use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
@@ -16,8 +17,10 @@ use zeroize::Zeroizing;
 
 pub use codes::{CodeStore, Spent};
 pub use facts::FactStore;
-pub use journals::{IndexUpdate, JournalKey, JournalStore};
+pub use journals::{IndexUpdate, JournalKey, JournalMarks, JournalStore};
 
+/// When the cloud was last heard of, and when the feed was last in step with it: 8 bytes of milliseconds each.
+const CONTACT: &[u8] = b"contact";
 /// Which of the two trees of facts is current.
 const CURRENT: &[u8] = b"facts";
 const INSTALLATION: &[u8] = b"installation";
@@ -71,6 +74,22 @@ impl Store {
         }
         let kept = self.meta.get(INSTALLATION)?;
         kept.and_then(|kept| kept.try_into().ok()).ok_or(damaged)
+    }
+
+    /// The stored moments of contact, if there are any.
+    pub fn contact(&self) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let Some(value) = self.meta.get(CONTACT)? else { return Ok(None) };
+        let moment = |bytes: &[u8]| bytes.try_into().map(i64::from_be_bytes).map(Timestamp::from_unix_ms);
+        match value.split_at_checked(8).map(|(cloud, feed)| (moment(cloud), moment(feed))) {
+            Some((Ok(cloud), Ok(feed))) => Ok(Some((cloud, feed))),
+            _ => Err(StoreError::Damaged { what: "moment of contact" }),
+        }
+    }
+
+    /// Keeps them; durable with the next [`Store::commit`].
+    pub fn set_contact(&self, cloud: Timestamp, feed: Timestamp) -> Result<(), StoreError> {
+        self.meta.insert(CONTACT, [cloud.unix_ms().to_be_bytes(), feed.unix_ms().to_be_bytes()].concat())?;
+        Ok(())
     }
 
     /// What seals the templates.

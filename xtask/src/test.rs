@@ -48,7 +48,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let whole = whole_unless_named(args);
     phases.run("setup", || {
         setup::run()?;
-        setup::ensure([&setup::needs::SOFTHSM])
+        setup::ensure([&setup::needs::SOFTHSM, &setup::needs::STRACE])
     })?;
     phases.run("build", || {
         let mut build = workspace.cargo();

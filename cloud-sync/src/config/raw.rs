@@ -31,6 +31,10 @@ pub struct RawConfig {
     pub enrolment: RawEnrolment,
     #[serde(default)]
     pub charging: RawCharging,
+    #[serde(default)]
+    pub intake: RawIntake,
+    #[serde(default)]
+    pub audit: RawAudit,
     pub web: Option<RawWeb>,
     #[serde(default)]
     pub engine: EngineOptions,
@@ -125,4 +129,34 @@ pub struct RawAcquirer {
 
 fn ten_seconds() -> u64 {
     10_000
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawIntake {
+    pub backlog_batches_max: usize,
+    pub clock_ahead_max_s: u64,
+}
+
+impl Default for RawIntake {
+    fn default() -> Self {
+        Self { backlog_batches_max: 4, clock_ahead_max_s: 300 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAudit {
+    pub zone: String,
+    pub day_starts_at: String,
+    pub every_s: u64,
+    pub close_after_s: u64,
+    pub recheck_days: i64,
+}
+
+impl Default for RawAudit {
+    fn default() -> Self {
+        let (zone, day_starts_at) = ("UTC".into(), "04:30".into());
+        Self { zone, day_starts_at, every_s: 3600, close_after_s: 3600, recheck_days: 2 }
+    }
 }

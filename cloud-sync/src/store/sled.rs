@@ -24,6 +24,10 @@
 //! | `station/` station | `StationView` |
 //! | `record/` gate 0 epoch sequence | `facegate.v1.GateRecord` (protobuf) |
 //! | `journal/` gate 0 epoch | `Arrived`: next sequence missing, highest seen |
+//! | `word/` gate 0 epoch day | `JournalWord`: what the gate or its station said last on that day |
+//! | `wanted/` gate 0 epoch first last | `Wanted`: asked for once more, perhaps lost |
+//! | `audited/` gate 0 epoch day `/` revision | `AuditedDay` |
+//! | `skewed/` record | `SkewedRecord`: stamped later than it came |
 //! | `passage/` authorisation sequence | `PassageOutcome` of the passage with that sequence |
 //! | `unknown/` authorisation | `UnknownPassage` |
 //! | `conflict/` record sha256 | `Conflict` |
@@ -60,6 +64,7 @@ mod digest;
 mod erasure;
 mod feed;
 mod intake;
+mod journals;
 mod journeys;
 mod key;
 mod keys;

@@ -39,6 +39,14 @@ pub struct GateReport {
     /// Empty while all is well.
     pub fault: String,
     pub software_version: String,
+    /// The gate's own word of the journal that it writes.
+    #[serde(default)]
+    pub journal_epoch: u32,
+    #[serde(default)]
+    pub journal_next_sequence: u64,
+    /// Records that wait for the station, in hundredths of what the gate's journal may hold.
+    #[serde(default)]
+    pub journal_waiting_percent: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -67,6 +75,12 @@ pub struct StationReport {
     /// Buckets of facts that it re-read since they differed, since its start.
     #[serde(default)]
     pub healed_buckets: u64,
+    /// Records that wait for the cloud, in hundredths of what the station's journal may hold.
+    #[serde(default)]
+    pub journal_waiting_percent: u32,
+    /// Until that is full at the present rate; `None` if that is not in sight.
+    #[serde(default)]
+    pub journal_days_left: Option<f64>,
 }
 
 /// A fare table that a station holds.

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::sign_in::Operator;
 use view::{Findings, OpsView};
 
+pub mod audit;
 mod view;
 
 pub async fn page(_who: Operator) -> Html<&'static str> {

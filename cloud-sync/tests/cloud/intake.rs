@@ -16,7 +16,11 @@ pub async fn deliver(
     records: Vec<GateRecord>,
 ) -> Result<v1::DeliverResponse, Status> {
     let records = records.into_iter().map(Into::into).collect();
-    cloud.station(station).deliver(v1::DeliverRequest { records }).await.map(tonic::Response::into_inner)
+    cloud
+        .station(station)
+        .deliver(v1::DeliverRequest { records, ..Default::default() })
+        .await
+        .map(tonic::Response::into_inner)
 }
 
 fn next_sequences(answer: &v1::DeliverResponse) -> Vec<u64> {
@@ -125,7 +129,7 @@ async fn what_is_not_a_record_is_refused_by_its_field() {
     let mut record: v1::GateRecord =
         Gate::new("north", "g", Direction::Exit).authorise(RiderId::random(), BEGIN, face()).into();
     record.body = None;
-    let request = v1::DeliverRequest { records: vec![record] };
+    let request = v1::DeliverRequest { records: vec![record], ..Default::default() };
     let refused = cloud.station("north").deliver(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert!(refused.message().contains("body"), "{refused}");

@@ -1,7 +1,9 @@
 //! The cloud as its callers see it: the real server over mutual TLS, with the clock in the test's hand.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+mod audit;
 mod backup_files;
+mod bad_batches;
 mod browser;
 mod digests;
 mod durability;

@@ -1,16 +1,19 @@
 //! The file as written, and the check that turns it into a `Config`, with every problem at once.
 
+mod codes;
+mod journal;
+
 use std::path::PathBuf;
 
-use facegate_domain::code::CodeTolerance;
 use facegate_domain::ids::GateId;
 use facegate_domain::tap::Direction;
 use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{Problems, RawTelemetry, RawTls};
-use facegate_runtime::journal::JournalOptions;
 use serde::Deserialize;
 
-use super::{ActuatorConfig, CameraConfig, CodePolicy, Config, Duty, GateDuty, Mode, OfflineCodes};
+use self::codes::RawCodes;
+use self::journal::RawJournal;
+use super::{ActuatorConfig, CameraConfig, Config, Duty, GateDuty, Mode};
 use crate::approach::ApproachPolicy;
 use crate::camera::folder::FolderCamera;
 use crate::decide::DecisionPolicy;
@@ -165,46 +168,6 @@ impl Default for RawApproach {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawCodes {
-    offline_codes: RawOffline,
-    valid_for_ms: u64,
-    clock_skew_ms: u64,
-    code_merge_window_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawOffline {
-    Accept,
-    Refuse,
-}
-
-impl Default for RawCodes {
-    fn default() -> Self {
-        Self {
-            offline_codes: RawOffline::Accept,
-            valid_for_ms: 30_000,
-            clock_skew_ms: 30_000,
-            code_merge_window_ms: 3000,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawJournal {
-    segment_bytes_max: u64,
-    total_bytes_max: u64,
-}
-
-impl Default for RawJournal {
-    fn default() -> Self {
-        Self { segment_bytes_max: 4 << 20, total_bytes_max: 256 << 20 }
-    }
-}
-
 impl TryFrom<RawConfig> for Config {
     type Error = Problems;
 
@@ -347,14 +310,15 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
             }
             loopback
         });
-    let codes = codes(&raw.codes, problems);
-    let journal = journal(&raw.journal, problems);
+    let codes = raw.codes.check("codes", problems);
+    let journal = raw.journal.check("journal", problems);
     Some(GateDuty {
         direction: direction?,
         actuator: ActuatorConfig::Simulated(actuator?),
         screen_listen: screen?,
         codes: codes?,
-        journal: journal?,
+        journal: journal.as_ref()?.0,
+        journal_kept: journal?.1,
     })
 }
 
@@ -375,26 +339,4 @@ fn required<T>(value: Option<T>, path: &str, problems: &mut Problems) -> Option<
         problems.add(path, "missing; a gate needs it");
     }
     value
-}
-
-fn codes(raw: &RawCodes, problems: &mut Problems) -> Option<CodePolicy> {
-    let valid_for = problems.duration_ms("codes.valid_for_ms", raw.valid_for_ms, 1000..=600_000);
-    let clock_skew = problems.duration_ms("codes.clock_skew_ms", raw.clock_skew_ms, 0..=600_000);
-    let merge = problems.duration_ms("codes.code_merge_window_ms", raw.code_merge_window_ms, 0..=30_000);
-    Some(CodePolicy {
-        tolerance: CodeTolerance { valid_for: valid_for?, clock_skew: clock_skew? },
-        merge_window: merge?,
-        offline: match raw.offline_codes {
-            RawOffline::Accept => OfflineCodes::Accept,
-            RawOffline::Refuse => OfflineCodes::Refuse,
-        },
-    })
-}
-
-fn journal(raw: &RawJournal, problems: &mut Problems) -> Option<JournalOptions> {
-    let segment = problems.within("journal.segment_bytes_max", raw.segment_bytes_max, 4096..=1 << 30);
-    if raw.total_bytes_max / 2 < raw.segment_bytes_max {
-        problems.add("journal.total_bytes_max", "must be at least twice segment_bytes_max");
-    }
-    Some(JournalOptions { segment_bytes_max: segment?, total_bytes_max: raw.total_bytes_max })
 }

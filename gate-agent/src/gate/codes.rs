@@ -78,12 +78,23 @@ impl Gate {
                 Err(Refusal::GateFault)
             }
             Ok(Answer::Refused(refusal)) => Err(refusal),
-            Err(StationError::Unreachable(reason)) if self.policy.codes.offline == OfflineCodes::Accept => {
-                tracing::warn!(reason, "code accepted by the offline rule");
-                Ok(false)
-            }
+            Err(StationError::Unreachable(reason)) => self.offline_rule(&reason).map(|()| false),
             Err(error) => Err(self.refusal_of(&error)),
         }
+    }
+
+    /// Whether a valid code may pass though nobody could be asked about replay and deny list.
+    fn offline_rule(&self, reason: &str) -> Result<(), Refusal> {
+        let OfflineCodes::AcceptFor(longest) = self.policy.codes.offline else {
+            return Err(Refusal::StationUnreachable);
+        };
+        let alone = self.now().since(self.parts.memory.last_contact());
+        if alone > longest {
+            tracing::error!(reason, alone_s = alone.as_secs(), "code refused: the station has been away for too long");
+            return Err(Refusal::OfflineTooLong);
+        }
+        tracing::warn!(reason, "code accepted by the offline rule");
+        Ok(())
     }
 
     /// The approach is the code's from now on.

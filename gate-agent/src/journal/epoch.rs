@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use facegate_domain::Timestamp;
 use facegate_domain::tap::{Authorisation, Evidence, GateRecord, RecordBody};
+use facegate_proto::v1;
 use facegate_runtime::journal::Journal;
+use prost::Message;
 
 use super::{GateJournalError, JournalPlace, decode};
 
@@ -22,6 +24,8 @@ pub(super) struct Epoch {
     pub unconcluded: BTreeMap<u64, Authorisation>,
     /// Codes that opened the gate.
     pub nonces: VecDeque<([u8; 8], Timestamp)>,
+    /// When its newest record was written.
+    newest: Option<Timestamp>,
 }
 
 impl Epoch {
@@ -35,7 +39,8 @@ impl Epoch {
                 "a write cut short by a crash was removed; nobody had been told of it"
             );
         }
-        let mut epoch = Self { journal, delivered: 0, unconcluded: BTreeMap::new(), nonces: VecDeque::new() };
+        let mut epoch =
+            Self { journal, delivered: 0, unconcluded: BTreeMap::new(), nonces: VecDeque::new(), newest: None };
         let mut next = recovery.first_index;
         while next < recovery.next_index {
             for (index, bytes) in epoch.journal.read(next, CHUNK)? {
@@ -53,6 +58,7 @@ impl Epoch {
 
     /// Takes in what a durable record says.
     pub fn note(&mut self, record: &GateRecord) {
+        self.newest = Some(record.stamp.wall);
         match &record.body {
             RecordBody::Authorisation(authorisation) => {
                 if let Evidence::Code { nonce, .. } = authorisation.evidence {
@@ -69,14 +75,25 @@ impl Epoch {
         }
     }
 
-    /// Lets go of segments that nobody needs: delivered, and every authorisation in them concluded.
-    pub fn release(&self) -> Result<(), GateJournalError> {
+    /// Tells the journal what nobody needs any more (delivered, and every authorisation in it concluded), and lets go of
+    /// what was written before `kept_from`.
+    pub fn release(&self, kept_from: Timestamp) -> Result<(), GateJournalError> {
         let oldest_open = self.unconcluded.first_key_value().map_or(u64::MAX, |(sequence, _)| *sequence);
-        Ok(self.journal.release_before(self.delivered.min(oldest_open))?)
+        self.journal.acknowledge_before(self.delivered.min(oldest_open));
+        let old = |bytes: &[u8]| {
+            let record = v1::GateRecord::decode(bytes).ok();
+            record.and_then(|record| record.stamp).is_some_and(|stamp| stamp.wall_unix_ms < kept_from.unix_ms())
+        };
+        Ok(self.journal.release_old(old)?)
     }
 
-    /// Nothing in it is needed any more.
+    /// Nothing in it is needed any more, but to be asked for once more.
     pub fn is_done(&self) -> bool {
         self.unconcluded.is_empty() && self.delivered == self.next_sequence()
+    }
+
+    /// Everything in it was written before `kept_from`.
+    pub fn is_old(&self, kept_from: Timestamp) -> bool {
+        self.newest.is_none_or(|newest| newest < kept_from)
     }
 }

@@ -9,6 +9,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::StationId;
+use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::operation::StationMode;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::gate::direction_to_wire;
@@ -126,9 +127,15 @@ impl Station for GrpcStation {
         within(self.deadlines.code, client.present_code(request)).await?.try_into().map_err(nonsense)
     }
 
-    async fn deliver(&self, records: Vec<v1::GateRecord>) -> Result<Delivered, StationError> {
+    async fn deliver(
+        &self,
+        records: Vec<v1::GateRecord>,
+        not_held: Vec<JournalRange>,
+    ) -> Result<Delivered, StationError> {
         let mut client = self.client.clone();
-        let answer = within(self.deadlines.background, client.deliver(v1::DeliverRequest { records })).await?;
+        let not_held = not_held.into_iter().map(Into::into).collect();
+        let request = v1::DeliverRequest { records, not_held, behind: 0 };
+        let answer = within(self.deadlines.background, client.deliver(request)).await?;
         let conflicts = answer.conflicts.into_iter().map(TryInto::try_into).collect::<Result<_, _>>();
         Ok(Delivered {
             marks: answer.marks.iter().map(|mark| (mark.epoch, mark.next_sequence)).collect(),
@@ -165,6 +172,10 @@ fn command_from_wire(command: v1::GateCommand) -> Option<StationCommand> {
     match command.command? {
         v1::gate_command::Command::Ping(_) => Some(StationCommand::Ping),
         v1::gate_command::Command::StationMode(told) => StationMode::from_name(&told.mode).map(StationCommand::Mode),
+        v1::gate_command::Command::Redeliver(asked) => {
+            let ranges = asked.ranges.into_iter().filter_map(|range| JournalRange::try_from(range).ok());
+            Some(StationCommand::Redeliver(ranges.collect()))
+        }
         v1::gate_command::Command::IssuerKeys(keys) => match issuer_keys(&keys.keys) {
             Ok(keys) => Some(StationCommand::IssuerKeys(keys)),
             Err(error) => {

@@ -63,6 +63,24 @@ fn the_offline_rule_may_refuse() {
 }
 
 #[test]
+fn the_offline_rule_ends_when_the_station_has_been_away_for_too_long() {
+    let mut world = World::with("[codes]\noffline_max_s = 3600");
+    world.station.stop();
+    world.crash_gate();
+    world.set_last_contact(now().minus(std::time::Duration::from_secs(3700)));
+    world.start_gate();
+    world.wait("it is ready", |state| state["phase"] == "idle");
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [1; 8]))]);
+    assert_eq!(world.decision(1)["reason"], "offline_too_long");
+    assert!(world.aisle.opened().is_empty());
+    world.station.start_again();
+    world.wait("the station is back", |state| state["station_reachable"] == true);
+    world.pause();
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [2; 8]))]);
+    assert_eq!(world.decision(2)["kind"], "granted");
+}
+
+#[test]
 fn a_passage_in_flight_when_the_gate_dies_is_told_by_the_hardware() {
     let mut world = World::new();
     world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));

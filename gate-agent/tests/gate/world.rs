@@ -15,10 +15,12 @@ use facegate_gate_agent::actuator::Actuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
 use facegate_gate_agent::camera::folder::FolderCamera;
 use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, RawConfig};
+use facegate_gate_agent::memory::Memory;
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, run};
 use facegate_models::FaceEngine;
 use facegate_runtime::clock::{Stopwatch, SystemClock};
+use facegate_runtime::disk::RealDisk;
 use facegate_runtime::grpc::{ChannelOptions, channel, wire};
 use facegate_runtime::identity::ca::{CA_VALIDITY, CertificateAuthority, DEVICE_VALIDITY};
 use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role, TlsPaths};
@@ -149,6 +151,13 @@ impl World {
     pub fn lose_journal(&self) {
         assert!(self.gate.is_none());
         std::fs::remove_dir_all(self.dir.path().join("data")).unwrap();
+    }
+
+    /// When the gate, which does not run, is to have heard of its station last.
+    pub fn set_last_contact(&self, at: Timestamp) {
+        assert!(self.gate.is_none());
+        let memory = Memory::open(&RealDisk, &self.dir.path().join("data/memory")).unwrap();
+        Runtime::new().unwrap().block_on(memory.contacted(at)).unwrap();
     }
 
     /// Shows frames one after the other, each when the one before has been looked at.

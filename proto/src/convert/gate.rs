@@ -2,6 +2,7 @@
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
+use facegate_domain::journal_audit::{JournalRange, Span};
 use facegate_domain::score::{Similarity, Tier};
 use facegate_domain::tap::{
     Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody,
@@ -154,6 +155,22 @@ impl From<Authorisation> for v1::Authorisation {
                 }
             }),
         }
+    }
+}
+
+impl TryFrom<v1::JournalRange> for JournalRange {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::JournalRange) -> Result<Self, InvalidMessage> {
+        let span = Span::new(wire.first, wire.last)
+            .ok_or_else(|| InvalidMessage::UnknownValue { field: "last", got: wire.last.to_string() })?;
+        Ok(Self { gate: GateId::new(wire.gate)?, epoch: wire.epoch, span })
+    }
+}
+
+impl From<JournalRange> for v1::JournalRange {
+    fn from(range: JournalRange) -> Self {
+        Self { gate: range.gate.into(), epoch: range.epoch, first: range.span.first, last: range.span.last }
     }
 }
 

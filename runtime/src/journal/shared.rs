@@ -28,6 +28,8 @@ pub(super) struct State {
     pub segments: VecDeque<Segment>,
     /// All records below are durable.
     pub next: u64,
+    /// Records below are needed by nobody who does not have them.
+    pub acknowledged: u64,
     /// Set once what the disk holds is unknown.
     pub failed: Option<JournalError>,
 }
@@ -39,6 +41,24 @@ impl State {
 
     pub(super) fn total_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Where the second segment begins, if nobody needs the first any more.
+    pub(super) fn second_if_acknowledged(&self) -> Option<u64> {
+        self.segments.get(1).map(|second| second.first).filter(|first| *first <= self.acknowledged)
+    }
+
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        if self.acknowledged >= self.next {
+            return 0;
+        }
+        let waiting = |segment: &Segment| {
+            // A segment that begins later counts whole.
+            let passed = self.acknowledged.checked_sub(segment.first).and_then(|_| segment.landmark(self.acknowledged));
+            segment.bytes - passed.map_or(0, |(offset, _)| offset)
+        };
+        let after = self.segments.partition_point(|segment| segment.first <= self.acknowledged);
+        self.segments.iter().skip(after.saturating_sub(1)).map(waiting).sum()
     }
 
     /// The segment that holds record `index`; the caller has checked that it is kept.
@@ -61,7 +81,7 @@ impl Shared {
         next: u64,
         lock: DirLock,
     ) -> Self {
-        let state = Mutex::new(State { segments, next, failed: None });
+        let state = Mutex::new(State { segments, next, acknowledged: 0, failed: None });
         let durable = watch::Sender::new(next);
         Self { disk, dir, options, durable, state, releasing: Mutex::new(()), _lock: lock }
     }
@@ -69,6 +89,25 @@ impl Shared {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // No holder panics half-way through a change, so a poisoned lock still guards a sound state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn acknowledge_before(&self, index: u64) {
+        let mut state = self.state();
+        state.acknowledged = state.acknowledged.max(index.min(state.next));
+    }
+
+    /// Lets go of acknowledged segments, the oldest first, until only `bytes` are left or none of them is.
+    pub(super) fn make_room(&self, bytes: u64) -> Result<(), JournalError> {
+        loop {
+            let second = {
+                let state = self.state();
+                if state.total_bytes() <= bytes { None } else { state.second_if_acknowledged() }
+            };
+            match second {
+                Some(second) => self.release_before(second)?,
+                None => return Ok(()),
+            }
+        }
     }
 
     pub(super) fn release_before(&self, index: u64) -> Result<(), JournalError> {

@@ -117,8 +117,15 @@ impl Writer {
         }
         // Every frame might need a segment of its own; few do, but the limit must hold.
         let segments = 1 + bytes / (room / 2).max(1);
-        let bytes = total + self.chunk.len() as u64 + bytes + segments * (HEADER_BYTES as u64 + MARK_BYTES);
-        if bytes > options.total_bytes_max {
+        let bytes = self.chunk.len() as u64 + bytes + segments * (HEADER_BYTES as u64 + MARK_BYTES);
+        let Some(room) = options.total_bytes_max.checked_sub(bytes) else {
+            return Err(JournalError::Full { bytes: total, max: options.total_bytes_max });
+        };
+        if total > room {
+            self.shared.make_room(room)?;
+        }
+        let total = self.shared.state().total_bytes();
+        if total > room {
             return Err(JournalError::Full { bytes: total, max: options.total_bytes_max });
         }
         Ok(())

@@ -32,6 +32,8 @@ pub struct RawConfig {
     pub codes: RawCodes,
     #[serde(default)]
     pub journal: RawJournal,
+    #[serde(default)]
+    pub offline: RawOffline,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -91,10 +93,33 @@ impl Default for RawCodes {
 pub struct RawJournal {
     pub segment_bytes_max: u64,
     pub total_bytes_max: u64,
+    pub kept_days: u32,
+    pub waiting_warned_percent: u32,
 }
 
 impl Default for RawJournal {
     fn default() -> Self {
-        Self { segment_bytes_max: 16 << 20, total_bytes_max: 4 << 30 }
+        Self { segment_bytes_max: 16 << 20, total_bytes_max: 4 << 30, kept_days: 7, waiting_warned_percent: 70 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOffline {
+    pub deny_list_age_max_s: u64,
+    pub deny_list_stale: RawStale,
+    pub days_max: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawStale {
+    Allow,
+    Refuse,
+}
+
+impl Default for RawOffline {
+    fn default() -> Self {
+        Self { deny_list_age_max_s: 86_400, deny_list_stale: RawStale::Allow, days_max: 7 }
     }
 }

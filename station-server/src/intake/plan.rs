@@ -6,6 +6,7 @@ use facegate_domain::ids::RecordId;
 use facegate_domain::tap::GateRecord;
 use sha2::{Digest, Sha256};
 
+use crate::refetch::Refetch;
 use crate::store::{JournalKey, JournalStore, StoreError};
 
 /// One record of a batch, checked and hashed.
@@ -34,6 +35,7 @@ pub struct Counts {
     pub duplicate: u64,
     pub conflict: u64,
     pub after_gap: u64,
+    pub again: u64,
 }
 
 /// The decision over a batch.
@@ -41,6 +43,8 @@ pub struct Counts {
 pub(super) struct Plan {
     /// Positions in the batch, in the order to be stored.
     pub accepted: Vec<usize>,
+    /// Positions of those to be stored a second time, because the cloud lacks them.
+    pub again: Vec<usize>,
     /// Where each journal of the batch stands once they are stored.
     pub marks: BTreeMap<JournalKey, u64>,
     pub conflicts: Vec<RecordId>,
@@ -48,24 +52,35 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn make(batch: &[Incoming], index: &JournalStore) -> Result<Self, StoreError> {
+    pub fn make(batch: &[Incoming], index: &JournalStore, refetch: &Refetch) -> Result<Self, StoreError> {
         let mut plan = Self::default();
         let mut fresh = BTreeMap::new();
         for (position, one) in batch.iter().enumerate() {
             let sequence = one.record.id.sequence;
+            let wanted = refetch.is_wanted(&one.journal, sequence);
             let next = match plan.marks.get(&one.journal) {
-                Some(next) => *next,
-                // A journal that this station never saw begins where it begins; the cloud, which knows all of it,
-                // finds what is missing.
-                None => index.mark(&one.journal)?.unwrap_or(sequence),
+                Some(next) => Some(*next),
+                None => index.mark(&one.journal)?,
             };
+            if next.is_none() && wanted {
+                // It says nothing about where this journal, which the station does not know, begins for it.
+                plan.again.push(position);
+                continue;
+            }
+            // A journal that this station never saw begins where it begins; the cloud, which knows all of it, finds
+            // what is missing.
+            let next = next.unwrap_or(sequence);
             let mut reached = next;
             if sequence == next {
                 plan.accepted.push(position);
                 fresh.insert((&one.journal, sequence), one.hash);
                 reached += 1;
             } else if sequence > next {
-                plan.counts.after_gap += 1;
+                if wanted {
+                    plan.again.push(position);
+                } else {
+                    plan.counts.after_gap += 1;
+                }
             } else {
                 let stored = match fresh.get(&(&one.journal, sequence)) {
                     Some(hash) => Some(*hash),
@@ -73,6 +88,8 @@ impl Plan {
                 };
                 if stored.is_some_and(|hash| hash != one.hash) {
                     plan.conflicts.push(one.record.id.clone());
+                } else if wanted {
+                    plan.again.push(position);
                 } else {
                     plan.counts.duplicate += 1;
                 }
@@ -80,6 +97,7 @@ impl Plan {
             plan.marks.insert(one.journal.clone(), reached);
         }
         plan.counts.accepted = plan.accepted.len() as u64;
+        plan.counts.again = plan.again.len() as u64;
         plan.counts.conflict = plan.conflicts.len() as u64;
         Ok(plan)
     }

@@ -1,6 +1,6 @@
 //! The cloud as a test plays it: a log, a floor below which only a snapshot helps, and what stations handed in.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -45,7 +45,12 @@ pub struct Seen {
     pub refuses_to_resume: bool,
     pub subscribed_after: Vec<u64>,
     pub delivered: Vec<v1::GateRecord>,
-    marks: BTreeMap<(String, u32), u64>,
+    /// What the station said that nobody holds.
+    pub not_held: Vec<v1::JournalRange>,
+    /// Gates with the newest epoch that it knows of.
+    pub known_epochs: Vec<(String, u32)>,
+    /// The next so many deliveries with a backlog behind them are put off.
+    pub puts_off: usize,
     pub report: Option<v1::StationStatus>,
     /// Deliveries fail while this is set.
     pub refuses_deliveries: bool,
@@ -58,6 +63,26 @@ pub struct Cloud {
     head: watch::Sender<u64>,
     /// While this is set, snapshots stop before their end.
     pub holds_snapshots: watch::Sender<bool>,
+}
+
+impl Seen {
+    fn sequences(&self, gate: &str, epoch: u32) -> BTreeSet<u64> {
+        let ids = self.delivered.iter().filter_map(|record| record.id.as_ref());
+        ids.filter(|id| id.gate == gate && id.epoch == epoch).map(|id| id.sequence).collect()
+    }
+
+    /// What the station says was acknowledged and is not here, one by one.
+    fn missing(&self) -> Vec<v1::JournalRange> {
+        let mut missing = Vec::new();
+        for journal in self.report.iter().flat_map(|report| &report.journals) {
+            let here = self.sequences(&journal.gate, journal.epoch);
+            let (gate, epoch) = (&journal.gate, journal.epoch);
+            let lost = |at: u64| self.not_held.iter().any(|r| r.epoch == epoch && (r.first..=r.last).contains(&at));
+            let gone = (0..journal.acknowledged_next_sequence).filter(|at| !here.contains(at) && !lost(*at));
+            missing.extend(gone.map(|at| v1::JournalRange { gate: gate.clone(), epoch, first: at, last: at }));
+        }
+        missing
+    }
 }
 
 impl Cloud {
@@ -116,7 +141,12 @@ impl Cloud {
     pub fn lose_deliveries(&self) {
         let mut seen = self.seen.lock().unwrap();
         seen.delivered.clear();
-        seen.marks.clear();
+    }
+
+    /// Loses some records of `north-in`'s journals.
+    pub fn lose(&self, lost: impl Fn(u32, u64) -> bool) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.delivered.retain(|record| record.id.as_ref().is_none_or(|id| !lost(id.epoch, id.sequence)));
     }
 
     pub fn head(&self) -> u64 {
@@ -254,21 +284,26 @@ impl SyncService for Cloud {
         if seen.refuses_deliveries {
             return Err(Status::unavailable("the test's cloud takes nothing now"));
         }
-        let mut touched = vec![];
-        for record in request.into_inner().records {
+        let request = request.into_inner();
+        if request.behind > 0 && seen.puts_off > 0 {
+            seen.puts_off -= 1;
+            let mut later = Status::resource_exhausted("others first");
+            later.metadata_mut().insert("retry-after-ms", "20".parse().unwrap());
+            return Err(later);
+        }
+        seen.not_held.extend(request.not_held);
+        let mut touched = BTreeSet::new();
+        for record in request.records {
             let id = record.id.clone().unwrap();
-            let key = (id.gate, id.epoch);
-            let next = seen.marks.entry(key.clone()).or_default();
-            if id.sequence == *next {
-                *next += 1;
+            if !seen.sequences(&id.gate, id.epoch).contains(&id.sequence) {
                 seen.delivered.push(record);
             }
-            touched.push(key);
+            touched.insert((id.gate, id.epoch));
         }
-        let mark = |(gate, epoch): (String, u32)| v1::JournalMark {
-            next_sequence: seen.marks[&(gate.clone(), epoch)],
-            gate,
-            epoch,
+        let mark = |(gate, epoch): (String, u32)| {
+            let here = seen.sequences(&gate, epoch);
+            let next_sequence = (0..).find(|at| !here.contains(at)).unwrap();
+            v1::JournalMark { gate, epoch, next_sequence }
         };
         Ok(Response::new(v1::DeliverResponse { marks: touched.into_iter().map(mark).collect(), conflicts: vec![] }))
     }
@@ -289,7 +324,10 @@ impl SyncService for Cloud {
         let roots = if known && seen.holds.is_some() { report.roots.iter().map(root).collect() } else { vec![] };
         seen.report = Some(report);
         seen.reports += 1;
-        Ok(Response::new(v1::ReportResponse { head_version, roots }))
+        let mark =
+            |(gate, epoch): &(String, u32)| v1::JournalMark { gate: gate.clone(), epoch: *epoch, next_sequence: 0 };
+        let newest = seen.known_epochs.iter().map(mark).collect();
+        Ok(Response::new(v1::ReportResponse { head_version, missing: seen.missing(), newest, roots }))
     }
 
     async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {

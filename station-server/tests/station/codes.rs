@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use crate::faces::authorised;
 use crate::world::{NOW, World};
 
-fn code(rider: RiderId, nonce: [u8; 8], issued_at: Timestamp) -> v1::PresentCodeRequest {
+pub fn code(rider: RiderId, nonce: [u8; 8], issued_at: Timestamp) -> v1::PresentCodeRequest {
     v1::PresentCodeRequest {
         rider: rider.as_bytes().to_vec(),
         nonce: nonce.to_vec(),
@@ -89,7 +89,7 @@ async fn a_code_spent_elsewhere_is_known() {
     // A gate that could not ask at the time tells afterwards, with its journal.
     let epoch = gate.register(v1::RegisterRequest::default()).await.unwrap().into_inner().epoch;
     let records = vec![authorised("north-in", epoch, 0, [2; 8])];
-    gate.deliver(v1::DeliverRequest { records }).await.unwrap();
+    gate.deliver(v1::DeliverRequest { records, ..Default::default() }).await.unwrap();
     assert_eq!(present(&mut gate, RiderId::random(), [2; 8]).await, REPLAYED);
     station.stop().await;
 }

@@ -72,7 +72,8 @@ async fn what_was_answered_survives_kill_9() {
         assert_eq!(registered.epoch, epoch);
         for sequence in 0..10 {
             let records = vec![passed("north-in", epoch, sequence)];
-            let marks = gate.deliver(v1::DeliverRequest { records }).await.unwrap().into_inner().marks;
+            let marks =
+                gate.deliver(v1::DeliverRequest { records, ..Default::default() }).await.unwrap().into_inner().marks;
             assert_eq!(marks[0].next_sequence, sequence + 1);
         }
         for spent in 0..round {

@@ -3,6 +3,7 @@
 
 mod access;
 mod attendance;
+mod bad_batches;
 mod cloud;
 mod codes;
 mod faces;
@@ -13,7 +14,9 @@ mod journals;
 mod killed;
 mod metrics;
 mod migration;
+mod offline;
 mod operation;
+mod refetch;
 mod restart;
 mod sightings;
 mod snapshots;

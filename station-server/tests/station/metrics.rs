@@ -24,7 +24,7 @@ async fn a_monitor_reads_decisions_refusals_and_sizes_and_nobody_else_does() {
     ask(&mut gate, &look(&mate), v1::Direction::Entry).await;
     ask(&mut gate, &face(), v1::Direction::Entry).await;
     gate.register(v1::RegisterRequest::default()).await.unwrap();
-    gate.deliver(v1::DeliverRequest { records: vec![passed("north-in", 1, 0)] }).await.unwrap();
+    gate.deliver(v1::DeliverRequest { records: vec![passed("north-in", 1, 0)], ..Default::default() }).await.unwrap();
 
     let url = format!("https://{}/metrics", station.metrics_address.unwrap());
     let get = async |role, id| {

@@ -38,7 +38,7 @@ async fn a_restarted_station_goes_on_from_its_own_disk() {
     eventually("the station has caught up", || async { world.cloud.acknowledged() == head }).await;
     let mut gate = world.gate(&station).await;
     gate.register(v1::RegisterRequest::default()).await.unwrap();
-    gate.deliver(v1::DeliverRequest { records: vec![passed("north-in", 1, 0)] }).await.unwrap();
+    gate.deliver(v1::DeliverRequest { records: vec![passed("north-in", 1, 0)], ..Default::default() }).await.unwrap();
     assert!(matches!(present(&mut gate, rider, [1; 8]).await, Answer::Granted { .. }));
     station.stop().await;
 
@@ -159,7 +159,7 @@ async fn a_damaged_journal_stops_the_start_and_is_named() {
     let mut gate = world.gate(&station).await;
     gate.register(v1::RegisterRequest::default()).await.unwrap();
     let records = (0..50).map(|sequence| passed("north-in", 1, sequence)).collect();
-    gate.deliver(v1::DeliverRequest { records }).await.unwrap();
+    gate.deliver(v1::DeliverRequest { records, ..Default::default() }).await.unwrap();
     station.stop().await;
     let journal = world.dir().join("data/journal");
     let segment = std::fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());

@@ -85,6 +85,14 @@ pub const IPROUTE2: Need = Need {
     present: || answers(Command::new("ip").arg("-Version")),
 };
 
+/// For the tests that look at what a process asks of the disk.
+pub const STRACE: Need = Need {
+    what: "strace",
+    why: "shows that a record is synced before anybody is told that it is kept",
+    packages: &["strace"],
+    present: || answers(Command::new("strace").arg("--version")),
+};
+
 /// For captures that are clips.
 pub const FFMPEG: Need = Need {
     what: "ffmpeg",

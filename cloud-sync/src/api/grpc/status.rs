@@ -12,6 +12,9 @@ use crate::store::{OutOfReach, StoreError};
 /// Trailer with the stable code of an enrolment error.
 pub const CODE: &str = "facegate-code";
 
+/// Metadata of an answer that puts a caller off: milliseconds until he may come again.
+const RETRY_AFTER: &str = "retry-after-ms";
+
 impl From<EnrolmentError> for Status {
     fn from(error: EnrolmentError) -> Self {
         let code = match error.kind() {
@@ -48,6 +51,13 @@ impl From<IntakeError> for Status {
     fn from(error: IntakeError) -> Self {
         match error {
             IntakeError::ForeignStation { .. } => Self::permission_denied(error.to_string()),
+            IntakeError::TooLarge { .. } => Self::invalid_argument(error.to_string()),
+            IntakeError::PutOff { retry_after, .. } => {
+                let mut status = Self::resource_exhausted(error.to_string());
+                let ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+                status.metadata_mut().insert(RETRY_AFTER, MetadataValue::from(ms));
+                status
+            }
             IntakeError::Store(error) => error.into(),
         }
     }

@@ -20,8 +20,9 @@ use tonic::{Request, Response, Status};
 
 use super::installation;
 use crate::cloud::Cloud;
+use crate::completeness::StationJournal;
 use crate::feed;
-use crate::store::{FareTableHeld, GateReport, Intake, RefusalCount, Roots, StationReport};
+use crate::store::{Arrival, FareTableHeld, GateReport, Intake, RefusalCount, Roots, StationReport};
 
 #[derive(Debug)]
 pub struct SyncRpc {
@@ -81,12 +82,16 @@ impl SyncService for SyncRpc {
     async fn deliver(&self, request: Request<v1::DeliverRequest>) -> Result<Response<v1::DeliverResponse>, Status> {
         let (station, asked) = admit(request)?;
         let records: Result<Vec<GateRecord>, _> = asked.records.into_iter().map(GateRecord::try_from).collect();
-        let intake = self.cloud.intakes.deliver(&station, records?).await?;
+        let not_held: Result<Vec<_>, _> = asked.not_held.into_iter().map(TryInto::try_into).collect();
+        let (records, not_held) = (records?, not_held?);
+        let _place = self.cloud.intakes.admit(asked.behind)?;
+        let intake = self.cloud.intakes.deliver(&station, records).await?;
+        self.cloud.completeness.not_held(&station, not_held).await?;
         Ok(Response::new(intake_to_wire(intake)))
     }
 
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
-        let (station, status) = admit(request)?;
+        let (station, mut status) = admit(request)?;
         let cloud = &self.cloud;
         installation::admit(cloud, &station, &status.installation).await?;
         let roots = cloud.store.roots_at(status.applied_version).await?;
@@ -94,10 +99,18 @@ impl SyncService for SyncRpc {
         if !differs.is_empty() {
             tracing::warn!(%station, version = status.applied_version, ?differs, "a station holds other facts than the cloud");
         }
-        cloud.store.record_report(station, report_from_wire(status, differs)?, cloud.clock.now()).await?;
+        let journals = std::mem::take(&mut status.journals);
+        let journals: Vec<_> = journals.into_iter().map(journal_from_wire).collect::<Result<_, _>>()?;
+        let report = report_from_wire(status, differs)?;
+        cloud.store.record_report(station, report.clone(), cloud.clock.now()).await?;
+        let heard = cloud.completeness.heard(&report, &journals).await?;
         let roots = roots.unwrap_or_default().into_iter().map(|(set, root)| v1::SetRoot { set, root });
-        let head_version = *cloud.store.head().borrow();
-        Ok(Response::new(v1::ReportResponse { head_version, roots: roots.collect() }))
+        Ok(Response::new(v1::ReportResponse {
+            head_version: *cloud.store.head().borrow(),
+            missing: heard.missing.into_iter().map(Into::into).collect(),
+            newest: heard.newest.into_iter().map(newest_to_wire).collect(),
+            roots: roots.collect(),
+        }))
     }
 
     async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
@@ -155,6 +168,21 @@ fn report_from_wire(status: v1::StationStatus, differs: Vec<String>) -> Result<S
         digest: if status.roots.is_empty() { String::new() } else { format!("{:016x}", one_of(&status.roots)) },
         differs,
         healed_buckets: status.healed_buckets,
+        journal_waiting_percent: status.journal_waiting_percent,
+        journal_days_left: status.journal_days_left.filter(|days| days.is_finite()),
+    })
+}
+
+fn newest_to_wire(arrival: Arrival) -> v1::JournalMark {
+    v1::JournalMark { gate: arrival.gate.into(), epoch: arrival.epoch, next_sequence: arrival.next_sequence }
+}
+
+fn journal_from_wire(journal: v1::StationJournal) -> Result<StationJournal, InvalidMessage> {
+    Ok(StationJournal {
+        gate: GateId::new(journal.gate)?,
+        epoch: journal.epoch,
+        next_sequence: journal.next_sequence,
+        acknowledged: journal.acknowledged_next_sequence,
     })
 }
 
@@ -187,6 +215,9 @@ fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> 
         decision_ms_p99: finite(status.decision_ms_p99),
         fault: status.fault,
         software_version: status.software_version,
+        journal_epoch: status.journal_epoch,
+        journal_next_sequence: status.journal_next_sequence,
+        journal_waiting_percent: status.journal_waiting_percent,
     })
 }
 
@@ -208,6 +239,8 @@ pub(super) fn report_to_wire(report: StationReport) -> v1::StationStatus {
         mode: report.mode.name().to_owned(),
         fare_tables: report.fare_tables.into_iter().map(fares_to_wire).collect(),
         healed_buckets: report.healed_buckets,
+        journal_waiting_percent: report.journal_waiting_percent,
+        journal_days_left: report.journal_days_left,
         ..v1::StationStatus::default()
     }
 }
@@ -231,6 +264,9 @@ fn gate_to_wire(report: GateReport) -> v1::GateReport {
         fault: report.fault,
         kind: report.kind,
         software_version: report.software_version,
+        journal_epoch: report.journal_epoch,
+        journal_next_sequence: report.journal_next_sequence,
+        journal_waiting_percent: report.journal_waiting_percent,
     };
     v1::GateReport {
         gate: report.gate.into(),

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::feed::{Logged, publish};
 use super::key;
 use super::tx::{Tx, damaged, decode};
-use crate::store::{Conflict, Intake, Mark, Rider, StoreError, UnknownPassage};
+use crate::store::{Arrival, Conflict, Intake, Mark, Rider, StoreError, UnknownPassage};
 
 pub(super) const TAPS: &str = "taps";
 pub(super) const INSIDE: &str = "inside";
@@ -37,6 +37,10 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    pub fn arrival(&self) -> Arrival {
+        Arrival::new(self.gate.clone(), self.epoch, self.next, self.highest)
+    }
+
     pub fn mark(&self) -> Mark {
         Mark { gate: self.gate.clone(), epoch: self.epoch, next_sequence: self.next }
     }

@@ -4,10 +4,12 @@ use facegate_domain::Timestamp;
 use facegate_domain::charge::ChargeId;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId, TemplateId};
+use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::{Account, EntryId};
 use facegate_domain::money::Currency;
 use facegate_runtime::keys::KeyId;
+use jiff::civil::Date;
 
 use crate::store::ErasureId;
 
@@ -43,6 +45,7 @@ pub(super) const UNCHARGED: &[u8] = b"uncharged/";
 pub(super) const ENTRY: &[u8] = b"entry/";
 pub(super) const BALANCE: &[u8] = b"balance/";
 pub(super) const AUDIT: &[u8] = b"audit/";
+pub(super) const SKEWED: &[u8] = b"skewed/";
 
 fn join(prefix: &[u8], parts: &[&[u8]]) -> Key {
     let mut key = prefix.to_vec();
@@ -252,6 +255,40 @@ pub(super) fn balance(account: &Account, currency: Currency) -> Key {
 
 pub(super) fn audit(number: u64) -> Key {
     join(AUDIT, &[&number.to_be_bytes()])
+}
+
+/// What was said of a journal, by day. Dates sort as their texts do.
+pub(super) fn words(gate: &GateId, epoch: u32) -> Key {
+    join(b"word/", &[&journal_part(gate, epoch)])
+}
+
+pub(super) fn word(gate: &GateId, epoch: u32, day: Date) -> Key {
+    join(&words(gate, epoch), &[day.to_string().as_bytes()])
+}
+
+pub(super) fn wanted_of(gate: &GateId, epoch: u32) -> Key {
+    join(b"wanted/", &[&journal_part(gate, epoch)])
+}
+
+pub(super) fn wanted(range: &JournalRange) -> Key {
+    let (first, last) = (range.span.first.to_be_bytes(), range.span.last.to_be_bytes());
+    join(&wanted_of(&range.gate, range.epoch), &[&first, &last])
+}
+
+pub(super) fn audited_of(gate: &GateId, epoch: u32) -> Key {
+    join(b"audited/", &[&journal_part(gate, epoch)])
+}
+
+pub(super) fn audited_day(gate: &GateId, epoch: u32, day: Date) -> Key {
+    join(&audited_of(gate, epoch), &[day.to_string().as_bytes(), b"/"])
+}
+
+pub(super) fn audited(gate: &GateId, epoch: u32, day: Date, revision: u32) -> Key {
+    join(&audited_day(gate, epoch, day), &[&revision.to_be_bytes()])
+}
+
+pub(super) fn skewed(id: &RecordId) -> Key {
+    join(SKEWED, &[&record_part(id)])
 }
 
 /// The number or id that a key ends with.

@@ -68,6 +68,8 @@ struct StationLine {
     templates: u64,
     in_system: u64,
     backlog: u64,
+    journal_waiting_percent: u32,
+    journal_days_left: Option<f64>,
     software_version: String,
     gates: Vec<GateLine>,
 }
@@ -84,6 +86,7 @@ struct GateLine {
     code_passages: u64,
     refused: u64,
     backlog: u64,
+    journal_waiting_percent: u32,
     decision_ms_p50: f64,
     decision_ms_p99: f64,
     fault: String,
@@ -142,6 +145,8 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         templates: report.templates,
         in_system: report.in_system,
         backlog: report.backlog,
+        journal_waiting_percent: report.journal_waiting_percent,
+        journal_days_left: report.journal_days_left,
         software_version: report.software_version,
         gates: report.gates.into_iter().map(|report| gate(report, state, now)).collect(),
     }
@@ -167,6 +172,7 @@ fn gate(report: GateReport, station: State, now: Timestamp) -> GateLine {
         code_passages: report.code_passages,
         refused: report.refusals.iter().map(|refusal| refusal.count).sum(),
         backlog: report.backlog,
+        journal_waiting_percent: report.journal_waiting_percent,
         decision_ms_p50: report.decision_ms_p50,
         decision_ms_p99: report.decision_ms_p99,
         fault: report.fault,

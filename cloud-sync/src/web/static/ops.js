@@ -3,6 +3,7 @@
 
 const POLL_MS = 1000;
 const SAMPLES_MAX = 180;
+const WAITING_ALARM_PERCENT = 70;
 const CHARGE_TONES = { captured: "good", declined: "bad", unknown: "wait" };
 const rates = [];
 const count = new Intl.NumberFormat("en");
@@ -31,6 +32,13 @@ function makeFact(label) {
   return el("div", {}, el("dt", {}, label), el("dd", { class: "number" }));
 }
 
+// How full of waiting records a journal is, and for how long there is room, once that is worth knowing.
+function room(station) {
+  if (station.journal_waiting_percent < 1) return "";
+  const left = station.journal_days_left;
+  return ` (${station.journal_waiting_percent} % of its journal${left === null ? "" : `, ${left.toFixed(1)} days left`})`;
+}
+
 function makeStation(station) {
   const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99"];
   const titles = head.map((title, i) => el("th", { scope: "col", class: i > 1 ? "number" : null }, title));
@@ -49,10 +57,11 @@ function showStation(card, station) {
   const facts = [...card.querySelectorAll(".facts dd")];
   const values = [count.format(station.templates), count.format(station.in_system),
     station.feed_lag === 0 ? "none" : `${count.format(station.feed_lag)} changes`,
-    count.format(station.backlog), station.software_version || "–",
+    count.format(station.backlog) + room(station), station.software_version || "–",
     station.differs.length === 0 ? station.digest || "–" : `differs: ${station.differs.join(", ")}`];
   facts.forEach((fact, i) => say(fact, values[i]));
   facts[2].classList.toggle("alarm", station.feed_lag > 100);
+  facts[3].classList.toggle("alarm", station.journal_waiting_percent >= WAITING_ALARM_PERCENT);
   facts[5].classList.toggle("alarm", station.differs.length > 0);
   keyed(card.querySelector("tbody"), station.gates, (gate) => gate.gate, makeGate, showGate);
 }
@@ -105,6 +114,13 @@ function issuesOf(overview) {
     key: `${gap.gate}/${gap.epoch}/${gap.first_missing}`, tone: "wait", kind: "Gap",
     text: `${gap.gate}, epoch ${gap.epoch}: records ${gap.first_missing} to ${gap.last_missing} have not arrived, later ones have.`,
   }));
+  const full = (holder, name) => holder.journal_waiting_percent >= WAITING_ALARM_PERCENT
+    && issues.push({ key: `full ${name}`, tone: "bad", kind: "Journal fills",
+      text: `${name}: ${holder.journal_waiting_percent} % of its journal waits to be taken. At 100 % nobody passes there. See why the next hop does not take its records.` });
+  for (const station of overview.stations) {
+    full(station, `Station ${station.station}`);
+    for (const gate of station.gates) full(gate, `Gate ${gate.gate}`);
+  }
   const some = (n, one, many) => `${count.format(n)} ${n === 1 ? one : many}`;
   for (const passage of overview.unknown) issues.push({ key: `unknown ${passage.authorisation}`, tone: "wait", kind: "Passage unknown",
     text: `${passage.authorisation} at ${passage.station}: rider ${passage.rider} was let through, and nobody knows whether he went. Nobody is charged for that.` });

@@ -22,6 +22,9 @@ fn gate_report(name: &str, refusals: &[(&str, u64)]) -> GateReport {
         decision_ms_p99: 90.0,
         fault: String::new(),
         software_version: "0.1.0".into(),
+        journal_epoch: 1,
+        journal_next_sequence: 8,
+        journal_waiting_percent: 0,
     }
 }
 
