@@ -1,7 +1,8 @@
 //! Compiles the contracts without a system `protoc`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let protos = ["gate", "station", "sync", "enrolment", "ops"].map(|name| format!("proto/facegate/v1/{name}.proto"));
+    let protos = ["gate", "station", "sync", "enrolment", "ops", "renewal"];
+    let protos = protos.map(|name| format!("proto/facegate/v1/{name}.proto"));
     for proto in &protos {
         println!("cargo:rerun-if-changed={proto}");
     }

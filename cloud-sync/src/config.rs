@@ -25,6 +25,7 @@ use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
 use crate::intake::IntakePolicy;
 use crate::journeys::SettlingPolicy;
+use crate::renewal::CaConfig;
 use crate::web::WebConfig;
 
 /// What `--help` prints below the options: a whole config to start from.
@@ -47,6 +48,10 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     # module   = "/usr/lib/softhsm/libsofthsm2.so"   # the HSM's PKCS#11 library
     # token    = "facegate"                  # the token's label
     # pin_file = "/etc/facegate/hsm-pin"     # the user PIN, mode 600
+
+    # [ca]                                   # without it nobody's certificate is renewed over the wire
+    # dir = "/etc/facegate/device-ca"        # from `facegate-cloud-sync ca create`; stations and gates get theirs from it
+    # days = 30                              # how long a renewed certificate counts
 
     [telemetry]
     format = "text"                          # or "json"
@@ -128,6 +133,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub keys_dir: PathBuf,
     pub keys: KeysConfig,
+    /// None: certificates are renewed by hand.
+    pub ca: Option<CaConfig>,
     pub models_dir: PathBuf,
     pub tls: TlsPaths,
     pub telemetry: Telemetry,
@@ -165,6 +172,7 @@ impl TryFrom<RawConfig> for Config {
         let tls = raw.tls.check("tls", &mut problems);
         let keys_dir = raw.keys_dir.unwrap_or_else(|| raw.data_dir.join("keys"));
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
+        let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
         let fares = read_fares(&raw.fares, &mut problems);
         let settling = raw.journeys.check("journeys", &mut problems);
@@ -188,6 +196,7 @@ impl TryFrom<RawConfig> for Config {
                 listen: listen?,
                 keys_dir,
                 keys: keys?,
+                ca: ca.map_or(Some(None), |checked| checked.map(Some))?,
                 data_dir: raw.data_dir,
                 models_dir: raw.models_dir,
                 tls: tls?,
@@ -207,6 +216,17 @@ impl TryFrom<RawConfig> for Config {
             })
         })();
         problems.into_result(checked)
+    }
+}
+
+impl raw::RawCa {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<CaConfig> {
+        if !self.dir.join("ca-key.pem").is_file() {
+            let message = format!("{} holds no ca-key.pem; make a CA with `ca create`", self.dir.display());
+            problems.add(format!("{path}.dir"), message);
+        }
+        let days = problems.within(&format!("{path}.days"), self.days, 1..=825)?;
+        Some(CaConfig { dir: self.dir, valid_for: Duration::from_secs(days * 86_400) })
     }
 }
 

@@ -16,6 +16,7 @@ pub mod intake;
 pub mod journeys;
 pub mod operate;
 pub mod operation;
+pub mod renewal;
 pub mod rotation;
 pub mod server;
 pub mod store;

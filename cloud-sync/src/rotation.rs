@@ -59,9 +59,7 @@ impl Rotation {
             if self.done.get(&values) == Some(&newest) {
                 continue;
             }
-            if self.first_use(values.purpose(), newest).await? {
-                tracing::info!(purpose = values.purpose(), key = ?newest, "a new key is in use");
-            }
+            self.note_use(values.purpose(), &ring).await?;
             let several = ring.iter().count() > 1;
             self.cloud.store.use_keys(values, ring).await?;
             if !several || self.reseal(values).await? {
@@ -76,7 +74,7 @@ impl Rotation {
         let ring = self.ring(ISSUER_KEY).await?;
         let issuers: Vec<CodeIssuer> = ring.iter().map(|key| CodeIssuer::from_secret(key.expose())).collect();
         self.cloud.store.publish_issuer_keys(issuers.iter().map(CodeIssuer::public).collect()).await?;
-        self.first_use(ISSUER_KEY, ring.newest().id()).await?;
+        self.note_use(ISSUER_KEY, &ring).await?;
         let signing = signing_key(&*self.cloud.store, &ring, self.cloud.clock.now()).await?;
         self.cloud.enrolment.sign_with(CodeIssuer::from_secret(signing.expose()));
         Ok(())
@@ -110,14 +108,14 @@ impl Rotation {
         Ok(true)
     }
 
-    /// Notes in the audit log that a key is used for the first time; true if so.
-    async fn first_use(&self, purpose: &str, id: KeyId) -> Result<bool, StoreError> {
-        let now = self.cloud.clock.now();
-        let first = self.cloud.store.key_used(purpose, id, now).await?.first;
-        if first {
+    /// Notes since when the newest key is used; in the audit log too, if it follows another.
+    async fn note_use(&self, purpose: &str, ring: &KeyRing) -> Result<(), StoreError> {
+        let (id, now) = (ring.newest().id(), self.cloud.clock.now());
+        if self.cloud.store.key_used(purpose, id, now).await?.first && ring.iter().count() > 1 {
+            tracing::info!(purpose, key = ?id, "a new key is in use");
             self.cloud.store.audit("system/keys", "key.first-use", &format!("{purpose}/{id:?}"), now).await?;
         }
-        Ok(first)
+        Ok(())
     }
 
     /// The provider may be an HSM across a network.

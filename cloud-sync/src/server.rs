@@ -7,6 +7,7 @@ use std::time::Duration;
 use facegate_domain::Clock;
 use facegate_runtime::grpc;
 use facegate_runtime::http::{self, ServerTls};
+use facegate_runtime::identity::ca::CaError;
 use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
 use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
@@ -18,6 +19,7 @@ use crate::charging::acquirer::{Acquirer, Unconfigured};
 use crate::cloud::{Cloud, CloudError};
 use crate::config::Config;
 use crate::enrolment::FaceCapture;
+use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::web::password::PasswordError;
 use crate::{api, figures, journeys, web};
@@ -30,6 +32,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub enum ServerError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error("the CA in the config: {0}")]
+    Ca(#[from] CaError),
     #[error("the certificate is of {given}; the cloud needs one of the role cloud")]
     NotACloud { given: String },
     #[error("cannot listen at {address}: {source}")]
@@ -59,6 +63,7 @@ pub struct Server {
     metrics: Option<(Metrics, TcpListener)>,
     web: Option<TcpListener>,
     rotation: Rotation,
+    renewals: Renewals,
 }
 
 impl Server {
@@ -80,13 +85,14 @@ impl Server {
         };
         let web = config.web.as_ref().map(|web| listen(web.listen)).transpose()?;
         let stop = CancellationToken::new();
+        let renewals = Renewals::open(config.ca.as_ref())?;
         let keys = config.keys.open().map_err(CloudError::from)?;
         let cloud = Cloud::open(config, clock, faces, stop).await?;
         let cloud = Arc::new(cloud);
         // Also goes on with what a rotation before this start has left half done.
         let rotation = Rotation::new(Arc::clone(&cloud), keys);
         rotation.publish_issuers().await?;
-        Ok(Self { cloud, identity, listener, metrics, web, rotation })
+        Ok(Self { cloud, identity, listener, metrics, web, rotation, renewals })
     }
 
     /// Where stations and integrators connect; tells the port if the config left it to the system.
@@ -110,7 +116,7 @@ impl Server {
 
     /// Serves until `stop`, then lets open calls finish.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
-        let Self { cloud, identity, listener, metrics, web, rotation } = self;
+        let Self { cloud, identity, listener, metrics, web, rotation, renewals } = self;
         tracing::info!(address = %listener.local_addr()?, fares = cloud.config.fares.name(), "serving");
         let health = Health::new();
         let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
@@ -126,7 +132,7 @@ impl Server {
         loops.spawn(rotation.run());
         loops.spawn(identity.clone().keep_fresh(Arc::clone(&cloud.clock), cloud.stop.clone()));
         health.set_ready();
-        let served = serve_grpc(&cloud, &identity, listener, &stop).await;
+        let served = serve_grpc(&cloud, renewals, &identity, listener, &stop).await;
         // Streams and loops end with the cloud, also should serving have failed by itself.
         cloud.stop.cancel();
         while let Some(ended) = loops.join_next().await {
@@ -158,11 +164,12 @@ fn acquirer(cloud: &Cloud, identity: &DeviceIdentity) -> Result<Arc<dyn Acquirer
 
 async fn serve_grpc(
     cloud: &Arc<Cloud>,
+    renewals: Renewals,
     identity: &DeviceIdentity,
     listener: TcpListener,
     stop: &CancellationToken,
 ) -> Result<(), ServerError> {
-    let routes = api::grpc::routes(cloud).await?;
+    let routes = api::grpc::routes(cloud, renewals).await?;
     let stopping = {
         let (stop, streams) = (stop.clone(), cloud.stop.clone());
         async move {

@@ -20,6 +20,7 @@ pub mod ca;
 mod fresh;
 mod material;
 mod peer;
+mod renew;
 mod revoked;
 mod verifier;
 
@@ -27,6 +28,7 @@ use material::Material;
 pub(crate) use material::roots;
 
 pub use peer::{Connection, PeerError, PeerIdentity, PeerRefusal, Role, require};
+pub use renew::RenewError;
 
 /// Where a device's identity lies: its certificate chain, its private key, the operator's CA and, if the operator
 /// revokes, the CA's revocation lists, all PEM.

@@ -12,7 +12,9 @@ use facegate_runtime::clock::{Clock, SystemClock};
 use facegate_runtime::grpc::{self, ChannelOptions};
 use facegate_runtime::http::{self, ServerTls};
 use facegate_runtime::identity::ca::{CA_VALIDITY, CertificateAuthority, DEVICE_VALIDITY, Revocation};
-use facegate_runtime::identity::{DeviceIdentity, IdentityError, PeerIdentity, PeerRefusal, Role, TlsPaths, require};
+use facegate_runtime::identity::{
+    DeviceIdentity, IdentityError, PeerIdentity, PeerRefusal, RenewError, Role, TlsPaths, require,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -173,6 +175,41 @@ async fn a_revoked_device_is_told_so_on_its_open_connection_and_does_not_connect
 
     // A new certificate for the same device is welcome.
     check(&channel(&operator.device(Role::Gate, "g1"), &uri)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_renews_with_a_key_of_its_own_and_a_crash_between_the_two_files_is_mended() {
+    let operator = Operator::new();
+    let clock = SystemClock::new();
+    let paths = operator.issue(Role::Station, "s1", Duration::from_secs(600));
+    let station = DeviceIdentity::load(&paths).unwrap();
+    assert!(!station.is_due(clock.now()) && station.is_due(clock.now().plus(Duration::from_secs(500))));
+    let (begin, old_key) = (station.expires_at(), std::fs::read(&paths.key).unwrap());
+    let sign = |id: &str| {
+        let device = PeerIdentity::new(Role::Station, id).unwrap();
+        let ca = &operator.ca;
+        async move |request: Vec<u8>| match ca.certify(&request, &device, DEVICE_VALIDITY, &SystemClock::new()) {
+            Ok(certified) => Ok(certified.cert_pem),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let refused = station.renew(async |_| Err("not today".to_owned())).await.unwrap_err();
+    assert_eq!(refused.to_string(), "not today");
+    assert!(matches!(station.renew(sign("s2")).await, Err(RenewError::OfAnother { .. })));
+    assert_eq!((station.expires_at(), std::fs::read(&paths.key).unwrap()), (begin, old_key.clone()));
+
+    station.renew(sign("s1")).await.unwrap();
+    assert!(station.expires_at() > begin);
+    assert_ne!(std::fs::read(&paths.key).unwrap(), old_key);
+    // It still serves under the same names.
+    check(&channel(&operator.device(Role::Gate, "g1"), &serve(&station))).await.unwrap();
+
+    // The certificate is renamed, the key is not yet, and the power goes.
+    let new_key = std::fs::read(&paths.key).unwrap();
+    std::fs::rename(&paths.key, paths.key.with_extension("pem.renewed")).unwrap();
+    std::fs::write(&paths.key, old_key).unwrap();
+    DeviceIdentity::load(&paths).unwrap();
+    assert_eq!(std::fs::read(&paths.key).unwrap(), new_key);
 }
 
 #[tokio::test]

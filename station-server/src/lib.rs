@@ -14,6 +14,7 @@
 //! | [`offline`], [`backlog`] | how long the station goes on without the cloud, and with how much room |
 //! | [`sync`] | follows the change feed, with snapshots where it does not reach |
 //! | [`report`] | acknowledges the feed and tells how the station is |
+//! | [`renewal`] | certificates of the gates, and its own, from the cloud |
 //! | [`attend`] | status of the connected gates, commands to them |
 //! | [`station`], [`facts`], [`store`] | what all of these share: in memory and on the disk |
 //!
@@ -33,6 +34,7 @@ pub mod intake;
 pub mod metrics;
 pub mod offline;
 pub mod refetch;
+pub mod renewal;
 pub mod report;
 pub mod rpc;
 pub mod server;

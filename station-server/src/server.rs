@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::Clock;
-use facegate_proto::FILE_DESCRIPTOR_SET;
+use facegate_proto::v1::renewal_service_client::RenewalServiceClient;
+use facegate_proto::v1::renewal_service_server::RenewalServiceServer;
 use facegate_proto::v1::station_service_server::StationServiceServer;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
+use facegate_proto::{FILE_DESCRIPTOR_SET, v1};
 use facegate_runtime::disk::{Disk, RealDisk};
 use facegate_runtime::grpc::{self, ChannelError, ChannelOptions, Wire};
 use facegate_runtime::http::{self, ServerTls};
@@ -19,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::renewal::{RenewalRpc, renew};
 use crate::rpc::StationRpc;
 use crate::station::{Station, StationError};
 use crate::store::{Store, StoreError};
@@ -68,6 +71,7 @@ pub struct Server {
     listener: TcpListener,
     metrics: Option<(Metrics, TcpListener)>,
     cloud: SyncServiceClient<Wire>,
+    renewals: RenewalServiceClient<Wire>,
 }
 
 impl Server {
@@ -86,9 +90,10 @@ impl Server {
             _ => None,
         };
         let cloud = grpc::channel(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
+        let renewals = RenewalServiceClient::new(grpc::wire(cloud.clone()));
         let cloud = cloud_client(grpc::wire(cloud));
         let opened = tokio::task::spawn_blocking(move || open(Arc::new(RealDisk), config, clock)).await?;
-        Ok(Self { station: Arc::new(opened?), identity, listener, metrics, cloud })
+        Ok(Self { station: Arc::new(opened?), identity, listener, metrics, cloud, renewals })
     }
 
     /// Where gates and cameras connect; tells the port if the config left it to the system.
@@ -108,9 +113,18 @@ impl Server {
     /// Serves until `stop`, then lets open calls finish and makes the state durable.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
         metrics::describe();
-        let Self { station, identity, listener, metrics, cloud } = self;
+        let Self { station, identity, listener, metrics, cloud, renewals } = self;
         tracing::info!(station = %station.config.station, address = %listener.local_addr()?, "serving");
         let mut loops = loops(&station, &cloud, &stop);
+        let ask = renewals.clone();
+        loops.spawn(identity.clone().keep_renewed(
+            Arc::clone(&station.clock),
+            stop.clone(),
+            async move |signing_request| {
+                let asked = v1::RenewRequest { signing_request, ..Default::default() };
+                Ok(renew(&ask, asked).await.map_err(|status| status.message().to_owned())?.certificate)
+            },
+        ));
         loops.spawn(identity.clone().keep_fresh(Arc::clone(&station.clock), stop.clone()));
         if let Some((metrics, listener)) = metrics {
             let health = Health::new();
@@ -122,7 +136,7 @@ impl Server {
                 }
             });
         }
-        let served = serve_rpc(&station, &identity, listener, &stop).await;
+        let served = serve_rpc(&station, renewals, &identity, listener, &stop).await;
         // Should serving have failed by itself, the loops must end all the same.
         stop.cancel();
         while let Some(ended) = loops.join_next().await {
@@ -135,6 +149,7 @@ impl Server {
 
 async fn serve_rpc(
     station: &Arc<Station>,
+    renewals: RenewalServiceClient<Wire>,
     identity: &DeviceIdentity,
     listener: TcpListener,
     stop: &CancellationToken,
@@ -148,6 +163,7 @@ async fn serve_rpc(
         .build_v1()?;
     let serving = grpc::server()
         .add_service(service)
+        .add_service(RenewalServiceServer::new(RenewalRpc::new(Arc::clone(station), renewals)))
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(grpc::incoming(listener, identity)?, stop.clone().cancelled_owned());

@@ -19,6 +19,7 @@ pub struct RawConfig {
     pub tls: RawTls,
     #[serde(default)]
     pub keys: RawKeys,
+    pub ca: Option<RawCa>,
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]
@@ -38,6 +39,18 @@ pub struct RawConfig {
     pub web: Option<RawWeb>,
     #[serde(default)]
     pub engine: EngineOptions,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCa {
+    pub dir: PathBuf,
+    #[serde(default = "thirty")]
+    pub days: u64,
+}
+
+fn thirty() -> u64 {
+    30
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -49,7 +49,7 @@ enum Command {
     },
     /// Certifies a device and writes its key, certificate and the CA's.
     Issue {
-        /// gate, camera, station, cloud, integrator, acquirer or monitor.
+        /// gate, camera, station, cloud, integrator, acquirer, operator or monitor.
         role: Role,
         /// The device's own name, as in its config.
         id: String,

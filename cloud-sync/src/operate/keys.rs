@@ -36,8 +36,6 @@ With `kind = \"pkcs11\"` generations are objects on the token, labelled facegate
 
 #[derive(Debug, clap::Args)]
 pub struct Keys {
-    #[command(flatten)]
-    target: Target,
     #[command(subcommand)]
     command: Command,
 }
@@ -45,17 +43,21 @@ pub struct Keys {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Shows the generations, newest first, and what is sealed under each. The cloud must be stopped.
-    List,
+    List(Target),
     /// Makes a new generation.
     Rotate {
+        #[command(flatten)]
+        target: Target,
         /// What it seals or signs; see above.
         #[arg(long)]
         purpose: String,
     },
     /// Seals everything anew under the newest keys; for when the cloud is stopped, a running one does it by itself.
-    Reseal,
+    Reseal(Target),
     /// Destroys an old generation for good. The cloud must be stopped.
     Retire {
+        #[command(flatten)]
+        target: Target,
         #[arg(long)]
         purpose: String,
         /// Its id, as `list` shows it.
@@ -69,15 +71,19 @@ const PURPOSES: [&str; 4] = ["templates", "identities", ISSUER_KEY, "gallery-lea
 
 impl Keys {
     pub fn run(&self) -> anyhow::Result<()> {
-        let config = self.target.load()?;
+        let (Command::List(target)
+        | Command::Reseal(target)
+        | Command::Rotate { target, .. }
+        | Command::Retire { target, .. }) = &self.command;
+        let config = target.load()?;
         let keys = config.keys.open()?;
         let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
         runtime.block_on(async {
             match &self.command {
-                Command::List => list(&config, &*keys).await,
-                Command::Rotate { purpose } => rotate(&*keys, purpose),
-                Command::Reseal => reseal(&config, &*keys).await,
-                Command::Retire { purpose, key } => retire(&config, &*keys, purpose, key).await,
+                Command::List(_) => list(&config, &*keys).await,
+                Command::Rotate { purpose, .. } => rotate(&*keys, purpose),
+                Command::Reseal(_) => reseal(&config, &*keys).await,
+                Command::Retire { purpose, key, .. } => retire(&config, &*keys, purpose, key).await,
             }
         })
     }

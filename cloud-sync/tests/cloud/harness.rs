@@ -117,6 +117,8 @@ impl TestCloud {
         faces: Arc<dyn FaceCapture>,
     ) -> Self {
         issue(&ca, dir.path(), Role::Cloud, "main");
+        // The CA that renews is the one that issued.
+        ca.save(&dir.path().join("ca")).unwrap();
         std::fs::write(dir.path().join("fares.toml"), FARES).unwrap();
         let text = config_text(dir.path());
         // For the operator's commands.
@@ -151,8 +153,13 @@ impl TestCloud {
         Self::serve(dir, ca, clock, TextFaces::new()).await
     }
 
+    /// A new certificate under the operator's CA.
+    pub fn identity(&self, role: Role, id: &str) -> DeviceIdentity {
+        issue(&self.ca, self.dir.path(), role, id)
+    }
+
     pub fn channel(&self, role: Role, id: &str) -> Channel {
-        let identity = issue(&self.ca, self.dir.path(), role, id);
+        let identity = self.identity(role, id);
         channel(&identity, &self.uri, Role::Cloud, ChannelOptions::default()).unwrap()
     }
 
@@ -215,6 +222,8 @@ fn config_text(dir: &Path) -> String {
         cert = "{dir}/tls/cloud-main.pem"
         key = "{dir}/tls/cloud-main-key.pem"
         ca = "{dir}/tls/ca.pem"
+        [ca]
+        dir = "{dir}/ca"
         [feed]
         kept = 7000
         [journeys]

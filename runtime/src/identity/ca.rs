@@ -13,8 +13,9 @@ use std::time::Duration;
 use facegate_domain::clock::{Clock, Timestamp};
 use rand::RngCore;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -59,6 +60,14 @@ pub struct IssuedIdentity {
     pub key_pem: Zeroizing<String>,
     pub ca_pem: String,
     /// Hexadecimal, as the register and the revocation lists have it.
+    pub serial: String,
+    pub expires_at: Timestamp,
+}
+
+/// A certificate (PEM) for a key that its holder keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    pub cert_pem: String,
     pub serial: String,
     pub expires_at: Timestamp,
 }
@@ -110,6 +119,42 @@ impl CertificateAuthority {
         validity: Duration,
         clock: &dyn Clock,
     ) -> Result<IssuedIdentity, CaError> {
+        let hosts = ["localhost", "127.0.0.1", "::1"].iter().chain(hosts).map(|host| {
+            Ok(match host.parse::<IpAddr>() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName((*host).try_into()?),
+            })
+        });
+        let hosts = hosts.collect::<Result<Vec<_>, rcgen::Error>>()?;
+        let key = KeyPair::generate()?;
+        let Certified { cert_pem, serial, expires_at } = self.sign(device, hosts, &key, validity, clock)?;
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        Ok(IssuedIdentity { cert_pem, key_pem, ca_pem: self.cert_pem.clone(), serial, expires_at })
+    }
+
+    /// Certifies the key of a signing request (PKCS #10, DER) for `device`, with the hosts that the request names; of who
+    /// it says it is nothing is taken.
+    pub fn certify(
+        &self,
+        request: &[u8],
+        device: &PeerIdentity,
+        validity: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Certified, CaError> {
+        let request = CertificateSigningRequestParams::from_der(&request.into())?;
+        let host = |name: &SanType| matches!(name, SanType::DnsName(_) | SanType::IpAddress(_));
+        let hosts = request.params.subject_alt_names.into_iter().filter(host).collect();
+        self.sign(device, hosts, &request.public_key, validity, clock)
+    }
+
+    fn sign(
+        &self,
+        device: &PeerIdentity,
+        hosts: Vec<SanType>,
+        key: &impl PublicKeyData,
+        validity: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Certified, CaError> {
         let mut params = params(&device.to_string(), validity, clock)?;
         params.subject_alt_names = vec![SanType::URI(device.uri().try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -117,23 +162,15 @@ impl CertificateAuthority {
         params.use_authority_key_identifier_extension = true;
         if device.role.serves() {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-            for host in ["localhost", "127.0.0.1", "::1"].iter().chain(hosts) {
-                params.subject_alt_names.push(match host.parse::<IpAddr>() {
-                    Ok(address) => SanType::IpAddress(address),
-                    Err(_) => SanType::DnsName((*host).try_into()?),
-                });
-            }
+            params.subject_alt_names.extend(hosts);
         }
         let mut serial = [0; 16];
         rand::rng().fill_bytes(&mut serial);
         // A serial number is positive, and its first byte no zero that one form of it would drop.
         serial[0] = serial[0] & 0x3F | 0x40;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
-        let key = KeyPair::generate()?;
-        let cert_pem = params.signed_by(&key, &self.issuer)?.pem();
-        let key_pem = Zeroizing::new(key.serialize_pem());
-        let (serial, expires_at) = (hex(&serial), clock.now().plus(validity));
-        Ok(IssuedIdentity { cert_pem, key_pem, ca_pem: self.cert_pem.clone(), serial, expires_at })
+        let cert_pem = params.signed_by(key, &self.issuer)?.pem();
+        Ok(Certified { cert_pem, serial: hex(&serial), expires_at: clock.now().plus(validity) })
     }
 
     /// The list of what was taken back, PEM, numbered upwards and due again after `validity`.
@@ -202,7 +239,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 /// Replaces the file in one step, so that a reader never sees half a certificate.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
+pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CaError> {
     let replace = || {
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)?;

@@ -1,9 +1,11 @@
 //! What the files of an identity hold at one moment, checked as a whole.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use facegate_domain::Timestamp;
+use rcgen::SanType;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::server::WebPkiClientVerifier;
@@ -11,10 +13,11 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::fresh::{Stamp, stamp};
+use super::renew::beside;
 use super::revoked::Revoked;
 use super::{IdentityError, PeerIdentity, TlsPaths};
 
@@ -26,7 +29,10 @@ pub(super) struct Material {
     pub servers: Arc<WebPkiServerVerifier>,
     pub clients: Arc<dyn ClientCertVerifier>,
     pub revoked: Revoked,
+    pub valid_from: Timestamp,
     pub expires_at: Timestamp,
+    /// What it serves under.
+    pub hosts: Vec<SanType>,
     /// Of the files, before they were read.
     pub stamp: Stamp,
 }
@@ -40,11 +46,18 @@ impl Material {
         let chain = certificates(&read(&paths.cert)?, &paths.cert)?;
         let name = PeerIdentity::from_der(&chain[0])
             .map_err(|source| IdentityError::NotADevice { path: paths.cert.clone(), source })?;
-        let expires_at = expiry(&chain[0]);
-        let key = Zeroizing::new(read(&paths.key)?);
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|_| IdentityError::NotPem { path: paths.key.clone(), what: "private key" })?;
-        let certified = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())?;
+        let (valid_from, expires_at, hosts) = read_leaf(&chain[0]);
+        let certified = match certified(&chain, &paths.key) {
+            // A renewal that was cut short between its two renames has left the key beside.
+            Err(IdentityError::Tls(error)) => {
+                let renewed = beside(&paths.key);
+                let certified = certified(&chain, &renewed).map_err(|_| IdentityError::Tls(error))?;
+                std::fs::rename(&renewed, &paths.key)
+                    .map_err(|source| IdentityError::Unreadable { path: renewed, source })?;
+                certified
+            }
+            certified => certified?,
+        };
         let authorities = certificates(&read(&paths.ca)?, &paths.ca)?;
         let revoked = paths.crl.as_ref().map(|crl| Revoked::load(crl, &authorities)).transpose()?.unwrap_or_default();
         let roots = Arc::new(root_store(authorities)?);
@@ -54,7 +67,9 @@ impl Material {
             servers: WebPkiServerVerifier::builder(Arc::clone(&roots)).build()?,
             clients: WebPkiClientVerifier::builder(roots).build()?,
             revoked,
+            valid_from,
             expires_at,
+            hosts,
             stamp,
         })
     }
@@ -90,8 +105,30 @@ fn certificates(pem: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     if chain.is_empty() { Err(not_pem()) } else { Ok(chain) }
 }
 
-/// When a certificate that was parsed before ends.
-fn expiry(certificate: &[u8]) -> Timestamp {
-    let end = X509Certificate::from_der(certificate).map_or(0, |(_, cert)| cert.validity().not_after.timestamp());
-    Timestamp::from_unix_ms(end.saturating_mul(1000))
+/// Errors: `Tls` if they are not a pair.
+fn certified(chain: &[CertificateDer<'static>], key: &Path) -> Result<CertifiedKey, IdentityError> {
+    let pem = Zeroizing::new(read(key)?);
+    let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| IdentityError::NotPem { path: key.to_owned(), what: "private key" })?;
+    Ok(CertifiedKey::from_der(chain.to_vec(), der, &rustls::crypto::ring::default_provider())?)
+}
+
+/// From when to when a certificate that was parsed before counts, and the hosts it names.
+fn read_leaf(certificate: &[u8]) -> (Timestamp, Timestamp, Vec<SanType>) {
+    let at = |time: ASN1Time| Timestamp::from_unix_ms(time.timestamp().saturating_mul(1000));
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
+        return (Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(0), Vec::new());
+    };
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    let hosts = names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(SanType::DnsName((*name).try_into().ok()?)),
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).ok().map(IpAddr::from);
+            Some(SanType::IpAddress(v4.or_else(|| <[u8; 16]>::try_from(*bytes).ok().map(IpAddr::from))?))
+        }
+        _ => None,
+    });
+    let hosts = hosts.collect();
+    (at(certificate.validity().not_before), at(certificate.validity().not_after), hosts)
 }

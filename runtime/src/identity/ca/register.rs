@@ -6,7 +6,7 @@ use std::time::Duration;
 use facegate_domain::clock::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{CaError, CertificateAuthority, IssuedIdentity, Revocation, write};
+use super::{CaError, CertificateAuthority, Certified, IssuedIdentity, Revocation, write};
 use crate::identity::PeerIdentity;
 
 /// How long a revocation list counts as fresh; an older one still counts, and is warned of.
@@ -79,6 +79,21 @@ impl CaFolder {
         self.issued.push(Issued { serial, device: device.to_string(), expires_at, revoked_at: None });
         self.save(clock)?;
         Ok(identity)
+    }
+
+    /// Certifies the key of a signing request; the certificate is in the register before anybody holds it.
+    pub fn certify(
+        &mut self,
+        request: &[u8],
+        device: &PeerIdentity,
+        validity: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Certified, CaError> {
+        let certified = self.authority.certify(request, device, validity, clock)?;
+        let (serial, expires_at) = (certified.serial.clone(), certified.expires_at);
+        self.issued.push(Issued { serial, device: device.to_string(), expires_at, revoked_at: None });
+        self.save(clock)?;
+        Ok(certified)
     }
 
     /// Takes back every certificate that counts of a device (`gate/east-3`), or the one with that serial number, and
