@@ -3,10 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::ids::StationId;
+
 use crate::cloud::Cloud;
 use crate::store::StoreError;
 
 const EVERY: Duration = Duration::from_secs(2);
+
+/// Another installation claimed a station that is live.
+pub fn identity_conflict(station: &StationId) {
+    metrics::counter!("facegate_station_identity_conflicts_total", "station" => station.to_string()).increment(1);
+}
 
 /// Keeps the gauges until the cloud stops.
 pub async fn keep(cloud: Arc<Cloud>) {

@@ -97,6 +97,9 @@ async fn a_station_too_far_behind_takes_a_snapshot() {
 async fn a_station_that_does_not_read_hurts_nobody() {
     let cloud = TestCloud::start().await;
     let stuck = subscribe(&cloud, "stuck", 0).await;
+    // What waits for one that takes nothing, seen from inside.
+    let (store, stop) = (std::sync::Arc::clone(&cloud.cloud.store), cloud.cloud.stop.clone());
+    let mut waiting = facegate_cloud_sync::feed::subscribe(store, 0, 2, stop).await.unwrap();
     let mut brisk = subscribe(&cloud, "brisk", 0).await;
     let mut gate = Gate::entry("north");
     // Far more changes than a connection buffers.
@@ -107,10 +110,20 @@ async fn a_station_that_does_not_read_hurts_nobody() {
             gate.authorise(RiderId::random(), BEGIN, evidence)
         });
         deliver(&cloud, "north", records.collect()).await.unwrap();
+        // The others hear each batch before the next is there.
+        let head = *cloud.cloud.store.head().borrow();
+        while next(&mut brisk).await.version < head {}
     }
     let head = *cloud.cloud.store.head().borrow();
     assert_eq!(head, 6001);
-    while next(&mut brisk).await.version < head {}
+    assert!(waiting.len() <= 1024, "{} changes wait for a station that takes none", waiting.len());
+    // Once it reads, it misses nothing.
+    let mut last = 0;
+    while last < head {
+        let change = waiting.recv().await.unwrap().unwrap();
+        assert_eq!(change.version, last + 1);
+        last = change.version;
+    }
     drop(stuck);
 }
 

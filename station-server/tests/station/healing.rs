@@ -48,8 +48,7 @@ async fn templates_that_went_missing_or_are_too_many_are_put_right_and_stay_so_o
     // Behind its back: one template goes, one comes.
     let model = of_lost.embedding.model().clone();
     let of_erased = template(RiderId::random(), &erased);
-    let gallery = &station.station.facts();
-    gallery.gallery.repair(&model, std::slice::from_ref(&of_erased), &[of_lost.id]).unwrap();
+    station.station.facts().gallery.repair(&model, std::slice::from_ref(&of_erased), &[of_lost.id]).unwrap();
     assert!(!grants(&world, &station, &lost).await && grants(&world, &station, &erased).await);
     eventually("both are put right", || async {
         grants(&world, &station, &lost).await && !grants(&world, &station, &erased).await

@@ -6,6 +6,7 @@ use facegate_domain::ids::StationId;
 use tonic::Status;
 
 use crate::cloud::Cloud;
+use crate::figures;
 use crate::store::Claim;
 
 /// A station reports every second; one that is silent for so long may be replaced.
@@ -22,8 +23,7 @@ pub async fn admit(cloud: &Cloud, station: &StationId, installation: &[u8]) -> R
     match cloud.store.claim_station(station.clone(), installation.clone(), now, SILENT_AFTER).await? {
         Claim::Granted => Ok(()),
         Claim::Held { by, heard } => {
-            metrics::counter!("facegate_station_identity_conflicts_total", "station" => station.to_string())
-                .increment(1);
+            figures::identity_conflict(station);
             let ago_ms = now.since(heard).as_millis();
             tracing::error!(%station, installation, held_by = by, ago_ms, "two installations claim one station");
             Err(Status::already_exists(format!(

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::intake::SpentNonce;
+use super::riders::FaceOwner;
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, key};
 use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
@@ -146,7 +147,7 @@ impl FeedStore for SledStore {
     async fn restart_feed(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.write(|tx| {
             let version = (head(tx)? + 1).max(u64::try_from(now.unix_ms()).unwrap_or(0));
-            for (k, _) in tx.scan(key::FEED)? {
+            for (k, _) in tx.scan(key::FEED)?.into_iter().chain(tx.scan(key::DIGEST_AT)?) {
                 tx.remove(k);
             }
             tx.put(key::FEED_HEAD.to_vec(), &version);
@@ -213,7 +214,10 @@ impl SledStore {
             key::ISSUER_KEYS => Some(issuer_keys(&decode::<Vec<[u8; 32]>>(k, v)?)?),
             key::TOLD => Some(FeedChange::Told(decode(k, v)?)),
             key::DENIED => Some(FeedChange::Denied(RiderId::from_bytes(id))),
-            key::FACE => self.template(TemplateId::from_bytes(id))?.map(FeedChange::TemplatePut),
+            key::FACE => {
+                let owner: FaceOwner = decode(k, v)?;
+                self.face_of(TemplateId::from_bytes(id), owner.rider())?.map(FeedChange::TemplatePut)
+            }
             key::INSIDE => Some(FeedChange::EnteredSystem { rider: RiderId::from_bytes(id), entry: decode(k, v)? }),
             _ => {
                 let spent: SpentNonce = decode(k, v)?;

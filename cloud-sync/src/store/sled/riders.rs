@@ -201,6 +201,11 @@ impl SledStore {
     /// None once the rider is erased.
     pub(super) fn template(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
         let Some(rider) = digest::owner(&self.read(), id)? else { return Ok(None) };
+        self.face_of(id, rider)
+    }
+
+    /// A template whose rider is known.
+    pub(super) fn face_of(&self, id: TemplateId, rider: RiderId) -> Result<Option<Template>, StoreError> {
         let Some(bytes) = self.faces.get(id.as_bytes())? else { return Ok(None) };
         let (embedding, photographs) =
             face_from_bytes(&bytes).ok_or_else(|| damaged(id.as_bytes(), "not an embedding"))?;
