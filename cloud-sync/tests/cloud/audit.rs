@@ -171,6 +171,7 @@ async fn finance_reads_a_page_and_a_file_behind_the_operators_sign_in() {
     let page = browser.get(&path).await.text().await.unwrap();
     assert!(page.contains("2 records missing") && page.contains("has not been closed yet"), "{page}");
     close(&cloud).await;
+    browser.sign_in(OPERATOR, OPERATOR_PASSWORD).await;
     let page = browser.get(&path).await.text().await.unwrap();
     assert!(page.contains("<b>north-in</b> epoch 1: 3-4") && !page.contains("has not been closed yet"), "{page}");
     assert!(!page.contains("{") && !page.contains("style=") && !page.contains("<script"), "{page}");
