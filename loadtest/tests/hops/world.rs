@@ -130,8 +130,16 @@ impl World {
             self.path("station")
         );
         let config: Config = config::parse::<RawConfig, Config>(Path::new("station.toml"), &text).unwrap();
-        let clock = Arc::new(SystemClock::new());
-        let server = facegate_station_server::server::Server::bind(config, clock, None).await.unwrap();
+        let mut bound = None;
+        // Connections of the one before let go of its files on their own time.
+        eventually("the station starts", async || {
+            let clock = Arc::new(SystemClock::new());
+            let server = facegate_station_server::server::Server::bind(config.clone(), clock, None).await;
+            bound = server.inspect_err(|error| eprintln!("{error}")).ok();
+            bound.is_some()
+        })
+        .await;
+        let server = bound.unwrap();
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         let task = tokio::spawn(async move { server.serve(stopping).await.unwrap() });
@@ -139,13 +147,18 @@ impl World {
     }
 
     /// The gate's journal with its line to the station.
-    pub fn gate(&self) -> (Arc<GateJournal>, Running) {
+    pub async fn gate(&self) -> (Arc<GateJournal>, Running) {
         let (_, identity) = self.tls(Role::Gate, "north-in");
         let uri = format!("https://127.0.0.1:{}", self.station_port);
         let channel = channel(&identity, &uri, Role::Station, ChannelOptions::default()).unwrap();
         let within = Duration::from_secs(10);
         let deadlines = Deadlines { identify: within, code: within, background: within };
         let station: Arc<dyn StationClient> = Arc::new(GrpcStation::new(wire(channel), deadlines));
+        eventually("the gate's memory is free", async || {
+            std::fs::create_dir_all(self.path("gate")).unwrap();
+            Memory::open(&RealDisk, &self.path("gate/memory")).is_ok()
+        })
+        .await;
         let (journal, memory, clock) = self.journal();
         let id = GateId::new("north-in").unwrap();
         let direction = Some(Direction::Entry);
