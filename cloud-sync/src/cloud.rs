@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auditor::Auditor;
 use crate::completeness::Completeness;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
 use crate::intake::Intakes;
+use crate::store::postgres::PgStore;
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
@@ -79,9 +80,14 @@ impl Cloud {
     /// The store alone, as the config has it: for the operator's commands.
     pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, CloudError> {
         let keys = config.keys.open()?;
-        let (dir, kept) = (config.data_dir.clone(), config.feed_kept);
-        let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*keys, kept)).await;
-        Ok(Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??))
+        let kept = config.feed_kept;
+        match config.store.clone() {
+            StoreConfig::Sled { dir } => {
+                let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*keys, kept)).await;
+                Ok(Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??))
+            }
+            StoreConfig::Postgres { url } => Ok(Arc::new(PgStore::open(&url, &*keys, kept).await?)),
+        }
     }
 
     /// Puts the keys that verify rider certificates on the feed, if they are not there yet.

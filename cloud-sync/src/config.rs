@@ -1,6 +1,7 @@
 //! The cloud's config: raw as written, checked as run, every problem at once, those of the fare table among them.
 
 mod raw;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
+pub use store::StoreConfig;
 
 use crate::auditor::AuditPolicy;
 use crate::charging::ChargingPolicy;
@@ -32,8 +34,9 @@ use crate::web::WebConfig;
 pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
 
     listen     = "0.0.0.0:7440"              # required: gRPC for stations, integrators and monitors, mutual TLS
-    data_dir   = "/var/lib/facegate/cloud"   # required: the store; one process at a time
-    # keys_dir = "/etc/facegate/cloud-keys"  # default: keys/ in data_dir; better on another disk
+    data_dir   = "/var/lib/facegate/cloud"   # required for sled: the store; one process at a time
+    # keys_dir = "/etc/facegate/cloud-keys"  # default: keys/ in data_dir; better on another disk. Required for
+                                             # PostgreSQL: every replica needs the same keys
     models_dir = "/usr/share/facegate/models"   # required: what `cargo xtask models` made
     fares      = "/etc/facegate/fares.toml"  # required: the fare table
 
@@ -52,6 +55,11 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     # [ca]                                   # without it nobody's certificate is renewed over the wire
     # dir = "/etc/facegate/device-ca"        # from `facegate-cloud-sync ca create`; stations and gates get theirs from it
     # days = 30                              # how long a renewed certificate counts
+
+    [store]
+    kind = "sled"                            # or "postgres": any number of replicas share one database
+    # url = "postgres://facegate@db.example/facegate?sslmode=verify-full"   # under [tls]; none but loopback without TLS
+    # url_file = "/etc/facegate/database-url"   # instead of url, if it holds a password
 
     [telemetry]
     format = "text"                          # or "json"
@@ -130,7 +138,7 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listen: SocketAddr,
-    pub data_dir: PathBuf,
+    pub store: StoreConfig,
     pub keys_dir: PathBuf,
     pub keys: KeysConfig,
     /// None: certificates are renewed by hand.
@@ -156,6 +164,23 @@ pub struct Config {
     pub web: Option<WebConfig>,
 }
 
+/// The command is for a store in a folder of the cloud's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store is in PostgreSQL: use the means of that database (pg_basebackup and its archive of the log, or a dump)"
+)]
+pub struct NoFolder;
+
+impl Config {
+    /// The folder of the store.
+    pub fn folder(&self) -> Result<&Path, NoFolder> {
+        match &self.store {
+            StoreConfig::Sled { dir } => Ok(dir),
+            StoreConfig::Postgres { .. } => Err(NoFolder),
+        }
+    }
+}
+
 /// Where the acquirer is, and how long a call to it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcquirerConfig {
@@ -170,7 +195,11 @@ impl TryFrom<RawConfig> for Config {
         let mut problems = Problems::new();
         let listen = problems.address("listen", &raw.listen);
         let tls = raw.tls.check("tls", &mut problems);
-        let keys_dir = raw.keys_dir.unwrap_or_else(|| raw.data_dir.join("keys"));
+        let store = raw.store.check(raw.data_dir.as_ref(), tls.as_ref(), &mut problems);
+        let keys_dir = raw.keys_dir.or_else(|| raw.data_dir.map(|dir| dir.join("keys"))).unwrap_or_else(|| {
+            problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
+            PathBuf::new()
+        });
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
@@ -197,7 +226,7 @@ impl TryFrom<RawConfig> for Config {
                 keys_dir,
                 keys: keys?,
                 ca: ca.map_or(Some(None), |checked| checked.map(Some))?,
-                data_dir: raw.data_dir,
+                store: store?,
                 models_dir: raw.models_dir,
                 tls: tls?,
                 telemetry: telemetry?,

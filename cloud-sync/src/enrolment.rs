@@ -20,6 +20,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::money::Currency;
 use facegate_domain::score::Similarity;
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 pub use account::AccountToBind;
 pub use capture::{EngineCapture, FaceCapture};
@@ -91,6 +92,11 @@ impl Enrolment {
             captures: Semaphore::new(CAPTURES_MAX),
             one_face_at_a_time: Mutex::new(()),
         })
+    }
+
+    /// Keeps the duplicate search in step with the feed until `stop`.
+    pub async fn follow_feed(&self, stop: CancellationToken) {
+        self.duplicates.follow(&*self.store, stop).await;
     }
 
     /// What gates need to verify the phones that this cloud vouched for.

@@ -45,7 +45,7 @@ pub async fn run(
     );
     loop {
         match settle_all(&*store, &fares, clock.now(), &policy).await {
-            Ok(waiting) => metrics::gauge!("facegate_riders_with_open_taps").set(waiting as f64),
+            Ok(waiting) => metrics::gauge!("facegate_riders_to_settle").set(waiting as f64),
             Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
         }
         tokio::select! {
@@ -54,11 +54,11 @@ pub async fn run(
             () = tokio::time::sleep(round) => {}
         }
         // However fast taps come, rounds do not follow each other without a pause.
-        tokio::time::sleep(Duration::from_millis(ROUND_MS_MIN)).await;
+        tokio::time::sleep(round / 2).await;
     }
 }
 
-/// One round over all riders with open taps; gives how many there were.
+/// One round over all riders who may have something to settle; gives how many there were.
 pub async fn settle_all(
     store: &dyn Store,
     fares: &FareTable,
@@ -66,8 +66,9 @@ pub async fn settle_all(
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
     let (mut after, mut seen) = (None, 0);
+    let (left_by, given_up_by) = (now.minus(policy.settle_after), now.minus(policy.give_up_after));
     loop {
-        let riders = store.riders_with_open_taps(after, RIDERS_PAGE).await?;
+        let riders = store.riders_to_settle(after, RIDERS_PAGE, left_by, given_up_by).await?;
         let Some(last) = riders.last() else { break };
         after = Some(*last);
         seen += riders.len();

@@ -151,6 +151,8 @@ pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     loops.spawn(scheduler.run(stop.clone()));
     loops.spawn(figures::keep(Arc::clone(cloud)));
     loops.spawn(cloud.auditor.clone().run(stop.clone()));
+    let following = Arc::clone(cloud);
+    loops.spawn(async move { following.enrolment.follow_feed(following.stop.clone()).await });
     loops.spawn(journeys::run(store, fares, clock, cloud.config.settling, taps_came, stop));
     loops
 }

@@ -8,13 +8,17 @@ mod audit;
 mod charges;
 mod digest;
 mod error;
+mod face_bytes;
 mod feed;
 mod journals;
 mod journeys;
 mod keys;
+mod leases;
 mod ledger;
+mod logged;
 mod operation;
 mod overview;
+pub mod postgres;
 mod riders;
 pub mod sled;
 mod stations;
@@ -28,6 +32,7 @@ pub use feed::{FeedStore, OutOfReach, SnapshotPage};
 pub use journals::{Arrival, AuditedDay, JournalAuditStore, JournalWord, SkewedRecord, Wanted};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
+pub use leases::LeaseStore;
 pub use ledger::LedgerStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
@@ -50,6 +55,7 @@ pub trait Store:
     + KeyStore
     + JournalAuditStore
     + OverviewStore
+    + LeaseStore
     + std::fmt::Debug
     + Send
     + Sync

@@ -145,11 +145,16 @@ pub struct Tap {
 impl Tap {
     /// Joins the two records; `None` unless `passage` is the seen passage of `authorisation`.
     pub fn join(authorisation: &GateRecord, passage: &GateRecord) -> Option<Self> {
-        let RecordBody::Authorisation(granted) = &authorisation.body else { return None };
         let RecordBody::Passage(seen) = &passage.body else { return None };
         let same_journal = authorisation.id.gate == passage.id.gate && authorisation.id.epoch == passage.id.epoch;
         let passed = seen.outcome == PassageOutcome::Passed && seen.authorisation == authorisation.id.sequence;
-        (same_journal && passed).then(|| Self {
+        if same_journal && passed { Self::once_passed(authorisation) } else { None }
+    }
+
+    /// The tap that an authorisation becomes once its passage was seen; `None` if it is none.
+    pub fn once_passed(authorisation: &GateRecord) -> Option<Self> {
+        let RecordBody::Authorisation(granted) = &authorisation.body else { return None };
+        Some(Self {
             id: authorisation.id.clone(),
             rider: granted.rider,
             station: authorisation.station.clone(),

@@ -8,10 +8,13 @@ pub mod app;
 pub mod city;
 pub mod crowd;
 pub mod demo;
+pub mod intake;
 pub mod kill;
 pub mod partition;
 pub mod people;
 pub mod phone;
+#[path = "../../xtask/src/postgres.rs"]
+pub mod postgres;
 pub mod station;
 pub mod sync;
 pub mod wire;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, demo, kill, partition, station, sync, wire};
+use facegate_loadtest::{acquirer, demo, intake, kill, partition, station, sync, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -50,6 +50,13 @@ enum Command {
     Sync {
         #[command(flatten)]
         load: sync::SyncLoad,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Delivers taps to a cloud as fast as it takes them, then a backlog beside live traffic; prints one JSON line last.
+    Intake {
+        #[command(flatten)]
+        load: intake::IntakeLoad,
         #[command(flatten)]
         places: Places,
     },
@@ -104,6 +111,7 @@ async fn main() -> Result<()> {
         }
         Command::Relay(relay) => wire::relay(&relay).await,
         Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,
+        Command::Intake { load, places } => places.run(|folder| async move { intake::run(&load, &folder).await }).await,
         Command::Acquirer(arguments) => acquirer::run(arguments).await,
     }
 }

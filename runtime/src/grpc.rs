@@ -18,8 +18,10 @@ use crate::identity::{DeviceIdentity, Role};
 mod accept;
 mod connect;
 mod ending;
+mod replicas;
 
 pub use accept::Incoming;
+use replicas::Replicas;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ALPN_H2: &[u8] = b"h2";
@@ -66,6 +68,8 @@ impl Default for ChannelOptions {
 pub enum ChannelError {
     #[error("`{uri}` is not an address like https://host:port: {reason}")]
     Uri { uri: String, reason: String },
+    #[error("there is no address to connect to")]
+    NoAddress,
     #[error("`{uri}` must begin with https://; no connection is made without TLS")]
     NotHttps { uri: String },
 }
@@ -78,26 +82,48 @@ pub fn channel(
     server: Role,
     options: ChannelOptions,
 ) -> Result<Channel, ChannelError> {
+    channel_to_any(identity, &[uri], server, options)
+}
+
+/// [`channel`] to whichever of the replicas at `uris` answers. The first is drawn; whenever the connection breaks, or
+/// cannot be made, the next is tried. Calls that are under way when it breaks fail, as with one server.
+pub fn channel_to_any(
+    identity: &DeviceIdentity,
+    uris: &[impl AsRef<str>],
+    server: Role,
+    options: ChannelOptions,
+) -> Result<Channel, ChannelError> {
     crate::install_crypto();
-    let Some(rest) = uri.strip_prefix("https://") else {
-        return Err(ChannelError::NotHttps { uri: uri.to_owned() });
+    let connectors = uris.iter().map(|uri| connector(identity, uri.as_ref(), server)).collect::<Result<Vec<_>, _>>()?;
+    let (Some(uri), Some(replicas)) = (uris.first(), Replicas::new(connectors, options.connect_timeout)) else {
+        return Err(ChannelError::NoAddress);
     };
+    let uri = uri.as_ref();
     let refused = |reason: String| ChannelError::Uri { uri: uri.to_owned(), reason };
-    let connector = connect::Connector::new(identity.clone(), server, rest).map_err(refused)?;
     let origin = uri.parse().map_err(|error: http::uri::InvalidUri| refused(error.to_string()))?;
     // tonic refuses https:// when TLS is not its own; what the server is told is the address as it was given.
-    let endpoint = Endpoint::from_shared(format!("http://{rest}")).map_err(|error| refused(error.to_string()))?;
+    let plain = uri.replacen("https://", "http://", 1);
+    let endpoint = Endpoint::from_shared(plain).map_err(|error| refused(error.to_string()))?;
+    let rounds = u32::try_from(uris.len()).unwrap_or(u32::MAX);
     let endpoint = endpoint
         .origin(origin)
-        .connect_timeout(options.connect_timeout)
+        .connect_timeout(options.connect_timeout.saturating_mul(rounds))
         .timeout(options.request_timeout)
         .http2_keep_alive_interval(options.keepalive)
         .keep_alive_timeout(options.keepalive_timeout)
         .keep_alive_while_idle(true);
     Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
-        let connector = connector.clone();
-        async move { connector.connect().await }
+        let replicas = replicas.clone();
+        async move { replicas.connect().await }
     })))
+}
+
+fn connector(identity: &DeviceIdentity, uri: &str, server: Role) -> Result<connect::Connector, ChannelError> {
+    let Some(rest) = uri.strip_prefix("https://") else {
+        return Err(ChannelError::NotHttps { uri: uri.to_owned() });
+    };
+    let refused = |reason: String| ChannelError::Uri { uri: uri.to_owned(), reason };
+    connect::Connector::new(identity.clone(), server, rest).map_err(refused)
 }
 
 /// What carries a client's calls: a [`channel`], or a network that a simulation made up.

@@ -28,7 +28,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
 
     station  = "north"                        # required: this station's name, as in its certificate
     listen   = "0.0.0.0:7443"                 # required: gRPC for gates and cameras, mutual TLS
-    cloud    = "https://cloud.example:7440"   # required: where the feed comes from and journals go
+    cloud    = "https://cloud.example:7440"   # required: where the feed comes from and journals go; of several
+                                              # replicas a list, ["https://a:7440", "https://b:7440"]
     data_dir = "/var/lib/facegate/station"    # required: journal, state and keys; one process at a time
     gates    = ["north-in", "north-out"]      # required: the gates that may call
     cameras  = []                             # the entrance cameras that may call
@@ -108,7 +109,8 @@ pub struct EmbeddingModel {
 pub struct Config {
     pub station: StationId,
     pub listen: SocketAddr,
-    pub cloud: String,
+    /// Every replica of the cloud; the station is connected to one of them.
+    pub cloud: Vec<String>,
     pub data_dir: PathBuf,
     pub gates: BTreeSet<GateId>,
     pub cameras: BTreeSet<GateId>,
@@ -140,8 +142,12 @@ impl TryFrom<RawConfig> for Config {
         let mut problems = Problems::new();
         let station = problems.check("station", StationId::new(raw.station));
         let listen = problems.address("listen", &raw.listen);
-        if !raw.cloud.starts_with("https://") {
-            problems.add("cloud", format!("`{}` is not an address like https://host:port", raw.cloud));
+        let cloud = raw.cloud.into_all();
+        for address in cloud.iter().filter(|address| !address.starts_with("https://")) {
+            problems.add("cloud", format!("`{address}` is not an address like https://host:port"));
+        }
+        if cloud.is_empty() {
+            problems.add("cloud", "name at least one address");
         }
         let gates = names("gates", &raw.gates, &BTreeSet::new(), &mut problems);
         let cameras = names("cameras", &raw.cameras, &gates, &mut problems);
@@ -177,7 +183,7 @@ impl TryFrom<RawConfig> for Config {
             Some(Self {
                 station: station?,
                 listen: listen?,
-                cloud: raw.cloud,
+                cloud,
                 data_dir: raw.data_dir,
                 gates,
                 cameras,

@@ -89,7 +89,7 @@ impl Server {
             (Some(metrics), Some(address)) => Some((metrics, listen(address)?)),
             _ => None,
         };
-        let cloud = grpc::channel(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
+        let cloud = grpc::channel_to_any(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
         let renewals = RenewalServiceClient::new(grpc::wire(cloud.clone()));
         let cloud = cloud_client(grpc::wire(cloud));
         let opened = tokio::task::spawn_blocking(move || open(Arc::new(RealDisk), config, clock)).await?;

@@ -15,7 +15,8 @@ use crate::{command, demo, setup, test, tidy};
 pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
 a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`,
-then a dozen kills (`bench kill`) and short cuts of the wires (`bench partition`, where network namespaces are allowed).
+then `bench intake` over either store, a dozen kills (`bench kill`) and short cuts of the wires (`bench partition`, where
+network namespaces are allowed).
 All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
@@ -42,6 +43,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     checks.note("fuzz", phases.run("fuzz", || fuzz(workspace)));
     checks.note("evaluation", phases.run("evaluation", || evaluation(workspace)));
     checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
+    for store in ["sled", "postgres"] {
+        checks.note("intake", phases.run("intake", || intake(workspace, store)));
+    }
     checks.note("kill", phases.run("kill", || city(workspace, "kill")));
     checks.note("partition", phases.run("partition", || partition(workspace)));
     phases.print();
@@ -123,6 +127,13 @@ fn partition(workspace: &Workspace) -> Result<()> {
     }
     command::run(Command::new("ip").args(["netns", "delete", &probe]), "Delete it by hand.")?;
     city(workspace, "partition")
+}
+
+/// That no tap is lost or counted twice and none refused; how fast they are taken says the release build alone.
+fn intake(workspace: &Workspace, store: &str) -> Result<()> {
+    let mut intake = workspace.binary("debug", "facegate-loadtest");
+    intake.args(["intake", "--quick", "--check", "--store", store]);
+    command::run(&mut intake, "Its lines above say what was lost, doubled or refused.")
 }
 
 /// Adds a toolchain component that a minimal installation of Rust leaves out.

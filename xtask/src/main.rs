@@ -10,6 +10,7 @@ mod demo;
 mod measure;
 mod models;
 mod phases;
+mod postgres;
 mod setup;
 mod test;
 mod tidy;

@@ -5,7 +5,7 @@ mod peers;
 use anyhow::{Result, bail};
 
 use crate::phases::Phases;
-use crate::setup::needs::{FFMPEG, IPROUTE2, Need, VENV};
+use crate::setup::needs::{FFMPEG, IPROUTE2, Need, POSTGRESQL, VENV};
 use crate::workspace::Workspace;
 use crate::{command, models, setup};
 
@@ -93,6 +93,17 @@ const MEASUREMENTS: &[Measurement] = &[
         needs: &[],
         models: false,
         peers: Peers::Never,
+    },
+    Measurement {
+        kind: Kind::Bench,
+        name: "intake",
+        what: "taps taken in durably and exactly once, then a backlog beside live traffic (--store sled|postgres, --quick, --check)",
+        binaries: &["facegate-loadtest"],
+        driver_args: &["intake"],
+        needs: &[POSTGRESQL],
+        models: false,
+        peers: Peers::Never,
+        profile: Profile::Release,
     },
     Measurement {
         kind: Kind::Bench,

@@ -13,7 +13,8 @@ use crate::setup::needs::{NEEDS, Need};
 pub const HELP: &str = "\
 Checks the processor (on x86-64 our FAISS build assumes AVX2) and looks for cmake, a C++ compiler with make, BLAS
 and LAPACK, and Python with pip. What is missing on Debian or Ubuntu is installed with apt-get, as root or through
-`sudo -n`, without asking; on other systems it is named. demo, test, models, bench and ci do this first by themselves.";
+`sudo -n`, without asking; on other systems it is named. demo, test, models, bench and ci do this first by themselves; test and
+the benches that need it look for PostgreSQL too.";
 
 /// Checks everything, installs what is missing, and checks that again.
 pub fn run() -> Result<()> {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::phases::Phases;
+use crate::postgres::{ADDRESS, Postgres};
+use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE};
 use crate::test::count::Count;
 use crate::workspace::Workspace;
 use crate::{command, models, setup};
@@ -19,7 +21,7 @@ Examples:
   cargo xtask test -p facegate-domain fares       those with `fares` in their name
   cargo xtask test -- --nocapture                 what stands after -- goes to the test runner
 
-Order: setup, build, models, tests. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
+Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), tests. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
 The runner's own lines stay as they are; the last line of standard output is the sum over all of them.";
 
 const NEXT: &str = "\
@@ -48,7 +50,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let whole = whole_unless_named(args);
     phases.run("setup", || {
         setup::run()?;
-        setup::ensure([&setup::needs::SOFTHSM, &setup::needs::STRACE])
+        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE])
     })?;
     phases.run("build", || {
         let mut build = workspace.cargo();
@@ -58,13 +60,20 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
         command::run(&mut build, "The compiler's message above says where.")
     })?;
     phases.run("models", || models::fetch_for_tests(workspace))?;
+    let postgres = phases.run("postgresql", postgres_unless_named)?;
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();
         tests.args(["test", "--no-fail-fast"]).args(whole).args(args);
+        tests.envs(postgres.as_ref().map(|postgres| (ADDRESS, postgres.url())));
         stream(&mut tests, &mut std::io::stdout().lock(), &mut count)
     });
     Ok(Outcome { count, finished })
+}
+
+/// Ends with the tests, however they end.
+fn postgres_unless_named() -> Result<Option<Postgres>> {
+    if std::env::var_os(ADDRESS).is_some() { Ok(None) } else { Postgres::start().map(Some) }
 }
 
 /// All crates, unless the caller chose some.

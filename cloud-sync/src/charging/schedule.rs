@@ -20,6 +20,12 @@ const JOURNEYS_PAGE: usize = 256;
 /// While the acquirer is out of reach, somebody knocks at least this often.
 const KNOCK_EVERY: Duration = Duration::from_secs(30);
 
+/// Only one replica of the cloud makes passes at a time: two would ask the same questions twice. What is charged rests
+/// on the state machine in the store, not on this.
+const TURN: &str = "charging";
+const TURN_LASTS: Duration = Duration::from_secs(30);
+const TURN_RENEWED_EVERY: Duration = Duration::from_secs(10);
+
 /// What one pass did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pass {
@@ -30,13 +36,15 @@ pub struct Pass {
     pub acquirer_away: bool,
 }
 
-/// Brings charges to their end. One per cloud: two would only ask the same questions twice.
+/// Brings charges to their end.
 #[derive(Debug)]
 pub struct Scheduler {
     store: Arc<dyn Store>,
     acquirer: Arc<dyn Acquirer>,
     clock: Arc<dyn Clock>,
     policy: ChargingPolicy,
+    /// Tells this scheduler from those of other replicas.
+    name: String,
 }
 
 impl Scheduler {
@@ -46,7 +54,7 @@ impl Scheduler {
         clock: Arc<dyn Clock>,
         policy: ChargingPolicy,
     ) -> Self {
-        Self { store, acquirer, clock, policy }
+        Self { store, acquirer, clock, policy, name: uuid::Uuid::new_v4().to_string() }
     }
 
     /// Charges until `stop`. A call that is under way then is dropped, and queried after the next start.
@@ -54,11 +62,11 @@ impl Scheduler {
         let mut backoff = Backoff::new(self.policy.pass_every, KNOCK_EVERY.max(self.policy.pass_every));
         loop {
             let passed = tokio::select! {
-                () = stop.cancelled() => return,
-                passed = self.pass() => passed,
+                () = stop.cancelled() => return self.give_turn_back().await,
+                passed = self.pass_in_turn() => passed,
             };
             let pause = match passed {
-                Ok(pass) if !pass.acquirer_away => {
+                Ok(pass) if !pass.is_some_and(|pass| pass.acquirer_away) => {
                     backoff.reset();
                     self.policy.pass_every
                 }
@@ -69,9 +77,27 @@ impl Scheduler {
                 }
             };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.give_turn_back().await,
                 () = tokio::time::sleep(pause) => {}
             }
+        }
+    }
+
+    /// None while it is another replica's turn. One that stops without a word loses it after [`TURN_LASTS`].
+    async fn pass_in_turn(&self) -> Result<Option<Pass>, StoreError> {
+        let mut passing = std::pin::pin!(self.pass());
+        while self.store.hold_lease(TURN, &self.name, self.clock.now(), TURN_LASTS).await? {
+            tokio::select! {
+                passed = &mut passing => return passed.map(Some),
+                () = tokio::time::sleep(TURN_RENEWED_EVERY) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn give_turn_back(&self) {
+        if let Err(error) = self.store.end_lease(TURN, &self.name).await {
+            tracing::warn!(%error, "another replica goes on charging in half a minute");
         }
     }
 

@@ -6,13 +6,14 @@ use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
+use super::store::RawStore;
 use crate::web::RawWeb;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawConfig {
     pub listen: String,
-    pub data_dir: PathBuf,
+    pub data_dir: Option<PathBuf>,
     pub keys_dir: Option<PathBuf>,
     pub models_dir: PathBuf,
     pub fares: PathBuf,
@@ -20,6 +21,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub keys: RawKeys,
     pub ca: Option<RawCa>,
+    #[serde(default)]
+    pub store: RawStore,
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]

@@ -9,7 +9,7 @@ use facegate_models::enrolment::{Capture, CaptureProblem, Enrolment as Fused, ca
 use facegate_models::{FaceEngine, QualityPolicy};
 
 use super::{Actor, CAPTURE_WAIT, Enrolment, EnrolmentError};
-use crate::store::{Enrolled, Purpose};
+use crate::store::{Enrolled, Purpose, StoreError};
 
 /// Examines photographs: the face engine, or in tests of everything else something without one.
 pub trait FaceCapture: fmt::Debug + Send + Sync {
@@ -58,21 +58,24 @@ impl Enrolment {
         let template = Template { id: TemplateId::random(), rider, embedding, photographs };
 
         let _alone = self.one_face_at_a_time.lock().await;
-        if self.duplicates.nearest(&template.embedding)?.is_some_and(|s| s >= self.policy.same_person) {
-            self.audit(actor, "rider.enrol-refused-duplicate", rider).await?;
-            return Err(EnrolmentError::AlreadyEnrolled);
-        }
-        self.audit(actor, "rider.enrol", rider).await?;
-        // Into the search first: a caller who hangs up while the disk syncs leaves nobody stored and unfindable.
-        self.duplicates.put(&template)?;
-        let id = template.id;
-        let stored = self.store.put_template(template, self.clock.now()).await;
-        if stored.is_err() {
-            self.duplicates.remove(id)?;
-        }
-        let feed_version = stored?;
+        let mut audited = false;
+        let feed_version = loop {
+            let seen = self.duplicates.catch_up(&*self.store).await?;
+            if self.duplicates.nearest(&template.embedding)?.is_some_and(|s| s >= self.policy.same_person) {
+                self.audit(actor, "rider.enrol-refused-duplicate", rider).await?;
+                return Err(EnrolmentError::AlreadyEnrolled);
+            }
+            if !std::mem::replace(&mut audited, true) {
+                self.audit(actor, "rider.enrol", rider).await?;
+            }
+            match self.store.put_template_unless_newer(template.clone(), seen, self.clock.now()).await {
+                // Another replica enrolled somebody meanwhile: perhaps this very person.
+                Err(StoreError::NewerFace { .. }) => tokio::task::yield_now().await,
+                stored => break stored?,
+            }
+        };
         metrics::counter!("facegate_enrolments_total").increment(1);
-        Ok(Enrolled { template: id, feed_version })
+        Ok(Enrolled { template: template.id, feed_version })
     }
 
     async fn examine(&self, photographs: Vec<Vec<u8>>) -> Result<Fused, EnrolmentError> {

@@ -1,12 +1,16 @@
-//! The duplicate search: every enrolled face in one index, in memory.
+//! The duplicate search: every enrolled face in one index, in memory. It follows the change feed as a station does, so
+//! that it knows who was enrolled or erased at another replica of the cloud.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use facegate_domain::face::{Embedding, Template};
-use facegate_domain::ids::{ModelId, TemplateId};
+use facegate_domain::face::Embedding;
+use facegate_domain::ids::ModelId;
 use facegate_domain::score::Similarity;
 use facegate_gallery::Index;
 use facegate_gallery::index::Query;
+use facegate_proto::convert::sync::FeedChange;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::EnrolmentError;
 use crate::store::Store;
@@ -14,43 +18,100 @@ use crate::store::Store;
 /// Templates read from the store at a time.
 const PAGE: usize = 10_000;
 
+/// Changes read from the feed at a time.
+const CHANGES_PAGE: usize = 1000;
+
 #[derive(Debug)]
 pub struct Duplicates {
     model: ModelId,
     /// Made with the first template, which tells the model's dimension.
-    index: OnceLock<Index>,
+    faces: RwLock<Option<Arc<Index>>>,
+    /// Version of the feed up to which the faces are known.
+    seen: Mutex<u64>,
 }
 
 impl Duplicates {
     /// Reads every template of `model`; those of other models cannot be compared and are left out.
     pub async fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
-        let duplicates = Self { model: model.clone(), index: OnceLock::new() };
-        let mut after = None;
+        let duplicates = Self { model: model.clone(), faces: RwLock::default(), seen: Mutex::new(0) };
+        *duplicates.seen.lock().await = duplicates.reload(store).await?;
+        Ok(duplicates)
+    }
+
+    /// Keeps up with the feed until `stop`, so that an erased face does not stay in memory until the next enrolment.
+    pub async fn follow(&self, store: &dyn Store, stop: CancellationToken) {
+        let mut head = store.head();
         loop {
-            let page = store.templates(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(duplicates) };
-            after = Some(last.id);
-            page.iter().filter(|t| t.embedding.model() == model).try_for_each(|t| duplicates.put(t))?;
+            head.mark_unchanged();
+            if let Err(error) = self.catch_up(store).await {
+                tracing::error!(%error, "the duplicate search could not follow the feed; it does before it is asked");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = head.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Takes over what has changed; gives the version up to which every face is known now.
+    pub async fn catch_up(&self, store: &dyn Store) -> Result<u64, EnrolmentError> {
+        let mut seen = self.seen.lock().await;
+        loop {
+            match store.changes_after(*seen, CHANGES_PAGE).await? {
+                Ok((_, reached)) if reached == *seen => return Ok(reached),
+                Ok((changes, reached)) => {
+                    changes.into_iter().try_for_each(|change| self.apply(&change.change))?;
+                    *seen = reached;
+                }
+                // So far behind that the log is gone, or the store went back to a backup.
+                Err(_) => *seen = self.reload(store).await?,
+            }
         }
     }
 
     /// The highest similarity to anybody enrolled; None while nobody is.
     pub fn nearest(&self, probe: &Embedding) -> Result<Option<Similarity>, EnrolmentError> {
-        let Some(index) = self.index.get() else { return Ok(None) };
+        let Some(index) = self.index() else { return Ok(None) };
         let answers = index.search_all(&[Query { probe, tiers: &[] }], 1).map_err(internal)?;
         Ok(answers.first().and_then(|answer| answer.hits.first()).map(|hit| hit.similarity))
     }
 
-    pub fn put(&self, template: &Template) -> Result<(), EnrolmentError> {
-        let index = self.index.get_or_init(|| Index::new(self.model.clone(), template.embedding.dims()));
-        index.put(template).map_err(internal)
+    fn apply(&self, change: &FeedChange) -> Result<(), EnrolmentError> {
+        match change {
+            FeedChange::TemplatePut(face) if face.embedding.model() == &self.model => {
+                let index = self.index().unwrap_or_else(|| self.begin(face.embedding.dims()));
+                index.put(face).map_err(internal)
+            }
+            FeedChange::RiderRemoved(rider) => {
+                if let Some(index) = self.index() {
+                    index.remove_rider(*rider);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
-    pub fn remove(&self, template: TemplateId) -> Result<(), EnrolmentError> {
-        if let Some(index) = self.index.get() {
-            index.remove(template);
+    /// Begins anew with all faces that there are; gives the version from which the feed goes on.
+    async fn reload(&self, store: &dyn Store) -> Result<u64, EnrolmentError> {
+        *self.faces.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let (version, mut after) = (*store.head().borrow(), None);
+        loop {
+            let page = store.templates(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(version) };
+            after = Some(last.id);
+            page.into_iter().try_for_each(|face| self.apply(&FeedChange::TemplatePut(face)))?;
         }
-        Ok(())
+    }
+
+    fn index(&self) -> Option<Arc<Index>> {
+        self.faces.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn begin(&self, dims: usize) -> Arc<Index> {
+        let index = Arc::new(Index::new(self.model.clone(), dims));
+        *self.faces.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&index));
+        index
     }
 }
 

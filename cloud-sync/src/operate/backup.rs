@@ -42,7 +42,7 @@ impl Backup {
     pub fn run(&self) -> anyhow::Result<()> {
         let config = self.target.load()?;
         let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
-        let manifest = runtime.block_on(back_up(&config.data_dir, &self.dir, &SystemClock::new()))?;
+        let manifest = runtime.block_on(back_up(config.folder()?, &self.dir, &SystemClock::new()))?;
         let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
         println!(
             "{} files, {bytes} bytes, feed at {}: {}",

@@ -90,7 +90,7 @@ impl Keys {
 }
 
 fn open(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<SledStore> {
-    SledStore::open(&config.data_dir, keys, config.feed_kept).context("opening the store; the cloud must be stopped")
+    SledStore::open(config.folder()?, keys, config.feed_kept).context("opening the store; the cloud must be stopped")
 }
 
 fn sealed(purpose: &str) -> Option<SealedValues> {

@@ -40,7 +40,7 @@ impl Restore {
         let config = self.target.load()?;
         let runtime = tokio::runtime::Runtime::new().context("starting the async runtime")?;
         let restored = runtime.block_on(restore(&config, &self.dir, &SystemClock::new()))?;
-        println!("restored {} in {}", self.dir.display(), config.data_dir.display());
+        println!("restored {} in {}", self.dir.display(), config.folder()?.display());
         println!("the change feed goes on at {}: stations will take a snapshot each", restored.feed_head);
         println!("next: start the cloud, and see on its operations page that every station has caught up");
         Ok(())
@@ -66,7 +66,7 @@ pub async fn restore(config: &Config, dir: &std::path::Path, clock: &dyn Clock) 
     );
     let keys = config.keys.open()?;
     check_keys(&manifest, &*keys)?;
-    let restoring = Restoring::begin(&config.data_dir)?;
+    let restoring = Restoring::begin(config.folder()?)?;
     match fill(config, dir, &manifest, &*keys, clock).await {
         Ok(restored) => {
             restoring.finish().context("ending the restore")?;
@@ -104,7 +104,7 @@ async fn fill(
 ) -> anyhow::Result<Restored> {
     for (file, listed) in &manifest.files {
         ensure!(DATABASES.iter().any(|name| file.starts_with(&format!("{name}/"))), "{file} belongs to no database");
-        let target = config.data_dir.join(file);
+        let target = config.folder()?.join(file);
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
@@ -114,7 +114,7 @@ async fn fill(
             return Err(ManifestError::Damaged { file: file.clone(), reason }.into());
         }
     }
-    let store = SledStore::open_restored(&config.data_dir, keys, config.feed_kept)?;
+    let store = SledStore::open_restored(config.folder()?, keys, config.feed_kept)?;
     let now = clock.now();
     let feed_head = store.restart_feed(now).await?;
     store

@@ -17,6 +17,8 @@ pub enum StoreError {
     ConsentMissing { rider: RiderId, purpose: Purpose },
     #[error("rider {0} has a face enrolled already")]
     AlreadyEnrolled(RiderId),
+    #[error("another face was enrolled at version {version}: compare with that one first")]
+    NewerFace { version: u64 },
     #[error("tap {0} belongs to a settled journey: pair the rider's taps again")]
     TapSettled(RecordId),
     #[error("there is no journey {0}")]
@@ -31,6 +33,8 @@ pub enum StoreError {
     Charge(#[from] ChargeError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("record {0} has a sequence beyond 2^63 - 1, which no journal reaches: look at that gate")]
+    BeyondRange(RecordId),
     /// An impossible state: the process stops and reports, since going on could charge somebody twice.
     #[error("the store holds something impossible at {key}: {reason}; stop and restore from the last backup")]
     Damaged { key: String, reason: String },
@@ -42,7 +46,7 @@ pub enum StoreError {
     Restoring(std::path::PathBuf),
     #[error(transparent)]
     Key(#[from] facegate_runtime::keys::KeyError),
-    #[error("the store's disk does not take writes: {0}; nothing was acknowledged, try again when it does")]
+    #[error("the store is out of reach or does not take writes: {0}; nothing was acknowledged, try again when it does")]
     Unavailable(String),
     #[error(
         "the store at {path} was written by a newer version (layout {found}, this one knows {known}): run that version"

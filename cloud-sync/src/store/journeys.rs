@@ -41,6 +41,11 @@ impl PricedJourney {
             Pricing::Held { .. } => None,
         }
     }
+
+    /// Whether there is something to charge.
+    pub fn costs(&self) -> bool {
+        self.fare().is_some_and(|fare| fare.total().is_positive())
+    }
 }
 
 /// One rider's taps made into journeys.

@@ -7,14 +7,22 @@ use facegate_domain::money::{Currency, Money};
 use super::StoreError;
 
 #[async_trait]
-pub trait LedgerStore {
+pub trait LedgerStore: Sync {
     async fn balance(&self, account: Account, currency: Currency) -> Result<Money, StoreError>;
 
     /// At most `max` entries in the order they were posted, from number `from` on, each with its number.
     async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
 
     /// Every balance, folded anew from all entries: what the running balances are checked against.
-    async fn trial_balance(&self) -> Result<TrialBalance, StoreError>;
+    async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
+        let (mut balance, mut from) = (TrialBalance::default(), 0);
+        loop {
+            let page = self.entries(from, 1000).await?;
+            let Some((last, _)) = page.last() else { return Ok(balance) };
+            from = last + 1;
+            page.iter().try_for_each(|(_, entry)| balance.add(entry))?;
+        }
+    }
 
     /// Whether the running balances of every currency sum to zero. Reads every balance, no entry.
     async fn is_balanced(&self) -> Result<bool, StoreError>;

@@ -135,7 +135,7 @@ pub struct Imported {
 }
 
 #[async_trait]
-pub trait RiderStore {
+pub trait RiderStore: Sync {
     async fn create_rider(&self, rider: RiderId, profile: Profile, now: Timestamp) -> Result<(), StoreError>;
 
     /// The newest consent to a purpose in the same words and by the same channel counts once.
@@ -144,7 +144,15 @@ pub trait RiderStore {
     /// Stores the face and puts it on the feed; gives the feed's version.
     ///
     /// Errors: `ConsentMissing` without consent to recognition, `AlreadyEnrolled`, `Erased`, `UnknownRider`.
-    async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError>;
+    async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError> {
+        self.put_template_unless_newer(template, u64::MAX, now).await
+    }
+
+    /// As [`put_template`](Self::put_template) for one that was compared with all faces up to version `seen` of the feed.
+    ///
+    /// Errors: `NewerFace` if another one was put on the feed since; nothing is stored then.
+    async fn put_template_unless_newer(&self, template: Template, seen: u64, now: Timestamp)
+    -> Result<u64, StoreError>;
 
     /// Creates these riders with consent and face, all or none, and puts the faces on the feed. One whose id is known is
     /// passed over. Gives how many were new.

@@ -31,7 +31,7 @@
 //! | `passage/` authorisation sequence | `PassageOutcome` of the passage with that sequence |
 //! | `unknown/` authorisation | `UnknownPassage` |
 //! | `conflict/` record sha256 | `Conflict` |
-//! | `tap/` rider time record · `open/` (same) | `Tap` · empty, until a journey uses it |
+//! | `tap/` rider time record · `open/` (same) | `Tap` · its direction, until a journey uses it |
 //! | `settled/` record | the journey that used it, or null for a second presentation |
 //! | `incomplete/` record | `Incomplete`, given up waiting for the other end |
 //! | `journey/` id · `trip/` rider time id · `uncharged/` time id | `PricedJourney` · empty · empty |
@@ -68,6 +68,7 @@ mod journals;
 mod journeys;
 mod key;
 mod keys;
+mod leases;
 mod ledger;
 mod operation;
 mod overview;
@@ -90,6 +91,7 @@ pub struct SledStore {
     faces: Sealed,
     identity: Sealed,
     writer: Mutex<()>,
+    leases: leases::Leases,
     durable: Durable,
     feed_kept: u64,
     log_id: [u8; 16],
@@ -161,6 +163,7 @@ impl SledStore {
             identity: Sealed::open(&identity, &keys.ring(SealedValues::Identities.purpose())?)?,
             core: core.root(),
             writer: Mutex::new(()),
+            leases: leases::Leases::default(),
             feed_kept,
             log_id,
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
-use facegate_domain::tap::{GateRecord, Tap};
+use facegate_domain::tap::{Direction, GateRecord, Tap};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -54,6 +54,14 @@ pub struct Conflict {
     pub refused_at: Timestamp,
 }
 
+/// An entry that arrives later than this after it happened says nothing about where its rider is now.
+const INSIDE_AT_MOST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Inside or outside is what the rider's latest tap says, however late the others arrive.
+pub(super) fn says_inside(latest: Direction, at: Timestamp, now: Timestamp) -> bool {
+    latest == Direction::Entry && now.since(at) <= INSIDE_AT_MOST
+}
+
 /// One tap of a rider, and whether a settled journey has used it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RiderTaps {
@@ -74,6 +82,16 @@ pub trait TapStore {
 
     /// At most `max` riders with taps that no journey has used, after `after`.
     async fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError>;
+
+    /// Of those, at most `max` who may have something to settle: an unused exit up to `left_by`, or any unused tap up to
+    /// `given_up_by`. Whoever has neither is under way, and nothing can be settled of his.
+    async fn riders_to_settle(
+        &self,
+        after: Option<RiderId>,
+        max: usize,
+        left_by: Timestamp,
+        given_up_by: Timestamp,
+    ) -> Result<Vec<RiderId>, StoreError>;
 
     /// The rider's taps from `reach` before the earliest open one.
     async fn taps_to_pair(&self, rider: RiderId, reach: std::time::Duration) -> Result<RiderTaps, StoreError>;

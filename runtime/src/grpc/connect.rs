@@ -14,6 +14,9 @@ use super::ending::Ending;
 use super::{ALPN_H2, HANDSHAKE_TIMEOUT};
 use crate::identity::{DeviceIdentity, Role};
 
+/// A connection as tonic takes it.
+pub(super) type Connected = TokioIo<Ending<TlsStream<TcpStream>>>;
+
 #[derive(Clone)]
 pub(super) struct Connector {
     identity: DeviceIdentity,
@@ -36,7 +39,7 @@ impl Connector {
         Ok(Self { identity, config: Arc::new(config), host, port, name })
     }
 
-    pub async fn connect(&self) -> io::Result<TokioIo<Ending<TlsStream<TcpStream>>>> {
+    pub async fn connect(&self) -> io::Result<Connected> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
         let handshake = TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub struct RawConfig {
     pub station: String,
     pub listen: String,
-    pub cloud: String,
+    pub cloud: OneOrMany,
     pub data_dir: PathBuf,
     pub gates: Vec<String>,
     #[serde(default)]
@@ -34,6 +34,23 @@ pub struct RawConfig {
     pub journal: RawJournal,
     #[serde(default)]
     pub offline: RawOffline,
+}
+
+/// One address, or those of all replicas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub fn into_all(self) -> Vec<String> {
+        match self {
+            Self::One(address) => vec![address],
+            Self::Many(addresses) => addresses,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

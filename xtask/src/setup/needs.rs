@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::command::answers;
+use crate::postgres;
 
 /// Something the machine must have.
 pub struct Need {
@@ -91,6 +92,14 @@ pub const STRACE: Need = Need {
     why: "shows that a record is synced before anybody is told that it is kept",
     packages: &["strace"],
     present: || answers(Command::new("strace").arg("--version")),
+};
+
+/// For the store that outgrows one machine.
+pub const POSTGRESQL: Need = Need {
+    what: "PostgreSQL",
+    why: "the cloud's store is tested and measured over it as well; a server of our own is started and ended each time",
+    packages: &["postgresql"],
+    present: postgres::installed,
 };
 
 /// For captures that are clips.

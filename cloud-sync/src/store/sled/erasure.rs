@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{RiderId, StationId, TemplateId};
 
-use super::feed::{Logged, publish};
+use super::feed::publish;
 use super::intake::INSIDE;
 use super::riders::{ACCOUNT, ENROLLED, RIDERS, identity_key};
 use super::sealed::Sealed;
 use super::tx::{Tx, damaged, decode};
 use super::{journeys, key};
+use crate::store::logged::Logged;
 use crate::store::{ErasureId, ErasureReceipt, Rider, StationView, StoreError};
 
 /// The receipt, and the template whose sealed values must go now.

@@ -3,36 +3,20 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
-use facegate_domain::ids::{RecordId, RiderId, TemplateId};
-use facegate_domain::operation::Instruction;
+use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_runtime::kv::Tree;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::intake::SpentNonce;
 use super::riders::FaceOwner;
-use super::tx::{Tx, damaged, decode};
+use super::tx::{Tx, decode};
 use super::{SledStore, key};
+use crate::store::logged::{Logged, issuer_keys};
 use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
 
 /// Old versions dropped by one command at most.
 const TRIMMED_MAX: u64 = 10_000;
-
-/// A change as the log keeps it: a face by its template's id alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Logged {
-    TemplatePut { template: TemplateId, rider: RiderId },
-    RiderRemoved { rider: RiderId },
-    EnteredSystem { rider: RiderId, entry: RecordId },
-    LeftSystem { rider: RiderId, entry: RecordId },
-    Denied { rider: RiderId },
-    Allowed { rider: RiderId },
-    IssuerKeys { keys: Vec<[u8; 32]> },
-    CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
-    Told { told: Instruction },
-}
 
 /// Appends a change; gives its version, counted from 1.
 pub(super) fn publish(tx: &mut Tx<'_>, change: &Logged) -> Result<u64, StoreError> {
@@ -52,6 +36,17 @@ pub(super) fn log_id(core: &Tree) -> Result<[u8; 16], StoreError> {
     tx.put(key::FEED_ID.to_vec(), &id);
     tx.apply()?;
     Ok(id)
+}
+
+/// The version of a face that was put on the log after version `seen`.
+pub(super) fn face_after(tx: &Tx<'_>, seen: u64) -> Result<Option<u64>, StoreError> {
+    let Some(next) = seen.checked_add(1) else { return Ok(None) };
+    for (k, v) in tx.scan_from(key::FEED, &key::feed(next), usize::MAX)? {
+        if matches!(decode(&k, &v)?, Logged::TemplatePut { .. }) {
+            return Ok(Some(u64::from_be_bytes(key::tail(&k))));
+        }
+    }
+    Ok(None)
 }
 
 /// Drops what is older than the last `kept` versions; gives the head. A command adds a few changes, so that dropping
@@ -111,7 +106,7 @@ impl FeedStore for SledStore {
                 break;
             }
             reached = version;
-            let change = self.resolve(decode(&k, &v)?)?;
+            let change = decode::<Logged>(&k, &v)?.resolve(|template| self.template(template))?;
             changes.extend(change.map(|change| VersionedChange { version, change }));
         }
         Ok(Ok((changes, if complete { head } else { reached })))
@@ -192,21 +187,6 @@ impl FeedStore for SledStore {
 }
 
 impl SledStore {
-    /// None for a face that is gone by now: its removal comes later in the log.
-    fn resolve(&self, logged: Logged) -> Result<Option<FeedChange>, StoreError> {
-        Ok(Some(match logged {
-            Logged::TemplatePut { template, .. } => return Ok(self.template(template)?.map(FeedChange::TemplatePut)),
-            Logged::RiderRemoved { rider } => FeedChange::RiderRemoved(rider),
-            Logged::EnteredSystem { rider, entry } => FeedChange::EnteredSystem { rider, entry },
-            Logged::LeftSystem { rider, entry } => FeedChange::LeftSystem { rider, entry },
-            Logged::Denied { rider } => FeedChange::Denied(rider),
-            Logged::Allowed { rider } => FeedChange::Allowed(rider),
-            Logged::IssuerKeys { keys } => issuer_keys(&keys)?,
-            Logged::CodeNonceSpent { nonce, issued_at } => FeedChange::CodeNonceSpent { nonce, issued_at },
-            Logged::Told { told } => FeedChange::Told(told),
-        }))
-    }
-
     /// What one pair of a keyspace says.
     pub(super) fn fact(&self, space: &[u8], k: &[u8], v: &[u8]) -> Result<Option<FeedChange>, StoreError> {
         let id = key::id_after(space, k);
@@ -229,9 +209,4 @@ impl SledStore {
 
 fn is_older(fact: &FeedChange, than: Timestamp) -> bool {
     matches!(fact, FeedChange::CodeNonceSpent { issued_at, .. } if *issued_at < than)
-}
-
-fn issuer_keys(keys: &[[u8; 32]]) -> Result<FeedChange, StoreError> {
-    let keys: Result<_, _> = keys.iter().map(IssuerKey::from_bytes).collect();
-    keys.map(FeedChange::IssuerKeys).map_err(|error| damaged(key::ISSUER_KEYS, error))
 }

@@ -1,19 +1,19 @@
 //! One record of a gate's journal on its way in. Nothing here depends on the order in which records arrive, nor on how
 //! often.
 
-use std::time::Duration;
-
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId};
-use facegate_domain::tap::{Direction, Evidence, GateRecord, PassageOutcome, RecordBody, Tap};
+use facegate_domain::tap::{Evidence, GateRecord, PassageOutcome, RecordBody, Tap};
 use facegate_proto::v1;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::feed::{Logged, publish};
+use super::feed::publish;
 use super::key;
 use super::tx::{Tx, damaged, decode};
+use crate::store::logged::Logged;
+use crate::store::taps::says_inside;
 use crate::store::{Arrival, Conflict, Intake, Mark, Rider, StoreError, UnknownPassage};
 
 pub(super) const TAPS: &str = "taps";
@@ -21,9 +21,6 @@ pub(super) const INSIDE: &str = "inside";
 pub(super) const UNKNOWN: &str = "unknown";
 pub(super) const CONFLICTS: &str = "conflicts";
 pub(super) const REPLAYS: &str = "replays";
-
-/// An entry that arrives later than this after it happened says nothing about where its rider is now.
-const INSIDE_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// How much of one journal is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +130,7 @@ fn add_tap(tx: &mut Tx<'_>, tap: &Tap, now: Timestamp) -> Result<(), StoreError>
         tx.count(UNKNOWN, -1)?;
     }
     tx.put(key::tap(tap.rider, tap.at, &tap.id), tap);
-    tx.put(key::open(tap.rider, tap.at, &tap.id), &());
+    tx.put(key::open(tap.rider, tap.at, &tap.id), &tap.direction);
     tx.count(TAPS, 1)?;
     place(tx, tap.rider, now)
 }
@@ -142,9 +139,7 @@ fn add_tap(tx: &mut Tx<'_>, tap: &Tap, now: Timestamp) -> Result<(), StoreError>
 fn place(tx: &mut Tx<'_>, rider: RiderId, now: Timestamp) -> Result<(), StoreError> {
     let erased = tx.get::<Rider>(&key::rider(rider))?.is_some_and(|rider| rider.erasure.is_some());
     let latest: Option<Tap> = tx.last(&key::taps(rider))?.map(|(k, v)| decode(&k, &v)).transpose()?;
-    let entry = latest
-        .filter(|tap| !erased && tap.direction == Direction::Entry && now.since(tap.at) <= INSIDE_AT_MOST)
-        .map(|tap| tap.id);
+    let entry = latest.filter(|tap| !erased && says_inside(tap.direction, tap.at, now)).map(|tap| tap.id);
     let before: Option<RecordId> = tx.get(&key::inside(rider))?;
     if before == entry {
         return Ok(());

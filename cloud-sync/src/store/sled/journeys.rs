@@ -31,11 +31,7 @@ pub(super) fn mark_charged(tx: &mut Tx<'_>, id: JourneyId, charge: ChargeId) -> 
 
 /// Whether a journey of the rider waits for its charge.
 pub(super) fn has_uncharged(tx: &Tx<'_>, rider: RiderId) -> Result<bool, StoreError> {
-    Ok(journeys_of(tx, rider)?.iter().any(|journey| journey.charge.is_none() && costs(journey)))
-}
-
-fn costs(journey: &PricedJourney) -> bool {
-    journey.fare().is_some_and(|fare| fare.total().is_positive())
+    Ok(journeys_of(tx, rider)?.iter().any(|journey| journey.charge.is_none() && journey.costs()))
 }
 
 fn journeys_of(tx: &Tx<'_>, rider: RiderId) -> Result<Vec<PricedJourney>, StoreError> {
@@ -63,7 +59,7 @@ impl JourneyStore for SledStore {
                     PricedJourney { journey: journey.clone(), pricing: pricing.clone(), settled_at: now, charge: None };
                 tx.put(key::journey(journey.id), &priced);
                 tx.put(key::trip(journey.rider(), journey.exit.at, journey.id), &());
-                if costs(&priced) {
+                if priced.costs() {
                     tx.put(key::uncharged(now, journey.id), &());
                 }
                 tx.count(JOURNEYS, 1)?;

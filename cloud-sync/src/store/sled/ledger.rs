@@ -1,7 +1,7 @@
 //! Posting, and the running balances.
 
 use async_trait::async_trait;
-use facegate_domain::ledger::{Account, Entry, LedgerError, TrialBalance};
+use facegate_domain::ledger::{Account, Entry, LedgerError};
 use facegate_domain::money::{Currency, Money};
 
 use super::tx::{Tx, damaged, decode};
@@ -44,17 +44,6 @@ impl LedgerStore for SledStore {
     async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
         let found = self.read().scan_from(key::ENTRY, &key::entry(from), max)?;
         found.iter().map(|(k, v)| Ok((u64::from_be_bytes(key::tail(k)), decode(k, v)?))).collect()
-    }
-
-    async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
-        let mut balance = TrialBalance::default();
-        let mut from = 0;
-        loop {
-            let page = self.entries(from, 1000).await?;
-            let Some((last, _)) = page.last() else { return Ok(balance) };
-            from = last + 1;
-            page.iter().try_for_each(|(_, entry)| balance.add(entry))?;
-        }
     }
 
     async fn is_balanced(&self) -> Result<bool, StoreError> {

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, Instructions};
 
-use super::feed::{Logged, publish};
+use super::feed::publish;
 use super::{SledStore, key};
+use crate::store::logged::Logged;
 use crate::store::{OperationStore, StoreError};
 
 #[async_trait]

@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::charge::Instrument;
-use facegate_domain::face::{Embedding, Template};
+use facegate_domain::face::Template;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::ledger::Entry;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::feed::{Logged, publish};
+use super::feed::publish;
 use super::tx::{Tx, damaged, decode};
-use super::{SledStore, digest, erasure, key, ledger};
+use super::{SledStore, digest, erasure, feed, key, ledger};
+use crate::store::face_bytes::{face_from_bytes, face_to_bytes};
+use crate::store::logged::Logged;
 use crate::store::{
     Consent, Enrolled, ErasureId, ErasureReceipt, Imported, Profile, Purpose, Rider, RiderStore, StoreError,
 };
@@ -65,7 +66,12 @@ impl RiderStore for SledStore {
         .await
     }
 
-    async fn put_template(&self, template: Template, now: Timestamp) -> Result<u64, StoreError> {
+    async fn put_template_unless_newer(
+        &self,
+        template: Template,
+        seen: u64,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         self.write_sealed(|tx| {
             let mut rider = living(tx, template.rider)?;
             let recent_consent = rider.consents.iter().any(|c| c.purpose == Purpose::Recognition && c.given_at <= now);
@@ -74,6 +80,9 @@ impl RiderStore for SledStore {
             }
             if rider.face.is_some() {
                 return Err(StoreError::AlreadyEnrolled(rider.id));
+            }
+            if let Some(version) = feed::face_after(tx, seen)? {
+                return Err(StoreError::NewerFace { version });
             }
             self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
             let model = template.embedding.model().clone();
@@ -231,27 +240,4 @@ impl FaceOwner {
             Self::Known { rider, .. } | Self::OfBefore(rider) => *rider,
         }
     }
-}
-
-/// Length of the model's name (one byte), the name, the values in little-endian float32, how many photographs (one
-/// byte, which faces kept from before do not have).
-fn face_to_bytes(embedding: &Embedding, photographs: u32) -> Zeroizing<Vec<u8>> {
-    let model = embedding.model().as_str().as_bytes();
-    let length = u8::try_from(model.len()).expect("a model's name has at most 48 characters");
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2 + model.len() + 4 * embedding.dims()));
-    bytes.push(length);
-    bytes.extend_from_slice(model);
-    embedding.values().iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-    bytes.push(u8::try_from(photographs).unwrap_or(u8::MAX));
-    bytes
-}
-
-fn face_from_bytes(bytes: &[u8]) -> Option<(Embedding, u32)> {
-    let (length, rest) = bytes.split_first()?;
-    let (model, values) = rest.split_at_checked(usize::from(*length))?;
-    let model = ModelId::new(std::str::from_utf8(model).ok()?).ok()?;
-    let values = values.chunks_exact(4);
-    let photographs = values.remainder().first().map_or(1, |count| u32::from(*count));
-    let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Some((Embedding::from_unit(model, values).ok()?, photographs))
 }

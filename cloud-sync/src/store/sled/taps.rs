@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RiderId};
-use facegate_domain::tap::{GateRecord, Tap};
+use facegate_domain::tap::{Direction, GateRecord, Tap};
 
 use super::intake::{Arrived, take_in};
 use super::tx::{Tx, decode};
@@ -15,6 +15,9 @@ use crate::store::{Conflict, Gap, Intake, Mark, RiderTaps, StoreError, TapStore,
 
 /// So many gaps are listed; a journal with more is in trouble that a longer list does not explain.
 const GAPS_LISTED_MAX: usize = 1000;
+
+/// Open taps looked at at a time for those that may be settled.
+const OPEN_PAGE: usize = 4096;
 
 #[async_trait]
 impl TapStore for SledStore {
@@ -47,6 +50,35 @@ impl TapStore for SledStore {
             from = key::after_opens(rider);
         }
         Ok(riders)
+    }
+
+    async fn riders_to_settle(
+        &self,
+        after: Option<RiderId>,
+        max: usize,
+        left_by: Timestamp,
+        given_up_by: Timestamp,
+    ) -> Result<Vec<RiderId>, StoreError> {
+        let tx = self.read();
+        let mut riders: Vec<RiderId> = Vec::new();
+        let mut from = after.map_or(key::OPEN.to_vec(), key::after_opens);
+        loop {
+            let page = tx.scan_from(key::OPEN, &from, OPEN_PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(riders) };
+            from = [last.as_slice(), &[0]].concat();
+            for (k, v) in page {
+                let rider = RiderId::from_bytes(key::id_after(key::OPEN, &k));
+                // Taps of before directions were kept here say nothing: they may be exits.
+                let exit = decode::<Option<Direction>>(&k, &v)? != Some(Direction::Entry);
+                let at = key::time_of_open(&k);
+                if riders.last() != Some(&rider) && (at <= given_up_by || (exit && at <= left_by)) {
+                    riders.push(rider);
+                    if riders.len() == max {
+                        return Ok(riders);
+                    }
+                }
+            }
+        }
     }
 
     async fn taps_to_pair(&self, rider: RiderId, reach: Duration) -> Result<RiderTaps, StoreError> {

@@ -1,0 +1,123 @@
+//! Forgetting a rider: the feed's mention of the face goes in the same transaction that tells stations to forget it.
+
+use std::collections::BTreeSet;
+
+use facegate_domain::Timestamp;
+use facegate_domain::ids::{ModelId, RiderId, StationId, TemplateId};
+use uuid::Uuid;
+
+use super::error::Trouble;
+use super::overview::{ENROLLED, RIDERS};
+use super::tx::Tx;
+use super::values::{at_most, damaged, json, read, rider_of};
+use super::{digest, place, riders};
+use crate::store::logged::Logged;
+use crate::store::{ErasureId, ErasureReceipt, Rider, StoreError};
+
+fn uuid_of(id: ErasureId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+pub(super) async fn erase(tx: &mut Tx, id: RiderId, now: Timestamp) -> Result<ErasureReceipt, Trouble> {
+    let rider = riders::locked(tx, id).await?.ok_or(StoreError::UnknownRider(id))?;
+    if let Some(erasure) = rider.erasure {
+        return Ok(receipt(tx, erasure).await?.ok_or_else(|| damaged(erasure, "gone"))?);
+    }
+    for forgotten in [
+        "DELETE FROM faces.face WHERE template IN (SELECT template FROM core.face WHERE rider = $1)",
+        "DELETE FROM identity.sealed WHERE rider = $1 AND kind <> 'account'",
+        "INSERT INTO core.leaving (rider) VALUES ($1) ON CONFLICT DO NOTHING",
+    ] {
+        sqlx::query(forgotten).bind(id.as_uuid()).execute(tx.sql()).await?;
+    }
+    let faces: Vec<(Uuid, String)> = sqlx::query_as("DELETE FROM core.face WHERE rider = $1 RETURNING template, model")
+        .bind(id.as_uuid())
+        .fetch_all(tx.sql())
+        .await?;
+    for (template, model) in faces {
+        let model = ModelId::new(model).map_err(|error| damaged(id, error))?;
+        digest::toggle_face(tx, TemplateId::from_uuid(template), id, model);
+    }
+    if let Some(face) = &rider.face {
+        let version = at_most(face.feed_version);
+        sqlx::query("DELETE FROM core.change WHERE version = $1").bind(version).execute(tx.sql()).await?;
+        tx.count(ENROLLED, -1);
+    }
+    forget_account_if_settled(tx, id).await?;
+    place::erase(tx, id).await?;
+    let feed_version = tx.publish(&[Logged::RiderRemoved { rider: id }]).await?;
+    // Looked at last: no station can join between here and the commit.
+    let outstanding = stations(tx).await?;
+    let receipt = ErasureReceipt { id: ErasureId::random(), rider: id, requested_at: now, feed_version, outstanding };
+    sqlx::query("INSERT INTO core.erasure (id, final, body) VALUES ($1, $2, $3)")
+        .bind(uuid_of(receipt.id))
+        .bind(receipt.is_final())
+        .bind(json(&receipt))
+        .execute(tx.sql())
+        .await?;
+    let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), ..rider };
+    riders::keep(tx, &remains).await?;
+    tx.count(RIDERS, -1);
+    Ok(receipt)
+}
+
+async fn stations(tx: &mut Tx) -> Result<BTreeSet<StationId>, Trouble> {
+    let names: Vec<String> = sqlx::query_scalar("SELECT id FROM core.station").fetch_all(tx.sql()).await?;
+    let station = |name| StationId::new(name).map_err(|error| damaged("a station's name", error).into());
+    names.into_iter().map(station).collect()
+}
+
+pub(super) async fn receipt(tx: &mut Tx, id: ErasureId) -> Result<Option<ErasureReceipt>, Trouble> {
+    let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.erasure WHERE id = $1")
+        .bind(uuid_of(id))
+        .fetch_optional(tx.sql())
+        .await?;
+    Ok(body.map(|body| read(id, &body)).transpose()?)
+}
+
+/// Removes the accounts of all erased riders on which nothing is owed; gives their number.
+pub(super) async fn forget_accounts(tx: &mut Tx) -> Result<usize, Trouble> {
+    let leaving: Vec<Uuid> = sqlx::query_scalar("SELECT rider FROM core.leaving").fetch_all(tx.sql()).await?;
+    let mut forgotten = 0;
+    for rider in leaving {
+        forgotten += usize::from(forget_account_if_settled(tx, rider_of(rider)).await?);
+    }
+    Ok(forgotten)
+}
+
+/// Removes the account of an erased rider once no tap waits for its journey and no journey for its charge. A charge that
+/// is under way carries what it needs itself.
+async fn forget_account_if_settled(tx: &mut Tx, rider: RiderId) -> Result<bool, Trouble> {
+    let settled = sqlx::query(
+        "DELETE FROM core.leaving WHERE rider = $1
+            AND NOT EXISTS (SELECT 1 FROM core.open_tap WHERE rider = $1)
+            AND NOT EXISTS (SELECT 1 FROM core.journey WHERE rider = $1 AND uncharged)",
+    )
+    .bind(rider.as_uuid())
+    .execute(tx.sql())
+    .await?;
+    if settled.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("DELETE FROM identity.sealed WHERE rider = $1").bind(rider.as_uuid()).execute(tx.sql()).await?;
+    Ok(true)
+}
+
+/// A station has applied the feed up to `version`: it has forgotten whoever was removed up to there.
+pub(super) async fn confirm(tx: &mut Tx, station: &StationId, version: u64) -> Result<(), Trouble> {
+    let open: Vec<String> = sqlx::query_scalar("SELECT body FROM core.erasure WHERE NOT final ORDER BY id FOR UPDATE")
+        .fetch_all(tx.sql())
+        .await?;
+    for body in open {
+        let mut receipt: ErasureReceipt = read("an erasure", &body)?;
+        if receipt.feed_version <= version && receipt.outstanding.remove(station) {
+            sqlx::query("UPDATE core.erasure SET final = $2, body = $3 WHERE id = $1")
+                .bind(uuid_of(receipt.id))
+                .bind(receipt.is_final())
+                .bind(json(&receipt))
+                .execute(tx.sql())
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What stations compare with the cloud: digests, what the operator told, riders who are imported, installations.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use facegate_cloud_sync::store::{Claim, Imported, Profile, Roots, Store, StoreError};
+use facegate_domain::fingerprint::{FactSet, Fingerprint, fact};
+use facegate_domain::ids::{ModelId, RiderId};
+use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, PublishedFares, StationMode};
+use facegate_proto::convert::sync::FeedChange;
+
+use crate::places::Place;
+use crate::world::{DAY, Gate, NOW, after, consent, enrolled, station, template};
+
+fn sets() -> [FactSet; 4] {
+    [FactSet::Templates(ModelId::new("sface").unwrap()), FactSet::Denied, FactSet::Inside, FactSet::Told]
+}
+
+/// A fact's set, id and hash, as stations make them.
+fn hashed(change: &FeedChange) -> Option<(FactSet, [u8; 16], u64)> {
+    Some(match change {
+        FeedChange::TemplatePut(face) => {
+            let (id, rider) = (face.id.as_bytes(), face.rider.as_bytes());
+            (FactSet::Templates(face.embedding.model().clone()), *id, fact(&[id, rider]))
+        }
+        FeedChange::Denied(rider) => (FactSet::Denied, *rider.as_bytes(), fact(&[rider.as_bytes()])),
+        FeedChange::EnteredSystem { rider, entry } => {
+            (FactSet::Inside, *rider.as_bytes(), fact(&[rider.as_bytes(), entry.to_string().as_bytes()]))
+        }
+        FeedChange::Told(told) => (FactSet::Told, [0; 16], told.fact()),
+        _ => return None,
+    })
+}
+
+/// Digests, buckets and the facts in them are those of a snapshot.
+async fn digests_hold(store: &dyn Store) {
+    let facts = store.snapshot_page(None, 100_000, NOW.minus(DAY)).await.unwrap().facts;
+    let mut expected: BTreeMap<FactSet, Fingerprint> = BTreeMap::new();
+    for (set, id, hash) in facts.iter().filter_map(hashed) {
+        let buckets = set.buckets();
+        expected.entry(set).or_insert_with(|| Fingerprint::new(buckets)).toggle(&id, hash);
+    }
+    let roots: Roots = store.roots_at(*store.head().borrow()).await.unwrap().unwrap_or_default();
+    for set in sets() {
+        let none = Fingerprint::new(set.buckets());
+        let expected = expected.get(&set).unwrap_or(&none);
+        let (version, buckets) = store.buckets(&set).await.unwrap();
+        assert_eq!((version, buckets.as_slice()), (*store.head().borrow(), expected.buckets()), "{set}");
+        assert_eq!(roots.get(&set.to_string()).copied().unwrap_or(0), expected.root(), "{set}");
+        let mut found = Fingerprint::new(set.buckets());
+        for bucket in (0..set.buckets()).filter(|bucket| buckets[*bucket] != 0) {
+            let mut from = None;
+            loop {
+                let page = store.bucket_facts(&set, bucket, from, 2).await.unwrap();
+                let hashes = page.facts.iter().map(|fact| hashed(fact).unwrap());
+                hashes.for_each(|(_, id, hash)| found.toggle(&id, hash));
+                match page.next {
+                    Some(next) => from = Some(next),
+                    None => break,
+                }
+            }
+        }
+        assert_eq!(&found, expected, "{set}");
+    }
+}
+
+pub async fn digests_follow_every_change(place: &Place) {
+    let store = place.open().await;
+    let (mut entry, mut exit) = (Gate::entry("north"), Gate::exit("south"));
+    let mut faces = Vec::new();
+    for n in 0..6 {
+        let face = enrolled(&*store).await;
+        store.record_taps(entry.passed(face.rider, after(n)).into(), after(99)).await.unwrap();
+        store.set_denied(face.rider, n % 2 == 0).await.unwrap();
+        faces.push(face);
+    }
+    digests_hold(&*store).await;
+    let mode = |mode| Instruction::Mode { station: Some(station("north")), mode };
+    for told in [mode(Some(StationMode::Closed)), mode(Some(StationMode::FareFree))] {
+        store.instruct(told).await.unwrap();
+        digests_hold(&*store).await;
+    }
+    store.record_taps(exit.passed(faces[0].rider, after(60)).into(), after(99)).await.unwrap();
+    store.set_denied(faces[2].rider, false).await.unwrap();
+    store.erase_rider(faces[1].rider, after(99)).await.unwrap();
+    store.instruct(mode(None)).await.unwrap();
+    digests_hold(&*store).await;
+    assert_eq!(store.roots_at(u64::MAX).await.unwrap(), None);
+    drop(store);
+    digests_hold(&*place.open().await).await;
+}
+
+pub async fn the_log_has_a_name_that_stays_and_can_be_begun_anew(place: &Place) {
+    let (id, version) = {
+        let store = place.open().await;
+        enrolled(&*store).await;
+        let version = store.restart_feed(after(5)).await.unwrap();
+        assert_eq!((version, *store.head().borrow()), (after(5).unix_ms().unsigned_abs(), version));
+        assert!(store.changes_after(1, 10).await.unwrap().is_err());
+        assert!(store.restart_feed(after(1)).await.unwrap() == version + 1, "never back");
+        store.set_denied(RiderId::random(), true).await.unwrap();
+        digests_hold(&*store).await;
+        (store.log_id(), version + 2)
+    };
+    let store = place.open().await;
+    assert_eq!((store.log_id(), *store.head().borrow()), (id, version));
+    let elsewhere = Place::new(place.backend).await;
+    assert_ne!(elsewhere.open().await.log_id(), id);
+    elsewhere.remove().await;
+}
+
+pub async fn what_the_operator_told_holds_until_it_is_withdrawn(place: &Place) {
+    let store = place.open().await;
+    let fares = |n: usize| PublishedFares { name: format!("table-{n}"), valid_from: NOW, toml: "x".into() };
+    for n in 0..FARE_TABLES_MAX {
+        store.instruct(Instruction::Fares(fares(n))).await.unwrap();
+    }
+    store.instruct(Instruction::Fares(fares(0))).await.unwrap();
+    let full = store.instruct(Instruction::Fares(fares(99))).await;
+    assert!(matches!(full, Err(StoreError::TooManyFareTables)), "{full:?}");
+    store.instruct(Instruction::FaresWithdrawn { name: "table-0".into() }).await.unwrap();
+    let version = store.instruct(Instruction::Fares(fares(99))).await.unwrap();
+    assert_eq!((version, *store.head().borrow()), (FARE_TABLES_MAX as u64 + 3, version));
+    let before = store.instructions().await.unwrap();
+    drop(store);
+    assert_eq!(place.open().await.instructions().await.unwrap(), before);
+}
+
+pub async fn riders_are_imported_once(place: &Place) {
+    let store = place.open().await;
+    let imported = |rider: RiderId| Imported {
+        rider,
+        profile: Profile { display_name: "Nemo".into() },
+        consent: consent(),
+        template: template(rider),
+    };
+    let riders: Vec<Imported> = (0..5).map(|_| imported(RiderId::random())).collect();
+    assert_eq!(store.import(riders[..3].to_vec(), NOW).await.unwrap(), 3);
+    assert_eq!(store.import([riders.clone(), riders.clone()].concat(), after(1)).await.unwrap(), 2);
+    assert_eq!(store.import(riders.clone(), after(2)).await.unwrap(), 0);
+    let overview = store.overview().await.unwrap();
+    assert_eq!((overview.riders, overview.enrolled, overview.head_version), (5, 5, 5));
+    for rider in &riders {
+        let known = store.rider(rider.rider).await.unwrap().unwrap();
+        let face = known.face.unwrap();
+        assert_eq!((face.template, known.consents), (rider.template.id, vec![consent()]));
+        let (changes, _) = store.changes_after(face.feed_version - 1, 1).await.unwrap().unwrap();
+        assert_eq!(changes[0].change, FeedChange::TemplatePut(rider.template.clone()));
+        assert!(store.profile(rider.rider).await.unwrap().is_some());
+    }
+    digests_hold(&*store).await;
+}
+
+pub async fn one_installation_counts_as_a_station(place: &Place) {
+    let store = place.open().await;
+    let minute = Duration::from_secs(60);
+    let claim = async |by: &str, at| store.claim_station(station("north"), by.into(), after(at), minute).await.unwrap();
+    assert_eq!(claim("one", 0).await, Claim::Granted);
+    assert_eq!(claim("one", 10).await, Claim::Granted);
+    assert!(matches!(claim("two", 30).await, Claim::Held { by, .. } if by == "one"));
+    store.station_joined(station("north"), after(40)).await.unwrap();
+    assert_eq!(claim("two", 99).await, Claim::Held { by: "one".into(), heard: after(40) });
+    assert_eq!(claim("two", 100).await, Claim::Granted, "the first was silent for a minute");
+    assert!(matches!(claim("one", 101).await, Claim::Held { by, .. } if by == "two"));
+    assert_eq!(store.stations().await.unwrap()[0].installation, "two");
+}

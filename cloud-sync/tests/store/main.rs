@@ -1,0 +1,124 @@
+//! What every store must do, asked of each that there is: one function a behaviour, run over both backends. What only
+//! one backend can show is in a file of its own.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+#[path = "../../../xtask/src/postgres.rs"]
+#[expect(dead_code, reason = "whether it is installed is asked by the set-up alone")]
+mod postgres;
+
+mod charges;
+mod concurrency;
+mod facts;
+mod feed;
+mod journals;
+mod journeys;
+mod ledger;
+mod model;
+mod only_postgres;
+mod places;
+mod replicas;
+mod riders;
+mod servers;
+mod shuffled;
+mod stations;
+mod taps;
+mod world;
+
+use places::{Backend, Place};
+
+/// Runs each case over each backend, as tests of their own.
+macro_rules! every_store {
+    ($($file:ident: $($case:ident),+;)+) => {
+        mod sled_store { $(mod $file { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::over(crate::Backend::Sled, async |place| crate::$file::$case(place).await).await;
+            }
+        )+ })+ }
+        mod postgres_store { $(mod $file { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::over(crate::Backend::Postgres, async |place| crate::$file::$case(place).await).await;
+            }
+        )+ })+ }
+    };
+}
+
+async fn over(backend: Backend, case: impl AsyncFnOnce(&Place)) {
+    let place = Place::new(backend).await;
+    case(&place).await;
+    place.remove().await;
+}
+
+every_store! {
+    riders:
+        a_rider_is_created_once_and_known_by_name_to_the_identity_store_alone,
+        a_face_needs_a_consent_that_was_given_before,
+        a_face_is_refused_if_another_came_since_it_was_compared,
+        the_same_words_by_the_same_channel_are_one_consent,
+        an_account_and_a_password_are_kept_and_replaced,
+        riders_and_templates_are_told_page_by_page,
+        an_erased_rider_is_forgotten_and_cannot_come_back,
+        an_erasure_waits_for_every_station_and_is_then_final,
+        an_account_stays_while_something_is_owed_on_it,
+        everything_is_there_after_a_restart;
+    feed:
+        versions_rise_and_are_told_in_their_order,
+        the_head_rises_only_by_what_can_be_read,
+        a_cursor_beyond_the_log_and_one_before_its_beginning_are_told_apart,
+        pages_of_a_snapshot_and_the_changes_since_add_up_to_the_present,
+        old_spent_codes_are_not_told,
+        issuer_keys_are_published_when_they_differ,
+        the_deny_list_changes_once;
+    facts:
+        digests_follow_every_change,
+        the_log_has_a_name_that_stays_and_can_be_begun_anew,
+        what_the_operator_told_holds_until_it_is_withdrawn,
+        riders_are_imported_once,
+        one_installation_counts_as_a_station;
+    journals:
+        a_journal_is_read_line_by_line_with_its_gaps,
+        words_wishes_and_findings_are_kept;
+    taps:
+        an_authorisation_and_its_passage_are_one_tap_in_either_order,
+        only_a_seen_passage_makes_a_tap,
+        an_unknown_passage_is_reported_until_it_is_known,
+        the_same_identity_with_another_content_is_kept_apart,
+        marks_tell_how_far_a_journal_is_without_a_gap,
+        a_code_that_opened_two_gates_is_counted,
+        the_latest_tap_says_who_is_inside,
+        an_old_entry_moves_nobody_in,
+        taps_to_pair_reach_back_and_tell_what_is_settled,
+        only_riders_with_an_exit_or_an_old_tap_may_have_something_to_settle,
+        a_sequence_that_no_journal_reaches_harms_nothing;
+    shuffled:
+        any_order_and_repetition_amounts_to_the_same;
+    journeys:
+        settling_uses_taps_up_once,
+        a_settlement_that_fails_leaves_nothing,
+        a_held_price_is_never_waiting_for_a_charge,
+        trips_are_told_the_latest_first,
+        giving_up_moves_the_rider_out;
+    charges:
+        opening_a_charge_again_is_the_same_charge,
+        a_journey_is_in_one_charge,
+        a_charge_of_an_unknown_journey_is_refused,
+        steps_are_stored_and_impossible_ones_refused,
+        a_wallet_pays_wholly_or_not_at_all,
+        due_charges_are_told_the_longest_waiting_first;
+    ledger:
+        an_entry_is_posted_once_and_a_contradiction_refused,
+        balances_are_the_sum_of_the_entries,
+        the_audit_chain_holds_over_all_lines;
+    stations:
+        a_station_is_known_from_its_first_subscription_on,
+        the_overview_counts_what_is_there,
+        a_lease_is_held_by_one_until_it_ends;
+    concurrency:
+        a_batch_delivered_by_many_at_once_counts_once,
+        authorisations_and_passages_delivered_apart_at_once_all_meet,
+        riders_who_pass_two_gates_at_once_end_up_where_their_latest_tap_says,
+        one_of_many_settlements_and_one_of_many_charges_wins,
+        no_money_is_spent_twice_from_a_wallet,
+        a_reader_of_the_feed_sees_every_change_while_many_write;
+}
