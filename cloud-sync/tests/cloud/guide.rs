@@ -8,6 +8,18 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
+/// Every Rust file below `folder`.
+fn read_all(folder: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
 /// Words as a shell parts them; single quotes hold one together.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -39,8 +51,11 @@ fn every_command_of_the_guide_is_understood_as_it_is_written() {
 #[test]
 fn every_figure_of_the_guide_is_set_somewhere() {
     let guide = read("docs/OPERATING.md");
-    let sources = ["cloud-sync/src/figures.rs", "runtime/src/identity/fresh.rs", "station-server/src/metrics.rs"];
-    let code: String = sources.into_iter().map(read).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut code = String::new();
+    for folder in ["cloud-sync", "runtime", "station-server", "gate-agent"] {
+        read_all(&root.join(folder).join("src"), &mut code);
+    }
     let mut figures = 0;
     for name in guide.split('`').filter(|word| word.starts_with("facegate_")) {
         assert!(code.contains(&format!("\"{name}\"")), "{name} is set nowhere");
