@@ -80,8 +80,8 @@ const fn mixed(mut x: u64) -> u64 {
 
 /// Which of `buckets` (a power of two, at most 65,536) an id belongs to: its first bits.
 pub const fn bucket_of(id: &[u8; 16], buckets: usize) -> usize {
-    let first = (id[0] as usize) << 8 | id[1] as usize;
-    first * buckets >> 16
+    let first = ((id[0] as usize) << 8) | id[1] as usize;
+    (first * buckets) >> 16
 }
 
 /// See the module.

@@ -55,7 +55,8 @@ async fn templates_that_went_missing_or_are_too_many_are_put_right_and_stay_so_o
     })
     .await;
     let name = format!("templates/{model}");
-    let mut buckets = [of_lost.id, of_erased.id].map(|id| (name.clone(), bucket_of(id.as_bytes(), 1024) as u32));
+    let mut buckets =
+        [of_lost.id, of_erased.id].map(|id| (name.clone(), u32::try_from(bucket_of(id.as_bytes(), 1024)).unwrap()));
     buckets.sort_unstable();
     let mut reread = world.cloud.seen.lock().unwrap().reread.clone();
     reread.sort_unstable();
