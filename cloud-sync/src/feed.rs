@@ -45,6 +45,7 @@ pub async fn subscribe(
     let (to_station, changes) = mpsc::channel(QUEUED_MAX);
     tokio::spawn(async move {
         let ended = tokio::select! {
+            biased;
             ended = follow(&*store, cursor, level, &to_station) => ended,
             () = stop.cancelled() => Some(FeedError::Stopping),
             () = to_station.closed() => None,

@@ -22,6 +22,7 @@ pub async fn keep(cloud: Arc<Cloud>) {
             tracing::error!(%error, "the figures could not be read");
         }
         tokio::select! {
+            biased;
             () = cloud.stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }

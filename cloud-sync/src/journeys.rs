@@ -49,6 +49,7 @@ pub async fn run(
             Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = taps_came.notified() => {}
             () = tokio::time::sleep(round) => {}

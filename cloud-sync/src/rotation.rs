@@ -44,6 +44,7 @@ impl Rotation {
                 tracing::error!(%error, "new keys could not be looked for; the cloud goes on with those it has");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
@@ -121,7 +122,7 @@ impl Rotation {
     /// The provider may be an HSM across a network.
     async fn ring(&self, purpose: &'static str) -> Result<KeyRing, CloudError> {
         let keys = Arc::clone(&self.keys);
-        let ring = tokio::task::spawn_blocking(move || keys.existing(purpose)).await;
+        let ring = facegate_runtime::simulation::blocking(move || keys.existing(purpose)).await;
         let ring = ring.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??;
         Ok(ring.ok_or_else(|| KeyError::Gone { purpose: purpose.to_owned() })?)
     }

@@ -39,6 +39,7 @@ impl Entrance {
         self.board.phase(Phase::Idle);
         loop {
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 look = self.pipeline.next() => match look {
                     Some(look) => {

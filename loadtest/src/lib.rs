@@ -15,6 +15,8 @@ pub mod people;
 pub mod phone;
 #[path = "../../xtask/src/postgres.rs"]
 pub mod postgres;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod station;
 pub mod sync;
 pub mod wire;

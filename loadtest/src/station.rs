@@ -4,7 +4,7 @@
 //! time is counted from its schedule, so a stall is seen by everyone who waited behind it.
 
 mod feed;
-mod riders;
+pub(crate) mod riders;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -103,6 +103,7 @@ pub fn attend(
         let connection = station.attendance.connect(&gate, asks);
         tracing::info!(%gate, "attending");
         tokio::select! {
+            biased;
             () = hear(&station, &gate, statuses) => (),
             () = command(&station, asked, &commands) => (),
             () = stop.cancelled() => (),
@@ -136,6 +137,7 @@ async fn command(
     let mut sent: u64 = 0;
     loop {
         let command = tokio::select! {
+            biased;
             Some(command) = asked.recv() => command,
             Ok(()) = keys.changed() => issuer_keys(&keys.borrow_and_update()),
             Ok(()) = mode.changed() => {

@@ -68,6 +68,7 @@ pub async fn forward(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, 
         }
     };
     tokio::select! {
+        biased;
         () = forward => (),
         () = stop.cancelled() => (),
     }

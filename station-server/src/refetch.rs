@@ -133,6 +133,7 @@ pub async fn refetch(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, 
             // A gate's word is passed on at once; what the cloud asks for meanwhile waits.
             loop {
                 tokio::select! {
+                    biased;
                     () = &mut pause => break,
                     () = station.refetch.rung.notified() => {
                         let not_held = std::mem::take(&mut station.refetch.state().not_held);
@@ -148,6 +149,7 @@ pub async fn refetch(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, 
         }
     };
     tokio::select! {
+        biased;
         () = serve => (),
         () = stop.cancelled() => (),
     }

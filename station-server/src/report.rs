@@ -36,6 +36,7 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     let mut backlog = Backlog::default();
     for round in 0.. {
         tokio::select! {
+            biased;
             _ = tick.tick() => (),
             () = stop.cancelled() => return,
         }
@@ -46,6 +47,7 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
         let Some(status) = status(&station, &mut backlog).await else { continue };
         let (applied, roots) = (status.applied_version, status.roots.clone());
         let answer = tokio::select! {
+            biased;
             answer = cloud.report(status) => answer,
             () = stop.cancelled() => return,
         };

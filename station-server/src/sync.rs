@@ -93,6 +93,7 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
         }
     };
     tokio::select! {
+        biased;
         () = follow => (),
         () = stop.cancelled() => (),
     }
@@ -121,6 +122,7 @@ async fn subscribe(
     let mut differing = station.differing().subscribe();
     loop {
         let batch = tokio::select! {
+            biased;
             batch = batches.next() => batch,
             Ok(()) = differing.changed() => {
                 let sets = differing.borrow_and_update().clone();

@@ -24,6 +24,7 @@ pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
     let mut snapshots_from_ms = 0;
     loop {
         tokio::select! {
+            biased;
             _ = tick.tick() => (),
             () = stop.cancelled() => return,
         }

@@ -9,14 +9,14 @@ use anyhow::{Result, bail};
 
 use crate::phases::Phases;
 use crate::setup::needs::IPROUTE2;
-use crate::workspace::Workspace;
+use crate::workspace::{WITH_SIMULATION, Workspace};
 use crate::{command, demo, setup, test, tidy};
 
 pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
 a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`,
-then `bench intake` over either store, a dozen kills (`bench kill`) and short cuts of the wires (`bench partition`, where
-network namespaces are allowed).
+a hundred seeds of `sim`, then `bench intake` over either store, a dozen kills (`bench kill`) and short cuts of the
+wires (`bench partition`, where network namespaces are allowed).
 All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
@@ -43,6 +43,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     checks.note("fuzz", phases.run("fuzz", || fuzz(workspace)));
     checks.note("evaluation", phases.run("evaluation", || evaluation(workspace)));
     checks.note("demo", demo::run_inside(workspace, &["--check".to_owned()], &mut phases));
+    checks.note("sim", phases.run("sim", || sim(workspace)));
     for store in ["sled", "postgres"] {
         checks.note("intake", phases.run("intake", || intake(workspace, store)));
     }
@@ -82,7 +83,7 @@ fn format(workspace: &Workspace) -> Result<()> {
 fn clippy(workspace: &Workspace) -> Result<()> {
     component(workspace, "clippy", "clippy")?;
     let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    clippy.args(["clippy", "--workspace", "--all-targets"]).args(WITH_SIMULATION).args(["--", "--deny", "warnings"]);
     command::run(&mut clippy, "Mend what it names; an `#[expect(…, reason = \"…\")]` needs a reason that convinces.")
 }
 
@@ -105,6 +106,13 @@ fn evaluation(workspace: &Workspace) -> Result<()> {
     eval.args(["eval", "recognition", "--quick", "--check", "--lfw"]).arg(lfw.join("lfw-dev.tar"));
     eval.arg("--pairs").arg(lfw.join("pairs-dev.txt"));
     command::run(&mut eval, "Its lines above say which figure is missing.")
+}
+
+/// The first hundred seeds of the simulation, with the binary that the tests were built with.
+fn sim(workspace: &Workspace) -> Result<()> {
+    let mut sim = workspace.binary("debug", "facegate-sim");
+    sim.args(["--seeds", "100", "--check"]);
+    command::run(&mut sim, "`cargo xtask sim --seed N` shows every event of a seed that failed.")
 }
 
 /// A short run of the whole city under faults, with the binaries that the demo has just used.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::phases::Phases;
-use crate::workspace::Workspace;
+use crate::workspace::{WITH_SIMULATION, Workspace};
 use crate::{command, models, setup};
 
 pub const HELP: &str = "\
@@ -51,7 +51,7 @@ fn make_ready(workspace: &Workspace, phases: &mut Phases) -> Result<()> {
     phases.run("setup", setup::run)?;
     phases.run("build", || {
         let mut build = workspace.cargo();
-        build.args(["build", "--workspace", "--bins"]);
+        build.args(["build", "--workspace", "--bins"]).args(WITH_SIMULATION);
         command::run(&mut build, "The compiler's message above says where.")
     })?;
     phases.run("models", || models::fetch_with_built(workspace))

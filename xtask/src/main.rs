@@ -12,6 +12,7 @@ mod models;
 mod phases;
 mod postgres;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -79,6 +80,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME [ARGS]")]
         args: Vec<String>,
     },
+    /// Run gates, stations and cloud under simulated time, network and faults, seed by seed
+    #[command(after_help = sim::HELP)]
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<String>,
+    },
     /// Throw hostile input at a part for some minutes
     #[command(after_help = measure::help(Kind::Fuzz))]
     Fuzz {
@@ -114,6 +121,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Test { .. } => test::run(&workspace, &test_args()),
         Chore::Bench { args } => measure::run(&workspace, Kind::Bench, &without_dashes(args)),
         Chore::Eval { args } => measure::run(&workspace, Kind::Eval, &without_dashes(args)),
+        Chore::Sim { args } => sim::run(&workspace, &without_dashes(args)),
         Chore::Fuzz { args } => measure::run(&workspace, Kind::Fuzz, &without_dashes(args)),
         Chore::Tidy => tidy::run(&workspace),
         Chore::Ci => ci::run(&workspace),

@@ -11,7 +11,7 @@ use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
 use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE};
 use crate::test::count::Count;
-use crate::workspace::Workspace;
+use crate::workspace::{WITH_SIMULATION, Workspace};
 use crate::{command, models, setup};
 
 pub const HELP: &str = "\
@@ -56,7 +56,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
         let mut build = workspace.cargo();
         // The tests start servers of other crates, so every binary is built; `--tests` with them, so that cargo settles
         // on one set of features and `cargo test` finds everything compiled.
-        build.args(["build", "--workspace", "--bins"]).args(whole.map(|_| "--tests"));
+        build.args(["build", "--workspace", "--bins"]).args(whole.map(|_| "--tests")).args(WITH_SIMULATION);
         command::run(&mut build, "The compiler's message above says where.")
     })?;
     phases.run("models", || models::fetch_for_tests(workspace))?;
@@ -64,7 +64,11 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();
-        tests.args(["test", "--no-fail-fast"]).args(whole).args(args);
+        tests.args(["test", "--no-fail-fast"]);
+        if let Some(whole) = whole {
+            tests.arg(whole).args(WITH_SIMULATION);
+        }
+        tests.args(args);
         tests.envs(postgres.as_ref().map(|postgres| (ADDRESS, postgres.url())));
         stream(&mut tests, &mut std::io::stdout().lock(), &mut count)
     });

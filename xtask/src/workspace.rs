@@ -9,6 +9,10 @@ use serde::Deserialize;
 
 use crate::command;
 
+/// The simulation is a feature, since only it needs tokio's simulated time; every chore builds with it, so that all of
+/// them share one build.
+pub const WITH_SIMULATION: [&str; 2] = ["--features", "facegate-loadtest/sim"];
+
 /// What `cargo metadata` says about the workspace.
 pub struct Workspace {
     pub root: PathBuf,

@@ -62,6 +62,7 @@ impl Scheduler {
         let mut backoff = Backoff::new(self.policy.pass_every, KNOCK_EVERY.max(self.policy.pass_every));
         loop {
             let passed = tokio::select! {
+                biased;
                 () = stop.cancelled() => return self.give_turn_back().await,
                 passed = self.pass_in_turn() => passed,
             };
@@ -77,6 +78,7 @@ impl Scheduler {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return self.give_turn_back().await,
                 () = tokio::time::sleep(pause) => {}
             }

@@ -45,7 +45,9 @@ impl SimContent {
     }
 
     fn keep_prefix(&mut self, rng: &mut SmallRng) {
-        let kept = rng.random_range(0..=self.pending.len());
+        // What was written after a failed sync stands behind a hole, where recovery ends.
+        let whole = if self.failed { 0 } else { self.pending.len() };
+        let kept = rng.random_range(0..=whole);
         self.pending.truncate(kept);
         self.failed = false;
     }

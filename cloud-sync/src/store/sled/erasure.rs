@@ -35,6 +35,7 @@ pub(super) fn erase(
         tx.remove(key::inside(id));
         tx.count(INSIDE, -1)?;
     }
+    // The deny list is kept, as stations keep it: an open debt outlives the face.
     let feed_version = publish(tx, &Logged::RiderRemoved { rider: id })?;
     let outstanding: BTreeSet<StationId> = stations(tx)?.into_iter().collect();
     let receipt = ErasureReceipt { id: ErasureId::random(), rider: id, requested_at: now, feed_version, outstanding };

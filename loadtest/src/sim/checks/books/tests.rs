@@ -1,0 +1,104 @@
+//! Each promise, broken: the checks must see it.
+
+use facegate_cloud_sync::store::Pricing;
+use facegate_domain::Timestamp;
+use facegate_domain::charge::{AcquirerToken, AuthorisationId, Event, RetryPolicy};
+use facegate_domain::fares::{Fare, Line, Quantity, Rule};
+use facegate_domain::ids::{GateId, StationId};
+use facegate_domain::journey::Journey;
+use facegate_domain::money::Money;
+use facegate_domain::tap::Medium;
+
+use super::*;
+
+fn id(gate: &str, sequence: u64) -> RecordId {
+    RecordId { gate: GateId::new(gate).unwrap(), epoch: 1, sequence }
+}
+
+fn tap(gate: &str, sequence: u64, direction: Direction) -> Tap {
+    Tap {
+        id: id(gate, sequence),
+        rider: RiderId::from_bytes([7; 16]),
+        station: StationId::new("s0").unwrap(),
+        direction,
+        medium: Medium::Face,
+        at: Timestamp::from_unix_ms(i64::try_from(sequence).unwrap() * 60_000),
+    }
+}
+
+/// One ride, paid by the acquirer, as it should be.
+fn one_ride() -> Books {
+    let (entry, exit) = (tap("s0-in", 0, Direction::Entry), tap("s1-out", 2, Direction::Exit));
+    let crossed = [&entry, &exit].map(|tap| Crossed { tap: tap.id.clone(), rider: tap.rider, way: tap.direction });
+    let taps = vec![(vec![0], entry.clone()), (vec![1], exit.clone())];
+    let journey = Journey::new(entry, exit);
+    let currency = "CNY".parse().unwrap();
+    let amount = Money::from_minor(300, currency);
+    let rule = Rule::DistanceBand { from_m: 0, up_to_m: None };
+    let fare = Fare::new("test", currency, vec![Line { rule, quantity: Quantity::Metres(9), amount }]).unwrap();
+    let token = AcquirerToken::new("tok_ok_1").unwrap();
+    let (now, retry) = (Timestamp::from_unix_ms(0), RetryPolicy::default());
+    let fares = [(journey.id, fare.clone())];
+    let opened = Charge::open(journey.rider(), &fares, Instrument::Acquirer { token }, now).unwrap();
+    let authorisation = AuthorisationId::new("a");
+    let steps = [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured];
+    let charge = steps.iter().fold(opened.charge, |charge, event| charge.apply(event, now, &retry).unwrap().charge);
+    let account = Account { amount, captures: 1, declined: false };
+    Books {
+        crossed: crossed.to_vec(),
+        taps,
+        used: BTreeSet::from([vec![0], vec![1]]),
+        acquirer: BTreeMap::from([(charge.key().clone(), account)]),
+        priced: vec![PricedJourney {
+            charge: Some(charge.id()),
+            settled_at: now,
+            pricing: Pricing::Priced { fare },
+            journey,
+        }],
+        charges: vec![charge],
+        left: BTreeSet::new(),
+        gaps_and_conflicts: 0,
+    }
+}
+
+fn broken(books: &Books) -> BTreeSet<Broken> {
+    let findings = books.taps().into_iter().chain(books.journeys()).chain(books.charges());
+    findings.map(|(promise, _)| promise).collect()
+}
+
+#[test]
+fn a_ride_as_it_should_be_breaks_nothing() {
+    assert_eq!(broken(&one_ride()), BTreeSet::new());
+}
+
+#[test]
+fn a_tap_that_is_lost_of_another_or_in_no_journey_is_found() {
+    let breaks: [fn(&mut Books); 5] = [
+        |books| drop(books.taps.pop()),
+        |books| books.taps[0].1.rider = RiderId::from_bytes([8; 16]),
+        |books| drop(books.used.remove(&vec![1])),
+        |books| books.gaps_and_conflicts = 1,
+        |books| books.charges.clear(),
+    ];
+    for (number, damage) in breaks.into_iter().enumerate() {
+        let mut books = one_ride();
+        damage(&mut books);
+        assert!(broken(&books).contains(&Broken::TapLost), "case {number}");
+    }
+}
+
+#[test]
+fn what_is_counted_or_taken_twice_is_found() {
+    let breaks: [fn(&mut Books); 5] = [
+        |books| books.taps.push((vec![0], tap("s0-in", 9, Direction::Entry))),
+        |books| books.priced.push(books.priced[0].clone()),
+        |books| books.charges.push(books.charges[0].clone()),
+        |books| books.acquirer.values_mut().for_each(|account| account.captures = 2),
+        |books| drop(books.crossed.pop()),
+    ];
+    for (number, damage) in breaks.into_iter().enumerate() {
+        let mut books = one_ride();
+        damage(&mut books);
+        assert!(broken(&books).contains(&Broken::DoubleCharge), "case {number}");
+    }
+}

@@ -1,0 +1,238 @@
+//! The simulated city, from its seed to its findings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use facegate_cloud_sync::cloud::Cloud;
+use facegate_domain::tap::Direction;
+use facegate_domain::{Clock, Timestamp};
+use facegate_gate_agent::journal::GateJournal;
+use facegate_runtime::simulation::Simulation;
+use facegate_station_server::station::Station;
+use tokio::time::sleep;
+
+use super::acquirer::SimAcquirer;
+use super::aisle::{Aisle, Crossing};
+use super::clock::SimClock;
+use super::dice::Dice;
+use super::events::{Broken, Events};
+use super::machine::{Machine, Part};
+use super::network::Network;
+use super::node::{Node, station_id};
+use super::office::{Erased, Office};
+use super::riders::Riders;
+use super::{Finished, checks, cloud, faults};
+
+/// How long trouble goes on.
+const TROUBLE_MS: std::ops::Range<u64> = 60_000..200_000;
+/// How long all may take to converge when it is over.
+const CONVERGE_S: u64 = 240;
+
+/// Everything that a run shares.
+#[derive(Debug)]
+pub struct World {
+    pub dice: Dice,
+    pub events: Arc<Events>,
+    pub network: Arc<Network>,
+    pub acquirer: Arc<SimAcquirer>,
+    pub riders: Riders,
+    pub office: Office,
+    clock: SimClock,
+    pub nodes: Vec<Node>,
+    pub crossings: Arc<Mutex<Vec<Crossing>>>,
+    machines: BTreeMap<Node, Arc<Machine>>,
+    aisles: BTreeMap<Node, Arc<Aisle>>,
+    failed_starts: Mutex<BTreeMap<Node, String>>,
+    closed: AtomicBool,
+}
+
+impl World {
+    fn new(seed: u64, folder: &Path) -> Result<Arc<Self>> {
+        let (dice, events) = (Dice::new(seed), Arc::new(Events::new()));
+        let (clock, nodes) = (SimClock::new(), Node::all());
+        let mut machines = BTreeMap::new();
+        for node in &nodes {
+            machines.insert(*node, Machine::new(*node, folder.join(node.to_string()), &dice)?);
+        }
+        let crossings = Arc::default();
+        let mut aisles = BTreeMap::new();
+        for node in Node::gates() {
+            let Node::Gate(station, way) = node else { continue };
+            let aisle = Aisle::new((station, way), dice.of(node), Arc::clone(&events), Arc::clone(&crossings));
+            aisles.insert(node, aisle);
+        }
+        let issuer = cloud::issuer(&machines[&Node::Cloud])?;
+        let count = 6 + dice.below(7);
+        Ok(Arc::new(Self {
+            network: Network::new(&dice, Arc::clone(&events)),
+            acquirer: SimAcquirer::new(dice.of("acquirer"), Arc::clone(&events)),
+            riders: Riders::make(count, &dice, &issuer, &clock)?,
+            office: Office::default(),
+            dice,
+            events,
+            clock,
+            nodes,
+            crossings,
+            machines,
+            aisles,
+            failed_starts: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// The network closes for today: nobody goes in any more, and nothing more goes wrong.
+    pub fn closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The right time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn machine(&self, node: Node) -> Arc<Machine> {
+        Arc::clone(&self.machines[&node])
+    }
+
+    pub fn aisle(&self, station: u8, way: Direction) -> Arc<Aisle> {
+        Arc::clone(&self.aisles[&Node::Gate(station, way)])
+    }
+
+    pub fn cloud(&self) -> Option<Arc<Cloud>> {
+        match self.machines[&Node::Cloud].part() {
+            Some(Part::Cloud(cloud)) => Some(cloud),
+            _ => None,
+        }
+    }
+
+    pub fn station(&self, number: u8) -> Option<Arc<Station>> {
+        match self.machines[&Node::Station(number)].part() {
+            Some(Part::Station(station)) => Some(station),
+            _ => None,
+        }
+    }
+
+    fn journal(&self, gate: Node) -> Option<Arc<GateJournal>> {
+        match self.machines[&gate].part() {
+            Some(Part::Gate(journal)) => Some(journal),
+            _ => None,
+        }
+    }
+
+    pub fn not_started(&self, node: Node, error: String) {
+        self.failed_starts.lock().unwrap_or_else(PoisonError::into_inner).insert(node, error);
+    }
+
+    /// Whether the station has said, and the cloud has it on its disk, that it has forgotten him.
+    pub async fn has_acknowledged(&self, station: u8, erased: &Erased) -> bool {
+        let Some(cloud) = self.cloud() else { return false };
+        match cloud.store.erasure(erased.receipt).await {
+            Ok(Some(receipt)) => !receipt.outstanding.contains(&station_id(station)),
+            _ => false,
+        }
+    }
+
+    /// What keeps the world from being at rest.
+    async fn unrest(&self) -> Option<String> {
+        if !self.riders.at_rest() {
+            return Some("somebody is on his way".into());
+        }
+        let Some(cloud) = self.cloud() else { return Some("the cloud is down".into()) };
+        let head = *cloud.store.head().borrow();
+        for node in &self.nodes {
+            match *node {
+                Node::Cloud => (),
+                Node::Station(number) => {
+                    let Some(station) = self.station(number) else { return Some(format!("{node} is down")) };
+                    let (applied, backlog) = (station.applied_version(), station.backlog());
+                    if applied != head || backlog > 0 {
+                        return Some(format!("{node} is at {applied} of {head} with {backlog} records to forward"));
+                    }
+                }
+                Node::Gate(..) => {
+                    let Some(journal) = self.journal(*node) else { return Some(format!("{node} is down")) };
+                    let (backlog, open) = (journal.backlog(), journal.unconcluded().len());
+                    if backlog + open as u64 > 0 {
+                        return Some(format!("{node} has {backlog} records to deliver and {open} open passages"));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits until all agree; says who does not if that takes too long.
+    async fn converge(&self) {
+        let mut why = None;
+        for _ in 0..CONVERGE_S {
+            why = self.unrest().await;
+            if why.is_none() {
+                // What is on its way in the network may still arrive.
+                sleep(Duration::from_secs(10)).await;
+                why = self.unrest().await;
+                if why.is_none() {
+                    return;
+                }
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        let starts = self.failed_starts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let down = self.nodes.iter().filter(|node| self.machines[node].part().is_none());
+        let down: Vec<_> = down.map(|node| format!("{node}: {:?}", starts.get(node))).collect();
+        self.events.broken(Broken::Diverged, format_args!("no rest: {} {}", why.unwrap_or_default(), down.join(", ")));
+    }
+}
+
+/// Runs the city of this seed. Blocks its thread, which must have no runtime.
+pub fn run(seed: u64, folder: &Path) -> Result<Finished> {
+    let _simulation = Simulation::begin(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(live(seed, folder))
+}
+
+async fn live(seed: u64, folder: &Path) -> Result<Finished> {
+    let world = World::new(seed, folder)?;
+    world.events.say(format_args!("seed {seed}, {} riders", world.riders.count()));
+    for node in &world.nodes {
+        tokio::spawn(world.machine(*node).run(Arc::clone(&world)));
+    }
+    let opening = tokio::spawn(open(Arc::clone(&world)));
+    tokio::spawn(faults::hurt(Arc::clone(&world)));
+    tokio::spawn(Office::work(Arc::clone(&world)));
+    for rider in 0..world.riders.count() {
+        tokio::spawn(Riders::live(Arc::clone(&world), rider));
+    }
+    sleep(world.dice.ms(TROUBLE_MS)).await;
+    world.closed.store(true, Ordering::SeqCst);
+    faults::heal(&world);
+    world.events.say("all is well again");
+    opening.await?;
+    // Processes whose disk failed are restarted within seconds; what was armed before is over then.
+    sleep(Duration::from_secs(16)).await;
+    faults::heal(&world);
+    world.converge().await;
+    checks::promises_kept(&world).await?;
+    // A week later: nobody waits for the other end of a tap any more.
+    let later = i64::try_from(faults::GIVEN_UP.as_millis())?;
+    world.machine(Node::Cloud).clock.set_wrong(later);
+    sleep(Duration::from_secs(60)).await;
+    world.converge().await;
+    checks::all_settled(&world).await?;
+    world.events.say("the end");
+    Ok(Finished::of(seed, &world.events))
+}
+
+/// Enrols everybody, most of them before the first ride.
+async fn open(world: Arc<World>) {
+    let dice = world.dice.of("opening");
+    for rider in 0..world.riders.count() {
+        Office::enrol(&world, &dice, rider).await;
+        if dice.chance(0.3) {
+            sleep(dice.ms(100..15_000)).await;
+        }
+    }
+}
