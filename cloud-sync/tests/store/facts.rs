@@ -40,12 +40,14 @@ async fn digests_hold(store: &dyn Store) {
         let buckets = set.buckets();
         expected.entry(set).or_insert_with(|| Fingerprint::new(buckets)).toggle(&id, hash);
     }
-    let roots: Roots = store.roots_at(*store.head().borrow()).await.unwrap().unwrap_or_default();
+    // Copied first: a borrow that is held while something is awaited keeps the head from rising.
+    let head = *store.head().borrow();
+    let roots: Roots = store.roots_at(head).await.unwrap().unwrap_or_default();
     for set in sets() {
         let none = Fingerprint::new(set.buckets());
         let expected = expected.get(&set).unwrap_or(&none);
         let (version, buckets) = store.buckets(&set).await.unwrap();
-        assert_eq!((version, buckets.as_slice()), (*store.head().borrow(), expected.buckets()), "{set}");
+        assert_eq!((version, buckets.as_slice()), (head, expected.buckets()), "{set}");
         assert_eq!(roots.get(&set.to_string()).copied().unwrap_or(0), expected.root(), "{set}");
         let mut found = Fingerprint::new(set.buckets());
         for bucket in (0..set.buckets()).filter(|bucket| buckets[*bucket] != 0) {
