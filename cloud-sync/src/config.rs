@@ -74,6 +74,9 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     give_up_after_s = 604800                 # how long an entry or exit waits for its other end
     merge_window_ms = 10000                  # face and code at one gate within this are one tap
     journey_max_s   = 64800                  # an exit later than this after the entry is another journey's
+    # What looks like a longer ride may be two, of which the exit and the entry between are at a station that is cut off:
+    ride_expected_max_s = 5400               # it waits until no station and no gate is behind,
+    wait_for_stations_s = 259200             # but not longer than this
 
     [codes]
     certificate_valid_s = 604800             # how long a phone makes ride codes without asking anew
@@ -267,7 +270,15 @@ impl raw::RawJourneys {
         let merge_window = problems.duration_ms(&at("merge_window_ms"), self.merge_window_ms, 0..=600_000);
         let journey_max = problems.duration_s(&at("journey_max_s"), self.journey_max_s, 600..=3 * 86_400);
         let pairing = PairingPolicy { merge_window: merge_window?, journey_max: journey_max? };
-        Some(SettlingPolicy { pairing, settle_after: settle_after?, give_up_after: give_up? })
+        let expected = problems.duration_s(&at("ride_expected_max_s"), self.ride_expected_max_s, 0..=86_400);
+        let wait = problems.duration_s(&at("wait_for_stations_s"), self.wait_for_stations_s, 0..=30 * 86_400);
+        Some(SettlingPolicy {
+            pairing,
+            settle_after: settle_after?,
+            give_up_after: give_up?,
+            ride_expected_max: expected?,
+            wait_for_stations: wait?,
+        })
     }
 }
 

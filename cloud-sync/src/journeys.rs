@@ -1,5 +1,8 @@
 //! Making journeys of taps. A journey is settled some time after its exit, so that what arrives late but not too late is
-//! simply paired with the rest; an entry or exit whose other end is missing waits much longer.
+//! simply paired with the rest; an entry or exit whose other end is missing waits much longer. So does what looks like a
+//! ride of many hours while a station or gate is behind: the exit and the entry between the two may not be here yet.
+
+mod caught_up;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use facegate_domain::tap::Tap;
 use facegate_domain::{Timestamp, journey::Incomplete};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use caught_up::CaughtUp;
 
 use crate::store::{Pricing, RiderTaps, Settlement, Store, StoreError};
 
@@ -29,6 +34,10 @@ pub struct SettlingPolicy {
     pub settle_after: Duration,
     /// How long a tap waits for its other end.
     pub give_up_after: Duration,
+    /// A longer ride may be two whose middle has not arrived: it waits until nobody is behind.
+    pub ride_expected_max: Duration,
+    /// But not longer than this after its exit.
+    pub wait_for_stations: Duration,
 }
 
 /// Settles until `stop`. `taps_came` wakes it early.
@@ -43,8 +52,9 @@ pub async fn run(
     let round = Duration::from_millis(
         u64::try_from(policy.settle_after.as_millis() / 4).unwrap_or(ROUND_MS_MAX).clamp(ROUND_MS_MIN, ROUND_MS_MAX),
     );
+    let mut caught_up = CaughtUp::default();
     loop {
-        match settle_all(&*store, &fares, clock.now(), &policy).await {
+        match settle_round(&*store, &fares, clock.now(), &policy, &mut caught_up).await {
             Ok(waiting) => metrics::gauge!("facegate_riders_to_settle").set(waiting as f64),
             Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
         }
@@ -59,13 +69,26 @@ pub async fn run(
     }
 }
 
-/// One round over all riders who may have something to settle; gives how many there were.
+/// One round over all riders who may have something to settle, by what the stations say at this moment; gives how many
+/// there were.
 pub async fn settle_all(
     store: &dyn Store,
     fares: &FareTable,
     now: Timestamp,
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
+    settle_round(store, fares, now, policy, &mut CaughtUp::default()).await
+}
+
+async fn settle_round(
+    store: &dyn Store,
+    fares: &FareTable,
+    now: Timestamp,
+    policy: &SettlingPolicy,
+    caught_up: &mut CaughtUp,
+) -> Result<usize, StoreError> {
+    // Asked before any tap is read: what has arrived by then is among them.
+    let known_until = caught_up.until(&store.stations().await?);
     let (mut after, mut seen) = (None, 0);
     let (left_by, given_up_by) = (now.minus(policy.settle_after), now.minus(policy.give_up_after));
     loop {
@@ -74,24 +97,31 @@ pub async fn settle_all(
         after = Some(*last);
         seen += riders.len();
         for rider in riders {
-            settle_rider(store, fares, rider, now, policy).await?;
+            settle_rider(store, fares, rider, Moment { now, known_until }, policy).await?;
         }
     }
     store.forget_settled_accounts().await?;
     Ok(seen)
 }
 
+/// When a round is made, and up to when every tap has arrived; no station, nobody behind.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    now: Timestamp,
+    known_until: Option<Timestamp>,
+}
+
 async fn settle_rider(
     store: &dyn Store,
     fares: &FareTable,
     rider: RiderId,
-    now: Timestamp,
+    moment: Moment,
     policy: &SettlingPolicy,
 ) -> Result<(), StoreError> {
     let reach = policy.pairing.journey_max + policy.pairing.merge_window;
     let taps = store.taps_to_pair(rider, reach).await?;
     let pairing = pair(&taps.taps, &policy.pairing);
-    let Some((journeys, merged, given_up)) = ripe(&taps, pairing, now, policy) else { return Ok(()) };
+    let Some((journeys, merged, given_up)) = ripe(&taps, pairing, moment, policy) else { return Ok(()) };
     let journeys: Vec<(Journey, Pricing)> =
         journeys.into_iter().map(|journey| (journey.clone(), price(fares, &journey))).collect();
     for (journey, pricing) in &journeys {
@@ -101,7 +131,7 @@ async fn settle_rider(
         }
     }
     let settlement = Settlement { rider, journeys, merged, given_up };
-    match store.settle(settlement, now).await {
+    match store.settle(settlement, moment.now).await {
         // Somebody else was faster: the next round sees it.
         Err(StoreError::TapSettled(_)) => Ok(()),
         other => other,
@@ -112,7 +142,8 @@ type Ripe = (Vec<Journey>, Vec<Tap>, Vec<Incomplete>);
 
 /// What can be settled now; None if nothing can. A journey of which one tap is used up already came too late to be
 /// paired as it should have been: it stays open, and is given up at last.
-fn ripe(taps: &RiderTaps, pairing: Pairing, now: Timestamp, policy: &SettlingPolicy) -> Option<Ripe> {
+fn ripe(taps: &RiderTaps, pairing: Pairing, moment: Moment, policy: &SettlingPolicy) -> Option<Ripe> {
+    let now = moment.now;
     let open = |tap: &Tap| !taps.settled.contains(&tap.id);
     let settles = |at: Timestamp| at.plus(policy.settle_after) <= now;
     let given_up = |at: Timestamp| at.plus(policy.give_up_after) <= now;
@@ -120,7 +151,7 @@ fn ripe(taps: &RiderTaps, pairing: Pairing, now: Timestamp, policy: &SettlingPol
     let (mut journeys, mut lone) = (Vec::new(), Vec::new());
     for journey in pairing.journeys {
         match (open(&journey.entry), open(&journey.exit)) {
-            (true, true) if settles(journey.exit.at) => journeys.push(journey),
+            (true, true) if settles(journey.exit.at) && is_whole(&journey, moment, policy) => journeys.push(journey),
             (true, false) => lone.push(Incomplete::MissingExit { entry: journey.entry }),
             (false, true) => lone.push(Incomplete::MissingEntry { exit: journey.exit }),
             _ => {}
@@ -132,6 +163,15 @@ fn ripe(taps: &RiderTaps, pairing: Pairing, now: Timestamp, policy: &SettlingPol
     lone.retain(|incomplete| given_up(incomplete.tap().at));
     let nothing = journeys.is_empty() && merged.is_empty() && lone.is_empty();
     (!nothing).then_some((journeys, merged, lone))
+}
+
+/// Whether no exit and no entry can be missing between the two ends. A tap takes up to `settle_after` to arrive over
+/// lines that are whole, so that is how long they must have been.
+fn is_whole(journey: &Journey, moment: Moment, policy: &SettlingPolicy) -> bool {
+    let arrived = journey.exit.at.plus(policy.settle_after);
+    journey.duration() <= policy.ride_expected_max
+        || moment.known_until.is_none_or(|known_until| arrived <= known_until)
+        || journey.exit.at.plus(policy.wait_for_stations) <= moment.now
 }
 
 fn price(fares: &FareTable, journey: &Journey) -> Pricing {

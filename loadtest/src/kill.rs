@@ -21,8 +21,6 @@ const QUICK_KILLS: usize = 12;
 const PAUSE_MS: std::ops::Range<u64> = 300..5000;
 /// How long a killed process stays dead. Half of them are started again at once.
 const DEAD_MS: std::ops::Range<u64> = 1..2000;
-/// Longer than any process is away with what it has not handed on: journeys are paired when all of it is there.
-const SETTLE_AFTER: Duration = Duration::from_secs(20);
 /// How long the books may take to agree with the bodies in the end.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 /// What would be charged a second time has its chance in that.
@@ -74,7 +72,7 @@ pub async fn run(options: &KillOptions, home: &Path, folder: &Path) -> Result<()
     let watch = Stopwatch::start();
     let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let kills = if options.quick { QUICK_KILLS } else { options.times };
-    let mut city = City::start(&CityOptions { settle_after: SETTLE_AFTER, ..CityOptions::new(home, folder) }).await?;
+    let mut city = City::start(&CityOptions::under_faults(home, folder)).await?;
     say(&format!("seed {seed}; {}", city.describe()));
     let crowd = Crowd::enrol(&city, home, options.by_code).await?;
     say(&format!("{} passengers ride after {:.0} s", crowd.passengers().len(), watch.elapsed().as_secs_f64()));

@@ -111,17 +111,15 @@ struct Lengths {
     whole: Duration,
     /// Of a cut, and of the stretch with lossy wires.
     cut: Duration,
-    /// Longer than any cut and what it takes to recover: journeys are paired when all taps are there.
-    settle_after: Duration,
 }
 
 impl Lengths {
     fn of(options: &PartitionOptions) -> Self {
         let seconds = Duration::from_secs;
         if options.quick {
-            Self { whole: seconds(4), cut: seconds(12), settle_after: seconds(35) }
+            Self { whole: seconds(4), cut: seconds(12) }
         } else {
-            Self { whole: seconds(10), cut: seconds(30), settle_after: seconds(75) }
+            Self { whole: seconds(10), cut: seconds(30) }
         }
     }
 }

@@ -13,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 const SEED: u64 = 11;
 const AWAY: Duration = Duration::from_secs(15);
-/// Longer than the cloud is away: what happened meanwhile is paired when all of it is there.
-const SETTLE_AFTER: Duration = Duration::from_secs(25);
 const WAITS_MAX: Duration = Duration::from_secs(90);
 const BACKLOG: &str = "facegate_backlog_records";
 const INSIDE: &str = "facegate_tier_riders{tier=\"in_system\"}";
@@ -24,8 +22,7 @@ async fn people_ride_on_without_the_cloud_and_it_hears_of_everything_when_it_is_
     let home = std::env::var_os("FACEGATE_HOME")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.facegate")), PathBuf::from);
     let folder = tempfile::tempdir()?;
-    let options = CityOptions { settle_after: SETTLE_AFTER, ..CityOptions::new(&home, folder.path()) };
-    let mut city = City::start(&options).await?;
+    let mut city = City::start(&CityOptions::under_faults(&home, folder.path())).await?;
     let crowd = Crowd::enrol(&city, &home, 4).await?;
 
     let stop = CancellationToken::new();

@@ -75,11 +75,20 @@ pub struct RawJourneys {
     pub give_up_after_s: u64,
     pub merge_window_ms: u64,
     pub journey_max_s: u64,
+    pub ride_expected_max_s: u64,
+    pub wait_for_stations_s: u64,
 }
 
 impl Default for RawJourneys {
     fn default() -> Self {
-        Self { settle_after_ms: 60_000, give_up_after_s: 7 * 86_400, merge_window_ms: 10_000, journey_max_s: 18 * 3600 }
+        Self {
+            settle_after_ms: 60_000,
+            give_up_after_s: 7 * 86_400,
+            merge_window_ms: 10_000,
+            journey_max_s: 18 * 3600,
+            ride_expected_max_s: 5400,
+            wait_for_stations_s: 3 * 86_400,
+        }
     }
 }
 

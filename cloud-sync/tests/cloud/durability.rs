@@ -128,6 +128,8 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
             pairing: PairingPolicy::default(),
             settle_after: Duration::from_secs(60),
             give_up_after: Duration::from_secs(30 * 86_400),
+            ride_expected_max: Duration::ZERO,
+            wait_for_stations: Duration::from_secs(3 * 86_400),
         };
         settle_all(&store, &FareTable::parse(FARES).unwrap(), end, &policy).await.unwrap();
         let mut trips: Vec<Trip> = Vec::new();

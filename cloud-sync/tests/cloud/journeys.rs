@@ -99,3 +99,58 @@ async fn a_station_that_the_fares_do_not_know_holds_the_journey() {
     assert!(trips[0].journey.fare().is_none() && trips[0].charge.is_none(), "{trips:?}");
     assert!(cloud.cloud.store.uncharged_journeys(None, 10).await.unwrap().is_empty());
 }
+
+async fn report(cloud: &TestCloud, station: &str, backlog: u64) {
+    let status = v1::StationStatus { backlog, ..v1::StationStatus::default() };
+    cloud.station(station).report(status).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_and_comes_back_by_a_station_that_is_cut_off_made_two_rides_and_not_one_of_hours() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    let minutes = |n: u64| BEGIN.plus(Duration::from_secs(60 * n));
+    report(&cloud, "north", 0).await;
+    // To work by north in the morning and home again in the evening; north is cut off all day.
+    let into = Gate::entry("south").pass(rider, BEGIN, face(), PassageOutcome::Passed);
+    let out = Gate::exit("south").pass(rider, minutes(560), face(), PassageOutcome::Passed);
+    deliver(&cloud, "south", into.into()).await.unwrap();
+    deliver(&cloud, "south", out.into()).await.unwrap();
+    cloud.clock.advance(Duration::from_secs(60 * 600));
+    report(&cloud, "south", 0).await;
+    ride(&cloud, RiderId::random(), minutes(500)).await;
+    cloud
+        .eventually("a ride of usual length", async || {
+            (cloud.cloud.store.overview().await.unwrap().journeys == 1).then_some(())
+        })
+        .await;
+    assert!(cloud.cloud.store.trips(rider).await.unwrap().is_empty(), "nine hours from south to south are no ride");
+
+    let out = Gate::exit("north").pass(rider, minutes(20), face(), PassageOutcome::Passed);
+    let into = Gate::entry("north").pass(rider, minutes(540), face(), PassageOutcome::Passed);
+    report(&cloud, "north", 4).await;
+    deliver(&cloud, "north", out.into()).await.unwrap();
+    deliver(&cloud, "north", into.into()).await.unwrap();
+    report(&cloud, "north", 0).await;
+    let trips = cloud
+        .eventually("both rides", async || {
+            Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| trips.len() == 2)
+        })
+        .await;
+    assert!(trips.iter().all(|trip| trip.journey.journey.duration() == Duration::from_secs(1200)), "{trips:?}");
+}
+
+#[tokio::test]
+async fn a_station_that_stays_away_holds_nobody_up_for_ever() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    report(&cloud, "north", 0).await;
+    let into = Gate::entry("south").pass(rider, BEGIN, face(), PassageOutcome::Passed);
+    let out = Gate::exit("middle").pass(rider, BEGIN.plus(Duration::from_secs(7200)), face(), PassageOutcome::Passed);
+    deliver(&cloud, "south", into.into()).await.unwrap();
+    deliver(&cloud, "middle", out.into()).await.unwrap();
+    cloud.clock.advance(Duration::from_secs(4 * 86_400));
+    cloud
+        .eventually("the trip", async || (cloud.cloud.store.trips(rider).await.unwrap().len() == 1).then_some(()))
+        .await;
+}

@@ -57,7 +57,10 @@ pub fn cloud(
         "fares": fares,
         "tls": tls_table(&tls),
         "telemetry": { "metrics_listen": network.metrics[0].to_string() },
-        "journeys": { "settle_after_ms": u64::try_from(options.settle_after.as_millis())? },
+        "journeys": {
+            "settle_after_ms": u64::try_from(options.settle_after.as_millis())?,
+            "ride_expected_max_s": options.ride_expected_max.as_secs(),
+        },
         "web": {
             "listen": network.pages.to_string(),
             "operators": [{ "name": OPS_USER, "password_hash": ops_password_hash }],

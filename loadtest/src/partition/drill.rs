@@ -68,8 +68,8 @@ pub async fn run(options: &PartitionOptions, run: &str, home: &Path, folder: &Pa
     let seed = options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let lengths = Lengths::of(options);
     let (wires, network) = lay_wires(run, seed).await?;
-    let city_options = CityOptions { settle_after: lengths.settle_after, ..CityOptions::new(home, folder) };
-    let mut city = City::start(&CityOptions { network: Some(network), ..city_options }).await?;
+    let city_options = CityOptions { network: Some(network), ..CityOptions::under_faults(home, folder) };
+    let mut city = City::start(&city_options).await?;
     let crowd = Crowd::enrol(&city, home, PASSENGERS_BY_CODE).await?;
     let started = watch.elapsed().as_secs_f64();
     say(&format!("seed {seed}; {} passengers ride after {started:.0} s", crowd.passengers().len()));
