@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use facegate_runtime::clock::Stopwatch;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -25,13 +26,15 @@ const DEAD_MS: std::ops::Range<u64> = 1..2000;
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 /// What would be charged a second time has its chance in that.
 const REST: Duration = Duration::from_secs(5);
+/// One kill in so many takes a second process with it.
+const ONE_IN_IS_DOUBLE: u32 = 6;
 /// How often the progress is told.
 const TELL_EVERY: usize = 10;
 
 /// `kill -9` of any process, at any moment, under load.
 ///
 /// A crowd rides through all gates of the demo's city, by face and by code, while its processes (cloud, acquirer,
-/// stations, gates, entrance camera) are killed and started again, one after the other, at moments that the seed
+/// stations, gates, entrance camera) are killed and started again, now and then two at once, at moments that the seed
 /// chooses. Bodies are counted by the aisles' own beams and money by the acquirer's own book. In the end every body
 /// has to be one tap, every ride one trip that went as the body went, with one captured charge.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,23 +106,29 @@ pub async fn run(options: &KillOptions, home: &Path, folder: &Path) -> Result<()
     Ok(())
 }
 
-/// One process after the other; gives how often each.
+/// Mostly one process after the other, now and then two at once, as when a rack loses its power; gives how often each.
 async fn kill(city: &mut City, crowd: &Crowd, kills: usize, seed: u64) -> Result<BTreeMap<String, usize>> {
     let mut moments = StdRng::seed_from_u64(seed);
-    let names = city.process_names();
-    let mut by_process = BTreeMap::new();
-    for number in 1..=kills {
+    let mut names = city.process_names();
+    let (mut done, mut told, mut by_process) = (0, 0, BTreeMap::new());
+    while done < kills {
         tokio::time::sleep(Duration::from_millis(moments.random_range(PAUSE_MS))).await;
         city.check_running()?;
-        let victim = &names[moments.random_range(0..names.len())];
-        city.kill(victim).await?;
+        let together = if moments.random_ratio(1, ONE_IN_IS_DOUBLE) { 2 } else { 1 };
+        names.shuffle(&mut moments);
+        let victims = &names[..together.min(kills - done)];
+        for victim in victims {
+            city.kill(victim).await?;
+            *by_process.entry(victim.clone()).or_insert(0) += 1;
+        }
         if moments.random_bool(0.5) {
             tokio::time::sleep(Duration::from_millis(moments.random_range(DEAD_MS))).await;
         }
-        city.start_again(victim)?;
-        *by_process.entry(victim.clone()).or_insert(0) += 1;
-        if number % TELL_EVERY == 0 || number == kills {
-            say(&format!("{number} kills, {} bodies, {} rides", crowd.bodies(), crowd.rides()));
+        victims.iter().try_for_each(|victim| city.start_again(victim))?;
+        done += victims.len();
+        if done / TELL_EVERY > told || done == kills {
+            told = done / TELL_EVERY;
+            say(&format!("{done} kills, {} bodies, {} rides", crowd.bodies(), crowd.rides()));
         }
     }
     Ok(by_process)
