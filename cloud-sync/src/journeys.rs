@@ -157,7 +157,9 @@ fn ripe(taps: &RiderTaps, pairing: Pairing, moment: Moment, policy: &SettlingPol
             _ => {}
         }
     }
-    let merged: Vec<Tap> = pairing.merged.into_iter().filter(|tap| open(tap) && settles(tap.at)).collect();
+    // What looks like a second presentation may be the next ride, if the tap elsewhere between the two is on its way.
+    let is_second = |tap: &Tap| open(tap) && settles(tap.at) && all_is_known(tap.at, moment, policy);
+    let merged: Vec<Tap> = pairing.merged.into_iter().filter(is_second).collect();
     let never_left = pairing.open.into_iter().map(|entry| Incomplete::MissingExit { entry });
     lone.extend(pairing.incomplete.into_iter().chain(never_left).filter(|incomplete| open(incomplete.tap())));
     lone.retain(|incomplete| given_up(incomplete.tap().at));
@@ -165,13 +167,16 @@ fn ripe(taps: &RiderTaps, pairing: Pairing, moment: Moment, policy: &SettlingPol
     (!nothing).then_some((journeys, merged, lone))
 }
 
-/// Whether no exit and no entry can be missing between the two ends. A tap takes up to `settle_after` to arrive over
-/// lines that are whole, so that is how long they must have been.
+/// Whether no exit and no entry can be missing between the two ends.
 fn is_whole(journey: &Journey, moment: Moment, policy: &SettlingPolicy) -> bool {
-    let arrived = journey.exit.at.plus(policy.settle_after);
-    journey.duration() <= policy.ride_expected_max
-        || moment.known_until.is_none_or(|known_until| arrived <= known_until)
-        || journey.exit.at.plus(policy.wait_for_stations) <= moment.now
+    journey.duration() <= policy.ride_expected_max || all_is_known(journey.exit.at, moment, policy)
+}
+
+/// Whether every tap until `at` is here, or was waited for long enough. A tap takes up to `settle_after` to arrive over
+/// lines that are whole, so that is how long they must have been.
+fn all_is_known(at: Timestamp, moment: Moment, policy: &SettlingPolicy) -> bool {
+    moment.known_until.is_none_or(|known_until| at.plus(policy.settle_after) <= known_until)
+        || at.plus(policy.wait_for_stations) <= moment.now
 }
 
 fn price(fares: &FareTable, journey: &Journey) -> Pricing {
