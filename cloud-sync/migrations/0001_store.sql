@@ -63,8 +63,14 @@ CREATE TABLE core.station (
     id text COLLATE "C" PRIMARY KEY,
     last_seen bigint NOT NULL,
     report text, -- StationReport
-    installation text NOT NULL DEFAULT ''
+    installation text NOT NULL DEFAULT '',
+    lease text -- Leasehold; none: the default
 );
+
+-- The tier of regulars, and which stations a rider is in it at, so that an erasure finds them.
+CREATE TABLE core.regulars (station text COLLATE "C" PRIMARY KEY, body text NOT NULL); -- list of Regular
+CREATE TABLE core.regular_of (rider uuid NOT NULL, station text COLLATE "C" NOT NULL, PRIMARY KEY (rider, station));
+CREATE TABLE core.regulars_computed (one boolean PRIMARY KEY CHECK (one), at bigint NOT NULL);
 
 -- Records and taps lie apart by gate: every unique key that they need starts with it.
 CREATE TABLE core.journal (

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use facegate_domain::Clock;
 use facegate_domain::code::CodeIssuer;
-use facegate_runtime::keys::KeyError;
+use facegate_runtime::disk::RealDisk;
+use facegate_runtime::keys::{KeyError, KeyProvider};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ use crate::completeness::Completeness;
 use crate::config::{Config, StoreConfig};
 use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
 use crate::intake::Intakes;
+use crate::leases::Leases;
+use crate::register::{self, Register, RegisterError};
 use crate::store::postgres::PgStore;
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
@@ -27,6 +30,8 @@ pub enum CloudError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error(transparent)]
     Enrolment(#[from] EnrolmentError),
 }
 
@@ -40,6 +45,7 @@ pub struct Cloud {
     pub intakes: Intakes,
     pub completeness: Completeness,
     pub auditor: Auditor,
+    pub leases: Leases,
     /// Rung when taps have come.
     pub taps_came: Arc<Notify>,
     /// Cancelled when the server stops: long streams end with it.
@@ -47,7 +53,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Opens the store and reads every template into the duplicate search.
+    /// Opens the store, erases again whom the register says, and reads every template into the duplicate search.
     pub async fn open(
         config: Config,
         clock: Arc<dyn Clock>,
@@ -55,26 +61,33 @@ impl Cloud {
         stop: CancellationToken,
     ) -> Result<Self, CloudError> {
         let keys = config.keys.open()?;
-        let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
         let store = Self::open_store(&config).await?;
-        Self::with_store(config, clock, store, issuer, faces, stop).await
+        let dir = config.erasures_dir.clone();
+        let register = tokio::task::spawn_blocking(move || Register::open(Arc::new(RealDisk), &dir)).await;
+        let register = register.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??;
+        Self::with_store(config, clock, store, register, keys, faces, stop).await
     }
 
-    /// [`Cloud::open`] on a store that is open already.
+    /// [`Cloud::open`] on a store and a register that are open already.
     pub async fn with_store(
         config: Config,
         clock: Arc<dyn Clock>,
         store: Arc<dyn Store>,
-        issuer: CodeIssuer,
+        register: Register,
+        keys: Arc<dyn KeyProvider>,
         faces: Arc<dyn FaceCapture>,
         stop: CancellationToken,
     ) -> Result<Self, CloudError> {
-        let enrolment = Enrolment::new(Arc::clone(&store), faces, issuer, Arc::clone(&clock), config.enrolment).await?;
+        register::reconcile(&register, &*store, clock.now()).await?;
+        let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
+        let leases = Leases::new(Arc::clone(&store), Arc::clone(&clock), keys, config.lease);
+        let (stored, time) = (Arc::clone(&store), Arc::clone(&clock));
+        let enrolment = Enrolment::new(stored, register, faces, issuer, time, config.enrolment).await?;
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake);
         let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());
         let auditor = Auditor::new(Arc::clone(&store), Arc::clone(&clock), config.audit.clone());
-        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, taps_came, stop })
+        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, leases, taps_came, stop })
     }
 
     /// The store alone, as the config has it: for the operator's commands.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use facegate_domain::charge::RetryPolicy;
 use facegate_domain::fares::FareTable;
+use facegate_domain::habits::HabitPolicy;
 use facegate_domain::journey::PairingPolicy;
 use facegate_domain::score::Similarity;
 use facegate_domain::travel_day::{TravelDayError, TravelDays};
@@ -37,6 +38,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     data_dir   = "/var/lib/facegate/cloud"   # required for sled: the store; one process at a time
     # keys_dir = "/etc/facegate/cloud-keys"  # default: keys/ in data_dir; better on another disk. Required for
                                              # PostgreSQL: every replica needs the same keys
+    # erasures_dir = "/etc/facegate/cloud-keys/erasures"   # default: erasures/ in keys_dir; the register of erasures,
+                                             # from which a restored backup learns whom to forget: not on data_dir's disk
     models_dir = "/usr/share/facegate/models"   # required: what `cargo xtask models` made
     fares      = "/etc/facegate/fares.toml"  # required: the fare table
 
@@ -81,6 +84,19 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     [codes]
     certificate_valid_s = 604800             # how long a phone makes ride codes without asking anew
     memory_s = 600                           # a station that starts is told of codes spent within this
+
+    [lease]
+    duration_s = 259200                      # how long a station may recognise faces without hearing from here
+
+    [retention]
+    unused_days = 365                        # a face without a tap, by face or code, for so long is withdrawn
+    inside_max_s = 86400                     # an entry without an exit says nothing about where its rider is after this
+
+    [regulars]
+    enabled = true                           # stations are told daily who comes to them when, of who has consented
+    window_days = 28                         # entries that count
+    days_min = 3                             # different days in an hour, or the one before or after it
+    riders_max = 20000                       # of one station
 
     [enrolment]
     same_person_from = 0.55                  # cosine from which two faces are taken for one person's
@@ -137,6 +153,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     threads = 1
 "#;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A checked config.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -146,6 +164,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// None: certificates are renewed by hand.
     pub ca: Option<CaConfig>,
+    /// The register of erasures, apart from the data that it corrects.
+    pub erasures_dir: PathBuf,
     pub models_dir: PathBuf,
     pub tls: TlsPaths,
     pub telemetry: Telemetry,
@@ -156,6 +176,14 @@ pub struct Config {
     pub engine: EngineOptions,
     /// Codes spent longer ago than this are refused for their age, and no station need remember them.
     pub code_memory: Duration,
+    /// How long a station may recognise faces without asking anew.
+    pub lease: Duration,
+    /// A face unused for so long is withdrawn.
+    pub unused_max: Duration,
+    /// An entry says for so long at most that its rider is inside.
+    pub inside_max: Duration,
+    /// None: no station has regulars.
+    pub habits: Option<HabitPolicy>,
     /// Versions of the feed that stay in the log.
     pub feed_kept: u64,
     pub charging: ChargingPolicy,
@@ -210,6 +238,10 @@ impl TryFrom<RawConfig> for Config {
         let settling = raw.journeys.check("journeys", &mut problems);
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
+        let lease = problems.duration_s("lease.duration_s", raw.lease.duration_s, 60..=30 * 86_400);
+        let unused_days = problems.within("retention.unused_days", raw.retention.unused_days, 1..=36_500);
+        let inside_max = problems.duration_s("retention.inside_max_s", raw.retention.inside_max_s, 3600..=7 * 86_400);
+        let habits = raw.regulars.check("regulars", &mut problems);
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
@@ -226,6 +258,7 @@ impl TryFrom<RawConfig> for Config {
             };
             Some(Self {
                 listen: listen?,
+                erasures_dir: raw.erasures_dir.unwrap_or_else(|| keys_dir.join("erasures")),
                 keys_dir,
                 keys: keys?,
                 ca: ca.map_or(Some(None), |checked| checked.map(Some))?,
@@ -239,6 +272,10 @@ impl TryFrom<RawConfig> for Config {
                 quality: raw.enrolment.quality,
                 engine: raw.engine,
                 code_memory: code_memory?,
+                lease: lease?,
+                unused_max: DAY * u32::try_from(unused_days?).ok()?,
+                inside_max: inside_max?,
+                habits: raw.regulars.enabled.then_some(habits?),
                 feed_kept: feed_kept?,
                 charging,
                 acquirer,
@@ -259,6 +296,18 @@ impl raw::RawCa {
         }
         let days = problems.within(&format!("{path}.days"), self.days, 1..=825)?;
         Some(CaConfig { dir: self.dir, valid_for: Duration::from_secs(days * 86_400) })
+    }
+}
+
+impl raw::RawRegulars {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<HabitPolicy> {
+        let at = |key: &str| format!("{path}.{key}");
+        let days = problems.within(&at("window_days"), self.window_days, 1..=365);
+        let days_min = problems.within(&at("days_min"), self.days_min, 1..=365);
+        // One change of the feed carries all of them, and a message has an end.
+        let riders_max = problems.within(&at("riders_max"), self.riders_max, 1..=200_000);
+        let window = DAY * u32::try_from(days?).ok()?;
+        Some(HabitPolicy { window, days_min: days_min?, riders_max: riders_max? })
     }
 }
 

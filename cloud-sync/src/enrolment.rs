@@ -28,6 +28,7 @@ pub use duplicates::Duplicates;
 pub use error::{EnrolmentError, ErrorKind};
 pub use phone::PhoneCertificate;
 
+use crate::register::Register;
 use crate::store::{Profile, Rider, Store, Trip};
 
 /// Enrolments whose photographs are examined at the same time; more wait for [`CAPTURE_WAIT`].
@@ -49,7 +50,7 @@ pub struct EnrolmentPolicy {
 pub struct Actor(String);
 
 impl Actor {
-    /// `kind` is "integrator" or "operator".
+    /// `kind` is "integrator", "operator" or, for what nobody asked for, "system".
     pub fn new(kind: &str, name: &str) -> Self {
         Self(format!("{kind}/{name}"))
     }
@@ -61,6 +62,7 @@ impl Actor {
 
 #[derive(Debug)]
 pub struct Enrolment {
+    register: Register,
     store: Arc<dyn Store>,
     faces: Arc<dyn FaceCapture>,
     duplicates: Duplicates,
@@ -76,6 +78,7 @@ impl Enrolment {
     /// Reads every template into the duplicate search.
     pub async fn new(
         store: Arc<dyn Store>,
+        register: Register,
         faces: Arc<dyn FaceCapture>,
         issuer: CodeIssuer,
         clock: Arc<dyn Clock>,
@@ -83,6 +86,7 @@ impl Enrolment {
     ) -> Result<Self, EnrolmentError> {
         let duplicates = Duplicates::load(&*store, faces.model()).await?;
         Ok(Self {
+            register,
             store,
             faces,
             duplicates,

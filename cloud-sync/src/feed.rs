@@ -8,7 +8,8 @@ mod snapshot;
 
 use std::sync::Arc;
 
-use facegate_proto::convert::sync::VersionedChange;
+use facegate_domain::ids::StationId;
+use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,17 @@ pub async fn subscribe(
         }
     });
     Ok(changes)
+}
+
+/// Habits are told to the station that they are about; others get the change's place in the log, since they wait for its
+/// version, and nobody's habits.
+pub async fn addressed(store: &dyn Store, change: FeedChange, to: &StationId) -> Result<FeedChange, StoreError> {
+    match change {
+        FeedChange::Regulars { station, .. } if station == *to => {
+            Ok(FeedChange::Regulars { riders: store.regulars(&station).await?, station })
+        }
+        other => Ok(other),
+    }
 }
 
 /// None when the station has hung up.

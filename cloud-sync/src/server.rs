@@ -22,7 +22,7 @@ use crate::enrolment::FaceCapture;
 use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::web::password::PasswordError;
-use crate::{api, figures, journeys, web};
+use crate::{api, figures, habits, journeys, retention, web};
 
 /// How long open calls may take once the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -149,6 +149,8 @@ pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     let (fares, taps_came) = (Arc::clone(&cloud.config.fares), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
+    loops.spawn(retention::run(Arc::clone(cloud)));
+    loops.spawn(habits::run(Arc::clone(cloud)));
     loops.spawn(figures::keep(Arc::clone(cloud)));
     loops.spawn(cloud.auditor.clone().run(stop.clone()));
     let following = Arc::clone(cloud);

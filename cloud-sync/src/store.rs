@@ -10,6 +10,7 @@ mod digest;
 mod error;
 mod face_bytes;
 mod feed;
+mod habits;
 mod journals;
 mod journeys;
 mod keys;
@@ -29,6 +30,7 @@ pub use charges::ChargeStore;
 pub use digest::{DigestStore, Roots};
 pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
+pub use habits::HabitStore;
 pub use journals::{Arrival, AuditedDay, JournalAuditStore, JournalWord, SkewedRecord, Wanted};
 pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
@@ -36,8 +38,13 @@ pub use leases::LeaseStore;
 pub use ledger::LedgerStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
-pub use riders::{Consent, Enrolled, ErasureId, ErasureReceipt, Imported, Profile, Purpose, Rider, RiderStore};
-pub use stations::{Claim, FareTableHeld, GateReport, RefusalCount, StationReport, StationStore, StationView};
+pub use riders::{
+    Consent, Enrolled, ErasureId, ErasureReceipt, ErasureScope, Imported, Profile, Purpose, Rider, RiderStore,
+};
+pub use stations::{
+    Claim, FareTableHeld, GateReport, Leasehold, RefusalCount, Standing, StationReport, StationStore, StationView,
+    TierReport,
+};
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
 
 /// Everything that the cloud keeps.
@@ -47,6 +54,7 @@ pub trait Store:
     + DigestStore
     + OperationStore
     + StationStore
+    + HabitStore
     + TapStore
     + JourneyStore
     + ChargeStore

@@ -7,6 +7,7 @@
 //! | `GET /sign-in`, `POST /sign-in`, `POST /sign-out` | anybody |
 //! | `GET /ops`, `GET /ops/overview.json` | operators |
 //! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
+//! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
 
@@ -97,6 +98,7 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/overview.json", get(ops::overview))
         .route("/ops/audit", get(ops::audit::latest))
         .route("/ops/audit/{day}", get(ops::audit::day))
+        .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

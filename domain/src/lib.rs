@@ -12,6 +12,7 @@ pub mod code;
 pub mod face;
 pub mod fares;
 pub mod fingerprint;
+pub mod habits;
 pub mod ids;
 pub mod journal_audit;
 pub mod journey;

@@ -162,6 +162,12 @@ impl Index {
         !self.read().rows.rows_of(rider).is_empty()
     }
 
+    /// The ids of a rider's templates.
+    pub fn templates_of(&self, rider: RiderId) -> Vec<TemplateId> {
+        let contents = self.read();
+        contents.rows.rows_of(rider).into_iter().map(|row| contents.rows.owner(row).template).collect()
+    }
+
     pub fn len(&self) -> usize {
         self.read().rows.len()
     }

@@ -78,6 +78,14 @@ pub struct Gallery {
     tiers: RwLock<Tiers>,
 }
 
+/// What was decided about a probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identified {
+    pub verdict: Verdict,
+    /// A rider was recognised whom the city's prior alone, with the same search, would not have.
+    pub needs_its_tier: bool,
+}
+
 /// A rider found.
 #[derive(Debug)]
 struct Found {
@@ -132,6 +140,17 @@ impl Gallery {
         direction: Direction,
         now: Timestamp,
     ) -> Result<Verdict, GalleryError> {
+        Ok(self.identify_and_compare(probe, frames, direction, now)?.verdict)
+    }
+
+    /// The same, and whether it takes the tiers to come to it.
+    pub fn identify_and_compare(
+        &self,
+        probe: &Embedding,
+        frames: u32,
+        direction: Direction,
+        now: Timestamp,
+    ) -> Result<Identified, GalleryError> {
         let model = self.of(probe)?;
         self.forget_late(now);
         let answer = model.search(probe, Tiers::narrow(direction), self.settings.candidates_max)?;
@@ -141,7 +160,16 @@ impl Gallery {
         };
         let bound = model.calibration().sighting.expected_rider_max;
         let priors = self.settings.priors(direction, bound, riders)?;
-        Ok(self.decide(model, &answer, priors, frames))
+        let verdict = self.decide(model, &answer, priors, frames);
+        let needs_its_tier = match &verdict {
+            Verdict::Recognised(seen) if seen.tier != Tier::City => {
+                let city = self.settings.sighting_priors(answer.riders)?;
+                let alone = self.decide(model, &answer.without_tiers(), city, frames);
+                !matches!(alone, Verdict::Recognised(same) if same.rider == seen.rider)
+            }
+            _ => false,
+        };
+        Ok(Identified { verdict, needs_its_tier })
     }
 
     /// An entrance camera saw this face: if the plain city prior recognises a rider, he is expected until `until`.
@@ -228,11 +256,24 @@ impl Gallery {
         self.models.iter().map(ModelGallery::check_recall).fold(Recall::default(), Recall::plus)
     }
 
-    /// The rider passed an entry. Kept even if no template of his has arrived yet.
-    pub fn entered(&self, rider: RiderId, entry: RecordId) {
+    /// The rider passed an entry, of which was heard at `at`. Kept even if no template of his has arrived yet.
+    pub fn entered(&self, rider: RiderId, entry: RecordId, at: Timestamp) {
         let mut tiers = self.tiers();
-        tiers.entered(rider, entry);
+        tiers.entered(rider, entry, at);
         self.join(Tier::InSystem, rider);
+    }
+
+    /// Ends the entries heard of before `cutoff`: an exit was lost, or the cloud is away. Gives them.
+    pub fn end_entries(&self, cutoff: Timestamp) -> Vec<(RiderId, RecordId)> {
+        let mut tiers = self.tiers();
+        let (ended, gone) = tiers.end_entries(cutoff);
+        gone.into_iter().for_each(|rider| self.leave(Tier::InSystem, rider));
+        ended
+    }
+
+    /// The ids of a rider's templates, of every model.
+    pub fn templates_of(&self, rider: RiderId) -> Vec<TemplateId> {
+        self.models.iter().flat_map(|model| model.index().templates_of(rider)).collect()
     }
 
     /// The journey that began with `entry` ended.

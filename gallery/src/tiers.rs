@@ -1,5 +1,6 @@
 //! Who belongs to which tier: sets of riders that carry a prior of their own.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use facegate_domain::Timestamp;
@@ -29,11 +30,11 @@ fn fact_of(rider: RiderId, entry: &RecordId) -> u64 {
 /// `Tier::City`, which therefore is not kept.
 #[derive(Debug, Default)]
 pub struct Tiers {
-    /// By the entries that have not ended; one at most unless an exit was lost.
-    in_system: HashMap<RiderId, HashSet<RecordId>>,
+    /// By the entries that have not ended, and when each was heard of; one at most unless an exit was lost.
+    in_system: HashMap<RiderId, HashMap<RecordId, Timestamp>>,
     /// Over those.
     inside: Inside,
-    /// The station's habit set; filled by a later version, read already.
+    /// The station's habit set, of this hour.
     regulars: HashSet<RiderId>,
     /// Until when.
     expected: HashMap<RiderId, Timestamp>,
@@ -58,17 +59,32 @@ impl Tiers {
         }
     }
 
-    pub(crate) fn entered(&mut self, rider: RiderId, entry: RecordId) {
+    pub(crate) fn entered(&mut self, rider: RiderId, entry: RecordId, at: Timestamp) {
         let fact = fact_of(rider, &entry);
-        if self.in_system.entry(rider).or_default().insert(entry) {
+        if let Entry::Vacant(new) = self.in_system.entry(rider).or_default().entry(entry) {
+            new.insert(at);
             self.inside.0.toggle(rider.as_bytes(), fact);
         }
+    }
+
+    /// Forgets the entries heard of before `cutoff`, and tells which; the rider of each, if it was his last, is told too.
+    pub(crate) fn end_entries(&mut self, cutoff: Timestamp) -> (Vec<(RiderId, RecordId)>, Vec<RiderId>) {
+        let (mut ended, mut gone) = (Vec::new(), Vec::new());
+        self.in_system.retain(|rider, entries| {
+            ended.extend(entries.extract_if(|_, at| *at < cutoff).map(|(entry, _)| (*rider, entry)));
+            gone.extend(entries.is_empty().then_some(*rider));
+            !entries.is_empty()
+        });
+        for (rider, entry) in &ended {
+            self.inside.0.toggle(rider.as_bytes(), fact_of(*rider, entry));
+        }
+        (ended, gone)
     }
 
     /// True if that was his last entry: he is not inside any more.
     pub(crate) fn left(&mut self, rider: RiderId, entry: &RecordId) -> bool {
         let Some(entries) = self.in_system.get_mut(&rider) else { return false };
-        if entries.remove(entry) {
+        if entries.remove(entry).is_some() {
             self.inside.0.toggle(rider.as_bytes(), fact_of(rider, entry));
         }
         let last = entries.is_empty();
@@ -85,7 +101,7 @@ impl Tiers {
     /// Who is inside, in one bucket of the digest.
     pub(crate) fn inside_in(&self, bucket: usize) -> Vec<(RiderId, RecordId)> {
         let those = self.in_system.iter().filter(|(rider, _)| bucket_of(rider.as_bytes(), INSIDE_BUCKETS) == bucket);
-        those.flat_map(|(rider, entries)| entries.iter().map(|entry| (*rider, entry.clone()))).collect()
+        those.flat_map(|(rider, entries)| entries.keys().map(|entry| (*rider, entry.clone()))).collect()
     }
 
     /// Expects a rider until the given moment.
@@ -108,7 +124,7 @@ impl Tiers {
     }
 
     pub(crate) fn remove(&mut self, rider: RiderId) {
-        for entry in self.in_system.remove(&rider).unwrap_or_default() {
+        for entry in self.in_system.remove(&rider).unwrap_or_default().into_keys() {
             self.inside.0.toggle(rider.as_bytes(), fact_of(rider, &entry));
         }
         self.regulars.remove(&rider);
@@ -133,15 +149,31 @@ mod tests {
     #[test]
     fn an_exit_ends_its_own_entry_only() {
         let (mut tiers, rider) = (Tiers::default(), RiderId::random());
-        tiers.entered(rider, entry(1));
-        tiers.entered(rider, entry(1));
-        tiers.entered(rider, entry(2));
+        tiers.entered(rider, entry(1), NOW);
+        tiers.entered(rider, entry(1), NOW);
+        tiers.entered(rider, entry(2), NOW);
         assert!(!tiers.left(rider, &entry(1)));
         assert_eq!(tiers.len(Tier::InSystem, NOW), 1);
         assert!(!tiers.left(rider, &entry(9)));
         assert!(tiers.left(rider, &entry(2)));
         assert_eq!(tiers.len(Tier::InSystem, NOW), 0);
         assert!(!tiers.left(rider, &entry(2)));
+    }
+
+    #[test]
+    fn an_entry_ends_by_itself_when_it_is_too_old_and_a_later_one_of_the_same_rider_does_not() {
+        let (mut tiers, once, twice) = (Tiers::default(), RiderId::random(), RiderId::random());
+        let after = |s| NOW.plus(Duration::from_secs(s));
+        tiers.entered(once, entry(1), NOW);
+        tiers.entered(once, entry(1), after(90));
+        tiers.entered(twice, entry(2), NOW);
+        tiers.entered(twice, entry(3), after(60));
+        assert_eq!(tiers.end_entries(NOW), (vec![], vec![]));
+        let (mut ended, gone) = tiers.end_entries(after(1));
+        ended.sort_by_key(|(_, entry)| entry.sequence);
+        assert_eq!((ended, gone), (vec![(once, entry(1)), (twice, entry(2))], vec![once]));
+        assert_eq!(tiers.len(Tier::InSystem, NOW), 1);
+        assert!(tiers.left(twice, &entry(3)));
     }
 
     #[test]
@@ -160,7 +192,7 @@ mod tests {
     #[test]
     fn a_removed_rider_is_in_no_tier() {
         let (mut tiers, rider) = (Tiers::default(), RiderId::random());
-        tiers.entered(rider, entry(1));
+        tiers.entered(rider, entry(1), NOW);
         tiers.expect(rider, NOW.plus(Duration::from_secs(9)));
         tiers.set_regulars(HashSet::from([rider]));
         tiers.remove(rider);

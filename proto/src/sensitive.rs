@@ -1,8 +1,8 @@
-//! `Debug` for messages that carry a face: a kind and a size, never a value.
+//! `Debug` for messages that carry a face or a key: a kind and a size, never a value.
 
 use std::fmt;
 
-use crate::v1::{EnrolFaceRequest, Probe, SnapshotChunk, TemplateRecord};
+use crate::v1::{EnrolFaceRequest, LeaseResponse, Probe, SnapshotChunk, TemplateRecord};
 
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,6 +26,13 @@ impl fmt::Debug for SnapshotChunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.content.len();
         write!(f, "SnapshotChunk(version={}, number={}, {bytes} bytes)", self.version, self.number)
+    }
+}
+
+impl fmt::Debug for LeaseResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { generation, valid_for_ms, required_version, .. } = self;
+        write!(f, "LeaseResponse(generation={generation}, {valid_for_ms} ms, from version {required_version})")
     }
 }
 

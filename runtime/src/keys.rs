@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hkdf::Hkdf;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -52,6 +53,19 @@ impl Key {
 
     pub fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// A key of its own for what `purpose` and `of` name together: HKDF-SHA256 (RFC 5869) without a salt. Who holds it
+    /// learns nothing about this key, nor about others derived from it.
+    #[must_use]
+    pub fn derived(&self, purpose: &str, of: &[&[u8]]) -> Self {
+        // Each part with its length in front, so that nothing can move from one into the next.
+        let parts = std::iter::once(purpose.as_bytes()).chain(of.iter().copied());
+        let info: Vec<u8> = parts.flat_map(|part| [&(part.len() as u64).to_be_bytes(), part].concat()).collect();
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        let expanded = Hkdf::<Sha256>::new(None, self.bytes.as_slice()).expand(&info, bytes.as_mut_slice());
+        expanded.expect("32 bytes are within what one hash expands to");
+        Self::from_bytes(*bytes)
     }
 
     /// The key itself, for an algorithm that needs it (a signing seed, a MAC key). Do not keep a copy.
@@ -202,6 +216,21 @@ fn ring_of(mut keys: Vec<(u32, Key)>) -> Option<KeyRing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_derived_key_is_the_same_every_time_and_belongs_to_all_parts_of_its_name() {
+        let master = Key::from_bytes([7; KEY_BYTES]);
+        let lease = |station: &str, generation: u32| {
+            *master.derived("lease", &[station.as_bytes(), &generation.to_be_bytes()]).expose()
+        };
+        assert_eq!(lease("north", 1), lease("north", 1));
+        let others = [lease("north", 2), lease("nort", 1), *master.derived("leas", &[b"enorth"]).expose(), [7; 32]];
+        assert!(others.iter().all(|other| *other != lease("north", 1)));
+        // RFC 5869, appendix A.3: without salt and info, so that the construction itself is the standard's.
+        let (mut okm, ikm) = ([0; 42], [0x0b; 22]);
+        Hkdf::<Sha256>::new(None, &ikm).expand(&[], &mut okm).unwrap();
+        assert_eq!(okm[..4], [0x8d, 0xa4, 0xe7, 0x75]);
+    }
 
     #[test]
     fn debug_shows_the_id_alone() {

@@ -13,7 +13,6 @@ use facegate_gallery::{DecisionSettings, calibration};
 use facegate_runtime::config::Problems;
 use facegate_runtime::identity::TlsPaths;
 use facegate_runtime::journal::JournalOptions;
-use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use raw::RawConfig;
@@ -30,7 +29,7 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     listen   = "0.0.0.0:7443"                 # required: gRPC for gates and cameras, mutual TLS
     cloud    = "https://cloud.example:7440"   # required: where the feed comes from and journals go; of several
                                               # replicas a list, ["https://a:7440", "https://b:7440"]
-    data_dir = "/var/lib/facegate/station"    # required: journal, state and keys; one process at a time
+    data_dir = "/var/lib/facegate/station"    # required: journal, templates, state; one process at a time
     gates    = ["north-in", "north-out"]      # required: the gates that may call
     cameras  = []                             # the entrance cameras that may call
 
@@ -39,12 +38,6 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     key  = "/etc/facegate/north-key.pem"
     ca   = "/etc/facegate/ca.pem"
     # crl = "/etc/facegate/crl.pem"           # what the CA has revoked; all these files are read again when they change
-
-    [keys]
-    kind = "file"                             # files in data_dir/keys, or "pkcs11": from an HSM, with all of these:
-    # module   = "/usr/lib/softhsm/libsofthsm2.so"   # the HSM's PKCS#11 library
-    # token    = "facegate"                   # the token's label
-    # pin_file = "/etc/facegate/hsm-pin"      # the user PIN, mode 600
 
     [telemetry]
     format = "text"                           # or "json"
@@ -79,6 +72,13 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     enabled = true                            # the operator's settings, sent by the cloud, go before this
     keep_s = 600                              # how long a rider seen at the entrance is expected
 
+    [tiers]
+    inside_max_s = 97200                      # an entry without an exit ends after this; a little later than in the cloud,
+                                              # since it is for when that is away
+
+    [lease]
+    max_s = 259200                            # longest that faces are recognised without hearing from the cloud;
+                                              # the cloud's own limit counts if it is shorter
     [codes]
     memory_s = 600                            # ride codes older than this are refused; younger ones are remembered
 
@@ -115,7 +115,6 @@ pub struct Config {
     pub gates: BTreeSet<GateId>,
     pub cameras: BTreeSet<GateId>,
     pub tls: TlsPaths,
-    pub keys: KeysConfig,
     pub telemetry: Telemetry,
     /// What gates may embed with: the model in use and, during a migration, the next.
     pub models: Vec<EmbeddingModel>,
@@ -126,6 +125,10 @@ pub struct Config {
     /// Otherwise entrance cameras are answered and what they see is dropped; the operator's settings go before this.
     pub sightings_enabled: bool,
     pub sightings_keep: Duration,
+    /// An entry says for so long at most that its rider is inside.
+    pub inside_max: Duration,
+    /// A lease of the templates' key counts for so long at most.
+    pub lease_max: Duration,
     pub code_memory: Duration,
     pub journal: JournalOptions,
     /// How long acknowledged records are kept.
@@ -143,19 +146,13 @@ impl TryFrom<RawConfig> for Config {
         let station = problems.check("station", StationId::new(raw.station));
         let listen = problems.address("listen", &raw.listen);
         let cloud = raw.cloud.into_all();
-        for address in cloud.iter().filter(|address| !address.starts_with("https://")) {
-            problems.add("cloud", format!("`{address}` is not an address like https://host:port"));
-        }
-        if cloud.is_empty() {
-            problems.add("cloud", "name at least one address");
-        }
+        check_addresses(&cloud, &mut problems);
         let gates = names("gates", &raw.gates, &BTreeSet::new(), &mut problems);
         let cameras = names("cameras", &raw.cameras, &gates, &mut problems);
         if raw.gates.is_empty() {
             problems.add("gates", "name at least one gate");
         }
         let tls = raw.tls.check("tls", &mut problems);
-        let keys = raw.keys.check("keys", raw.data_dir.join("keys"), &mut problems);
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
         let (model, dims, calibration) = (raw.recognition.model, raw.recognition.dims, raw.recognition.calibration);
         let used = embedding_model("recognition", RawModel { model, dims, calibration }, &mut problems);
@@ -173,6 +170,8 @@ impl TryFrom<RawConfig> for Config {
         }
         // Minutes only: who came in is nobody's business later.
         let keep = problems.duration_s("sightings.keep_s", raw.sightings.keep_s, 1..=1800);
+        let inside_max = problems.duration_s("tiers.inside_max_s", raw.tiers.inside_max_s, 3600..=7 * 86_400);
+        let lease_max = problems.duration_s("lease.max_s", raw.lease.max_s, 60..=30 * 86_400);
         // Gates accept a code for a minute of clock differences included; what is remembered must outlast that.
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 120..=86_400);
         let kept_days = problems.within("journal.kept_days", raw.journal.kept_days, 0..=90);
@@ -188,7 +187,6 @@ impl TryFrom<RawConfig> for Config {
                 gates,
                 cameras,
                 tls: tls?,
-                keys: keys?,
                 telemetry: telemetry?,
                 models: std::iter::once(used).chain(next).collect::<Option<_>>()?,
                 identify_deadline: deadline?,
@@ -196,6 +194,8 @@ impl TryFrom<RawConfig> for Config {
                 decision: raw.decision,
                 sightings_enabled: raw.sightings.enabled,
                 sightings_keep: keep?,
+                inside_max: inside_max?,
+                lease_max: lease_max?,
                 code_memory: code_memory?,
                 journal: JournalOptions {
                     segment_bytes_max: raw.journal.segment_bytes_max,
@@ -207,6 +207,15 @@ impl TryFrom<RawConfig> for Config {
             })
         })();
         problems.into_result(config)
+    }
+}
+
+fn check_addresses(cloud: &[String], problems: &mut Problems) {
+    for address in cloud.iter().filter(|address| !address.starts_with("https://")) {
+        problems.add("cloud", format!("`{address}` is not an address like https://host:port"));
+    }
+    if cloud.is_empty() {
+        problems.add("cloud", "name at least one address");
     }
 }
 

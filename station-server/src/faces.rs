@@ -6,24 +6,58 @@ use std::{fs, io};
 use facegate_domain::ids::ModelId;
 use facegate_gallery::durable::Durable;
 use facegate_gallery::{DurableError, Gallery, Model, Place};
+use facegate_runtime::keys::Key;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, EmbeddingModel};
-use crate::store::Store;
+use crate::station::{Station, StationError};
 
 /// Opens or begins the templates that belong to the facts of this name.
-pub fn open(config: &Config, store: &Store, facts: &str) -> Result<Gallery, DurableError> {
+pub fn open(config: &Config, key: &Key, facts: &str) -> Result<Gallery, DurableError> {
     forget_former_models(config, facts)?;
     let model = |model: &EmbeddingModel| Model {
         dims: model.dims,
         calibration: model.calibration.clone(),
-        place: Some(Place {
-            key: Zeroizing::new(*store.gallery_key()),
-            ..place(config, facts, &model.calibration.model)
-        }),
+        place: Some(Place { key: Zeroizing::new(*key.expose()), ..place(config, facts, &model.calibration.model) }),
         searches_max: config.searches_max,
     };
     Gallery::open(config.models.iter().map(model).collect(), config.decision.clone())
+}
+
+/// Opens the templates of the station's current facts under the key that it has a lease of, puts who is inside and who is
+/// a regular into their tiers, and lets it be searched. What cannot be used is removed, and fetched anew from the cloud.
+/// Blocks.
+pub fn open_current(station: &Station) -> Result<(), StationError> {
+    let key = station.leases.key()?;
+    let (config, now) = (&station.config, station.clock.now());
+    let stored = station.store.facts()?;
+    let opened = open(config, &key, stored.name()).and_then(|gallery| {
+        let (found, newest) = (gallery.version().unwrap_or(0), stored.templates_version().unwrap_or(u64::MAX));
+        if found < newest { Err(behind(config, stored.name(), found, newest)) } else { Ok(gallery) }
+    });
+    let gallery = match opened {
+        Err(why) if why.wants_rebuild() => {
+            tracing::error!(%why, "the templates are fetched anew from the cloud; until then faces are not recognised");
+            let been_at = stored.templates_version()?.min(stored.cursor()?);
+            discard(config, stored.name())?;
+            let gallery = open(config, &key, stored.name())?;
+            // Before it is forgotten here: if this start is cut short, the next one must know it too.
+            gallery.has_been_at(been_at)?;
+            stored.forget()?;
+            station.begin_anew();
+            gallery
+        }
+        opened => opened?,
+    };
+    for entry in stored.entries(now) {
+        let (rider, entry, at) = entry?;
+        gallery.entered(rider, entry, at);
+    }
+    let facts = station.facts();
+    tracing::info!(templates = gallery.templates(), version = station.applied_version(), "the templates are open");
+    facts.open(gallery, key.id());
+    facts.turn_regulars(now);
+    Ok(())
 }
 
 /// Removes the templates of models that the config no longer names: no probe meets them, no erasure would reach them.
@@ -52,7 +86,7 @@ pub fn discard(config: &Config, facts: &str) -> Result<(), DurableError> {
 }
 
 /// They lack changes that the facts beside them have.
-pub fn behind(config: &Config, facts: &str, found: u64, newest: u64) -> DurableError {
+fn behind(config: &Config, facts: &str, found: u64, newest: u64) -> DurableError {
     DurableError::Stale { path: dir(config, facts), found, newest }
 }
 

@@ -1,24 +1,36 @@
 //! What the change feed has told so far, as the station uses it: the gallery and the deny list, changed together.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
+use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
+use facegate_domain::habits::Regular;
 use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, Instructions, StationMode, StationSettings};
 use facegate_domain::score::RiskBudget;
 use facegate_gallery::Gallery;
 use facegate_proto::convert::sync::FeedChange;
+use facegate_runtime::keys::KeyId;
 
 /// In memory; `store::FactStore` is what survives.
 #[derive(Debug)]
 pub struct Facts {
-    pub gallery: Gallery,
     station: StationId,
+    /// Once there has been a lease that opened it.
+    gallery: OnceLock<Opened>,
     denied: RwLock<Denied>,
     issuer_keys: RwLock<Vec<IssuerKey>>,
     told: RwLock<Told>,
+    regulars: RwLock<Vec<Regular>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    gallery: Gallery,
+    /// Of the key that seals its files.
+    key: KeyId,
 }
 
 const DENIED_BUCKETS: usize = FactSet::Denied.buckets();
@@ -59,41 +71,76 @@ struct Told {
 }
 
 impl Facts {
-    /// Nothing but these templates, at this station.
-    pub fn new(gallery: Gallery, station: StationId) -> Self {
-        let (denied, issuer_keys, told) = Default::default();
-        Self { gallery, station, denied, issuer_keys, told }
+    /// Nothing yet, and no gallery, at this station.
+    pub fn new(station: StationId) -> Self {
+        let (gallery, denied, issuer_keys, told, regulars) = Default::default();
+        Self { station, gallery, denied, issuer_keys, told, regulars }
+    }
+
+    /// The gallery is open from now on. Whoever was known to be inside must be in it already.
+    pub fn open(&self, gallery: Gallery, key: KeyId) {
+        gallery.set_risk_budget(self.risk_budget());
+        // Only the first lease opens anything; nobody else does.
+        let _ = self.gallery.set(Opened { gallery, key });
+    }
+
+    /// `None` before the first lease.
+    pub fn gallery(&self) -> Option<&Gallery> {
+        self.gallery.get().map(|opened| &opened.gallery)
+    }
+
+    /// Of the key that seals the gallery's files; `None` before they are open.
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.gallery.get().map(|opened| opened.key)
     }
 
     /// From when this returns, every search and every check honours the change.
-    pub fn apply(&self, change: &FeedChange) {
-        match change {
-            // `Gallery::apply` has brought these about, on the disk and for every search.
-            FeedChange::TemplatePut(_) | FeedChange::RiderRemoved(_) => (),
-            FeedChange::EnteredSystem { rider, entry } => self.gallery.entered(*rider, entry.clone()),
-            FeedChange::LeftSystem { rider, entry } => self.gallery.left(*rider, entry),
-            FeedChange::Denied(rider) => {
+    pub fn apply(&self, change: &FeedChange, now: Timestamp) {
+        match (change, self.gallery()) {
+            (FeedChange::EnteredSystem { rider, entry }, Some(gallery)) => gallery.entered(*rider, entry.clone(), now),
+            (FeedChange::LeftSystem { rider, entry }, Some(gallery)) => gallery.left(*rider, entry),
+            (FeedChange::Denied(rider), _) => {
                 self.denied.write().unwrap_or_else(PoisonError::into_inner).deny(*rider);
             }
-            FeedChange::Allowed(rider) => {
+            (FeedChange::Allowed(rider), _) => {
                 self.denied.write().unwrap_or_else(PoisonError::into_inner).allow(*rider);
             }
-            FeedChange::IssuerKeys(keys) => {
+            (FeedChange::IssuerKeys(keys), _) => {
                 self.issuer_keys.write().unwrap_or_else(PoisonError::into_inner).clone_from(keys);
             }
-            // `store::CodeStore` remembers codes, durably and bounded by time.
-            FeedChange::CodeNonceSpent { .. } => (),
-            FeedChange::Told(instruction) => self.follow(instruction),
+            (FeedChange::Told(instruction), _) => self.follow(instruction),
+            (FeedChange::Regulars { station, .. }, _) if *station != self.station => (),
+            (FeedChange::Regulars { riders, .. }, _) => {
+                self.regulars.write().unwrap_or_else(PoisonError::into_inner).clone_from(riders);
+                self.turn_regulars(now);
+            }
+            // `Gallery::apply` has taken him from every tier; he must not come again with the next hour.
+            (FeedChange::RiderRemoved(rider), _) => {
+                let mut regulars = self.regulars.write().unwrap_or_else(PoisonError::into_inner);
+                regulars.retain(|regular| regular.rider != *rider);
+            }
+            // `Gallery::apply` has brought templates about, on the disk and for every search; `store::CodeStore` remembers
+            // codes. Who is inside is read from the disk when the gallery is opened.
+            (FeedChange::TemplatePut(_) | FeedChange::CodeNonceSpent { .. }, _) => (),
+            (FeedChange::EnteredSystem { .. } | FeedChange::LeftSystem { .. }, None) => (),
         }
     }
 
     fn follow(&self, instruction: &Instruction) {
-        let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
-        told.all.follow(instruction);
-        told.settings = told.all.settings_of(&self.station);
-        told.mode = told.all.mode_of(&self.station);
-        let budget = told.settings.risk_budget.and_then(|budget| RiskBudget::false_charges_per_million(budget).ok());
-        self.gallery.set_risk_budget(budget);
+        {
+            let mut told = self.told.write().unwrap_or_else(PoisonError::into_inner);
+            told.all.follow(instruction);
+            told.settings = told.all.settings_of(&self.station);
+            told.mode = told.all.mode_of(&self.station);
+        }
+        if let Some(gallery) = self.gallery() {
+            gallery.set_risk_budget(self.risk_budget());
+        }
+    }
+
+    /// The operator's, if he set one.
+    fn risk_budget(&self) -> Option<RiskBudget> {
+        self.settings().risk_budget.and_then(|budget| RiskBudget::false_charges_per_million(budget).ok())
     }
 
     /// What the operator set for this station; what he left open is the config's.
@@ -108,6 +155,14 @@ impl Facts {
     /// Everything that the operator told, other stations' included.
     pub fn instructions(&self) -> Instructions {
         self.told.read().unwrap_or_else(PoisonError::into_inner).all.clone()
+    }
+
+    /// Those whose hour it is are the regulars now.
+    pub fn turn_regulars(&self, now: Timestamp) {
+        let Some(gallery) = self.gallery() else { return };
+        let regulars = self.regulars.read().unwrap_or_else(PoisonError::into_inner);
+        let present = regulars.iter().filter(|regular| regular.hours.contains(now)).map(|regular| regular.rider);
+        gallery.set_regulars(&present.collect());
     }
 
     pub fn is_denied(&self, rider: RiderId) -> bool {
@@ -127,16 +182,18 @@ impl Facts {
 
     /// The sets of facts held here that the cloud holds alike.
     pub fn sets(&self) -> Vec<FactSet> {
-        let templates = self.gallery.models().cloned().map(FactSet::Templates);
+        // Who is inside is known with the templates.
+        let Some(gallery) = self.gallery() else { return Vec::new() };
+        let templates = gallery.models().cloned().map(FactSet::Templates);
         templates.chain([FactSet::Denied, FactSet::Inside, FactSet::Told]).collect()
     }
 
     /// The digest over one of them; `None` if it is not held.
     pub fn fingerprint(&self, set: &FactSet) -> Option<Fingerprint> {
         match set {
-            FactSet::Templates(model) => self.gallery.templates_fingerprint(model),
+            FactSet::Templates(model) => self.gallery()?.templates_fingerprint(model),
             FactSet::Denied => Some(self.denied.read().unwrap_or_else(PoisonError::into_inner).fingerprint.clone()),
-            FactSet::Inside => Some(self.gallery.inside_fingerprint()),
+            FactSet::Inside => Some(self.gallery()?.inside_fingerprint()),
             FactSet::Told => {
                 let mut told = Fingerprint::new(FactSet::Told.buckets());
                 self.instructions().told().for_each(|instruction| told.toggle(&[0; 16], instruction.fact()));

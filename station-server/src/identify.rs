@@ -7,11 +7,13 @@ use facegate_domain::operation::StationMode;
 use facegate_domain::policy::Refusal;
 use facegate_domain::score::Verdict;
 use facegate_domain::tap::{Direction, Evidence};
+use facegate_gallery::Identified;
 use facegate_proto::convert::station::Answer;
 use facegate_runtime::clock::Stopwatch;
 use facegate_runtime::simulation;
 
 use crate::facts::Facts;
+use crate::lease::NoFaces;
 use crate::metrics;
 use crate::station::{Station, StationError};
 
@@ -27,18 +29,25 @@ pub async fn identify(
         return Ok(Answer::Refused(refusal));
     }
     let stopwatch = Stopwatch::start();
-    let facts = station.facts();
-    if facts.mode() == StationMode::Closed {
+    // Before the lease: a closed station has nothing to recognise.
+    if station.facts().mode() == StationMode::Closed {
         metrics::refused(Refusal::StationClosed);
         return Ok(Answer::Refused(Refusal::StationClosed));
     }
+    let facts = station.searchable()?;
     let searched = Arc::clone(&facts);
     let now = station.clock.now();
-    let verdict = search(station, move || searched.gallery.identify(&probe, frames, direction, now)).await?;
-    let answer = answer(&facts, verdict?, frames);
+    let found = search(station, move || {
+        let gallery = searched.gallery().ok_or(NoFaces::Opening)?;
+        Ok::<_, StationError>(gallery.identify_and_compare(&probe, frames, direction, now)?)
+    });
+    let Identified { verdict, needs_its_tier } = found.await??;
+    let answer = answer(&facts, verdict, frames);
     metrics::identified(stopwatch.elapsed());
     match &answer {
-        Answer::Granted { evidence: Some(Evidence::Face { tier, .. }), .. } => metrics::decided(*tier),
+        Answer::Granted { evidence: Some(Evidence::Face { tier, risk, .. }), .. } => {
+            station.figures.decided(*tier, *risk, needs_its_tier);
+        }
         Answer::Refused(reason) => metrics::refused(*reason),
         Answer::Granted { .. } => (),
     }
@@ -53,9 +62,13 @@ pub async fn sight(station: &Arc<Station>, probe: Embedding, frames: u32) -> Res
         return Ok(());
     }
     let keep = station.config.sightings_keep;
+    let facts = station.searchable()?;
     let now = station.clock.now();
-    let recognised = search(station, move || facts.gallery.sight(&probe, frames, now.plus(keep), now)).await?;
-    metrics::sighted(recognised?);
+    let recognised = search(station, move || {
+        let gallery = facts.gallery().ok_or(NoFaces::Opening)?;
+        Ok::<_, StationError>(gallery.sight(&probe, frames, now.plus(keep), now)?)
+    });
+    metrics::sighted(recognised.await??);
     Ok(())
 }
 

@@ -12,6 +12,7 @@
 //! | [`forward`] | hands the journal on to the cloud |
 //! | [`refetch`] | hands on once more what the cloud lacks, from the journal or from the gate |
 //! | [`offline`], [`backlog`] | how long the station goes on without the cloud, and with how much room |
+//! | [`lease`] | the key to the templates, for a time; without it no face is searched |
 //! | [`sync`] | follows the change feed, with snapshots where it does not reach |
 //! | [`report`] | acknowledges the feed and tells how the station is |
 //! | [`renewal`] | certificates of the gates, and its own, from the cloud |
@@ -31,6 +32,7 @@ pub mod facts;
 pub mod forward;
 pub mod identify;
 pub mod intake;
+pub mod lease;
 pub mod metrics;
 pub mod offline;
 pub mod refetch;

@@ -1,11 +1,16 @@
 //! What a station counts. Every name starts with `facegate_`; see `describe` for what each means.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use facegate_domain::Timestamp;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::policy::Refusal;
 use facegate_domain::score::Tier;
+use facegate_gallery::Gallery;
 use facegate_gallery::monitor::Recall;
+use facegate_proto::v1;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use crate::backlog::BacklogView;
@@ -17,6 +22,11 @@ pub use crate::intake::Counts;
 pub fn describe() {
     describe_histogram!("facegate_identify_seconds", "From a probe's arrival at the station to the decision");
     describe_counter!("facegate_decisions_total", "Riders recognised, by the narrowest tier that held them");
+    describe_counter!("facegate_decisions_by_tier_alone_total", "Those that the city's prior alone would have refused");
+    describe_gauge!("facegate_accepted_risk", "Sum of the risks accepted since the start, by the same tier");
+    describe_counter!("facegate_come_back_refused_total", "Erased templates that the feed brought again");
+    describe_gauge!("facegate_recognises", "1 if faces may be searched: a lease, and what it asks for applied");
+    describe_gauge!("facegate_lease_ends_seconds", "When the lease of the templates' key ends, unix seconds; 0: none");
     describe_counter!("facegate_refusals_total", "Faces and codes refused by the station, by reason");
     describe_counter!("facegate_sightings_total", "Faces at entrance cameras, by whether a rider was recognised");
     describe_counter!("facegate_journal_records_total", "Records handed over by gates, by what became of them");
@@ -55,8 +65,59 @@ pub fn identified(took: Duration) {
     histogram!("facegate_identify_seconds").record(took.as_secs_f64());
 }
 
-pub fn decided(tier: Tier) {
-    counter!("facegate_decisions_total", "tier" => tier.name()).increment(1);
+/// What each tier did since the start: for the report to the cloud, and counted in `/metrics` as well.
+#[derive(Debug, Default)]
+pub struct TierFigures(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    tiers: BTreeMap<Tier, TierCounts>,
+    come_back_refused: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct TierCounts {
+    decisions: u64,
+    added: u64,
+    risk: f64,
+    added_risk: f64,
+}
+
+impl TierFigures {
+    /// A rider was recognised; `added`: the city's prior alone would not have.
+    pub fn decided(&self, tier: Tier, risk: f64, added: bool) {
+        counter!("facegate_decisions_total", "tier" => tier.name()).increment(1);
+        let mut counted = self.counted();
+        let counts = counted.tiers.entry(tier).or_default();
+        counts.decisions += 1;
+        counts.risk += risk;
+        if added {
+            counter!("facegate_decisions_by_tier_alone_total", "tier" => tier.name()).increment(1);
+            counts.added += 1;
+            counts.added_risk += risk;
+        }
+        gauge!("facegate_accepted_risk", "tier" => tier.name()).set(counts.risk);
+    }
+
+    /// A template that was erased came again and was refused.
+    pub fn came_back(&self) {
+        counter!("facegate_come_back_refused_total").increment(1);
+        self.counted().come_back_refused += 1;
+    }
+
+    pub fn come_back_refused(&self) -> u64 {
+        self.counted().come_back_refused
+    }
+
+    pub fn report(&self, tier: Tier, riders: u64) -> v1::TierReport {
+        let TierCounts { decisions, added, risk, added_risk } =
+            self.counted().tiers.get(&tier).copied().unwrap_or_default();
+        v1::TierReport { tier: tier.name().to_owned(), riders, decisions, added, risk, added_risk }
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub fn refused(reason: Refusal) {
@@ -125,9 +186,11 @@ pub fn epoch_issued() {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; these counts stay far below 2^52")]
 pub fn sizes(station: &Station) {
     let facts = station.facts();
-    gauge!("facegate_templates").set(facts.gallery.templates() as f64);
+    gauge!("facegate_templates").set(facts.gallery().map_or(0, Gallery::templates) as f64);
+    gauge!("facegate_recognises").set(f64::from(u8::from(station.searchable().is_ok())));
+    gauge!("facegate_lease_ends_seconds").set(station.leases.ends().map_or(0, Timestamp::unix_s) as f64);
     for tier in Tier::ALL {
-        let riders = facts.gallery.tier_len(tier, station.clock.now());
+        let riders = facts.gallery().map_or(0, |gallery| gallery.tier_len(tier, station.clock.now()));
         gauge!("facegate_tier_riders", "tier" => tier.name()).set(riders as f64);
     }
     gauge!("facegate_denied_riders").set(facts.denied() as f64);

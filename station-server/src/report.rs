@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::Timestamp;
 use facegate_domain::fingerprint::FactSet;
-use facegate_domain::ids::GateId;
+use facegate_domain::ids::{GateId, TemplateId};
 use facegate_domain::operation::PublishedFares;
 use facegate_domain::score::Tier;
 use facegate_proto::convert::sync::FEED_LEVEL;
@@ -44,7 +45,11 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
         if round % SWEEP_EVERY == 0 {
             sweep(&station).await;
         }
-        let Some(status) = status(&station, &mut backlog).await else { continue };
+        let told = station.store.tombstones.to_report().unwrap_or_else(|error| {
+            tracing::error!(%error, "what came back cannot be reported");
+            Vec::new()
+        });
+        let Some(status) = status(&station, &told, &mut backlog).await else { continue };
         let (applied, roots) = (status.applied_version, status.roots.clone());
         let answer = tokio::select! {
             biased;
@@ -63,6 +68,10 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
                 station.refetch.ask(answer.missing);
                 if let Err(error) = learn_epochs(&station, answer.newest).await {
                     tracing::error!(%error, "the cloud's epochs are not kept; gates that are new here wait");
+                }
+                station.leases.told(answer.lease_revoked, answer.lease_generation);
+                if let Err(error) = station.store.tombstones.reported(&told) {
+                    tracing::error!(%error, "what came back is reported once more");
                 }
                 if !reachable {
                     tracing::info!("the cloud takes reports again");
@@ -98,7 +107,7 @@ fn compare(station: &Station, ours: &[v1::SetRoot], theirs: &[v1::SetRoot], befo
 }
 
 /// The version is read before the commit, so that what it acknowledges is durable. `None` if it cannot be made so.
-async fn status(station: &Station, backlog: &mut Backlog) -> Option<v1::StationStatus> {
+async fn status(station: &Station, come_back: &[TemplateId], backlog: &mut Backlog) -> Option<v1::StationStatus> {
     let (applied_version, roots) = station.roots();
     let roots = roots.into_iter().map(|(set, root)| v1::SetRoot { set: set.to_string(), root }).collect();
     if let Err(error) = station.store.commit().await {
@@ -107,12 +116,12 @@ async fn status(station: &Station, backlog: &mut Backlog) -> Option<v1::StationS
     }
     let view = watch(station, backlog);
     let journals = journals(station);
-    let facts = station.facts();
-    let gallery = &facts.gallery;
+    let (facts, now) = (station.facts(), station.clock.now());
+    let riders = |tier| facts.gallery().map_or(0, |gallery| gallery.tier_len(tier, now) as u64);
     Some(v1::StationStatus {
         applied_version,
-        templates: gallery.templates() as u64,
-        in_system: gallery.tier_len(Tier::InSystem, station.clock.now()) as u64,
+        templates: facts.gallery().map_or(0, |gallery| gallery.templates() as u64),
+        in_system: riders(Tier::InSystem),
         backlog: station.backlog(),
         gates: station.attendance.report(),
         software_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,6 +134,12 @@ async fn status(station: &Station, backlog: &mut Backlog) -> Option<v1::StationS
         journals,
         journal_waiting_percent: view.percent,
         journal_days_left: view.days_left,
+        lease_generation: station.leases.generation(),
+        lease_ends_unix_ms: station.leases.ends().map_or(0, Timestamp::unix_ms),
+        recognises: station.searchable().is_ok(),
+        templates_come_back: come_back.iter().map(|template| template.as_bytes().to_vec()).collect(),
+        come_back_refused: station.figures.come_back_refused(),
+        tiers: Tier::ALL.into_iter().map(|tier| station.figures.report(tier, riders(tier))).collect(),
     })
 }
 
@@ -180,7 +195,7 @@ async fn learn_epochs(station: &Station, newest: Vec<v1::JournalMark>) -> Result
     Ok(())
 }
 
-/// Forgets the codes whose time is over, and the acknowledged records that are old enough.
+/// Forgets the codes whose time is over, tombstones of long ago, and the acknowledged records that are old enough.
 async fn sweep(station: &Arc<Station>) {
     let shared = Arc::clone(station);
     let swept = simulation::blocking(move || {
@@ -188,6 +203,7 @@ async fn sweep(station: &Arc<Station>) {
             tracing::error!(%error, "old records stay in the journal");
         }
         let forgotten = shared.store.codes.forget(shared.clock.now())?;
+        shared.store.tombstones.forget(shared.clock.now())?;
         Ok::<_, StoreError>((forgotten, shared.store.codes.len()))
     });
     match swept.await {

@@ -1,6 +1,8 @@
 //! A station from its config to its end: open what is on the disk, listen, run the loops, stop in order.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,6 @@ use facegate_runtime::grpc::{self, ChannelError, ChannelOptions, Wire};
 use facegate_runtime::http::{self, ServerTls};
 use facegate_runtime::identity::{DeviceIdentity, IdentityError, Role};
 use facegate_runtime::journal::{Journal, JournalError};
-use facegate_runtime::keys::KeyError;
 use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +26,10 @@ use crate::renewal::{RenewalRpc, renew};
 use crate::rpc::StationRpc;
 use crate::station::{Station, StationError};
 use crate::store::{Store, StoreError};
-use crate::{forward, metrics, refetch, report, sync, upkeep};
+use crate::{forward, lease, metrics, refetch, report, sync, upkeep};
 
-/// Purpose of the key that seals the stored templates.
-const TEMPLATE_KEY: &str = "station-templates";
+/// The key that sealed the stored templates before keys were leased.
+const FORMER_KEY_FILE: &str = "station-templates.key";
 /// How long open calls may take once the station stops.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Largest message read, feed and deliveries included.
@@ -43,8 +44,8 @@ pub enum ServerError {
     NotThisStation { given: String, expected: String },
     #[error("cannot listen at {address}: {source}")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error(transparent)]
-    Key(#[from] KeyError),
+    #[error("{}: {source}", path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -75,7 +76,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens everything; takes as long as reading the stored templates does. `metrics` are served if the config says
+    /// Opens everything but the templates, which wait for the first lease of their key. `metrics` are served if the config says
     /// where.
     pub async fn bind(config: Config, clock: Arc<dyn Clock>, metrics: Option<Metrics>) -> Result<Self, ServerError> {
         let identity = DeviceIdentity::load(&config.tls)?;
@@ -183,10 +184,12 @@ async fn serve_rpc(
 /// What a station does by itself, until `stop`.
 pub fn loops(station: &Arc<Station>, cloud: &SyncServiceClient<Wire>, stop: &CancellationToken) -> JoinSet<()> {
     let mut loops = JoinSet::new();
+    loops.spawn(lease::keep(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(sync::follow(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(forward::forward(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(refetch::refetch(Arc::clone(station), cloud.clone(), stop.clone()));
     loops.spawn(upkeep::upkeep(Arc::clone(station), stop.clone()));
+    loops.spawn(upkeep::turn(Arc::clone(station), stop.clone()));
     loops.spawn(report::report(Arc::clone(station), cloud.clone(), stop.clone()));
     loops
 }
@@ -204,18 +207,32 @@ pub fn cloud_client(wire: Wire) -> SyncServiceClient<Wire> {
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
-/// Opens what is on the disk. Blocks for as long as reading it takes.
+/// Opens what is on the disk, but for the templates, which wait for the first lease of their key. Blocks.
 pub fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
-    let keys = config.keys.open()?;
-    let gallery_key = keys.key(TEMPLATE_KEY)?;
+    let keys = config.data_dir.join("keys");
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys);
+    made.map_err(|source| ServerError::Directory { path: keys.clone(), source })?;
+    forget_former_key(&keys.join(FORMER_KEY_FILE))?;
     // The journal's lock comes first: it tells a second process apart from a broken disk.
     let journal_dir = config.data_dir.join("journal");
     let (journal, recovery) = Journal::open(Arc::clone(&disk), &journal_dir, config.journal)?;
     if let Some(torn) = &recovery.torn {
         tracing::warn!(?torn, "the last write was cut short and is gone; nobody was told of it");
     }
-    let store = Store::open(disk.as_ref(), &config.data_dir.join("state"), &gallery_key)?;
+    let store = Store::open(disk.as_ref(), &config.data_dir.join("state"), config.station.clone())?;
     Ok(Station::open(config, clock, store, journal)?)
+}
+
+/// What was sealed under it cannot be opened any more, here or from a copy of this disk that has no key.
+fn forget_former_key(path: &Path) -> Result<(), ServerError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {
+            tracing::warn!(path = %path.display(), "a key kept on the disk is removed: the cloud leases one instead")
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+        Err(source) => return Err(ServerError::Directory { path: path.to_owned(), source }),
+    }
+    Ok(())
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

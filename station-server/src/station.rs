@@ -18,9 +18,10 @@ use tonic::Status;
 
 use crate::attend::Attendance;
 use crate::config::Config;
-use crate::faces;
 use crate::facts::Facts;
 use crate::intake::Intake;
+use crate::lease::{Leases, NoFaces};
+use crate::metrics::TierFigures;
 use crate::offline::{Contact, OfflineLimits};
 use crate::refetch::Refetch;
 use crate::store::{Store, StoreError};
@@ -50,6 +51,10 @@ pub enum StationError {
     Busy,
     #[error("a search panicked; see the station's log")]
     Panicked,
+    #[error(transparent)]
+    NoFaces(#[from] NoFaces),
+    #[error("the cloud gave no lease: {0}")]
+    Lease(Box<Status>),
 }
 
 impl From<StationError> for Status {
@@ -62,7 +67,7 @@ impl From<StationError> for Status {
             | StationError::Gallery(GalleryError::Embedding(_)) => Self::invalid_argument(text),
             StationError::UnknownEpoch { .. } => Self::failed_precondition(text),
             StationError::Busy => Self::deadline_exceeded(text),
-            StationError::EpochsUnknown(_) => Self::unavailable(text),
+            StationError::EpochsUnknown(_) | StationError::NoFaces(_) => Self::unavailable(text),
             StationError::Gallery(GalleryError::Behind) => Self::unavailable(text),
             StationError::Journal(JournalError::Full { .. }) => Self::resource_exhausted(text),
             _ => {
@@ -93,6 +98,9 @@ pub struct Station {
     pub searches: Arc<Semaphore>,
     /// Made at random with the data directory: two machines that show one certificate are two installations.
     pub installation: [u8; 16],
+    pub leases: Leases,
+    pub figures: TierFigures,
+    opened: watch::Sender<bool>,
     facts: RwLock<Arc<Facts>>,
     issuer_keys: watch::Sender<Vec<IssuerKey>>,
     mode: watch::Sender<StationMode>,
@@ -105,12 +113,13 @@ pub struct Station {
 }
 
 impl Station {
-    /// Fills a gallery from the store. Blocks for as long as that takes.
+    /// Reads everything but the templates, which wait for a lease of their key. Blocks.
     pub fn open(config: Config, clock: Arc<dyn Clock>, store: Store, journal: Journal) -> Result<Self, StationError> {
         let intake = Intake::open(&store, &journal, config.code_memory)?;
-        let facts = load(&config, &store)?;
-        let version = store.facts()?.cursor()?;
-        tracing::info!(templates = facts.gallery.templates(), version, "facts loaded");
+        let (stored, facts) = (store.facts()?, Facts::new(config.station.clone()));
+        stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact, clock.now())))?;
+        let version = stored.cursor()?;
+        tracing::info!(denied = facts.denied(), version, "facts loaded; the templates wait for a lease");
         Ok(Self {
             installation: store.installation()?,
             searches: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
@@ -118,6 +127,9 @@ impl Station {
             contact: Contact::open(&store, clock.now())?,
             refetch: Refetch::default(),
             epochs_learnt: watch::Sender::new(false),
+            leases: Leases::new(Arc::clone(&clock), config.lease_max),
+            figures: TierFigures::default(),
+            opened: watch::Sender::new(false),
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
             mode: watch::Sender::new(facts.mode()),
             facts: RwLock::new(Arc::new(facts)),
@@ -131,6 +143,29 @@ impl Station {
             journal,
             intake,
         })
+    }
+
+    /// The facts, if faces may be searched now.
+    pub fn searchable(&self) -> Result<Arc<Facts>, NoFaces> {
+        // The version before the facts: a snapshot that is adopted in between brings facts that are newer than it says.
+        self.leases.allow(self.applied_version())?;
+        let facts = self.facts();
+        if facts.gallery().is_some() { Ok(facts) } else { Err(NoFaces::Opening) }
+    }
+
+    /// The templates are open, so that the feed can be followed.
+    pub fn opened(&self) {
+        self.opened.send_replace(true);
+    }
+
+    pub async fn wait_opened(&self) {
+        // The sender lives as long as the station.
+        let _ = self.opened.subscribe().wait_for(|opened| *opened).await;
+    }
+
+    /// Nothing is applied any more: everything is to be fetched anew.
+    pub fn begin_anew(&self) {
+        self.applied_version.send_replace(0);
     }
 
     /// The facts as they are now; a snapshot may replace them for the next caller.
@@ -226,29 +261,4 @@ fn tell<T: PartialEq>(those: &watch::Sender<T>, value: T) {
         *held = value;
         new
     });
-}
-
-/// Facts as stored, in memory. What cannot be used is removed, and fetched anew from the cloud. Blocks.
-fn load(config: &Config, store: &Store) -> Result<Facts, StationError> {
-    let stored = store.facts()?;
-    let opened = faces::open(config, store, stored.name()).and_then(|gallery| {
-        let (found, newest) = (gallery.version().unwrap_or(0), stored.templates_version().unwrap_or(u64::MAX));
-        if found < newest { Err(faces::behind(config, stored.name(), found, newest)) } else { Ok(gallery) }
-    });
-    let gallery = match opened {
-        Err(why) if why.wants_rebuild() => {
-            tracing::error!(%why, "the templates are fetched anew from the cloud; until then faces are not recognised");
-            let been_at = stored.templates_version()?.min(stored.cursor()?);
-            faces::discard(config, stored.name())?;
-            let gallery = faces::open(config, store, stored.name())?;
-            // Before it is forgotten here: if this start is cut short, the next one must know it too.
-            gallery.has_been_at(been_at)?;
-            stored.forget()?;
-            gallery
-        }
-        opened => opened?,
-    };
-    let facts = Facts::new(gallery, config.station.clone());
-    stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact)))?;
-    Ok(facts)
 }

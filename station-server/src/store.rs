@@ -6,18 +6,19 @@
 mod codes;
 mod facts;
 mod journals;
+mod tombstones;
 
 use std::path::Path;
 
 use facegate_domain::Timestamp;
+use facegate_domain::ids::StationId;
 use facegate_runtime::disk::Disk;
-use facegate_runtime::keys::{KEY_BYTES, Key, KeyError};
 use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
-use zeroize::Zeroizing;
 
 pub use codes::{CodeStore, Spent};
 pub use facts::FactStore;
 pub use journals::{IndexUpdate, JournalKey, JournalMarks, JournalStore};
+pub use tombstones::Tombstones;
 
 /// When the cloud was last heard of, and when the feed was last in step with it: 8 bytes of milliseconds each.
 const CONTACT: &[u8] = b"contact";
@@ -31,8 +32,6 @@ const OPTIONS: KvOptions = KvOptions { cache_bytes: 32 << 20, flush_every_ms: So
 pub enum StoreError {
     #[error("the station's state: {0}; restart the process, then look at the disk")]
     Database(#[from] KvError),
-    #[error(transparent)]
-    Key(#[from] KeyError),
     #[error("stored {what} cannot be read; remove the data directory's state to fetch everything anew")]
     Damaged { what: &'static str },
 }
@@ -42,20 +41,22 @@ pub enum StoreError {
 pub struct Store {
     database: Database,
     meta: Tree,
-    gallery_key: Zeroizing<[u8; KEY_BYTES]>,
+    station: StationId,
     pub journals: JournalStore,
     pub codes: CodeStore,
+    pub tombstones: Tombstones,
 }
 
 impl Store {
-    /// Opens or creates the state in `dir`; templates, which lie elsewhere, are sealed under the key. Blocks.
-    pub fn open(disk: &dyn Disk, dir: &Path, gallery_key: &Key) -> Result<Self, StoreError> {
+    /// Opens or creates the state of `station` in `dir`. Blocks.
+    pub fn open(disk: &dyn Disk, dir: &Path, station: StationId) -> Result<Self, StoreError> {
         let database = disk.database(dir, OPTIONS)?;
         Ok(Self {
             meta: database.tree("meta")?,
             journals: JournalStore::new(database.tree("journals")?),
             codes: CodeStore::new(database.tree("codes")?),
-            gallery_key: Zeroizing::new(*gallery_key.expose()),
+            tombstones: Tombstones::new(database.tree("tombstones")?),
+            station,
             database,
         })
     }
@@ -92,11 +93,6 @@ impl Store {
         Ok(())
     }
 
-    /// What seals the templates.
-    pub fn gallery_key(&self) -> &[u8; KEY_BYTES] {
-        &self.gallery_key
-    }
-
     /// The current facts of the feed.
     pub fn facts(&self) -> Result<FactStore, StoreError> {
         self.facts_in(self.current()?)
@@ -128,7 +124,7 @@ impl Store {
     }
 
     fn facts_in(&self, tree: &str) -> Result<FactStore, StoreError> {
-        Ok(FactStore::new(self.database.tree(tree)?))
+        Ok(FactStore::new(self.database.tree(tree)?, self.station.clone()))
     }
 }
 

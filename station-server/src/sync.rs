@@ -7,6 +7,7 @@ mod snapshot;
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_gallery::Gallery;
 use facegate_proto::convert::InvalidMessage;
 use facegate_proto::convert::sync::{FEED_LEVEL, VersionedChange};
 use facegate_proto::snapshot::BadChunk;
@@ -27,6 +28,9 @@ const RETRY_MAX: Duration = Duration::from_secs(15);
 /// Changes that are stored and applied together when they come fast.
 const BATCH_CHANGES: usize = 256;
 
+/// How often it is looked whether the key is still the same.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Why following stopped; it starts again from the cursor.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SyncError {
@@ -40,6 +44,9 @@ pub(crate) enum SyncError {
     /// It understands more than it did on the way to its cursor.
     #[error("changes up to level {level} were understood so far, now up to {FEED_LEVEL}: what was withheld is fetched")]
     Withheld { level: u32 },
+    /// What was sealed under the key of before is written anew under the present one.
+    #[error("the cloud has leased another key")]
+    Rekeyed,
     #[error(
         "the change after version {after} cannot be understood ({source}); nothing after it is applied: is the cloud newer than this station?"
     )]
@@ -61,7 +68,7 @@ impl SyncError {
     fn wants_snapshot(&self) -> bool {
         match self {
             Self::Cloud(status) => matches!(status.code(), Code::FailedPrecondition | Code::OutOfRange),
-            Self::Behind | Self::Withheld { .. } => true,
+            Self::Behind | Self::Withheld { .. } | Self::Rekeyed => true,
             _ => false,
         }
     }
@@ -72,6 +79,7 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     let mut incoming = None;
     let follow = async {
+        station.wait_opened().await;
         loop {
             let before = station.applied_version();
             let mut outcome = subscribe(&station, &mut cloud, &mut incoming).await;
@@ -99,13 +107,23 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     }
 }
 
+/// Why the templates cannot be gone on with.
+fn unfit(station: &Station) -> Option<SyncError> {
+    let facts = station.facts();
+    if facts.gallery().is_none_or(Gallery::is_behind) {
+        return Some(SyncError::Behind);
+    }
+    let leased = station.leases.key_id();
+    (leased.is_some() && leased != facts.key_id()).then_some(SyncError::Rekeyed)
+}
+
 async fn subscribe(
     station: &Arc<Station>,
     cloud: &mut SyncServiceClient<Wire>,
     incoming: &mut Option<Incoming>,
 ) -> Result<(), SyncError> {
-    if station.facts().gallery.is_behind() {
-        return Err(SyncError::Behind);
+    if let Some(why) = unfit(station) {
+        return Err(why);
     }
     let level = station.store.facts().and_then(|facts| facts.level()).map_err(StationError::from)?;
     if level < FEED_LEVEL {
@@ -120,6 +138,7 @@ async fn subscribe(
     tracing::info!(after_version, "following the feed");
     let mut batches = stream.ready_chunks(BATCH_CHANGES);
     let mut differing = station.differing().subscribe();
+    let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         let batch = tokio::select! {
             biased;
@@ -129,6 +148,10 @@ async fn subscribe(
                 heal::heal(station, cloud, sets).await?;
                 continue;
             }
+            _ = look.tick() => match unfit(station) {
+                Some(why) => return Err(why),
+                None => continue,
+            },
         };
         let Some(batch) = batch else { return Err(SyncError::Ended) };
         let mut changes = Vec::with_capacity(batch.len());

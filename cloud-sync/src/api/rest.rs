@@ -6,6 +6,7 @@
 //! | `POST /v1/riders` | makes a rider |
 //! | `POST /v1/riders/{id}/consents` | records a consent |
 //! | `POST /v1/riders/{id}/faces` | enrols a face from one photograph, the body, or up to five in JSON |
+//! | `DELETE /v1/riders/{id}/consents/{purpose}` | takes the consent back; answers the receipt |
 //! | `PUT /v1/riders/{id}/account` | binds a wallet or an acquirer's token |
 //! | `PUT /v1/riders/{id}/page-password` | sets the password of the rider's own page |
 //! | `POST /v1/riders/{id}/code-certificates` | certifies a phone for ride codes |
@@ -76,6 +77,7 @@ pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
         .route("/v1/riders", post(riders::create))
         .route("/v1/riders/{id}", delete(erasure::erase))
         .route("/v1/riders/{id}/consents", post(riders::consent))
+        .route("/v1/riders/{id}/consents/{purpose}", delete(erasure::withdraw_consent))
         .route("/v1/riders/{id}/account", put(riders::bind_account))
         .route("/v1/riders/{id}/page-password", put(access::set_page_password))
         .route("/v1/riders/{id}/code-certificates", post(access::certify_phone))

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use facegate_domain::habits::HabitPolicy;
 use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
@@ -15,6 +16,7 @@ pub struct RawConfig {
     pub listen: String,
     pub data_dir: Option<PathBuf>,
     pub keys_dir: Option<PathBuf>,
+    pub erasures_dir: Option<PathBuf>,
     pub models_dir: PathBuf,
     pub fares: PathBuf,
     pub tls: RawTls,
@@ -31,6 +33,12 @@ pub struct RawConfig {
     pub journeys: RawJourneys,
     #[serde(default)]
     pub codes: RawCodes,
+    #[serde(default)]
+    pub lease: RawLease,
+    #[serde(default)]
+    pub retention: RawRetention,
+    #[serde(default)]
+    pub regulars: RawRegulars,
     #[serde(default)]
     pub enrolment: RawEnrolment,
     #[serde(default)]
@@ -102,6 +110,47 @@ pub struct RawCodes {
 impl Default for RawCodes {
     fn default() -> Self {
         Self { certificate_valid_s: 7 * 86_400, memory_s: 600 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLease {
+    pub duration_s: u64,
+}
+
+impl Default for RawLease {
+    fn default() -> Self {
+        Self { duration_s: 72 * 3600 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRetention {
+    pub unused_days: u64,
+    pub inside_max_s: u64,
+}
+
+impl Default for RawRetention {
+    fn default() -> Self {
+        Self { unused_days: 365, inside_max_s: 86_400 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRegulars {
+    pub enabled: bool,
+    pub window_days: u64,
+    pub days_min: u32,
+    pub riders_max: usize,
+}
+
+impl Default for RawRegulars {
+    fn default() -> Self {
+        let HabitPolicy { window, days_min, riders_max } = HabitPolicy::default();
+        Self { enabled: true, window_days: window.as_secs() / 86_400, days_min, riders_max }
     }
 }
 

@@ -59,7 +59,7 @@ impl Enrolment {
 
         let _alone = self.one_face_at_a_time.lock().await;
         let mut audited = false;
-        let feed_version = loop {
+        let (feed_version, at) = loop {
             let seen = self.duplicates.catch_up(&*self.store).await?;
             if self.duplicates.nearest(&template.embedding)?.is_some_and(|s| s >= self.policy.same_person) {
                 self.audit(actor, "rider.enrol-refused-duplicate", rider).await?;
@@ -68,14 +68,15 @@ impl Enrolment {
             if !std::mem::replace(&mut audited, true) {
                 self.audit(actor, "rider.enrol", rider).await?;
             }
-            match self.store.put_template_unless_newer(template.clone(), seen, self.clock.now()).await {
+            let now = self.clock.now();
+            match self.store.put_template_unless_newer(template.clone(), seen, now).await {
                 // Another replica enrolled somebody meanwhile: perhaps this very person.
                 Err(StoreError::NewerFace { .. }) => tokio::task::yield_now().await,
-                stored => break stored?,
+                stored => break (stored?, now),
             }
         };
         metrics::counter!("facegate_enrolments_total").increment(1);
-        Ok(Enrolled { template: template.id, feed_version })
+        Ok(Enrolled { template: template.id, feed_version, at })
     }
 
     async fn examine(&self, photographs: Vec<Vec<u8>>) -> Result<Fused, EnrolmentError> {

@@ -27,11 +27,7 @@ impl Enrolment {
         text_version: &str,
         channel: &str,
     ) -> Result<Timestamp, EnrolmentError> {
-        let unknown = || EnrolmentError::BadField {
-            field: "purpose",
-            problem: "the purposes that can be consented to are: recognition".into(),
-        };
-        let purpose = Purpose::from_name(purpose).ok_or_else(unknown)?;
+        let purpose = self::purpose(purpose)?;
         let consent = Consent {
             purpose,
             text_version: checked("text_version", text_version, WORD_CHARS_MAX)?,
@@ -44,6 +40,14 @@ impl Enrolment {
         self.store.record_consent(rider, consent).await?;
         Ok(given_at)
     }
+}
+
+pub(super) fn purpose(name: &str) -> Result<Purpose, EnrolmentError> {
+    let unknown = || EnrolmentError::BadField {
+        field: "purpose",
+        problem: "the purposes that can be consented to are: recognition".into(),
+    };
+    Purpose::from_name(name).ok_or_else(unknown)
 }
 
 fn checked(field: &'static str, given: &str, chars_max: usize) -> Result<String, EnrolmentError> {

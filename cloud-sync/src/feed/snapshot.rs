@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use facegate_domain::Timestamp;
+use facegate_domain::ids::StationId;
 use facegate_proto::convert::sync::VersionedChange;
 use facegate_proto::snapshot::Chain;
 use facegate_proto::v1;
@@ -25,6 +26,8 @@ const RESUME_BYTES_MAX: usize = 1024;
 /// What a station asks for.
 #[derive(Debug, Clone)]
 pub struct Ask {
+    /// Regulars are told to their own station.
+    pub station: StationId,
     /// Nothing newer is told.
     pub level: u32,
     /// Newest format that the station reads.
@@ -100,17 +103,20 @@ async fn begin(store: &dyn Store, resume: &[u8]) -> Result<Place, FeedError> {
 
 async fn next(store: &dyn Store, ask: &Ask, place: &mut Place) -> Result<v1::SnapshotChunk, StoreError> {
     let page = store.snapshot_page(place.from.take(), CHUNK_FACTS, ask.codes_since).await?;
-    let SnapshotPage { facts, next } = page;
-    let facts = facts.into_iter().filter(|fact| fact.level() <= ask.level);
+    let SnapshotPage { facts: found, next } = page;
+    let mut facts = Vec::with_capacity(found.len());
+    for fact in found.into_iter().filter(|fact| fact.level() <= ask.level) {
+        facts.push(super::addressed(store, fact, &ask.station).await?);
+    }
     let complete = next.is_none();
     place.from = next;
     if ask.format == 0 {
         let version = place.version;
-        let facts = facts.map(|change| VersionedChange { version, change }.into()).collect();
+        let facts = facts.into_iter().map(|change| VersionedChange { version, change }.into()).collect();
         return Ok(v1::SnapshotChunk { version, facts, complete, ..v1::SnapshotChunk::default() });
     }
     // The chunk says the version once for all.
-    let facts = facts.map(|change| VersionedChange { version: 0, change }.into()).collect();
+    let facts = facts.into_iter().map(|change| VersionedChange { version: 0, change }.into()).collect();
     let mut chunk = place.chain.chunk(place.version, facts, complete);
     if !complete {
         chunk.resume = place.to_bytes();

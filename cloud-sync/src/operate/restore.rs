@@ -1,15 +1,18 @@
 //! `restore`: puts a backup back.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use facegate_domain::Clock;
 use facegate_runtime::clock::SystemClock;
+use facegate_runtime::disk::RealDisk;
 use facegate_runtime::keys::KeyProvider;
 
 use super::manifest::copy_digested;
 use super::{Manifest, ManifestError, Target};
 use crate::config::Config;
+use crate::register::{self, Register};
 use crate::store::sled::SledStore;
 use crate::store::sled::at_rest::{DATABASES, Restoring, known_layout};
 use crate::store::{AuditStore, FeedStore};
@@ -116,6 +119,9 @@ async fn fill(
     }
     let store = SledStore::open_restored(config.folder()?, keys, config.feed_kept)?;
     let now = clock.now();
+    // Whoever was erased since the backup was made goes again before anything can be served from it.
+    let register = Register::open(Arc::new(RealDisk), &config.erasures_dir)?;
+    register::reconcile(&register, &store, now).await?;
     let feed_head = store.restart_feed(now).await?;
     store
         .audit("operator/command-line", "store.restore", &format!("backup-of-{}", manifest.made_at.unix_ms()), now)

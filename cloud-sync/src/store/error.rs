@@ -1,7 +1,7 @@
 //! Why a command did not happen. After any of these the store is as it was before.
 
 use facegate_domain::charge::{ChargeError, ChargeId};
-use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
 
@@ -19,6 +19,10 @@ pub enum StoreError {
     AlreadyEnrolled(RiderId),
     #[error("another face was enrolled at version {version}: compare with that one first")]
     NewerFace { version: u64 },
+    #[error("there is no station {0}: it has never asked for the feed or for a lease")]
+    UnknownStation(StationId),
+    #[error("station {0} is revoked or decommissioned: it gets no lease and no faces until the operator reinstates it")]
+    LeaseEnded(StationId),
     #[error("tap {0} belongs to a settled journey: pair the rider's taps again")]
     TapSettled(RecordId),
     #[error("there is no journey {0}")]

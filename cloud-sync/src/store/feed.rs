@@ -37,7 +37,8 @@ pub trait FeedStore {
     fn log_id(&self) -> [u8; 16];
 
     /// At most `max` durable changes after version `cursor`, and the version up to which that is all there is. Versions
-    /// rise but may leave holes, since what an erased rider's changes said is gone from the log.
+    /// rise but may leave holes, since what an erased rider's changes said is gone from the log. Regulars are named by
+    /// their station alone; who they are is for `HabitStore::regulars` to say when they are sent there.
     async fn changes_after(
         &self,
         cursor: u64,

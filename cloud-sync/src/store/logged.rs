@@ -3,7 +3,7 @@
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::face::Template;
-use facegate_domain::ids::{RecordId, RiderId, TemplateId};
+use facegate_domain::ids::{RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::FeedChange;
 use serde::{Deserialize, Serialize};
@@ -14,15 +14,41 @@ use super::StoreError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Logged {
-    TemplatePut { template: TemplateId, rider: RiderId },
-    RiderRemoved { rider: RiderId },
-    EnteredSystem { rider: RiderId, entry: RecordId },
-    LeftSystem { rider: RiderId, entry: RecordId },
-    Denied { rider: RiderId },
-    Allowed { rider: RiderId },
-    IssuerKeys { keys: Vec<[u8; 32]> },
-    CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
-    Told { told: Instruction },
+    TemplatePut {
+        template: TemplateId,
+        rider: RiderId,
+    },
+    RiderRemoved {
+        rider: RiderId,
+    },
+    EnteredSystem {
+        rider: RiderId,
+        entry: RecordId,
+    },
+    LeftSystem {
+        rider: RiderId,
+        entry: RecordId,
+    },
+    Denied {
+        rider: RiderId,
+    },
+    Allowed {
+        rider: RiderId,
+    },
+    IssuerKeys {
+        keys: Vec<[u8; 32]>,
+    },
+    CodeNonceSpent {
+        nonce: [u8; 8],
+        issued_at: Timestamp,
+    },
+    Told {
+        told: Instruction,
+    },
+    /// Without the riders, who are read from where they are kept: the log keeps nobody's habits.
+    Regulars {
+        station: StationId,
+    },
 }
 
 impl Logged {
@@ -42,6 +68,7 @@ impl Logged {
             Self::IssuerKeys { keys } => issuer_keys(&keys)?,
             Self::CodeNonceSpent { nonce, issued_at } => FeedChange::CodeNonceSpent { nonce, issued_at },
             Self::Told { told } => FeedChange::Told(told),
+            Self::Regulars { station } => FeedChange::Regulars { station, riders: Vec::new() },
         }))
     }
 }

@@ -17,6 +17,7 @@ mod digest;
 mod erasure;
 mod error;
 mod feed;
+mod habits;
 mod import;
 mod intake;
 mod journal;

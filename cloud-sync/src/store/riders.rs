@@ -47,6 +47,9 @@ pub struct Enrolled {
     pub template: TemplateId,
     /// Version of the feed from which stations know it.
     pub feed_version: u64,
+    /// Of faces from before this was noted: the beginning of time; the rider's own beginning counts then.
+    #[serde(default)]
+    pub at: Timestamp,
 }
 
 /// What is known of a rider without opening the identity store or the face store.
@@ -58,6 +61,9 @@ pub struct Rider {
     pub face: Option<Enrolled>,
     /// Of an erased rider only this and the id remain.
     pub erasure: Option<ErasureId>,
+    /// The latest withdrawal of his consent.
+    #[serde(default)]
+    pub withdrawal: Option<ErasureId>,
 }
 
 impl Rider {
@@ -106,11 +112,33 @@ impl std::str::FromStr for ErasureId {
     }
 }
 
+/// What an erasure takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureScope {
+    /// All of the rider.
+    #[default]
+    Rider,
+    /// His face and the consent to it; he and his account stay.
+    Face,
+}
+
+impl ErasureScope {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rider => "rider",
+            Self::Face => "face",
+        }
+    }
+}
+
 /// Proof of an erasure: final once no station is outstanding, and final for ever then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasureReceipt {
     pub id: ErasureId,
     pub rider: RiderId,
+    #[serde(default)]
+    pub scope: ErasureScope,
     pub requested_at: Timestamp,
     /// Version of the feed that tells stations; a station has forgotten the rider once it has applied this.
     pub feed_version: u64,
@@ -166,8 +194,31 @@ pub trait RiderStore: Sync {
     async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError>;
 
     /// Forgets the rider: face, name, password and consent at once; the account once nothing is owed on it.
-    /// Erasing twice gives the first receipt.
-    async fn erase_rider(&self, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError>;
+    /// Erasing twice gives the first receipt; `id` names the new one.
+    async fn erase_rider(&self, id: ErasureId, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError>;
+
+    /// Forgets the rider's face and the consents to recognition that were given up to `consents_until`: template, the
+    /// feed's mention of it, memberships of tiers. He himself, his account and his trips stay. The same `id` again gives
+    /// the same receipt.
+    async fn withdraw_face(
+        &self,
+        id: ErasureId,
+        rider: RiderId,
+        consents_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ErasureReceipt, StoreError>;
+
+    /// At most `max` riders looked at in the order of their ids, after `after`: those of them whose face was enrolled, and
+    /// their last tap of any kind, before `cutoff`; and the last rider looked at, `None` behind the last of all.
+    async fn faces_unused_since(
+        &self,
+        cutoff: Timestamp,
+        after: Option<RiderId>,
+        max: usize,
+    ) -> Result<(Vec<RiderId>, Option<RiderId>), StoreError>;
+
+    /// Whose face this is, if it is enrolled.
+    async fn rider_of(&self, template: TemplateId) -> Result<Option<RiderId>, StoreError>;
 
     /// Removes the accounts of erased riders on which nothing is owed any more; gives their number.
     async fn forget_settled_accounts(&self) -> Result<usize, StoreError>;

@@ -22,6 +22,8 @@
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
 //! | `station/` station | `StationView` |
+//! | `regulars/` station · `regulars-at` | `Vec<Regular>` · when all were computed |
+//! | `regular-of/` rider station | empty, if he is one of the above |
 //! | `record/` gate 0 epoch sequence | `facegate.v1.GateRecord` (protobuf) |
 //! | `journal/` gate 0 epoch | `Arrived`: next sequence missing, highest seen |
 //! | `word/` gate 0 epoch day | `JournalWord`: what the gate or its station said last on that day |
@@ -63,6 +65,7 @@ mod charges;
 mod digest;
 mod erasure;
 mod feed;
+mod habits;
 mod intake;
 mod journals;
 mod journeys;

@@ -81,6 +81,18 @@ pub struct StationReport {
     /// Until that is full at the present rate; `None` if that is not in sight.
     #[serde(default)]
     pub journal_days_left: Option<f64>,
+    /// Of the lease that the station says it holds; 0: none.
+    #[serde(default)]
+    pub lease_generation: u32,
+    #[serde(default)]
+    pub lease_ends: Timestamp,
+    #[serde(default)]
+    pub recognises: bool,
+    /// Removed templates that the feed brought again and the station refused.
+    #[serde(default)]
+    pub come_back_refused: u64,
+    #[serde(default)]
+    pub tiers: Vec<TierReport>,
 }
 
 /// A fare table that a station holds.
@@ -92,6 +104,74 @@ pub struct FareTableHeld {
     pub sha256: String,
 }
 
+/// Whether a station may have a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    #[default]
+    Active,
+    /// The operator has ended its lease: it recognises nobody and gets no faces, until it is reinstated.
+    Revoked,
+    /// The same for good: once its last lease is over, erasures do not wait for it.
+    Decommissioned,
+}
+
+impl Standing {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+            Self::Decommissioned => "decommissioned",
+        }
+    }
+}
+
+/// What a station may hold of the key to its templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leasehold {
+    pub standing: Standing,
+    /// Counts up with every end that the operator sets to a lease: the next one is of another key.
+    pub generation: u32,
+    /// When the latest lease is over at the latest; None before the first.
+    pub until: Option<Timestamp>,
+}
+
+impl Default for Leasehold {
+    fn default() -> Self {
+        Self { standing: Standing::Active, generation: 1, until: None }
+    }
+}
+
+impl Leasehold {
+    /// Whether the station cannot know any face any more, nor ever will.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.standing == Standing::Decommissioned && self.until.is_none_or(|until| until <= now)
+    }
+
+    /// After the operator's decision. `unleased_until`: until when a station may search that never had a lease.
+    #[must_use]
+    pub fn with(self, standing: Standing, unleased_until: Timestamp) -> Self {
+        let ends = self.standing == Standing::Active && standing != Standing::Active;
+        let generation = if ends { self.generation.saturating_add(1) } else { self.generation };
+        Self { standing, generation, until: Some(self.until.unwrap_or(unleased_until)) }
+    }
+}
+
+/// What one tier did, as its station tells it; counted from the start of the station.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TierReport {
+    /// A name of `domain::score::Tier`.
+    pub tier: String,
+    pub riders: u64,
+    pub decisions: u64,
+    /// Recognitions that the city's prior alone would have refused.
+    pub added: u64,
+    /// Sum of the risks accepted.
+    pub risk: f64,
+    pub added_risk: f64,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StationView {
     pub station: StationId,
@@ -101,12 +181,14 @@ pub struct StationView {
     /// The installation that counts as the station, hexadecimal; empty of a station of before.
     #[serde(default)]
     pub installation: String,
+    #[serde(default)]
+    pub lease: Leasehold,
 }
 
 impl StationView {
     /// One that was never heard of.
     pub fn new(station: StationId, now: Timestamp) -> Self {
-        Self { station, last_seen: now, report: None, installation: String::new() }
+        Self { station, last_seen: now, report: None, installation: String::new(), lease: Leasehold::default() }
     }
 }
 
@@ -123,7 +205,8 @@ pub enum Claim {
 
 #[async_trait]
 pub trait StationStore {
-    /// Notes, before any face is handed to it, that the station may know faces from now on.
+    /// Notes, before any face is handed to it, that the station may know faces from now on. Errors: `LeaseEnded` unless
+    /// it is active.
     async fn station_joined(&self, station: StationId, now: Timestamp) -> Result<(), StoreError>;
 
     /// An installation says that it is this station. Another one that counted as it until now loses it if it was silent
@@ -138,6 +221,24 @@ pub trait StationStore {
 
     /// What a station says of itself; also confirms the erasures that it has applied.
     async fn record_report(&self, station: StationId, report: StationReport, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes, before the key is handed out, that the station may know faces until then; gives the key's generation.
+    /// Errors: `LeaseEnded` unless it is active.
+    async fn grant_lease(&self, station: StationId, until: Timestamp, now: Timestamp) -> Result<u32, StoreError>;
+
+    /// The operator's decision about a station. `unleased_until`: see [`Leasehold::with`]. Errors: `UnknownStation`.
+    async fn set_standing(
+        &self,
+        station: StationId,
+        standing: Standing,
+        unleased_until: Timestamp,
+    ) -> Result<Leasehold, StoreError>;
+
+    /// Takes decommissioned stations whose last lease is over out of the receipts that wait for them; gives how many
+    /// receipts that made final.
+    async fn release_decommissioned(&self, now: Timestamp) -> Result<usize, StoreError>;
+
+    async fn station(&self, station: &StationId) -> Result<Option<StationView>, StoreError>;
 
     async fn stations(&self) -> Result<Vec<StationView>, StoreError>;
 }

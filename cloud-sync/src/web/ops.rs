@@ -1,13 +1,18 @@
 //! The ops page: everything at a glance, for staff.
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Html;
+use axum::{Form, Json};
+use facegate_domain::ids::StationId;
+use serde::Deserialize;
 
 use super::Pages;
 use super::assets::OPS_HTML;
 use super::problem::Problem;
 use super::sign_in::Operator;
+use crate::enrolment::Actor;
+use crate::store::{Leasehold, Standing, StoreError};
 use view::{Findings, OpsView};
 
 pub mod audit;
@@ -15,6 +20,31 @@ mod view;
 
 pub async fn page(_who: Operator) -> Html<&'static str> {
     Html(OPS_HTML)
+}
+
+/// The operator's decision about a station.
+#[derive(Debug, Deserialize)]
+pub struct Decision {
+    standing: Standing,
+}
+
+/// Ends a station's lease, for now or for good, or reinstates it.
+pub async fn set_standing(
+    State(pages): State<Pages>,
+    Operator(name): Operator,
+    Path(station): Path<String>,
+    Form(decision): Form<Decision>,
+) -> Result<Json<Leasehold>, Problem> {
+    let unknown = |detail: String| {
+        let next = "Use a station's name as the page shows it.";
+        Problem::new(StatusCode::NOT_FOUND, "unknown_station", detail, next)
+    };
+    let station = StationId::new(station).map_err(|error| unknown(error.to_string()))?;
+    let set = pages.cloud.leases.set_standing(&Actor::new("operator", &name), station, decision.standing).await;
+    match set {
+        Err(error @ StoreError::UnknownStation(_)) => Err(unknown(error.to_string())),
+        set => Ok(Json(set?)),
+    }
 }
 
 /// What the page asks for every second.

@@ -91,9 +91,9 @@ pub async fn start(State(pages): State<Pages>, headers: HeaderMap) -> Redirect {
     Redirect::to(account(&pages, &headers).as_ref().map_or("/sign-in", home))
 }
 
-/// A signed-in member of staff.
-#[derive(Debug, Clone, Copy)]
-pub struct Operator;
+/// A signed-in member of staff, by the name in the config.
+#[derive(Debug, Clone)]
+pub struct Operator(pub String);
 
 /// A signed-in rider.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ impl FromRequestParts<Pages> for Operator {
     type Rejection = Response;
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Response> {
         match account(pages, &parts.headers) {
-            Some(Account::Operator(_)) => Ok(Self),
+            Some(Account::Operator(name)) => Ok(Self(name)),
             other => Err(turn_away(parts, other.as_ref())),
         }
     }

@@ -56,7 +56,7 @@ async fn digests_follow_every_change_and_are_what_a_snapshot_sums_up_to() {
     deliver(&cloud, "north", gate.pass(ada, BEGIN, face(), PassageOutcome::Passed).into()).await.unwrap();
     deliver(&cloud, "north", gate.pass(bea, BEGIN, face(), PassageOutcome::Passed).into()).await.unwrap();
     cloud.cloud.store.set_denied(bea, true).await.unwrap();
-    cloud.cloud.store.erase_rider(ada, BEGIN).await.unwrap();
+    cloud.cloud.store.erase_rider(facegate_cloud_sync::store::ErasureId::random(), ada, BEGIN).await.unwrap();
     cloud.enrol("cid").await;
     let mut roots = BTreeMap::new();
     for set in [templates(), FactSet::Denied, FactSet::Inside] {

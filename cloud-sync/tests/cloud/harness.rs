@@ -158,6 +158,11 @@ impl TestCloud {
         issue(&self.ca, self.dir.path(), role, id)
     }
 
+    /// Where the register of erasures is.
+    pub fn register(dir: &Path) -> std::path::PathBuf {
+        dir.join("keys/erasures")
+    }
+
     pub fn channel(&self, role: Role, id: &str) -> Channel {
         let identity = self.identity(role, id);
         channel(&identity, &self.uri, Role::Cloud, ChannelOptions::default()).unwrap()
@@ -246,14 +251,18 @@ fn operator_hash() -> &'static str {
 
 pub async fn consenting_rider(app: &mut EnrolmentServiceClient<Channel>) -> String {
     let rider = new_rider(app).await;
+    give_consent(app, &rider).await;
+    rider
+}
+
+pub async fn give_consent(app: &mut EnrolmentServiceClient<Channel>, rider: &str) {
     let consent = v1::GiveConsentRequest {
-        rider_id: rider.clone(),
+        rider_id: rider.into(),
         purpose: "recognition".into(),
         text_version: "2026-01".into(),
         channel: "app".into(),
     };
     app.give_consent(consent).await.unwrap();
-    rider
 }
 
 pub async fn new_rider(app: &mut EnrolmentServiceClient<Channel>) -> String {

@@ -35,7 +35,14 @@ async fn imported_riders_are_enrolled_once_and_reach_stations() {
     let facts = crate::feed::snapshot(&cloud, "north").await.facts;
     let faces = facts.iter().filter(|fact| matches!(fact.change, Some(Change::TemplatePut(_))));
     assert_eq!(faces.count(), 3);
-    let receipt = store.erase_rider(riders[1], facegate_domain::Timestamp::from_unix_ms(1)).await.unwrap();
+    let receipt = store
+        .erase_rider(
+            facegate_cloud_sync::store::ErasureId::random(),
+            riders[1],
+            facegate_domain::Timestamp::from_unix_ms(1),
+        )
+        .await
+        .unwrap();
     assert_eq!(receipt.rider, riders[1]);
 }
 

@@ -2,16 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod audit;
+mod backup;
 mod backup_files;
 mod bad_batches;
 mod browser;
 mod ca;
 mod digests;
 mod durability;
+mod ending;
 mod enrolment;
 mod erasure;
 mod feed;
 mod guide;
+mod habits;
 mod harness;
 mod hsm;
 mod identity;
@@ -20,6 +23,7 @@ mod installations;
 mod intake;
 mod journeys;
 mod keys;
+mod leases;
 mod operation;
 mod photographs;
 mod refusals;
@@ -28,3 +32,4 @@ mod rest;
 mod riding;
 mod snapshots;
 mod web;
+mod withdrawal;

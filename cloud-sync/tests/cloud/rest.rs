@@ -10,8 +10,9 @@ use crate::browser::{App, problem};
 use crate::harness::{BEGIN, TestCloud};
 use crate::journeys::ride;
 
-const ROUTES: [(&str, &str); 10] = [
+const ROUTES: [(&str, &str); 11] = [
     ("delete", "/v1/riders/{id}"),
+    ("delete", "/v1/riders/{id}/consents/{purpose}"),
     ("get", "/v1/erasures/{id}"),
     ("get", "/v1/riders/{id}/receipts/{journey}"),
     ("get", "/v1/riders/{id}/trips"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use facegate_cloud_sync::store::ErasureId;
 use facegate_domain::ids::RiderId;
 use reqwest::header::{RETRY_AFTER, SET_COOKIE};
 use serde_json::{Value, json};
@@ -184,7 +185,7 @@ async fn a_new_password_and_an_erasure_end_a_riders_sessions() {
     assert_eq!(browser.sign_in(&rider, "another+one").await.status(), SEE_OTHER);
 
     // By the store itself, as gRPC does it: the page notices.
-    cloud.cloud.store.erase_rider(rider.parse().unwrap(), BEGIN).await.unwrap();
+    cloud.cloud.store.erase_rider(ErasureId::random(), rider.parse().unwrap(), BEGIN).await.unwrap();
     assert_eq!(problem(browser.get("/me/overview.json").await).await, (401, "not_signed_in".into()));
     assert_eq!(browser.sign_in(&rider, "another+one").await.status(), StatusCode::UNAUTHORIZED);
 }

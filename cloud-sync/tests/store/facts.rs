@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use facegate_cloud_sync::store::{Claim, Imported, Profile, Roots, Store, StoreError};
+use facegate_cloud_sync::store::{Claim, ErasureId, Imported, Profile, Roots, Store, StoreError};
 use facegate_domain::fingerprint::{FactSet, Fingerprint, fact};
 use facegate_domain::ids::{ModelId, RiderId};
 use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, PublishedFares, StationMode};
@@ -84,7 +84,7 @@ pub async fn digests_follow_every_change(place: &Place) {
     }
     store.record_taps(exit.passed(faces[0].rider, after(60)).into(), after(99)).await.unwrap();
     store.set_denied(faces[2].rider, false).await.unwrap();
-    store.erase_rider(faces[1].rider, after(99)).await.unwrap();
+    store.erase_rider(ErasureId::random(), faces[1].rider, after(99)).await.unwrap();
     store.instruct(mode(None)).await.unwrap();
     digests_hold(&*store).await;
     assert_eq!(store.roots_at(u64::MAX).await.unwrap(), None);

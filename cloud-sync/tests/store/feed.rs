@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use facegate_cloud_sync::store::{OutOfReach, Store};
+use facegate_cloud_sync::store::{ErasureId, OutOfReach, Store};
 use facegate_domain::code::CodeIssuer;
 use facegate_domain::ids::{RecordId, RiderId, TemplateId};
 use facegate_domain::tap::PassageOutcome;
@@ -135,7 +135,7 @@ pub async fn pages_of_a_snapshot_and_the_changes_since_add_up_to_the_present(pla
         let face = faces.pop();
         steps += 1;
         match (face, steps % 3) {
-            (Some(face), 0) => drop(store.erase_rider(face.rider, NOW).await.unwrap()),
+            (Some(face), 0) => drop(store.erase_rider(ErasureId::random(), face.rider, NOW).await.unwrap()),
             (Some(face), 1) => {
                 let left = exit.passed(face.rider, after(100 + steps));
                 store.record_taps(left.into(), NOW).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use facegate_cloud_sync::store::{ErasureReceipt, Profile, Purpose, StationReport, Store, StoreError};
+use facegate_cloud_sync::store::{ErasureId, ErasureReceipt, Profile, Purpose, StationReport, Store, StoreError};
 use facegate_domain::charge::{AcquirerToken, Charge, Instrument};
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_proto::convert::sync::FeedChange;
@@ -115,9 +115,13 @@ pub async fn an_erased_rider_is_forgotten_and_cannot_come_back(place: &Place) {
     let (gone, stays) = (enrolled(&*store).await, enrolled(&*store).await);
     store.set_page_password(gone.rider, "$hash".into()).await.unwrap();
     store.bind_account(gone.rider, Instrument::Wallet, Vec::new()).await.unwrap();
-    let receipt = store.erase_rider(gone.rider, after(5)).await.unwrap();
+    let receipt = store.erase_rider(ErasureId::random(), gone.rider, after(5)).await.unwrap();
     assert!(receipt.is_final() && receipt.rider == gone.rider && receipt.requested_at == after(5));
-    assert_eq!(store.erase_rider(gone.rider, after(9)).await.unwrap(), receipt, "erasing again is the same erasure");
+    assert_eq!(
+        store.erase_rider(ErasureId::random(), gone.rider, after(9)).await.unwrap(),
+        receipt,
+        "erasing again is the same erasure"
+    );
     assert_eq!(store.erasure(receipt.id).await.unwrap(), Some(receipt.clone()));
 
     let known = store.rider(gone.rider).await.unwrap().unwrap();
@@ -142,7 +146,10 @@ pub async fn an_erased_rider_is_forgotten_and_cannot_come_back(place: &Place) {
     }
     let overview = store.overview().await.unwrap();
     assert_eq!((overview.riders, overview.enrolled), (1, 1));
-    assert!(matches!(store.erase_rider(RiderId::random(), NOW).await, Err(StoreError::UnknownRider(_))));
+    assert!(matches!(
+        store.erase_rider(ErasureId::random(), RiderId::random(), NOW).await,
+        Err(StoreError::UnknownRider(_))
+    ));
 }
 
 pub async fn an_erasure_waits_for_every_station_and_is_then_final(place: &Place) {
@@ -151,7 +158,7 @@ pub async fn an_erasure_waits_for_every_station_and_is_then_final(place: &Place)
     let (north, south) = (station("north"), station("south"));
     store.station_joined(north.clone(), NOW).await.unwrap();
     store.station_joined(south.clone(), NOW).await.unwrap();
-    let receipt = store.erase_rider(gone.rider, NOW).await.unwrap();
+    let receipt = store.erase_rider(ErasureId::random(), gone.rider, NOW).await.unwrap();
     assert_eq!(receipt.outstanding, BTreeSet::from([north.clone(), south.clone()]));
     store.station_joined(station("too-late-to-know-the-face"), NOW).await.unwrap();
     let report = |applied_version| StationReport { applied_version, ..StationReport::default() };
@@ -173,7 +180,7 @@ pub async fn an_account_stays_while_something_is_owed_on_it(place: &Place) {
     let rider = rider(&*store).await;
     store.bind_account(rider, Instrument::Wallet, Vec::new()).await.unwrap();
     let journey = settled_ride(&*store, rider).await;
-    store.erase_rider(rider, after(800)).await.unwrap();
+    store.erase_rider(ErasureId::random(), rider, after(800)).await.unwrap();
     assert_eq!(store.account(rider).await.unwrap(), Some(Instrument::Wallet));
     assert_eq!(store.forget_settled_accounts().await.unwrap(), 0);
     let priced = store.journey(journey.id).await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use facegate_cloud_sync::store::{Gap, Mark, Store, StoreError};
+use facegate_cloud_sync::store::{ErasureId, Gap, Mark, Store, StoreError};
 use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody};
 
@@ -140,10 +140,10 @@ pub async fn the_latest_tap_says_who_is_inside(place: &Place) {
     assert_eq!(inside().await, 0, "the exit is later, however late the entry arrives");
     store.record_taps(second.into(), after(99)).await.unwrap();
     assert_eq!(inside().await, 1);
-    store.erase_rider(rider, after(99)).await.unwrap_err();
+    store.erase_rider(ErasureId::random(), rider, after(99)).await.unwrap_err();
     let known = crate::world::rider(&*store).await;
     store.record_taps(entry.passed(known, after(91)).into(), after(99)).await.unwrap();
-    store.erase_rider(known, after(99)).await.unwrap();
+    store.erase_rider(ErasureId::random(), known, after(99)).await.unwrap();
     assert_eq!(inside().await, 1, "an erased rider is no hint");
     store.record_taps(entry.passed(known, after(95)).into(), after(99)).await.unwrap();
     assert_eq!(inside().await, 1, "nor does he become one again");

@@ -59,6 +59,12 @@ impl Answer {
         }
         self
     }
+
+    /// What it had been without looking at tiers.
+    #[must_use]
+    pub fn without_tiers(&self) -> Self {
+        Self { hits: self.hits.clone(), riders: self.riders, tiers: Vec::new() }
+    }
 }
 
 /// A probe made ready.

@@ -7,14 +7,14 @@ fn among_riders_inside(riders: usize, photographs: u32, settings: DecisionSettin
     let (gallery, mut rng) = (Gallery::new(DIMS, calibration(), settings), StdRng::seed_from_u64(99));
     for sequence in 0..riders {
         let template = enrol_fused(&gallery, &face(&mut rng), photographs);
-        gallery.entered(template.rider, RecordId { sequence: sequence as u64, ..entry() });
+        gallery.entered(template.rider, RecordId { sequence: sequence as u64, ..entry() }, NOW);
     }
     gallery
 }
 
 fn enrol_inside(gallery: &Gallery, embedding: &Embedding, photographs: u32) -> Template {
     let template = enrol_fused(gallery, embedding, photographs);
-    gallery.entered(template.rider, entry());
+    gallery.entered(template.rider, entry(), NOW);
     template
 }
 
@@ -114,7 +114,7 @@ fn a_rider_with_two_templates_does_not_hide_his_twin() {
     let twin = enrol(&gallery, &look(&probe, 0.73, &mut rng));
     assert!(matches!(identify(), Verdict::Ambiguous { .. }));
     // The same where both are of a tier.
-    [first.rider, twin.rider].iter().for_each(|rider| gallery.entered(*rider, entry()));
+    [first.rider, twin.rider].iter().for_each(|rider| gallery.entered(*rider, entry(), NOW));
     assert!(matches!(identify(), Verdict::Ambiguous { .. }));
     assert_eq!(gallery.nearest(&probe, 2).unwrap().iter().map(|n| n.rider).collect::<Vec<_>>(), [first.rider; 2]);
 }

@@ -99,7 +99,7 @@ fn the_best_of_a_riders_templates_counts() {
     let mate = face(&mut rng);
     let first = enrol(&gallery, &look(&mate, 0.3, &mut rng));
     gallery.put(&Template { id: TemplateId::random(), embedding: mate.clone(), ..first.clone() }).unwrap();
-    gallery.entered(first.rider, entry());
+    gallery.entered(first.rider, entry(), NOW);
     let probe = look(&mate, 0.7, &mut rng);
     let seen = recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap());
     assert!((seen.similarity.cosine() - 0.7).abs() < 1e-3 && seen.tier == Tier::InSystem);
@@ -124,7 +124,7 @@ fn a_member_of_a_tier_is_scored_though_the_city_search_misses_him() {
         Verdict::Ambiguous { risk } => risk,
         _ => 1.0,
     };
-    gallery.entered(template.rider, entry());
+    gallery.entered(template.rider, entry(), NOW);
     match gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap() {
         // Inside is where the third one is, and the only one: he carries most of the posterior now.
         Verdict::Ambiguous { risk } => assert!(risk < 0.45 && outvoted > 0.45, "{risk} after {outvoted}"),
@@ -139,10 +139,35 @@ fn in_system_ends_with_the_exit_and_never_refuses_one() {
     let template = enrol(&gallery, &mate);
     let probe = look(&mate, 0.8, &mut rng);
     let tier = || recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap()).tier;
-    gallery.entered(template.rider, entry());
+    gallery.entered(template.rider, entry(), NOW);
     assert_eq!(tier(), Tier::InSystem);
     gallery.left(template.rider, &entry());
     assert_eq!(tier(), Tier::City);
+}
+
+#[test]
+fn what_a_tier_adds_is_told_by_what_the_city_alone_would_have_said() {
+    let (gallery, mut rng) = (gallery(), StdRng::seed_from_u64(14));
+    let mate = face(&mut rng);
+    let template = enrol(&gallery, &mate);
+    for _ in 0..500 {
+        enrol(&gallery, &face(&mut rng));
+    }
+    let (mut added, mut not_needed) = (0, 0);
+    for cosine in 30..90_u8 {
+        let probe = look(&mate, f32::from(cosine) / 100.0, &mut rng);
+        gallery.entered(template.rider, entry(), NOW);
+        let inside = gallery.identify_and_compare(&probe, FRAMES, Direction::Exit, NOW).unwrap();
+        gallery.left(template.rider, &entry());
+        let outside = gallery.identify_and_compare(&probe, FRAMES, Direction::Exit, NOW).unwrap();
+        assert!(!outside.needs_its_tier, "the city is no tier to be in need of");
+        let recognised = |verdict: &Verdict| matches!(verdict, Verdict::Recognised(_));
+        let needed = recognised(&inside.verdict) && !recognised(&outside.verdict);
+        assert_eq!(inside.needs_its_tier, needed, "at a cosine of {cosine} hundredths");
+        added += u32::from(needed);
+        not_needed += u32::from(recognised(&outside.verdict));
+    }
+    assert!(added > 0 && not_needed > 0, "{added} and {not_needed}");
 }
 
 #[test]
@@ -219,7 +244,7 @@ fn a_removed_rider_is_gone_from_every_answer() {
     let mate = face(&mut rng);
     let template = enrol(&gallery, &mate);
     gallery.put(&Template { id: TemplateId::random(), ..template.clone() }).unwrap();
-    gallery.entered(template.rider, entry());
+    gallery.entered(template.rider, entry(), NOW);
     assert_eq!(gallery.remove_rider(template.rider).unwrap(), 2);
     assert_eq!(gallery.identify(&mate, FRAMES, Direction::Exit, NOW).unwrap(), Verdict::Unknown { risk: 1.0 });
     assert_eq!(gallery.nearest(&mate, 5).unwrap(), []);
@@ -326,7 +351,7 @@ fn a_probe_meets_templates_of_its_own_model_only() {
     let as_new = |face: &Embedding| Embedding::normalise(new.clone(), face.values().to_vec()).unwrap();
     let (both, only_old) = (enrol(&gallery, &mate), enrol(&gallery, &other));
     gallery.put(&Template { id: TemplateId::random(), embedding: as_new(&mate), ..both.clone() }).unwrap();
-    gallery.entered(both.rider, entry());
+    gallery.entered(both.rider, entry(), NOW);
     for probe in [mate.clone(), as_new(&mate)] {
         let seen = recognised(gallery.identify(&probe, FRAMES, Direction::Exit, NOW).unwrap());
         assert_eq!((seen.rider, seen.tier), (both.rider, Tier::InSystem));

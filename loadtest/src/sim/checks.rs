@@ -5,6 +5,7 @@ mod books;
 use anyhow::{Context, Result};
 use facegate_domain::score::Verdict;
 use facegate_domain::tap::{Direction, Tap};
+use facegate_gallery::Gallery;
 use facegate_proto::convert::sync::FeedChange;
 use facegate_runtime::disk::Disk;
 use facegate_runtime::kv::{KvOptions, Tree};
@@ -111,7 +112,7 @@ async fn stations_agree(world: &World) -> Result<()> {
         let held: Vec<&FeedChange> = held.iter().filter(|fact| is_compared(fact)).collect();
         let missing = wanted.iter().filter(|fact| !held.contains(fact)).count();
         let excess = held.iter().filter(|fact| !wanted.contains(fact)).count();
-        let templates = station.facts().gallery.templates();
+        let templates = station.facts().gallery().map_or(0, Gallery::templates);
         if missing + excess > 0 || templates != enrolled {
             let what =
                 format!("{name}: {missing} facts missing, {excess} too many, {templates} templates of {enrolled}");
@@ -134,7 +135,8 @@ fn is_compared(fact: &FeedChange) -> bool {
 fn recognised(world: &World, station: u8, rider: usize) -> Option<bool> {
     let station = world.station(station)?;
     let probe = world.riders.probe(rider, world.dice.seed());
-    let verdict = station.facts().gallery.identify(&probe, 3, Direction::Entry, station.clock.now()).ok()?;
+    let facts = station.facts();
+    let verdict = facts.gallery()?.identify(&probe, 3, Direction::Entry, station.clock.now()).ok()?;
     Some(matches!(verdict, Verdict::Recognised(seen) if seen.rider == world.riders.id(rider)))
 }
 

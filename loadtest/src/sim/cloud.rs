@@ -8,6 +8,7 @@ use facegate_cloud_sync::api::grpc;
 use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, RawConfig};
 use facegate_cloud_sync::enrolment::FaceCapture;
+use facegate_cloud_sync::register::Register;
 use facegate_cloud_sync::server;
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_domain::Clock;
@@ -26,6 +27,8 @@ use crate::station::riders::MODEL;
 
 /// Where the store lies on the simulated disk.
 pub const STORE: &str = "store";
+/// And the register of erasures.
+const ERASURES: &str = "erasures";
 /// Few, so that a station that was away has to take a snapshot.
 const FEED_KEPT: u64 = 60;
 /// Purpose of the key that signs rider certificates.
@@ -88,7 +91,9 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
     let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
     let store = SledStore::open_on(&machine.disk, Path::new(STORE), &keys(machine)?, config.feed_kept)?;
     let (faces, stop) = (Arc::new(NoCamera(ModelId::new(MODEL)?)), CancellationToken::new());
-    let opened = Cloud::with_store(config, clock, Arc::new(store), issuer(machine)?, faces, stop.clone()).await?;
+    let register = Register::open(Arc::new(machine.disk.clone()), Path::new(ERASURES))?;
+    let (store, keys) = (Arc::new(store), Arc::new(keys(machine)?));
+    let opened = Cloud::with_store(config, clock, store, register, keys, faces, stop.clone()).await?;
     opened.publish_issuer().await?;
     let cloud = Arc::new(opened);
     let routes = grpc::routes(&cloud).await?;

@@ -88,7 +88,7 @@ impl Office {
     async fn erase(world: &Arc<World>, dice: &Dice, rider: usize) {
         loop {
             let asked = match store(world) {
-                Ok(store) => store.erase_rider(world.riders.id(rider), world.now()).await,
+                Ok(store) => store.erase_rider(ErasureId::random(), world.riders.id(rider), world.now()).await,
                 Err(error) => Err(error),
             };
             match asked {

@@ -217,7 +217,7 @@ async fn knows_inside(station: Arc<Station>, riders: usize) -> Result<()> {
     let mut applied = station.applied();
     let clock = SystemClock::new();
     let knows = async {
-        while station.facts().gallery.tier_len(Tier::InSystem, clock.now()) < riders {
+        while station.facts().gallery().map_or(0, |gallery| gallery.tier_len(Tier::InSystem, clock.now())) < riders {
             applied.changed().await?;
         }
         Ok(())

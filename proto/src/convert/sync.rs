@@ -3,7 +3,8 @@
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::face::Template;
-use facegate_domain::ids::{RecordId, RiderId, TemplateId};
+use facegate_domain::habits::{Hours, Regular};
+use facegate_domain::ids::{RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::operation::Instruction;
 
 use super::gate::rider_from_wire;
@@ -20,13 +21,27 @@ pub const FEED_LEVEL: u32 = 2;
 pub enum FeedChange {
     TemplatePut(Template),
     RiderRemoved(RiderId),
-    EnteredSystem { rider: RiderId, entry: RecordId },
-    LeftSystem { rider: RiderId, entry: RecordId },
+    EnteredSystem {
+        rider: RiderId,
+        entry: RecordId,
+    },
+    LeftSystem {
+        rider: RiderId,
+        entry: RecordId,
+    },
     Denied(RiderId),
     Allowed(RiderId),
     IssuerKeys(Vec<IssuerKey>),
-    CodeNonceSpent { nonce: [u8; 8], issued_at: Timestamp },
+    CodeNonceSpent {
+        nonce: [u8; 8],
+        issued_at: Timestamp,
+    },
     Told(Instruction),
+    /// Takes the place of what was said of that station before.
+    Regulars {
+        station: StationId,
+        riders: Vec<Regular>,
+    },
 }
 
 impl FeedChange {
@@ -41,7 +56,7 @@ impl FeedChange {
             | Self::Allowed(_)
             | Self::IssuerKeys(_)
             | Self::CodeNonceSpent { .. } => 1,
-            Self::Told(_) => 2,
+            Self::Told(_) | Self::Regulars { .. } => 2,
         }
     }
 }
@@ -70,6 +85,20 @@ pub fn template_to_wire(template: &Template) -> v1::TemplateRecord {
         embedding: embedding_to_wire(&template.embedding),
         photographs: template.photographs,
     }
+}
+
+pub fn regulars_from_wire(riders: Vec<v1::Regular>) -> Result<Vec<Regular>, InvalidMessage> {
+    let regular = |wire: v1::Regular| {
+        let unknown = || InvalidMessage::UnknownValue { field: "hours", got: format!("{:#x}", wire.hours) };
+        let hours = Hours::from_bits(wire.hours).ok_or_else(unknown)?;
+        Ok(Regular { rider: rider_from_wire(&wire.rider)?, hours })
+    };
+    riders.into_iter().map(regular).collect()
+}
+
+pub fn regulars_to_wire(riders: &[Regular]) -> Vec<v1::Regular> {
+    let regular = |r: &Regular| v1::Regular { rider: r.rider.as_bytes().to_vec(), hours: r.hours.bits() };
+    riders.iter().map(regular).collect()
 }
 
 pub fn issuer_keys_from_wire(keys: &[Vec<u8>]) -> Result<Vec<IssuerKey>, InvalidMessage> {
@@ -110,6 +139,10 @@ impl TryFrom<v1::Change> for VersionedChange {
             Wire::Settings(settings) => FeedChange::Told(settings.try_into()?),
             Wire::FareTable(fares) => FeedChange::Told(fares.try_into()?),
             Wire::Mode(mode) => FeedChange::Told(mode.try_into()?),
+            Wire::Regulars(regulars) => FeedChange::Regulars {
+                station: StationId::new(regulars.station)?,
+                riders: regulars_from_wire(regulars.riders)?,
+            },
         };
         Ok(Self { version: wire.version, change })
     }
@@ -142,6 +175,9 @@ impl From<VersionedChange> for v1::Change {
                 Told::FareTable(fares) => Wire::FareTable(fares),
                 Told::Mode(mode) => Wire::Mode(mode),
             },
+            FeedChange::Regulars { station, riders } => {
+                Wire::Regulars(v1::Regulars { station: station.into(), riders: regulars_to_wire(&riders) })
+            }
         };
         Self { version: versioned.version, change: Some(change) }
     }
@@ -170,6 +206,10 @@ mod tests {
             FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
             FeedChange::CodeNonceSpent { nonce: [1; 8], issued_at: Timestamp::from_unix_ms(5) },
             FeedChange::Told(Instruction::FaresWithdrawn { name: "2026".into() }),
+            FeedChange::Regulars {
+                station: StationId::new("north").unwrap(),
+                riders: vec![Regular { rider, hours: Hours::NONE.with(7).with(18) }],
+            },
         ];
         for change in changes {
             let versioned = VersionedChange { version: 9, change };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use facegate_gallery::DecisionSettings;
-use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
+use facegate_runtime::config::{RawTelemetry, RawTls};
 use serde::Deserialize;
 
 /// A station's config file. `Config` documents the meaning of each key.
@@ -19,8 +19,6 @@ pub struct RawConfig {
     pub cameras: Vec<String>,
     pub tls: RawTls,
     #[serde(default)]
-    pub keys: RawKeys,
-    #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]
     pub recognition: RawRecognition,
@@ -28,6 +26,10 @@ pub struct RawConfig {
     pub decision: DecisionSettings,
     #[serde(default)]
     pub sightings: RawSightings,
+    #[serde(default)]
+    pub tiers: RawTiers,
+    #[serde(default)]
+    pub lease: RawLease,
     #[serde(default)]
     pub codes: RawCodes,
     #[serde(default)]
@@ -90,6 +92,30 @@ pub struct RawSightings {
 impl Default for RawSightings {
     fn default() -> Self {
         Self { enabled: true, keep_s: 600 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTiers {
+    pub inside_max_s: u64,
+}
+
+impl Default for RawTiers {
+    fn default() -> Self {
+        Self { inside_max_s: 97_200 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLease {
+    pub max_s: u64,
+}
+
+impl Default for RawLease {
+    fn default() -> Self {
+        Self { max_s: 72 * 3600 }
     }
 }
 

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `c` | version of the last change applied, 8 bytes big-endian |
 //! | `g` | version of the last change of a template, 8 bytes big-endian; the templates lie in the gallery's own files |
-//! | `i` rider (16) entry's record id (text) | empty: inside since that entry |
+//! | `i` rider (16) entry's record id (text) | inside since that entry: when it was heard of, unix milliseconds, 8 bytes big-endian (empty before that was noted) |
 //! | `d` rider (16) | empty: denied |
 //! | `k` | the issuers' public keys, 32 bytes each |
 //! | `o` place | an instruction of the operator that holds, JSON |
 //! | `l` | the level of changes understood up to the cursor, 4 bytes big-endian; without it 1 |
+//! | `r` | this station's regulars: rider (16), hours (4 bytes big-endian), and the next |
 
+use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
-use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::habits::{Hours, Regular};
+use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::{FEED_LEVEL, FeedChange, VersionedChange, issuer_keys_from_wire};
 use facegate_runtime::kv::{Batch, Tree};
@@ -23,16 +26,19 @@ const ISSUER_KEYS: &[u8] = b"k";
 
 const TEMPLATES: &[u8] = b"g";
 const LEVEL: &[u8] = b"l";
+const REGULARS: &[u8] = b"r";
+const REGULAR_BYTES: usize = 20;
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct FactStore {
     tree: Tree,
+    station: StationId,
 }
 
 impl FactStore {
-    pub(super) fn new(tree: Tree) -> Self {
-        Self { tree }
+    pub(super) fn new(tree: Tree, station: StationId) -> Self {
+        Self { tree, station }
     }
 
     /// Which of the two sets of facts this is.
@@ -60,8 +66,9 @@ impl FactStore {
         self.tree.get(CURSOR)?.map_or(Ok(0), |value| number(&value, "cursor"))
     }
 
-    /// Stores changes in their order, which lead to version `last`. A crash leaves a whole prefix of them, with its cursor.
-    pub fn write(&self, changes: &[VersionedChange], last: u64) -> Result<(), StoreError> {
+    /// Stores changes in their order, which lead to version `last` and were heard of `now`. A crash leaves a whole prefix of
+    /// them, with its cursor.
+    pub fn write(&self, changes: &[VersionedChange], last: u64, now: Timestamp) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         let mut version = self.cursor()?;
         if version == 0 {
@@ -74,7 +81,7 @@ impl FactStore {
                 self.tree.apply(std::mem::take(&mut batch))?;
                 self.remove_rider(*rider, &mut batch)?;
             } else {
-                self.write_one(&change.change, &mut batch)?;
+                self.write_one(&change.change, now, &mut batch)?;
             }
             version = change.version;
             if matches!(change.change, FeedChange::TemplatePut(_) | FeedChange::RiderRemoved(_)) {
@@ -109,6 +116,25 @@ impl FactStore {
         Ok(level.min(FEED_LEVEL))
     }
 
+    /// Who is inside, by which entry, and when that was heard of: `now` if it was not noted.
+    pub fn entries(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Result<(RiderId, RecordId, Timestamp), StoreError>> + '_ {
+        self.tree.scan(b"i").map(move |entry| {
+            let (key, at) = entry?;
+            let at = if at.is_empty() { now } else { timestamp(number(&at, "time of an entry")?) };
+            Ok((rider_of(&key)?, entry_of(&key)?, at))
+        })
+    }
+
+    /// Forgets entries that ended by themselves.
+    pub fn end_entries(&self, entries: &[(RiderId, RecordId)]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        entries.iter().for_each(|(rider, entry)| batch.remove(entry_key(*rider, entry)));
+        Ok(self.tree.apply(batch)?)
+    }
+
     /// Every stored fact as the change that brings it about, for filling a gallery at start. Spent codes are not
     /// among them: [`super::CodeStore`] keeps those.
     pub fn read(&self) -> impl Iterator<Item = Result<FeedChange, StoreError>> + '_ {
@@ -122,9 +148,11 @@ impl FactStore {
         Ok(self.tree.clear()?)
     }
 
-    fn write_one(&self, change: &FeedChange, batch: &mut Batch) -> Result<(), StoreError> {
+    fn write_one(&self, change: &FeedChange, now: Timestamp, batch: &mut Batch) -> Result<(), StoreError> {
         match change {
-            FeedChange::EnteredSystem { rider, entry } => batch.insert(entry_key(*rider, entry), []),
+            FeedChange::EnteredSystem { rider, entry } => {
+                batch.insert(entry_key(*rider, entry), unix_ms(now).to_be_bytes());
+            }
             FeedChange::LeftSystem { rider, entry } => batch.remove(entry_key(*rider, entry)),
             FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), []),
             FeedChange::Allowed(rider) => batch.remove(rider_key(b'd', *rider)),
@@ -137,6 +165,10 @@ impl FactStore {
                 batch.insert(told_key(told), json);
             }
             FeedChange::Told(told) => batch.remove(told_key(told)),
+            FeedChange::Regulars { station, riders } if *station == self.station => {
+                batch.insert(REGULARS, regulars_to_bytes(riders));
+            }
+            FeedChange::Regulars { .. } => (),
             FeedChange::TemplatePut(_) | FeedChange::CodeNonceSpent { .. } => (),
         }
         Ok(())
@@ -147,16 +179,21 @@ impl FactStore {
         for entry in self.tree.scan(rider_key(b'i', rider)) {
             batch.remove(entry?.0);
         }
+        if let Some(regulars) = self.tree.get(REGULARS)? {
+            let mut regulars = regulars_from_bytes(&regulars)?;
+            regulars.retain(|regular| regular.rider != rider);
+            batch.insert(REGULARS, regulars_to_bytes(&regulars));
+        }
         Ok(())
     }
 
     fn read_one(&self, key: &[u8], value: &[u8]) -> Result<Option<FeedChange>, StoreError> {
         let damaged = |what| StoreError::Damaged { what };
         Ok(match key.first() {
-            Some(b'i') => {
-                let entry = key.get(17..).and_then(|text| std::str::from_utf8(text).ok());
-                let entry = entry.and_then(|text| text.parse::<RecordId>().ok()).ok_or(damaged("entry"))?;
-                Some(FeedChange::EnteredSystem { rider: rider_of(key)?, entry })
+            Some(b'i') => Some(FeedChange::EnteredSystem { rider: rider_of(key)?, entry: entry_of(key)? }),
+            Some(b'r') => {
+                let (station, riders) = (self.station.clone(), regulars_from_bytes(value)?);
+                Some(FeedChange::Regulars { station, riders })
             }
             Some(b'd') => Some(FeedChange::Denied(rider_of(key)?)),
             Some(b'k') => {
@@ -181,6 +218,34 @@ fn entry_key(rider: RiderId, entry: &RecordId) -> Vec<u8> {
     [rider_key(b'i', rider), entry.to_string().into_bytes()].concat()
 }
 
+fn entry_of(key: &[u8]) -> Result<RecordId, StoreError> {
+    let entry = key.get(17..).and_then(|text| std::str::from_utf8(text).ok());
+    entry.and_then(|text| text.parse().ok()).ok_or(StoreError::Damaged { what: "entry" })
+}
+
+fn regulars_to_bytes(riders: &[Regular]) -> Vec<u8> {
+    let bytes = |r: &Regular| [r.rider.as_bytes().as_slice(), &r.hours.bits().to_be_bytes()].concat();
+    riders.iter().flat_map(bytes).collect()
+}
+
+fn regulars_from_bytes(bytes: &[u8]) -> Result<Vec<Regular>, StoreError> {
+    let damaged = || StoreError::Damaged { what: "regulars" };
+    let regular = |bytes: &[u8]| {
+        let (rider, hours) = bytes.split_first_chunk::<16>().ok_or_else(damaged)?;
+        let hours = u32::from_be_bytes(hours.try_into().map_err(|_| damaged())?);
+        Ok(Regular { rider: RiderId::from_bytes(*rider), hours: Hours::from_bits(hours).ok_or_else(damaged)? })
+    };
+    bytes.chunks(REGULAR_BYTES).map(regular).collect()
+}
+
+fn unix_ms(at: Timestamp) -> u64 {
+    u64::try_from(at.unix_ms()).unwrap_or(0)
+}
+
+fn timestamp(unix_ms: u64) -> Timestamp {
+    Timestamp::from_unix_ms(i64::try_from(unix_ms).unwrap_or(i64::MAX))
+}
+
 fn rider_of(key: &[u8]) -> Result<RiderId, StoreError> {
     let bytes = key.get(1..17).and_then(|bytes| bytes.try_into().ok());
     bytes.map(RiderId::from_bytes).ok_or(StoreError::Damaged { what: "rider" })
@@ -199,7 +264,13 @@ mod tests {
     use super::*;
 
     fn store(database: &Database) -> FactStore {
-        FactStore::new(database.tree("f").unwrap())
+        FactStore::new(database.tree("f").unwrap(), north())
+    }
+
+    const NOW: Timestamp = Timestamp::from_unix_ms(1_790_000_000_000);
+
+    fn north() -> StationId {
+        StationId::new("north").unwrap()
     }
 
     fn temporary() -> Database {
@@ -227,13 +298,15 @@ mod tests {
             FeedChange::Denied(rider),
             FeedChange::EnteredSystem { rider, entry: entry(5) },
             FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
+            FeedChange::Regulars { station: north(), riders: vec![Regular { rider, hours: Hours::NONE.with(8) }] },
             FeedChange::TemplatePut(template(rider)),
         ];
         let store = store(&db);
         assert_eq!(store.cursor().unwrap(), 0);
-        store.write(&versioned(facts.clone()), 4).unwrap();
-        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..3], "templates lie elsewhere");
-        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (4, 4));
+        store.write(&versioned(facts.clone()), 5, NOW).unwrap();
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..4], "templates lie elsewhere");
+        assert_eq!(store.entries(Timestamp::default()).next().unwrap().unwrap(), (rider, entry(5), NOW));
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (5, 5));
         store.forget().unwrap();
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (0, 0));
     }
@@ -258,12 +331,18 @@ mod tests {
             FeedChange::EnteredSystem { rider: stays, entry: entry(2) },
             FeedChange::LeftSystem { rider: stays, entry: entry(2) },
             FeedChange::Denied(stays),
+            FeedChange::Regulars {
+                station: north(),
+                riders: vec![Regular { rider: gone, hours: Hours::NONE.with(8) }],
+            },
+            FeedChange::Regulars { station: StationId::new("south").unwrap(), riders: vec![] },
             FeedChange::RiderRemoved(gone),
             FeedChange::Allowed(stays),
         ];
         let store = store(&db);
-        store.write(&versioned(changes), 8).unwrap();
-        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), []);
-        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (8, 7));
+        store.write(&versioned(changes), 10, NOW).unwrap();
+        let nobody = FeedChange::Regulars { station: north(), riders: vec![] };
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), [nobody]);
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (10, 9));
     }
 }

@@ -17,6 +17,7 @@ use tonic::Code;
 
 use super::SyncError;
 use super::apply::{self, blocking};
+use crate::lease::NoFaces;
 use crate::metrics;
 use crate::station::{Station, StationError};
 
@@ -68,7 +69,7 @@ async fn heal_set(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>, s
     }
     if matches!(set, FactSet::Templates(_)) {
         let facts = station.facts();
-        blocking(move || Ok(facts.gallery.keep_repairs()?)).await?;
+        blocking(move || Ok(facts.gallery().ok_or(NoFaces::Opening)?.keep_repairs()?)).await?;
     }
     Ok(())
 }
@@ -86,7 +87,7 @@ fn put_right(station: &Station, set: &FactSet, bucket: usize, wanted: Vec<FeedCh
         }
         FactSet::Inside => {
             let wanted: HashSet<(RiderId, RecordId)> = wanted.into_iter().filter_map(entered).collect();
-            let held: HashSet<_> = facts.gallery.inside_in(bucket).into_iter().collect();
+            let held: HashSet<_> = facts.gallery().ok_or(NoFaces::Opening)?.inside_in(bucket).into_iter().collect();
             let left = held.difference(&wanted).cloned();
             let left = left.map(|(rider, entry)| FeedChange::LeftSystem { rider, entry });
             let came = wanted.difference(&held).cloned();
@@ -120,12 +121,19 @@ fn put_templates_right(
         _ => None,
     });
     let wanted: HashMap<TemplateId, Template> = wanted.collect();
-    let held: HashMap<TemplateId, RiderId> = facts.gallery.templates_in(model, bucket).into_iter().collect();
+    let gallery = facts.gallery().ok_or(NoFaces::Opening)?;
+    let held: HashMap<TemplateId, RiderId> = gallery.templates_in(model, bucket).into_iter().collect();
     let remove: Vec<TemplateId> = held.keys().filter(|id| !wanted.contains_key(id)).copied().collect();
     let missing = wanted.into_values().filter(|template| held.get(&template.id) != Some(&template.rider));
-    let put: Vec<Template> = missing.collect();
+    let mut put: Vec<Template> = Vec::new();
+    for template in missing {
+        // What was removed here for ever is no difference to be healed.
+        if !apply::is_buried(station, template.id, station.applied_version())? {
+            put.push(template);
+        }
+    }
     tracing::warn!(%model, bucket, put = put.len(), removed = remove.len(), "templates put right");
-    Ok(facts.gallery.repair(model, &put, &remove)?)
+    Ok(gallery.repair(model, &put, &remove)?)
 }
 
 fn denied(fact: &FeedChange) -> Option<RiderId> {

@@ -17,6 +17,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::leases::Leases;
+
 type Answer<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[derive(Default)]
@@ -54,6 +56,10 @@ pub struct Seen {
     pub report: Option<v1::StationStatus>,
     /// Deliveries fail while this is set.
     pub refuses_deliveries: bool,
+    pub leases: Leases,
+    pub leases_asked: usize,
+    /// Templates that the station said had come back.
+    pub come_back: Vec<Vec<u8>>,
 }
 
 #[derive(Clone)]
@@ -63,6 +69,8 @@ pub struct Cloud {
     head: watch::Sender<u64>,
     /// While this is set, snapshots stop before their end.
     pub holds_snapshots: watch::Sender<bool>,
+    /// While this is set, subscribers are told nothing.
+    holds_changes: watch::Sender<bool>,
 }
 
 impl Seen {
@@ -94,6 +102,7 @@ impl Cloud {
             seen: Arc::new(Mutex::new(Seen { snapshot_format: SNAPSHOT_FORMAT, ..Seen::default() })),
             head: watch::Sender::new(0),
             holds_snapshots: watch::Sender::new(false),
+            holds_changes: watch::Sender::new(false),
         };
         let served = grpc::server()
             .add_service(SyncServiceServer::new(cloud.clone()))
@@ -135,6 +144,14 @@ impl Cloud {
         self.head.send_replace(version);
         drop(seen);
         self.set_snapshot(facts);
+    }
+
+    pub fn holds_changes(&self, holds: bool) {
+        self.holds_changes.send_replace(holds);
+    }
+
+    pub fn lease(&self, leases: Leases) {
+        self.seen.lock().unwrap().leases = leases;
     }
 
     /// Loses everything that was delivered, as a cloud restored from an old backup would have.
@@ -222,6 +239,9 @@ impl SyncService for Cloud {
         let mut after = request.into_inner().after_version;
         {
             let mut seen = self.seen.lock().unwrap();
+            if let Leases::Unreachable = seen.leases {
+                return Err(Status::unavailable("the test's cloud is away"));
+            }
             seen.subscribed_after.push(after);
             if after > self.head() {
                 return Err(Status::out_of_range("the cursor lies beyond the log"));
@@ -231,9 +251,13 @@ impl SyncService for Cloud {
             }
         }
         let (changes, queue) = mpsc::channel(64);
-        let (seen, mut head) = (Arc::clone(&self.seen), self.head.subscribe());
+        let (seen, mut head, mut held) =
+            (Arc::clone(&self.seen), self.head.subscribe(), self.holds_changes.subscribe());
         tokio::spawn(async move {
             loop {
+                if held.wait_for(|held| !held).await.is_err() {
+                    return;
+                }
                 let news: Vec<_> = seen.lock().unwrap().log.iter().filter(|c| c.version > after).cloned().collect();
                 for change in news {
                     after = change.version;
@@ -308,6 +332,22 @@ impl SyncService for Cloud {
         Ok(Response::new(v1::DeliverResponse { marks: touched.into_iter().map(mark).collect(), conflicts: vec![] }))
     }
 
+    async fn lease(&self, request: Request<v1::LeaseRequest>) -> Result<Response<v1::LeaseResponse>, Status> {
+        require(&request, &[Role::Station])?;
+        let mut seen = self.seen.lock().unwrap();
+        seen.leases_asked += 1;
+        match seen.leases {
+            Leases::Given { generation } => Ok(Response::new(v1::LeaseResponse {
+                key: vec![u8::try_from(generation).unwrap(); 32],
+                generation,
+                valid_for_ms: 72 * 3_600_000,
+                required_version: self.head(),
+            })),
+            Leases::Revoked => Err(Status::permission_denied("revoked")),
+            Leases::Unreachable => Err(Status::unavailable("the test's cloud is away")),
+        }
+    }
+
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
         let peer = require(&request, &[Role::Station])?;
         assert_eq!(peer.id, "north");
@@ -322,12 +362,19 @@ impl SyncService for Cloud {
             v1::SetRoot { root: seen.fingerprint(&set).root(), ..theirs.clone() }
         };
         let roots = if known && seen.holds.is_some() { report.roots.iter().map(root).collect() } else { vec![] };
+        seen.come_back.extend(report.templates_come_back.iter().cloned());
         seen.report = Some(report);
         seen.reports += 1;
+        let (lease_revoked, lease_generation) = match seen.leases {
+            Leases::Given { generation } => (false, generation),
+            Leases::Revoked => (true, 2),
+            Leases::Unreachable => return Err(Status::unavailable("the test's cloud is away")),
+        };
         let mark =
             |(gate, epoch): &(String, u32)| v1::JournalMark { gate: gate.clone(), epoch: *epoch, next_sequence: 0 };
         let newest = seen.known_epochs.iter().map(mark).collect();
-        Ok(Response::new(v1::ReportResponse { head_version, missing: seen.missing(), newest, roots }))
+        let missing = seen.missing();
+        Ok(Response::new(v1::ReportResponse { head_version, missing, newest, roots, lease_revoked, lease_generation }))
     }
 
     async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {

@@ -7,12 +7,13 @@ use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::Answer;
 use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
+use facegate_station_server::facts::Facts;
 use tonic::Status;
 
 use crate::codes::present;
 use crate::faces::{face, look, record_id, template};
 use crate::identify::ask;
-use crate::world::{Running, World, eventually};
+use crate::world::{NOW, Running, World, eventually};
 
 const ENTRY: v1::Direction = v1::Direction::Entry;
 
@@ -48,7 +49,10 @@ async fn templates_that_went_missing_or_are_too_many_are_put_right_and_stay_so_o
     // Behind its back: one template goes, one comes.
     let model = of_lost.embedding.model().clone();
     let of_erased = template(RiderId::random(), &erased);
-    station.station.facts().gallery.repair(&model, std::slice::from_ref(&of_erased), &[of_lost.id]).unwrap();
+    let repair = |facts: &Facts| {
+        facts.gallery().unwrap().repair(&model, std::slice::from_ref(&of_erased), &[of_lost.id]).unwrap();
+    };
+    repair(&station.station.facts());
     assert!(!grants(&world, &station, &lost).await && grants(&world, &station, &erased).await);
     eventually("both are put right", || async {
         grants(&world, &station, &lost).await && !grants(&world, &station, &erased).await
@@ -82,7 +86,7 @@ async fn a_change_of_the_gallery_by_the_feed_is_no_difference() {
     let before = reports();
     eventually("it has compared three times", || async { reports() >= before + 3 }).await;
     assert_eq!(world.cloud.seen.lock().unwrap().reread, []);
-    assert_eq!(station.station.facts().gallery.templates(), 1);
+    assert_eq!(station.station.facts().gallery().unwrap().templates(), 1);
     station.stop().await;
 }
 
@@ -100,12 +104,12 @@ async fn the_deny_list_who_is_inside_and_what_was_told_are_put_right_too() {
     ];
     tell(&world, &facts).await;
     let held = station.station.facts();
-    held.apply(&FeedChange::Allowed(denied));
-    held.apply(&FeedChange::Denied(freed));
-    held.apply(&FeedChange::LeftSystem { rider: inside, entry: entry.clone() });
-    held.apply(&FeedChange::EnteredSystem { rider: freed, entry });
-    held.apply(&FeedChange::Told(closed.end()));
-    held.apply(&FeedChange::Told(Instruction::FaresWithdrawn { name: "none".into() }));
+    held.apply(&FeedChange::Allowed(denied), NOW);
+    held.apply(&FeedChange::Denied(freed), NOW);
+    held.apply(&FeedChange::LeftSystem { rider: inside, entry: entry.clone() }, NOW);
+    held.apply(&FeedChange::EnteredSystem { rider: freed, entry }, NOW);
+    held.apply(&FeedChange::Told(closed.end()), NOW);
+    held.apply(&FeedChange::Told(Instruction::FaresWithdrawn { name: "none".into() }), NOW);
     drop(held);
     let mut gate = world.gate(&station).await;
     eventually("the deny list is put right", || async {
@@ -116,7 +120,7 @@ async fn the_deny_list_who_is_inside_and_what_was_told_are_put_right_too() {
     assert_eq!(present(&mut gate, denied, [1; 8]).await, Answer::Refused(Refusal::DenyListed));
     eventually("and the rest", || async {
         let facts = station.station.facts();
-        let inside: Vec<_> = (0..64).flat_map(|bucket| facts.gallery.inside_in(bucket)).collect();
+        let inside: Vec<_> = (0..64).flat_map(|bucket| facts.gallery().unwrap().inside_in(bucket)).collect();
         facts.mode() == StationMode::FareFree && inside.len() == 1
     })
     .await;

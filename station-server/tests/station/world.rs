@@ -68,11 +68,17 @@ impl World {
 
     /// The same with more TOML in its config.
     pub async fn station_with(&self, more: &str, metrics: Option<Metrics>) -> Running {
+        let running = self.station_as_it_starts(more, metrics).await;
+        eventually("it has opened its templates", || async { running.station.facts().gallery().is_some() }).await;
+        running
+    }
+
+    /// Whether or not it has got a lease.
+    pub async fn station_as_it_starts(&self, more: &str, metrics: Option<Metrics>) -> Running {
         let server = Server::bind(self.config(more), Arc::clone(&self.clock) as _, metrics).await.unwrap();
         let (address, metrics_address) = (server.address().unwrap(), server.metrics_address().unwrap());
-        let station = Arc::clone(server.station());
         let stop = CancellationToken::new();
-        let stopping = stop.clone();
+        let (stopping, station) = (stop.clone(), Arc::clone(server.station()));
         let serving = tokio::spawn(async move { server.serve(stopping).await.unwrap() });
         Running { address, metrics_address, station, stop, serving }
     }

@@ -116,6 +116,16 @@ impl EnrolmentService for EnrolmentRpc {
         Ok(Response::new(receipt_to_wire(&receipt)))
     }
 
+    async fn withdraw_consent(
+        &self,
+        request: Request<v1::WithdrawConsentRequest>,
+    ) -> Result<Response<v1::ErasureReceipt>, Status> {
+        let (actor, asked) = admit(request)?;
+        let enrolment = &self.cloud.enrolment;
+        let receipt = enrolment.withdraw_consent(&actor, rider(&asked.rider_id)?, &asked.purpose).await?;
+        Ok(Response::new(receipt_to_wire(&receipt)))
+    }
+
     async fn get_erasure(
         &self,
         request: Request<v1::GetErasureRequest>,
@@ -132,6 +142,7 @@ fn receipt_to_wire(receipt: &ErasureReceipt) -> v1::ErasureReceipt {
         requested_at_unix_ms: receipt.requested_at.unix_ms(),
         outstanding_stations: receipt.outstanding.iter().map(ToString::to_string).collect(),
         r#final: receipt.is_final(),
+        scope: receipt.scope.name().to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use crate::enrolment::{EnrolmentError, ErrorKind};
 use crate::feed::FeedError;
 use crate::intake::IntakeError;
+use crate::leases::LeaseError;
 use crate::operation::InstructError;
 use crate::store::{OutOfReach, StoreError};
 
@@ -73,8 +74,23 @@ impl From<InstructError> for Status {
     }
 }
 
+impl From<LeaseError> for Status {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "no lease can be granted");
+                Self::unavailable("the cloud's keys cannot be read; try again later")
+            }
+        }
+    }
+}
+
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
+        if let StoreError::LeaseEnded(_) = error {
+            return Self::permission_denied(error.to_string());
+        }
         tracing::error!(%error, "a call failed in the store");
         match error {
             StoreError::Unavailable(_) => Self::unavailable("the cloud's disk does not take writes; try again later"),

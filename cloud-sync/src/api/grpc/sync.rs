@@ -2,15 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::fingerprint::{FactSet, fact};
-use facegate_domain::ids::{GateId, InvalidId, StationId};
+use facegate_domain::ids::{GateId, InvalidId, StationId, TemplateId};
 use facegate_domain::operation::StationMode;
 use facegate_domain::tap::GateRecord;
-use facegate_proto::convert::InvalidMessage;
 use facegate_proto::convert::gate::{direction_from_wire, direction_to_wire};
 use facegate_proto::convert::ops::mode_from_wire;
+use facegate_proto::convert::sync::VersionedChange;
+use facegate_proto::convert::{InvalidMessage, fixed};
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_server::SyncService;
 use facegate_runtime::identity::{Role, require};
@@ -22,7 +24,9 @@ use super::installation;
 use crate::cloud::Cloud;
 use crate::completeness::StationJournal;
 use crate::feed;
-use crate::store::{Arrival, FareTableHeld, GateReport, Intake, RefusalCount, Roots, StationReport};
+use crate::store::{
+    Arrival, FareTableHeld, GateReport, Intake, RefusalCount, Roots, Standing, StationReport, TierReport,
+};
 
 #[derive(Debug)]
 pub struct SyncRpc {
@@ -41,6 +45,14 @@ fn admit<T>(request: Request<T>) -> Result<(StationId, T), Status> {
     let station = StationId::new(peer.id).map_err(|error| Status::permission_denied(error.to_string()))?;
     Ok((station, request.into_inner()))
 }
+
+/// Faces that one report may have erased again: a station that has gone mad erases nobody's by the million.
+const COME_BACK_MAX: usize = 64;
+
+const LEASE_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// There are four.
+const TIERS_MAX: usize = 8;
 
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -61,8 +73,16 @@ impl SyncService for SyncRpc {
         let level = asked.feed_level.max(1);
         let changes = feed::subscribe(Arc::clone(&cloud.store), asked.after_version, level, cloud.stop.clone()).await?;
         tracing::info!(%station, after = asked.after_version, level, "a station follows the feed");
-        let changes = ReceiverStream::new(changes).map(|change| Ok(change?.into()));
-        Ok(Response::new(Box::pin(changes)))
+        let (store, following) = (Arc::clone(&cloud.store), station.clone());
+        let changes = ReceiverStream::new(changes).then(move |change| {
+            let (store, station) = (Arc::clone(&store), station.clone());
+            async move {
+                let VersionedChange { version, change } = change?;
+                Ok(VersionedChange { version, change: feed::addressed(&*store, change, &station).await? }.into())
+            }
+        });
+        let ended = lease_ended(Arc::clone(cloud), following);
+        Ok(Response::new(Box::pin(futures::StreamExt::take_until(changes, ended))))
     }
 
     async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
@@ -72,9 +92,9 @@ impl SyncService for SyncRpc {
         installation::admit(cloud, &station, &asked.installation).await?;
         cloud.store.station_joined(station.clone(), now).await?;
         let (level, codes_since) = (asked.feed_level.max(1), now.minus(cloud.config.code_memory));
-        let ask = feed::Ask { level, format: asked.format, resume: asked.resume, codes_since };
-        let chunks = feed::snapshot(Arc::clone(&cloud.store), ask).await?;
         tracing::info!(%station, "a station takes a snapshot");
+        let ask = feed::Ask { station, level, format: asked.format, resume: asked.resume, codes_since };
+        let chunks = feed::snapshot(Arc::clone(&cloud.store), ask).await?;
         let chunks = ReceiverStream::new(chunks).map(|chunk| Ok(chunk?));
         Ok(Response::new(Box::pin(chunks)))
     }
@@ -90,10 +110,25 @@ impl SyncService for SyncRpc {
         Ok(Response::new(intake_to_wire(intake)))
     }
 
+    async fn lease(&self, request: Request<v1::LeaseRequest>) -> Result<Response<v1::LeaseResponse>, Status> {
+        let (station, asked) = admit(request)?;
+        installation::admit(&self.cloud, &station, &asked.installation).await?;
+        let lease = self.cloud.leases.grant(station).await?;
+        Ok(Response::new(v1::LeaseResponse {
+            key: lease.key.expose().to_vec(),
+            generation: lease.generation,
+            valid_for_ms: u64::try_from(lease.valid_for.as_millis()).unwrap_or(u64::MAX),
+            required_version: lease.required_version,
+        }))
+    }
+
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
         let (station, mut status) = admit(request)?;
         let cloud = &self.cloud;
         installation::admit(cloud, &station, &status.installation).await?;
+        let come_back = status.templates_come_back.iter().take(COME_BACK_MAX);
+        let come_back = come_back.map(|id| fixed("template", id).map(TemplateId::from_bytes));
+        let come_back = come_back.collect::<Result<Vec<_>, _>>()?;
         let roots = cloud.store.roots_at(status.applied_version).await?;
         let differs = roots.as_ref().map(|ours| differing(&status.roots, ours)).unwrap_or_default();
         if !differs.is_empty() {
@@ -102,14 +137,18 @@ impl SyncService for SyncRpc {
         let journals = std::mem::take(&mut status.journals);
         let journals: Vec<_> = journals.into_iter().map(journal_from_wire).collect::<Result<_, _>>()?;
         let report = report_from_wire(status, differs)?;
-        cloud.store.record_report(station, report.clone(), cloud.clock.now()).await?;
+        cloud.store.record_report(station.clone(), report.clone(), cloud.clock.now()).await?;
         let heard = cloud.completeness.heard(&report, &journals).await?;
+        cloud.enrolment.erase_come_back(station.as_str(), &come_back).await?;
+        let lease = cloud.store.station(&station).await?.map(|view| view.lease).unwrap_or_default();
         let roots = roots.unwrap_or_default().into_iter().map(|(set, root)| v1::SetRoot { set, root });
         Ok(Response::new(v1::ReportResponse {
             head_version: *cloud.store.head().borrow(),
             missing: heard.missing.into_iter().map(Into::into).collect(),
             newest: heard.newest.into_iter().map(newest_to_wire).collect(),
             roots: roots.collect(),
+            lease_revoked: lease.standing != Standing::Active,
+            lease_generation: lease.generation,
         }))
     }
 
@@ -121,6 +160,8 @@ impl SyncService for SyncRpc {
 
     async fn reread(&self, request: Request<v1::RereadRequest>) -> Result<Response<Self::RereadStream>, Status> {
         let (station, asked) = admit(request)?;
+        // Whoever gets no faces by the feed gets none this way either.
+        self.cloud.store.station_joined(station.clone(), self.cloud.clock.now()).await?;
         let set = set_from_wire(&asked.set)?;
         let most = set.buckets();
         if asked.buckets.len() > most || asked.buckets.iter().any(|bucket| *bucket as usize >= most) {
@@ -129,6 +170,18 @@ impl SyncService for SyncRpc {
         tracing::warn!(%station, %set, buckets = asked.buckets.len(), "a station re-reads what differs");
         let parts = feed::reread(Arc::clone(&self.cloud.store), set, asked.buckets);
         Ok(Response::new(Box::pin(ReceiverStream::new(parts).map(|part| Ok(part?)))))
+    }
+}
+
+/// Ends when the operator has ended the station's lease: no faces go there from then on.
+async fn lease_ended(cloud: Arc<Cloud>, station: StationId) {
+    loop {
+        tokio::time::sleep(LEASE_LOOK_EVERY).await;
+        match cloud.store.station(&station).await {
+            Ok(view) if view.as_ref().is_some_and(|view| view.lease.standing != Standing::Active) => return,
+            Ok(_) => (),
+            Err(error) => tracing::error!(%station, %error, "whether the station may follow could not be looked up"),
+        }
     }
 }
 
@@ -170,6 +223,11 @@ fn report_from_wire(status: v1::StationStatus, differs: Vec<String>) -> Result<S
         healed_buckets: status.healed_buckets,
         journal_waiting_percent: status.journal_waiting_percent,
         journal_days_left: status.journal_days_left.filter(|days| days.is_finite()),
+        lease_generation: status.lease_generation,
+        lease_ends: Timestamp::from_unix_ms(status.lease_ends_unix_ms),
+        recognises: status.recognises,
+        come_back_refused: status.come_back_refused,
+        tiers: status.tiers.into_iter().take(TIERS_MAX).map(tier_from_wire).collect(),
     })
 }
 
@@ -194,6 +252,16 @@ fn one_of(roots: &[v1::SetRoot]) -> u64 {
 fn fares_from_wire(held: v1::FareTableHeld) -> FareTableHeld {
     let valid_from = Timestamp::from_unix_ms(held.valid_from_unix_ms);
     FareTableHeld { name: held.name, valid_from, sha256: hex::encode(held.sha256) }
+}
+
+fn tier_from_wire(wire: v1::TierReport) -> TierReport {
+    let v1::TierReport { tier, riders, decisions, added, risk, added_risk } = wire;
+    TierReport { tier, riders, decisions, added, risk: finite(risk), added_risk: finite(added_risk) }
+}
+
+fn tier_to_wire(tier: TierReport) -> v1::TierReport {
+    let TierReport { tier, riders, decisions, added, risk, added_risk } = tier;
+    v1::TierReport { tier, riders, decisions, added, risk, added_risk }
 }
 
 fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> {
@@ -241,6 +309,11 @@ pub(super) fn report_to_wire(report: StationReport) -> v1::StationStatus {
         healed_buckets: report.healed_buckets,
         journal_waiting_percent: report.journal_waiting_percent,
         journal_days_left: report.journal_days_left,
+        lease_generation: report.lease_generation,
+        lease_ends_unix_ms: report.lease_ends.unix_ms(),
+        recognises: report.recognises,
+        come_back_refused: report.come_back_refused,
+        tiers: report.tiers.into_iter().map(tier_to_wire).collect(),
         ..v1::StationStatus::default()
     }
 }

@@ -20,6 +20,8 @@ use crate::web::problem::Problem;
 pub struct Erasure {
     #[schema(format = Uuid)]
     erasure_id: String,
+    /// "rider": all of him; "face": the face and what belongs to it.
+    scope: &'static str,
     requested_at: Moment,
     /// Stations that have not confirmed yet.
     outstanding_stations: Vec<String>,
@@ -45,6 +47,24 @@ pub async fn erase(
     Ok((status, Json(receipt.into())))
 }
 
+/// Takes a consent back: the face goes here at once and from every station as it confirms; the rider, his account and
+/// his trips stay, and he may consent and enrol again.
+///
+/// Answers 200 with a final receipt, or 202 while stations are outstanding. Asking again gives the same receipt.
+#[utoipa::path(delete, path = "/v1/riders/{id}/consents/{purpose}", tag = "erasure", operation_id = "withdrawConsent",
+    params(("id" = uuid::Uuid, Path, description = "Rider"), ("purpose" = String, Path, description = "\"recognition\"")),
+    responses((status = 200, description = "The face is forgotten everywhere", body = Erasure),
+        (status = 202, description = "Forgotten here; the named stations have not confirmed yet", body = Erasure)))]
+pub async fn withdraw_consent(
+    State(rest): State<Rest>,
+    app: Integrator,
+    Ids((rider, purpose)): Ids<(RiderId, String)>,
+) -> Result<(StatusCode, Json<Erasure>), Problem> {
+    let receipt = rest.cloud.enrolment.withdraw_consent(&app.actor(), rider, &purpose).await?;
+    let status = if receipt.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(receipt.into())))
+}
+
 /// How far an erasure has come.
 #[utoipa::path(get, path = "/v1/erasures/{id}", tag = "erasure", operation_id = "getErasure",
     params(("id" = uuid::Uuid, Path, description = "Erasure")), responses((status = 200, body = Erasure)))]
@@ -60,6 +80,7 @@ impl From<ErasureReceipt> for Erasure {
     fn from(receipt: ErasureReceipt) -> Self {
         Self {
             erasure_id: receipt.id.to_string(),
+            scope: receipt.scope.name(),
             requested_at: Moment(receipt.requested_at),
             is_final: receipt.is_final(),
             outstanding_stations: receipt.outstanding.into_iter().map(String::from).collect(),

@@ -121,6 +121,11 @@ impl PathId for crate::store::ErasureId {
     const OF: &'static str = "erasure";
 }
 
+/// A name; whether it is one is for whoever reads it to say.
+impl PathId for String {
+    const OF: &'static str = "purpose";
+}
+
 fn id<T: PathId>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| {
         let detail = format!("The {} id in the path is not a UUID.", T::OF);

@@ -27,6 +27,7 @@ use crate::web::problem::Problem;
         trips::list,
         trips::receipt,
         erasure::erase,
+        erasure::withdraw_consent,
         erasure::show
     ),
     components(schemas(Problem)),

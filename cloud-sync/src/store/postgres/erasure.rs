@@ -10,26 +10,74 @@ use super::error::Trouble;
 use super::overview::{ENROLLED, RIDERS};
 use super::tx::Tx;
 use super::values::{at_most, damaged, json, read, rider_of};
-use super::{digest, place, riders};
+use super::{digest, habits, place, riders, stations};
 use crate::store::logged::Logged;
-use crate::store::{ErasureId, ErasureReceipt, Rider, StoreError};
+use crate::store::{Consent, ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StoreError};
 
 fn uuid_of(id: ErasureId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
-pub(super) async fn erase(tx: &mut Tx, id: RiderId, now: Timestamp) -> Result<ErasureReceipt, Trouble> {
+pub(super) async fn erase(
+    tx: &mut Tx,
+    erasure: ErasureId,
+    id: RiderId,
+    now: Timestamp,
+) -> Result<ErasureReceipt, Trouble> {
     let rider = riders::locked(tx, id).await?.ok_or(StoreError::UnknownRider(id))?;
     if let Some(erasure) = rider.erasure {
         return Ok(receipt(tx, erasure).await?.ok_or_else(|| damaged(erasure, "gone"))?);
     }
     for forgotten in [
-        "DELETE FROM faces.face WHERE template IN (SELECT template FROM core.face WHERE rider = $1)",
         "DELETE FROM identity.sealed WHERE rider = $1 AND kind <> 'account'",
         "INSERT INTO core.leaving (rider) VALUES ($1) ON CONFLICT DO NOTHING",
     ] {
         sqlx::query(forgotten).bind(id.as_uuid()).execute(tx.sql()).await?;
     }
+    forget_account_if_settled(tx, id).await?;
+    place::erase(tx, id).await?;
+    let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now).await?;
+    let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider };
+    riders::keep(tx, &remains).await?;
+    tx.count(RIDERS, -1);
+    Ok(receipt)
+}
+
+/// The same of the face alone.
+pub(super) async fn withdraw(
+    tx: &mut Tx,
+    erasure: ErasureId,
+    id: RiderId,
+    consents_until: Timestamp,
+    now: Timestamp,
+) -> Result<ErasureReceipt, Trouble> {
+    // The lock first: whoever asks twice at once gets one receipt.
+    riders::locked(tx, id).await?;
+    if let Some(receipt) = receipt(tx, erasure).await? {
+        return Ok(receipt);
+    }
+    let rider = riders::living(tx, id).await?;
+    place::withdraw(tx, id).await?;
+    let receipt = forget_face(tx, &rider, erasure, ErasureScope::Face, now).await?;
+    let withdrawn = |c: &Consent| c.purpose == Purpose::Recognition && c.given_at <= consents_until;
+    let consents = rider.consents.iter().filter(|consent| !withdrawn(consent)).cloned().collect();
+    riders::keep(tx, &Rider { consents, face: None, withdrawal: Some(receipt.id), ..rider }).await?;
+    Ok(receipt)
+}
+
+/// Takes the face, what the feed says of it, and every membership of a tier; tells stations in the same transaction.
+async fn forget_face(
+    tx: &mut Tx,
+    rider: &Rider,
+    erasure: ErasureId,
+    scope: ErasureScope,
+    now: Timestamp,
+) -> Result<ErasureReceipt, Trouble> {
+    let id = rider.id;
+    sqlx::query("DELETE FROM faces.face WHERE template IN (SELECT template FROM core.face WHERE rider = $1)")
+        .bind(id.as_uuid())
+        .execute(tx.sql())
+        .await?;
     let faces: Vec<(Uuid, String)> = sqlx::query_as("DELETE FROM core.face WHERE rider = $1 RETURNING template, model")
         .bind(id.as_uuid())
         .fetch_all(tx.sql())
@@ -43,28 +91,24 @@ pub(super) async fn erase(tx: &mut Tx, id: RiderId, now: Timestamp) -> Result<Er
         sqlx::query("DELETE FROM core.change WHERE version = $1").bind(version).execute(tx.sql()).await?;
         tx.count(ENROLLED, -1);
     }
-    forget_account_if_settled(tx, id).await?;
-    place::erase(tx, id).await?;
     let feed_version = tx.publish(&[Logged::RiderRemoved { rider: id }]).await?;
-    // Looked at last: no station can join between here and the commit.
-    let outstanding = stations(tx).await?;
-    let receipt = ErasureReceipt { id: ErasureId::random(), rider: id, requested_at: now, feed_version, outstanding };
+    // Looked at last: no station can join and no regulars can be set between here and the commit.
+    habits::forget(tx, id).await?;
+    let outstanding = stations(tx, now).await?;
+    let receipt = ErasureReceipt { id: erasure, rider: id, scope, requested_at: now, feed_version, outstanding };
     sqlx::query("INSERT INTO core.erasure (id, final, body) VALUES ($1, $2, $3)")
         .bind(uuid_of(receipt.id))
         .bind(receipt.is_final())
         .bind(json(&receipt))
         .execute(tx.sql())
         .await?;
-    let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), ..rider };
-    riders::keep(tx, &remains).await?;
-    tx.count(RIDERS, -1);
     Ok(receipt)
 }
 
-async fn stations(tx: &mut Tx) -> Result<BTreeSet<StationId>, Trouble> {
-    let names: Vec<String> = sqlx::query_scalar("SELECT id FROM core.station").fetch_all(tx.sql()).await?;
-    let station = |name| StationId::new(name).map_err(|error| damaged("a station's name", error).into());
-    names.into_iter().map(station).collect()
+/// Those that may know faces.
+async fn stations(tx: &mut Tx, now: Timestamp) -> Result<BTreeSet<StationId>, Trouble> {
+    let leases = stations::leases(tx).await?;
+    Ok(leases.into_iter().filter(|(_, lease)| !lease.is_over(now)).map(|(station, _)| station).collect())
 }
 
 pub(super) async fn receipt(tx: &mut Tx, id: ErasureId) -> Result<Option<ErasureReceipt>, Trouble> {
@@ -105,12 +149,34 @@ async fn forget_account_if_settled(tx: &mut Tx, rider: RiderId) -> Result<bool, 
 
 /// A station has applied the feed up to `version`: it has forgotten whoever was removed up to there.
 pub(super) async fn confirm(tx: &mut Tx, station: &StationId, version: u64) -> Result<(), Trouble> {
+    take_out(tx, |receipt| receipt.feed_version <= version && receipt.outstanding.remove(station)).await.map(drop)
+}
+
+/// Stations that know no face any more, nor ever will, keep no receipt open. Gives how many are final by that.
+pub(super) async fn release(tx: &mut Tx, now: Timestamp) -> Result<usize, Trouble> {
+    let leases = stations::leases(tx).await?;
+    let over: BTreeSet<_> = leases.into_iter().filter(|(_, l)| l.is_over(now)).map(|(station, _)| station).collect();
+    if over.is_empty() {
+        return Ok(0);
+    }
+    take_out(tx, |receipt| {
+        let before = receipt.outstanding.len();
+        receipt.outstanding.retain(|station| !over.contains(station));
+        receipt.outstanding.len() < before
+    })
+    .await
+}
+
+/// Stores the open receipts that `change` says it changed; gives how many are final by that.
+async fn take_out(tx: &mut Tx, mut change: impl FnMut(&mut ErasureReceipt) -> bool) -> Result<usize, Trouble> {
     let open: Vec<String> = sqlx::query_scalar("SELECT body FROM core.erasure WHERE NOT final ORDER BY id FOR UPDATE")
         .fetch_all(tx.sql())
         .await?;
+    let mut finished = 0;
     for body in open {
         let mut receipt: ErasureReceipt = read("an erasure", &body)?;
-        if receipt.feed_version <= version && receipt.outstanding.remove(station) {
+        if change(&mut receipt) {
+            finished += usize::from(receipt.is_final());
             sqlx::query("UPDATE core.erasure SET final = $2, body = $3 WHERE id = $1")
                 .bind(uuid_of(receipt.id))
                 .bind(receipt.is_final())
@@ -119,5 +185,5 @@ pub(super) async fn confirm(tx: &mut Tx, station: &StationId, version: u64) -> R
                 .await?;
         }
     }
-    Ok(())
+    Ok(finished)
 }

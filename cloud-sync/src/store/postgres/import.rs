@@ -38,9 +38,9 @@ pub(super) async fn all(
     let last = tx.publish(&changes).await?;
     let first = last + 1 - changes.len() as u64;
     let bodies = (first..).zip(&new).map(|(feed_version, (imported, _))| {
-        let face = Some(Enrolled { template: imported.template.id, feed_version });
+        let face = Some(Enrolled { template: imported.template.id, feed_version, at: now });
         let consents = vec![imported.consent.clone()];
-        json(&Rider { id: imported.rider, created_at: now, consents, face, erasure: None })
+        json(&Rider { id: imported.rider, created_at: now, consents, face, erasure: None, withdrawal: None })
     });
     let bodies: Vec<String> = bodies.collect();
     let ids: Vec<Uuid> = new.iter().map(|(imported, _)| *imported.rider.as_uuid()).collect();

@@ -194,14 +194,46 @@ pub(super) async fn leave(tx: &mut Tx, given_up: &[&Tap]) -> Result<(), Trouble>
     Ok(())
 }
 
-/// The rider is not shown inside any more, nor ever again, whatever taps of his are still to come.
-pub(super) async fn erase(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
+/// The riders inside whose entries are older than that are not any more; at most `max` of them. Gives their number.
+pub(super) async fn end_before(tx: &mut Tx, entered_before: Timestamp, max: i64) -> Result<usize, Trouble> {
+    let ended: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(
+        "UPDATE core.place p SET inside = false FROM (
+            SELECT rider FROM core.place WHERE inside AND at < $1 ORDER BY rider LIMIT $2 FOR UPDATE
+         ) AS old WHERE p.rider = old.rider RETURNING p.rider, p.gate, p.epoch, p.sequence",
+    )
+    .bind(entered_before.unix_ms())
+    .bind(max)
+    .fetch_all(tx.sql())
+    .await?;
+    let left = |(rider, gate, epoch, sequence): (Uuid, String, i64, i64)| {
+        Ok(Logged::LeftSystem { rider: rider_of(rider), entry: record_of(gate, epoch, sequence)? })
+    };
+    let changes: Vec<Logged> = ended.into_iter().map(left).collect::<Result<_, StoreError>>()?;
+    if !changes.is_empty() {
+        tx.count(INSIDE, -i64::try_from(changes.len()).unwrap_or(i64::MAX));
+        tx.publish(&changes).await?;
+    }
+    Ok(changes.len())
+}
+
+/// The rider is not shown inside by the taps that have come.
+pub(super) async fn withdraw(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
     let place = locked(tx, &[rider]).await?.remove(&rider);
     // Its going is told with the rider's, not as a change of its own.
     if let Some(entry) = place.as_ref().and_then(Place::entry) {
         tx.toggle(FactSet::Inside, rider.as_bytes(), inside_fact(rider, entry));
         tx.count(INSIDE, -1);
+        sqlx::query("UPDATE core.place SET inside = false WHERE rider = $1")
+            .bind(rider.as_uuid())
+            .execute(tx.sql())
+            .await?;
     }
+    Ok(())
+}
+
+/// The rider is not shown inside any more, nor ever again, whatever taps of his are still to come.
+pub(super) async fn erase(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
+    withdraw(tx, rider).await?;
     sqlx::query(
         "INSERT INTO core.place (rider, at, gate, epoch, sequence, direction, inside, erased)
          VALUES ($1, 0, '', 0, 0, '', false, true)

@@ -71,8 +71,43 @@ impl RiderStore for PgStore {
         transact!(self, tx => set_password(&mut tx, rider, &sealed).await)
     }
 
-    async fn erase_rider(&self, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
-        transact!(self, tx => erasure::erase(&mut tx, rider, now).await)
+    async fn erase_rider(&self, id: ErasureId, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
+        transact!(self, tx => erasure::erase(&mut tx, id, rider, now).await)
+    }
+
+    async fn withdraw_face(
+        &self,
+        id: ErasureId,
+        rider: RiderId,
+        consents_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ErasureReceipt, StoreError> {
+        transact!(self, tx => erasure::withdraw(&mut tx, id, rider, consents_until, now).await)
+    }
+
+    async fn faces_unused_since(
+        &self,
+        cutoff: Timestamp,
+        after: Option<RiderId>,
+        max: usize,
+    ) -> Result<(Vec<RiderId>, Option<RiderId>), StoreError> {
+        let page = self.riders(after, max).await?;
+        let last_taps = self.last_taps(&page).await?;
+        let used = |rider: &Rider, face: &Enrolled| {
+            let tap = last_taps.get(&rider.id).copied().unwrap_or_default();
+            face.at.max(rider.created_at).max(tap)
+        };
+        let is_unused = |rider: &&Rider| rider.face.as_ref().is_some_and(|face| used(rider, face) < cutoff);
+        Ok((page.iter().filter(is_unused).map(|rider| rider.id).collect(), page.last().map(|rider| rider.id)))
+    }
+
+    async fn rider_of(&self, template: TemplateId) -> Result<Option<RiderId>, StoreError> {
+        let rider: Option<Uuid> = sqlx::query_scalar("SELECT rider FROM core.face WHERE template = $1")
+            .bind(template.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        Ok(rider.map(RiderId::from_uuid))
     }
 
     async fn forget_settled_accounts(&self) -> Result<usize, StoreError> {
@@ -171,7 +206,7 @@ pub(super) async fn locked(tx: &mut Tx, id: RiderId) -> Result<Option<Rider>, Tr
 }
 
 /// The rider, unless he is unknown or erased.
-async fn living(tx: &mut Tx, id: RiderId) -> Result<Rider, Trouble> {
+pub(super) async fn living(tx: &mut Tx, id: RiderId) -> Result<Rider, Trouble> {
     match locked(tx, id).await? {
         None => Err(StoreError::UnknownRider(id).into()),
         Some(rider) if rider.erasure.is_some() => Err(StoreError::Erased(id).into()),
@@ -202,7 +237,7 @@ pub(super) async fn keep_sealed(tx: &mut Tx, kind: &str, rider: RiderId, sealed:
 }
 
 async fn create(tx: &mut Tx, id: RiderId, profile: &[u8], now: Timestamp) -> Result<(), Trouble> {
-    let new = Rider { id, created_at: now, consents: Vec::new(), face: None, erasure: None };
+    let new = Rider { id, created_at: now, consents: Vec::new(), face: None, erasure: None, withdrawal: None };
     let created = sqlx::query("INSERT INTO core.rider (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
         .bind(id.as_uuid())
         .bind(json(&new))
@@ -240,7 +275,7 @@ async fn enrol(tx: &mut Tx, template: &Template, sealed: &[u8], seen: u64, now: 
     }
     add_face(tx, template, sealed).await?;
     let feed_version = tx.publish(&[Logged::TemplatePut { template: template.id, rider: rider.id }]).await?;
-    rider.face = Some(Enrolled { template: template.id, feed_version });
+    rider.face = Some(Enrolled { template: template.id, feed_version, at: now });
     keep(tx, &rider).await?;
     tx.count(ENROLLED, 1);
     Ok(feed_version)

@@ -1,7 +1,7 @@
 //! The facts that hold, page by page.
 
 use facegate_domain::Timestamp;
-use facegate_domain::ids::RiderId;
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::FeedChange;
 use uuid::Uuid;
@@ -21,10 +21,12 @@ pub(super) enum Space {
     Denied,
     Faces,
     Inside,
+    Regulars,
     Nonces,
 }
 
-const SPACES: [Space; 6] = [Space::IssuerKeys, Space::Told, Space::Denied, Space::Faces, Space::Inside, Space::Nonces];
+const SPACES: [Space; 7] =
+    [Space::IssuerKeys, Space::Told, Space::Denied, Space::Faces, Space::Inside, Space::Regulars, Space::Nonces];
 
 /// Facts with their keys.
 type Found = Vec<(Vec<u8>, FeedChange)>;
@@ -94,6 +96,7 @@ impl PgStore {
             Space::Denied => self.denied_facts(within, max).await,
             Space::Faces => self.face_facts(within, max).await,
             Space::Inside => self.inside_facts(within, max).await,
+            Space::Regulars => self.regulars_facts(within.after.unwrap_or_default(), max).await,
         }
     }
 
@@ -110,6 +113,22 @@ impl PgStore {
             Ok((place.into_bytes(), FeedChange::Told(told)))
         };
         rows.into_iter().map(fact).collect()
+    }
+
+    async fn regulars_facts(&self, after: &[u8], max: usize) -> Result<Found, StoreError> {
+        let stations: Vec<String> =
+            sqlx::query_scalar("SELECT station FROM core.regulars WHERE station > $1 ORDER BY station LIMIT $2")
+                .bind(String::from_utf8_lossy(after).into_owned())
+                .bind(at_most(max))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        let fact = |name: String| {
+            let key = name.clone().into_bytes();
+            let station = StationId::new(name).map_err(|error| damaged("a station's name", error))?;
+            Ok((key, FeedChange::Regulars { station, riders: Vec::new() }))
+        };
+        stations.into_iter().map(fact).collect()
     }
 
     async fn keys_fact(&self) -> Result<Found, StoreError> {

@@ -7,16 +7,17 @@ use facegate_domain::ids::{RiderId, StationId, TemplateId};
 
 use super::feed::publish;
 use super::intake::INSIDE;
-use super::riders::{ACCOUNT, ENROLLED, RIDERS, identity_key};
+use super::riders::{ACCOUNT, ENROLLED, RIDERS, identity_key, living};
 use super::sealed::Sealed;
 use super::tx::{Tx, damaged, decode};
-use super::{journeys, key};
+use super::{habits, journeys, key};
 use crate::store::logged::Logged;
-use crate::store::{ErasureId, ErasureReceipt, Rider, StationView, StoreError};
+use crate::store::{Consent, ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StationView, StoreError};
 
 /// The receipt, and the template whose sealed values must go now.
 pub(super) fn erase(
     tx: &mut Tx<'_>,
+    erasure: ErasureId,
     id: RiderId,
     now: Timestamp,
 ) -> Result<(ErasureReceipt, Option<TemplateId>), StoreError> {
@@ -25,29 +26,63 @@ pub(super) fn erase(
         let receipt = tx.get(&key::erasure(erasure))?;
         return receipt.map(|receipt| (receipt, None)).ok_or_else(|| damaged(&key::erasure(erasure), "gone"));
     }
+    let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now)?;
+    let remains =
+        Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider.clone() };
+    tx.put(key::rider(id), &remains);
+    tx.put(key::leaving(id), &());
+    tx.count(RIDERS, -1)?;
+    Ok((receipt, rider.face.map(|face| face.template)))
+}
+
+/// The same of the face alone.
+pub(super) fn withdraw(
+    tx: &mut Tx<'_>,
+    erasure: ErasureId,
+    id: RiderId,
+    consents_until: Timestamp,
+    now: Timestamp,
+) -> Result<(ErasureReceipt, Option<TemplateId>), StoreError> {
+    if let Some(receipt) = tx.get(&key::erasure(erasure))? {
+        return Ok((receipt, None));
+    }
+    let rider = living(tx, id)?;
+    let receipt = forget_face(tx, &rider, erasure, ErasureScope::Face, now)?;
+    let face = rider.face.as_ref().map(|face| face.template);
+    let withdrawn = |c: &Consent| c.purpose == Purpose::Recognition && c.given_at <= consents_until;
+    let consents = rider.consents.iter().filter(|consent| !withdrawn(consent)).cloned().collect();
+    tx.put(key::rider(id), &Rider { consents, face: None, withdrawal: Some(receipt.id), ..rider });
+    Ok((receipt, face))
+}
+
+/// Takes the face, what the feed says of it, and every membership of a tier; tells stations in the same batch.
+fn forget_face(
+    tx: &mut Tx<'_>,
+    rider: &Rider,
+    erasure: ErasureId,
+    scope: ErasureScope,
+    now: Timestamp,
+) -> Result<ErasureReceipt, StoreError> {
     if let Some(face) = &rider.face {
         tx.remove(key::feed(face.feed_version));
         tx.remove(key::face(face.template));
         tx.count(ENROLLED, -1)?;
     }
     // The ride may be under way, and the pages and hints of stations must not show it any more.
-    if tx.contains(&key::inside(id))? {
-        tx.remove(key::inside(id));
+    if tx.contains(&key::inside(rider.id))? {
+        tx.remove(key::inside(rider.id));
         tx.count(INSIDE, -1)?;
     }
+    habits::forget(tx, rider.id)?;
     // The deny list is kept, as stations keep it: an open debt outlives the face.
-    let feed_version = publish(tx, &Logged::RiderRemoved { rider: id })?;
-    let outstanding: BTreeSet<StationId> = stations(tx)?.into_iter().collect();
-    let receipt = ErasureReceipt { id: ErasureId::random(), rider: id, requested_at: now, feed_version, outstanding };
+    let feed_version = publish(tx, &Logged::RiderRemoved { rider: rider.id })?;
+    let outstanding = stations(tx, now)?;
+    let receipt = ErasureReceipt { id: erasure, rider: rider.id, scope, requested_at: now, feed_version, outstanding };
     tx.put(key::erasure(receipt.id), &receipt);
     if !receipt.is_final() {
         tx.put(key::erasing(receipt.id), &receipt.id);
     }
-    let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), ..rider.clone() };
-    tx.put(key::rider(id), &remains);
-    tx.put(key::leaving(id), &());
-    tx.count(RIDERS, -1)?;
-    Ok((receipt, rider.face.map(|face| face.template)))
+    Ok(receipt)
 }
 
 /// Removes the account of an erased rider once no tap waits for its journey and no journey for its charge. A charge that
@@ -63,19 +98,42 @@ pub(super) fn forget_account_if_settled(tx: &mut Tx<'_>, identity: &Sealed, ride
 
 /// A station has applied the feed up to `version`: it has forgotten whoever was removed up to there.
 pub(super) fn confirm(tx: &mut Tx<'_>, station: &StationId, version: u64) -> Result<(), StoreError> {
+    take_out(tx, |receipt| receipt.feed_version <= version && receipt.outstanding.remove(station)).map(drop)
+}
+
+/// Stations that know no face any more, nor ever will, keep no receipt open. Gives how many are final by that.
+pub(super) fn release(tx: &mut Tx<'_>, now: Timestamp) -> Result<usize, StoreError> {
+    let views = tx.scan_as::<StationView>(key::STATION)?;
+    let over: BTreeSet<_> = views.into_iter().filter(|v| v.lease.is_over(now)).map(|view| view.station).collect();
+    if over.is_empty() {
+        return Ok(0);
+    }
+    take_out(tx, |receipt| {
+        let before = receipt.outstanding.len();
+        receipt.outstanding.retain(|station| !over.contains(station));
+        receipt.outstanding.len() < before
+    })
+}
+
+/// Stores the open receipts that `change` says it changed; gives how many are final by that.
+fn take_out(tx: &mut Tx<'_>, mut change: impl FnMut(&mut ErasureReceipt) -> bool) -> Result<usize, StoreError> {
+    let mut finished = 0;
     for (k, v) in tx.scan(key::ERASING)? {
         let id: ErasureId = decode(&k, &v)?;
         let mut receipt: ErasureReceipt = tx.get(&key::erasure(id))?.ok_or_else(|| damaged(&k, "gone"))?;
-        if receipt.feed_version <= version && receipt.outstanding.remove(station) {
+        if change(&mut receipt) {
             tx.put(key::erasure(id), &receipt);
             if receipt.is_final() {
                 tx.remove(k);
+                finished += 1;
             }
         }
     }
-    Ok(())
+    Ok(finished)
 }
 
-fn stations(tx: &Tx<'_>) -> Result<Vec<StationId>, StoreError> {
-    Ok(tx.scan_as::<StationView>(key::STATION)?.into_iter().map(|view| view.station).collect())
+/// Those that may know faces.
+fn stations(tx: &Tx<'_>, now: Timestamp) -> Result<BTreeSet<StationId>, StoreError> {
+    let views = tx.scan_as::<StationView>(key::STATION)?;
+    Ok(views.into_iter().filter(|view| !view.lease.is_over(now)).map(|view| view.station).collect())
 }

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
-use facegate_domain::ids::{RiderId, TemplateId};
+use facegate_domain::ids::{RiderId, StationId, TemplateId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_runtime::kv::Tree;
 use tokio::sync::watch;
 
 use super::intake::SpentNonce;
 use super::riders::FaceOwner;
-use super::tx::{Tx, decode};
+use super::tx::{Tx, damaged, decode};
 use super::{SledStore, key};
 use crate::store::logged::{Logged, issuer_keys};
 use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
@@ -119,7 +119,7 @@ impl FeedStore for SledStore {
         codes_since: Timestamp,
     ) -> Result<SnapshotPage, StoreError> {
         // One keyspace after the other; a page starts in the one that its key belongs to.
-        let spaces = [key::ISSUER_KEYS, key::TOLD, key::DENIED, key::FACE, key::INSIDE, key::NONCE];
+        let spaces = [key::ISSUER_KEYS, key::TOLD, key::DENIED, key::FACE, key::INSIDE, key::REGULARS, key::NONCE];
         let first = from.as_ref().map_or(0, |from| spaces.iter().position(|s| from.starts_with(s)).unwrap_or(0));
         let tx = self.read();
         let mut facts = Vec::new();
@@ -197,6 +197,11 @@ impl SledStore {
             key::FACE => {
                 let owner: FaceOwner = decode(k, v)?;
                 self.face_of(TemplateId::from_bytes(id), owner.rider())?.map(FeedChange::TemplatePut)
+            }
+            key::REGULARS => {
+                let name = String::from_utf8_lossy(&k[space.len()..]).into_owned();
+                let station = StationId::new(name).map_err(|error| damaged(k, error))?;
+                Some(FeedChange::Regulars { station, riders: Vec::new() })
             }
             key::INSIDE => Some(FeedChange::EnteredSystem { rider: RiderId::from_bytes(id), entry: decode(k, v)? }),
             _ => {

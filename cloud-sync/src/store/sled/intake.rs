@@ -206,7 +206,7 @@ fn arrive(tx: &mut Tx<'_>, id: &RecordId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn load(tx: &Tx<'_>, id: &RecordId) -> Result<Option<GateRecord>, StoreError> {
+pub(super) fn load(tx: &Tx<'_>, id: &RecordId) -> Result<Option<GateRecord>, StoreError> {
     let key = key::record(id);
     let Some(bytes) = tx.get_bytes(&key)? else { return Ok(None) };
     let wire = v1::GateRecord::decode(bytes.as_slice()).map_err(|error| damaged(&key, error))?;

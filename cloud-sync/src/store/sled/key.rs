@@ -37,6 +37,8 @@ pub(super) const DIGEST_HEAD: &[u8] = b"digest-head";
 pub(super) const TOLD: &[u8] = b"told/";
 pub(super) const NONCE: &[u8] = b"nonce/";
 pub(super) const STATION: &[u8] = b"station/";
+pub(super) const REGULARS: &[u8] = b"regulars/";
+pub(super) const REGULARS_AT: &[u8] = b"regulars-at";
 pub(super) const JOURNAL: &[u8] = b"journal/";
 pub(super) const UNKNOWN: &[u8] = b"unknown/";
 pub(super) const CONFLICT: &[u8] = b"conflict/";
@@ -140,6 +142,19 @@ pub(super) fn station(id: &StationId) -> Key {
 
 pub(super) fn record(id: &RecordId) -> Key {
     join(b"record/", &[&record_part(id)])
+}
+
+pub(super) fn regulars(id: &StationId) -> Key {
+    join(REGULARS, &[id.as_str().as_bytes()])
+}
+
+/// Where a rider is a regular.
+pub(super) fn regular_ofs(rider: RiderId) -> Key {
+    join(b"regular-of/", &[rider.as_bytes()])
+}
+
+pub(super) fn regular_of(rider: RiderId, station: &StationId) -> Key {
+    join(&regular_ofs(rider), &[station.as_str().as_bytes()])
 }
 
 /// All records of one journal.

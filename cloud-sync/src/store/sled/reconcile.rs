@@ -3,9 +3,11 @@
 
 use facegate_domain::ids::{RiderId, TemplateId};
 
+use super::feed::publish;
 use super::riders::{ENROLLED, PASSWORD, PROFILE, RIDERS, identity_key};
 use super::tx::Tx;
 use super::{SledStore, digest, erasure, key};
+use crate::store::logged::Logged;
 use crate::store::{Rider, StoreError};
 
 pub(super) fn reconcile(store: &SledStore) -> Result<(), StoreError> {
@@ -57,6 +59,8 @@ fn drop_what_was_never_sealed(store: &SledStore, tx: &mut Tx<'_>, mut rider: Rid
         tx.remove(key::feed(face.feed_version));
         tx.put(key::rider(rider.id), &rider);
         tx.count(ENROLLED, -1)?;
+        // The log must not end in a hole: stations wait for the version that it ends at.
+        publish(tx, &Logged::RiderRemoved { rider: rider.id })?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use facegate_domain::charge::Instrument;
 use facegate_domain::face::Template;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::ledger::Entry;
+use facegate_domain::tap::Tap;
 use serde::{Deserialize, Serialize};
 
 use super::feed::publish;
@@ -45,7 +46,8 @@ impl RiderStore for SledStore {
                 return Ok(());
             }
             self.identity.put_json(&identity_key(PROFILE, rider), &profile)?;
-            let new = Rider { id: rider, created_at: now, consents: Vec::new(), face: None, erasure: None };
+            let new =
+                Rider { id: rider, created_at: now, consents: Vec::new(), face: None, erasure: None, withdrawal: None };
             tx.put(key::rider(rider), &new);
             tx.count(RIDERS, 1)?;
             Ok(())
@@ -88,7 +90,7 @@ impl RiderStore for SledStore {
             let model = template.embedding.model().clone();
             tx.put(key::face(template.id), &FaceOwner::Known { rider: rider.id, model });
             let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: rider.id })?;
-            rider.face = Some(Enrolled { template: template.id, feed_version });
+            rider.face = Some(Enrolled { template: template.id, feed_version, at: now });
             tx.put(key::rider(rider.id), &rider);
             tx.count(ENROLLED, 1)?;
             Ok(feed_version)
@@ -108,9 +110,11 @@ impl RiderStore for SledStore {
                 let model = template.embedding.model().clone();
                 tx.put(key::face(template.id), &FaceOwner::Known { rider: *id, model });
                 let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: *id })?;
-                let face = Some(Enrolled { template: template.id, feed_version });
+                let face = Some(Enrolled { template: template.id, feed_version, at: now });
                 let consents = vec![consent.clone()];
-                tx.put(key::rider(*id), &Rider { id: *id, created_at: now, consents, face, erasure: None });
+                let (erasure, withdrawal) = (None, None);
+                let rider = Rider { id: *id, created_at: now, consents, face, erasure, withdrawal };
+                tx.put(key::rider(*id), &rider);
                 tx.count(RIDERS, 1)?;
                 tx.count(ENROLLED, 1)?;
                 new += 1;
@@ -137,9 +141,9 @@ impl RiderStore for SledStore {
         .await
     }
 
-    async fn erase_rider(&self, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
+    async fn erase_rider(&self, id: ErasureId, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
         // Sealed values go after the batch is in: were it the other way round, a crash could leave a rider half erased.
-        let (receipt, face) = self.write(|tx| erasure::erase(tx, rider, now)).await?;
+        let (receipt, face) = self.write(|tx| erasure::erase(tx, id, rider, now)).await?;
         self.write_sealed(|tx| {
             face.map_or(Ok(()), |face| self.faces.remove(face.as_bytes()))?;
             self.identity.remove(&identity_key(PROFILE, rider))?;
@@ -148,6 +152,43 @@ impl RiderStore for SledStore {
         })
         .await?;
         Ok(receipt)
+    }
+
+    async fn withdraw_face(
+        &self,
+        id: ErasureId,
+        rider: RiderId,
+        consents_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ErasureReceipt, StoreError> {
+        let (receipt, face) = self.write(|tx| erasure::withdraw(tx, id, rider, consents_until, now)).await?;
+        if let Some(face) = face {
+            self.write_sealed(|_| self.faces.remove(face.as_bytes())).await?;
+        }
+        Ok(receipt)
+    }
+
+    async fn faces_unused_since(
+        &self,
+        cutoff: Timestamp,
+        after: Option<RiderId>,
+        max: usize,
+    ) -> Result<(Vec<RiderId>, Option<RiderId>), StoreError> {
+        let (page, tx) = (self.riders(after, max).await?, self.read());
+        let mut unused = Vec::new();
+        for rider in &page {
+            let Some(face) = &rider.face else { continue };
+            let tap: Option<Tap> = tx.last(&key::taps(rider.id))?.map(|(k, v)| decode(&k, &v)).transpose()?;
+            let used = face.at.max(rider.created_at).max(tap.map_or(Timestamp::default(), |tap| tap.at));
+            if used < cutoff {
+                unused.push(rider.id);
+            }
+        }
+        Ok((unused, page.last().map(|rider| rider.id)))
+    }
+
+    async fn rider_of(&self, template: TemplateId) -> Result<Option<RiderId>, StoreError> {
+        Ok(self.read().get::<FaceOwner>(&key::face(template))?.map(|owner| owner.rider()))
     }
 
     async fn forget_settled_accounts(&self) -> Result<usize, StoreError> {

@@ -7,7 +7,7 @@ use facegate_runtime::keys::FileKeys;
 
 use super::*;
 use crate::store::{
-    AuditStore, Consent, FeedStore, OverviewStore, Profile, Purpose, RiderStore, StationReport, StationStore,
+    AuditStore, Consent, ErasureId, FeedStore, OverviewStore, Profile, Purpose, RiderStore, StationReport, StationStore,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
@@ -89,13 +89,17 @@ async fn an_erasure_leaves_no_face_no_name_and_no_consent_on_the_disk() {
     let gone = enrolled(&store).await;
     let station = StationId::new("north").unwrap();
     store.station_joined(station.clone(), NOW).await.unwrap();
-    let receipt = store.erase_rider(gone.rider, NOW).await.unwrap();
+    let receipt = store.erase_rider(ErasureId::random(), gone.rider, NOW).await.unwrap();
     assert_eq!(receipt.outstanding.len(), 1);
     assert!(store.faces.keys().unwrap().is_empty() && store.identity.keys().unwrap().is_empty());
     let (changes, _) = store.changes_after(0, 10).await.unwrap().unwrap();
     assert_eq!(changes.len(), 1, "only the removal is left in the log: {changes:?}");
     assert!(matches!(store.put_template(gone.clone(), NOW).await, Err(StoreError::Erased(_))));
-    assert_eq!(store.erase_rider(gone.rider, NOW).await.unwrap().id, receipt.id, "erasing again is the same erasure");
+    assert_eq!(
+        store.erase_rider(ErasureId::random(), gone.rider, NOW).await.unwrap().id,
+        receipt.id,
+        "erasing again is the same erasure"
+    );
 
     let report = |applied_version| StationReport { applied_version, ..StationReport::default() };
     store.record_report(station.clone(), report(receipt.feed_version - 1), NOW).await.unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_domain::score::Tier;
 use serde::Serialize;
 
 use crate::store::{ChargeCount, Conflict, Gap, GateReport, Overview, StationView, UnknownPassage};
@@ -27,6 +28,7 @@ pub struct OpsView {
     journeys: u64,
     passages_per_minute: f64,
     refusals: Vec<NamedCount>,
+    tiers: Vec<TierLine>,
     charges: Vec<NamedCount>,
     gaps: Vec<Gap>,
     passages_unknown: u64,
@@ -71,7 +73,26 @@ struct StationLine {
     journal_waiting_percent: u32,
     journal_days_left: Option<f64>,
     software_version: String,
+    /// Whether it may have a lease of its templates' key, and whether it searches faces now.
+    standing: &'static str,
+    recognises: bool,
+    /// Erased templates that were refused when something brought them back.
+    come_back_refused: u64,
     gates: Vec<GateLine>,
+}
+
+/// What one tier did at all stations since they started.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+struct TierLine {
+    tier: String,
+    /// Memberships; a rider may be in a tier at many stations, and is in the city at each.
+    riders: u64,
+    decisions: u64,
+    /// Recognitions that the city's prior alone would have refused.
+    added: u64,
+    /// Risk accepted, as false recognitions expected in a million of the tier's.
+    risk_per_million: f64,
+    added_risk_per_million: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,6 +132,7 @@ impl OpsView {
         Self {
             head_version: head,
             refusals: refusals(&overview.stations),
+            tiers: tiers(&overview.stations),
             stations: overview.stations.into_iter().map(|view| station(view, head, now)).collect(),
             riders: overview.riders,
             enrolled: overview.enrolled,
@@ -148,6 +170,9 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         journal_waiting_percent: report.journal_waiting_percent,
         journal_days_left: report.journal_days_left,
         software_version: report.software_version,
+        standing: view.lease.standing.name(),
+        recognises: report.recognises,
+        come_back_refused: report.come_back_refused,
         gates: report.gates.into_iter().map(|report| gate(report, state, now)).collect(),
     }
 }
@@ -197,6 +222,30 @@ fn refusals(stations: &[StationView]) -> Vec<NamedCount> {
     let mut sums: Vec<_> = sums.into_iter().map(|(name, count)| NamedCount { name: name.to_owned(), count }).collect();
     sums.sort_by_key(|sum| std::cmp::Reverse(sum.count));
     sums
+}
+
+/// Sums over all stations, in the order of `Tier`.
+fn tiers(stations: &[StationView]) -> Vec<TierLine> {
+    let reports: Vec<_> = stations.iter().filter_map(|view| view.report.as_ref()).flat_map(|r| &r.tiers).collect();
+    let line = |tier: Tier| {
+        let of_tier = || reports.iter().filter(move |report| report.tier == tier.name());
+        let decisions = of_tier().map(|report| report.decisions).sum();
+        let added = of_tier().map(|report| report.added).sum();
+        TierLine {
+            tier: tier.name().to_owned(),
+            riders: of_tier().map(|report| report.riders).sum(),
+            decisions,
+            added,
+            risk_per_million: per_million(of_tier().map(|report| report.risk).sum(), decisions),
+            added_risk_per_million: per_million(of_tier().map(|report| report.added_risk).sum(), added),
+        }
+    };
+    if reports.is_empty() { Vec::new() } else { Tier::ALL.into_iter().map(line).collect() }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share; counts of decisions stay far below 2^52")]
+fn per_million(sum: f64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { sum / of as f64 * 1e6 }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -42,7 +42,7 @@ function room(station) {
 function makeStation(station) {
   const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99"];
   const titles = head.map((title, i) => el("th", { scope: "col", class: i > 1 ? "number" : null }, title));
-  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software", "Digest"].map(makeFact);
+  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software", "Digest", "Faces"].map(makeFact);
   return el("article", { class: "card station", "aria-label": `Station ${station.station}` },
     el("header", {}, el("h3", {}, station.station), el("span", { class: "tag" }), el("small")),
     el("dl", { class: "facts" }, ...facts),
@@ -58,11 +58,13 @@ function showStation(card, station) {
   const values = [count.format(station.templates), count.format(station.in_system),
     station.feed_lag === 0 ? "none" : `${count.format(station.feed_lag)} changes`,
     count.format(station.backlog) + room(station), station.software_version || "–",
-    station.differs.length === 0 ? station.digest || "–" : `differs: ${station.differs.join(", ")}`];
+    station.differs.length === 0 ? station.digest || "–" : `differs: ${station.differs.join(", ")}`,
+    station.standing === "active" ? (station.recognises ? "recognised" : "codes only") : station.standing];
   facts.forEach((fact, i) => say(fact, values[i]));
   facts[2].classList.toggle("alarm", station.feed_lag > 100);
   facts[3].classList.toggle("alarm", station.journal_waiting_percent >= WAITING_ALARM_PERCENT);
   facts[5].classList.toggle("alarm", station.differs.length > 0);
+  facts[6].classList.toggle("alarm", !station.recognises);
   keyed(card.querySelector("tbody"), station.gates, (gate) => gate.gate, makeGate, showGate);
 }
 
@@ -98,6 +100,18 @@ function showBars(table, empty, items, toneOf) {
     });
 }
 
+function showTiers(tiers) {
+  byId("no-tiers").hidden = tiers.length > 0;
+  const cells = () => Array.from({ length: 5 }, () => el("td", { class: "number" }));
+  keyed(byId("tiers"), tiers, (tier) => tier.tier,
+    (tier) => el("tr", {}, el("th", { scope: "row" }, words(tier.tier)), ...cells()),
+    (row, tier) => {
+      const texts = [...[tier.riders, tier.decisions, tier.added].map(count.format),
+        tier.risk_per_million.toFixed(3), tier.added_risk_per_million.toFixed(3)];
+      texts.forEach((text, i) => say(row.querySelectorAll("td.number")[i], text));
+    });
+}
+
 function showRate(rate) {
   rates.push(rate);
   if (rates.length > SAMPLES_MAX) rates.shift();
@@ -128,6 +142,8 @@ function issuesOf(overview) {
     text: `${record} came again with other content, which was not applied. Compare the gate's journal with the cloud's.` });
   if (overview.codes_replayed > 0) issues.push({ key: "codes", tone: "bad", kind: "Code replayed",
     text: `${some(overview.codes_replayed, "ride code", "ride codes")} opened two gates while a station was cut off.` });
+  for (const station of overview.stations.filter((s) => s.come_back_refused > 0)) issues.push({ key: `back ${station.station}`, tone: "bad", kind: "Erased face",
+    text: `${station.station} refused ${some(station.come_back_refused, "template", "templates")} that had been erased. They are erased again; find out which backup brought them back.` });
   if (!overview.ledger_balanced) issues.push({ key: "ledger", tone: "bad", kind: "Ledger",
     text: "Debits and credits differ. Stop charging and compare the journal with the last balanced day." });
   return issues;
@@ -161,6 +177,7 @@ function show(overview) {
   byId("no-stations").hidden = overview.stations.length > 0;
   keyed(byId("stations"), overview.stations, (station) => station.station, makeStation, showStation);
   showBars("refusals", "no-refusals", overview.refusals, () => "");
+  showTiers(overview.tiers);
   showBars("charges", "no-charges", overview.charges, (state) => CHARGE_TONES[state] ?? "");
   showIssues(overview);
 }
