@@ -8,6 +8,7 @@ mod postgres;
 
 mod charges;
 mod concurrency;
+mod endings;
 mod facts;
 mod feed;
 mod journals;
@@ -62,6 +63,13 @@ every_store! {
         an_erasure_waits_for_every_station_and_is_then_final,
         an_account_stays_while_something_is_owed_on_it,
         everything_is_there_after_a_restart;
+    endings:
+        a_withdrawn_face_is_forgotten_and_its_rider_may_enrol_again,
+        a_face_is_unused_from_its_enrolment_or_last_tap_on,
+        a_lease_is_granted_to_active_stations_alone,
+        receipts_wait_for_a_decommissioned_station_until_its_lease_is_over,
+        regulars_are_on_the_feed_by_their_station_and_go_with_the_face,
+        an_entry_without_an_exit_ends_after_its_limit;
     feed:
         versions_rise_and_are_told_in_their_order,
         the_head_rises_only_by_what_can_be_read,

@@ -82,10 +82,13 @@ impl Drop for Replica {
 
 fn config_text(place: &Place, listen: SocketAddr) -> String {
     let (dir, url) = (place.dir.path().display(), place.url.as_ref().unwrap());
+    // Every replica has a register of its own, as on a machine of its own.
+    let register = uuid::Uuid::new_v4();
     format!(
         r#"
         listen = "{listen}"
         keys_dir = "{dir}/keys"
+        erasures_dir = "{dir}/erasures-{register}"
         models_dir = "{dir}/models"
         fares = "{dir}/fares.toml"
         [store]
