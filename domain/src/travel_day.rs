@@ -46,7 +46,7 @@ impl TravelDays {
     pub fn end(&self, day: Date) -> Timestamp {
         let ends = day.tomorrow().unwrap_or(Date::MAX).to_datetime(self.starts_at);
         let moment = self.zone.to_timestamp(ends);
-        Timestamp::from_unix_ms(moment.map_or(i64::MAX, |moment| moment.as_millisecond()))
+        Timestamp::from_unix_ms(moment.map_or(i64::MAX, jiff::Timestamp::as_millisecond))
     }
 }
 

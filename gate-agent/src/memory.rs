@@ -109,7 +109,7 @@ impl Memory {
 
     /// Not synced: forgetting it means delivering some records twice, which is harmless.
     pub fn set_delivered(&self, epoch: u32, next_sequence: u64) -> Result<(), MemoryError> {
-        self.tree.insert(format!("{DELIVERED}{epoch}"), &next_sequence.to_le_bytes())?;
+        self.tree.insert(format!("{DELIVERED}{epoch}"), next_sequence.to_le_bytes())?;
         Ok(())
     }
 }

@@ -125,8 +125,9 @@ pub async fn deliver(
 /// A record is taken whatever its clock says, since nothing may be lost; but somebody should set that clock.
 fn watch_clock(station: &Station, gate: &GateId, incoming: &[Incoming]) {
     let latest = station.clock.now().plus(CLOCK_AHEAD_MAX);
-    let ahead = incoming.iter().filter(|one| one.record.stamp.wall > latest);
-    if let Some(last) = ahead.inspect(|_| metrics::from_the_future()).last() {
+    let ahead: Vec<_> = incoming.iter().filter(|one| one.record.stamp.wall > latest).collect();
+    ahead.iter().for_each(|_| metrics::from_the_future());
+    if let Some(last) = ahead.last() {
         let ahead_s = last.record.stamp.wall.since(station.clock.now()).as_secs();
         tracing::error!(%gate, record = %last.record.id, ahead_s, "a record is stamped later than now: set the gate's clock");
     }

@@ -208,6 +208,7 @@ pub fn cloud_client(wire: Wire) -> SyncServiceClient<Wire> {
 }
 
 /// Opens what is on the disk, but for the templates, which wait for the first lease of their key. Blocks.
+#[expect(clippy::needless_pass_by_value, reason = "who opens a station gives it its disk")]
 pub fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Result<Station, ServerError> {
     let keys = config.data_dir.join("keys");
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys);
@@ -227,7 +228,7 @@ pub fn open(disk: Arc<dyn Disk>, config: Config, clock: Arc<dyn Clock>) -> Resul
 fn forget_former_key(path: &Path) -> Result<(), ServerError> {
     match std::fs::remove_file(path) {
         Ok(()) => {
-            tracing::warn!(path = %path.display(), "a key kept on the disk is removed: the cloud leases one instead")
+            tracing::warn!(path = %path.display(), "a key kept on the disk is removed: the cloud leases one instead");
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
         Err(source) => return Err(ServerError::Directory { path: path.to_owned(), source }),

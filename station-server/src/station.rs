@@ -174,9 +174,9 @@ impl Station {
     }
 
     /// Replaces all facts by those of a snapshot.
-    pub fn replace_facts(&self, facts: Arc<Facts>, version: u64) {
-        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&facts);
-        self.set_applied(version, &facts);
+    pub fn replace_facts(&self, facts: &Arc<Facts>, version: u64) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(facts);
+        self.set_applied(version, facts);
     }
 
     /// The highest version of the feed that searches here honour.

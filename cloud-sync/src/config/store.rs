@@ -35,6 +35,7 @@ impl std::fmt::Debug for RawStore {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is never moved")]
 pub enum StoreConfig {
     /// Embedded: one process at a time.
     Sled { dir: PathBuf },

@@ -114,7 +114,7 @@ async fn list(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<()> {
             None => BTreeMap::new(),
         };
         let ring = keys.existing(purpose)?;
-        for (age, key) in ring.iter().flat_map(|ring| ring.iter()).enumerate() {
+        for (age, key) in ring.iter().flat_map(facegate_runtime::keys::KeyRing::iter).enumerate() {
             let state = if age == 0 { "newest" } else { "older" };
             let sealed = match sealed(purpose) {
                 Some(_) => format!("{} values", under.get(&key.id()).copied().unwrap_or(0)),

@@ -95,7 +95,7 @@ macro_rules! transact {
         }
     }};
 }
-pub(self) use transact;
+use transact;
 
 impl PgStore {
     /// Connects, brings the schema up to date, and checks that the sealed values are under these keys.

@@ -87,10 +87,8 @@ impl Known {
                 self.inside.remove(&rider);
             }
             FeedChange::EnteredSystem { rider, entry } => drop(self.inside.insert(rider, entry)),
-            FeedChange::LeftSystem { rider, entry } => {
-                if self.inside.get(&rider) == Some(&entry) {
-                    self.inside.remove(&rider);
-                }
+            FeedChange::LeftSystem { rider, entry } if self.inside.get(&rider) == Some(&entry) => {
+                self.inside.remove(&rider);
             }
             FeedChange::Denied(rider) => drop(self.denied.insert(rider, ())),
             FeedChange::Allowed(rider) => drop(self.denied.remove(&rider)),
@@ -183,11 +181,11 @@ pub async fn old_spent_codes_are_not_told(place: &Place) {
 pub async fn issuer_keys_are_published_when_they_differ(place: &Place) {
     let store = place.open().await;
     let (old, new) = (CodeIssuer::from_secret(&[1; 32]).public(), CodeIssuer::from_secret(&[2; 32]).public());
-    for keys in [vec![old.clone()], vec![old.clone()], vec![old.clone(), new.clone()], vec![old.clone(), new.clone()]] {
+    for keys in [vec![old], vec![old], vec![old, new], vec![old, new]] {
         store.publish_issuer_keys(keys).await.unwrap();
     }
     let told: Vec<FeedChange> = all_after(&*store, 0).await.into_iter().map(|(_, change)| change).collect();
-    let both = FeedChange::IssuerKeys(vec![old.clone(), new]);
+    let both = FeedChange::IssuerKeys(vec![old, new]);
     assert_eq!(told, [FeedChange::IssuerKeys(vec![old]), both.clone()]);
     assert_eq!(store.snapshot_page(None, 10, NOW).await.unwrap().facts, [both]);
 }

@@ -9,6 +9,7 @@ use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, RawConfig};
 use facegate_cloud_sync::enrolment::FaceCapture;
 use facegate_cloud_sync::register::Register;
+use facegate_cloud_sync::renewal::Renewals;
 use facegate_cloud_sync::server;
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_domain::Clock;
@@ -96,7 +97,7 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
     let opened = Cloud::with_store(config, clock, store, register, keys, faces, stop.clone()).await?;
     opened.publish_issuer().await?;
     let cloud = Arc::new(opened);
-    let routes = grpc::routes(&cloud).await?;
+    let routes = grpc::routes(&cloud, Renewals::open(None)?).await?;
     let tasks = server::loops(&cloud, Arc::clone(&world.acquirer) as _);
     let life = Life::new(stop, tasks, Part::Cloud(cloud));
     let service = BoxCloneSyncService::new(routes);

@@ -85,8 +85,9 @@ impl Fleet {
             tokio::time::sleep(PAUSE).await;
             let mut waiting = JoinSet::new();
             let (told, version) = tokio::sync::watch::channel(0);
-            for station in self.stations.iter().skip(1).cloned() {
-                let (probe, mut version) = (template.embedding.clone(), version.clone());
+            for station in self.stations.iter().skip(1) {
+                let (station, probe) = (Arc::clone(station), template.embedding.clone());
+                let mut version = version.clone();
                 waiting.spawn(async move {
                     let version = *version.wait_for(|version| *version > 0).await?;
                     applied(&station, version).await?;
@@ -118,7 +119,7 @@ impl Fleet {
         let mut times = Vec::with_capacity(count);
         for number in 0..count {
             let inside = number + 1;
-            let others = self.stations.iter().skip(1).cloned().map(|station| knows_inside(station, inside));
+            let others = self.stations.iter().skip(1).map(|station| knows_inside(Arc::clone(station), inside));
             let mut waiting: JoinSet<Result<()>> = others.collect();
             tokio::time::sleep(PAUSE).await;
             let records = journal.entry(faces::rider(number as u64 % ENROLLED, clock.now())?.rider, &clock)?;

@@ -156,15 +156,11 @@ impl SimTree {
         })
     }
 
-    pub(super) fn update(
-        &self,
-        key: &[u8],
-        change: &mut dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
-    ) -> Result<(), KvError> {
+    pub(super) fn update(&self, key: &[u8], change: &mut Update<'_>) -> Result<(), KvError> {
         self.change(|pairs| ((), vec![(key.to_vec(), change(pairs.get(key).map(Vec::as_slice)))]))
     }
 
-    pub(super) fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>)) -> SimPairs {
+    pub(super) fn range(&self, range: Bounds) -> SimPairs {
         SimPairs { tree: self.clone(), range: Some(range) }
     }
 
@@ -179,12 +175,16 @@ impl SimTree {
     }
 }
 
+type Update<'c> = dyn FnMut(Option<&[u8]>) -> Option<Vec<u8>> + 'c;
+
+type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// Reads one pair at a time, so that a caller who wants one does not pay for all.
 #[derive(Debug)]
 pub(super) struct SimPairs {
     tree: SimTree,
     /// What is left; `None` after an error or the end.
-    range: Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)>,
+    range: Option<Bounds>,
 }
 
 impl SimPairs {

@@ -72,12 +72,12 @@ impl FactStore {
         let mut batch = Batch::default();
         let mut version = self.cursor()?;
         if version == 0 {
-            batch.insert(LEVEL, &FEED_LEVEL.to_be_bytes());
+            batch.insert(LEVEL, FEED_LEVEL.to_be_bytes());
         }
         for change in changes {
             if let FeedChange::RiderRemoved(rider) = &change.change {
                 // What an earlier change of this call brought must be in the tree to be found and removed.
-                batch.insert(CURSOR, &version.to_be_bytes());
+                batch.insert(CURSOR, version.to_be_bytes());
                 self.tree.apply(std::mem::take(&mut batch))?;
                 self.remove_rider(*rider, &mut batch)?;
             } else {
@@ -85,19 +85,19 @@ impl FactStore {
             }
             version = change.version;
             if matches!(change.change, FeedChange::TemplatePut(_) | FeedChange::RiderRemoved(_)) {
-                batch.insert(TEMPLATES, &version.to_be_bytes());
+                batch.insert(TEMPLATES, version.to_be_bytes());
             }
         }
-        batch.insert(CURSOR, &last.to_be_bytes());
+        batch.insert(CURSOR, last.to_be_bytes());
         Ok(self.tree.apply(batch)?)
     }
 
     /// Says that the facts are complete up to `version`.
     pub fn set_cursor(&self, version: u64) -> Result<(), StoreError> {
         if self.cursor()? == 0 {
-            self.tree.insert(LEVEL, &FEED_LEVEL.to_be_bytes())?;
+            self.tree.insert(LEVEL, FEED_LEVEL.to_be_bytes())?;
         }
-        self.tree.insert(CURSOR, &version.to_be_bytes())?;
+        self.tree.insert(CURSOR, version.to_be_bytes())?;
         Ok(())
     }
 
@@ -111,7 +111,7 @@ impl FactStore {
             None => 1,
         };
         if level > FEED_LEVEL {
-            self.tree.insert(LEVEL, &FEED_LEVEL.to_be_bytes())?;
+            self.tree.insert(LEVEL, FEED_LEVEL.to_be_bytes())?;
         }
         Ok(level.min(FEED_LEVEL))
     }
@@ -315,7 +315,7 @@ mod tests {
     fn templates_of_before_are_to_be_fetched_anew() {
         let db = temporary();
         let store = store(&db);
-        store.tree.insert([b't'; 33], &[1]).unwrap();
+        store.tree.insert([b't'; 33], [1]).unwrap();
         assert_eq!(store.templates_version().unwrap(), u64::MAX);
         assert_eq!(store.read().count(), 0);
     }

@@ -76,7 +76,7 @@ impl JournalStore {
     /// Epochs up to this one were used, perhaps before this store was made.
     pub fn raise_epoch(&self, gate: &GateId, epoch: u32) -> Result<(), StoreError> {
         if epoch > self.epoch(gate)? {
-            self.tree.insert(epoch_key(gate), &epoch.to_be_bytes())?;
+            self.tree.insert(epoch_key(gate), epoch.to_be_bytes())?;
         }
         Ok(())
     }
@@ -84,8 +84,8 @@ impl JournalStore {
     /// Notes a newly issued epoch and that its journal starts at sequence 0.
     pub fn issue(&self, journal: &JournalKey) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        batch.insert(epoch_key(&journal.gate), &journal.epoch.to_be_bytes());
-        batch.insert(journal.key(b'm'), &0u64.to_be_bytes());
+        batch.insert(epoch_key(&journal.gate), journal.epoch.to_be_bytes());
+        batch.insert(journal.key(b'm'), 0u64.to_be_bytes());
         Ok(self.tree.apply(batch)?)
     }
 
@@ -120,9 +120,9 @@ impl JournalStore {
             }
         }
         for (journal, next) in &update.marks {
-            batch.insert(journal.key(b'm'), &next.to_be_bytes());
+            batch.insert(journal.key(b'm'), next.to_be_bytes());
         }
-        batch.insert(INDEXED, &update.indexed.to_be_bytes());
+        batch.insert(INDEXED, update.indexed.to_be_bytes());
         Ok(self.tree.apply(batch)?)
     }
 
@@ -132,7 +132,7 @@ impl JournalStore {
     }
 
     pub fn set_forwarded(&self, index: u64) -> Result<(), StoreError> {
-        self.tree.insert(FORWARDED, &index.to_be_bytes())?;
+        self.tree.insert(FORWARDED, index.to_be_bytes())?;
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl JournalStore {
     /// The cloud has everything of this journal below `next`. Does not move back.
     pub fn set_acknowledged(&self, journal: &JournalKey, next: u64) -> Result<(), StoreError> {
         if next > self.acknowledged(journal)? {
-            self.tree.insert(journal.key(b'a'), &next.to_be_bytes())?;
+            self.tree.insert(journal.key(b'a'), next.to_be_bytes())?;
         }
         Ok(())
     }

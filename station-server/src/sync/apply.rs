@@ -178,7 +178,7 @@ impl Staging {
         written.await?;
         station.store.adopt().await?;
         tracing::info!(version, templates = facts.gallery().map_or(0, Gallery::templates), "snapshot adopted");
-        station.replace_facts(Arc::clone(&facts), version);
+        station.replace_facts(&facts, version);
         // Not before the pointer: until then, a start opens the old templates, which must not look like an old copy.
         blocking(move || {
             facts.gallery().ok_or(NoFaces::Opening)?.take_over()?;

@@ -100,7 +100,10 @@ fn put_right(station: &Station, set: &FactSet, bucket: usize, wanted: Vec<FeedCh
             });
             let wanted: BTreeMap<_, _> = wanted.collect();
             let held = facts.instructions();
-            let ended = held.told().filter(|told| !wanted.contains_key(&told.place())).map(|told| told.end());
+            let ended = held
+                .told()
+                .filter(|told| !wanted.contains_key(&told.place()))
+                .map(facegate_domain::operation::Instruction::end);
             let ended: Vec<_> = ended.collect();
             ended.into_iter().chain(wanted.into_values()).map(FeedChange::Told).collect()
         }

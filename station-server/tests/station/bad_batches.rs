@@ -9,6 +9,9 @@ use tonic::Code;
 use crate::faces::{authorised, passed};
 use crate::world::{NOW, World, eventually};
 
+/// What it is, the batch, and the mark or the code that answers it.
+type Case = (&'static str, Vec<v1::GateRecord>, Result<Option<u64>, Code>);
+
 #[tokio::test]
 async fn every_kind_of_bad_batch_has_its_answer() {
     let world = World::new().await;
@@ -22,7 +25,7 @@ async fn every_kind_of_bad_batch_has_its_answer() {
     let stamp = v1::GateStamp { wall_unix_ms: NOW.unix_ms() + years, monotonic_ms: 0 };
     let future = v1::GateRecord { stamp: Some(stamp), ..record(5) };
     // In this order: what is awaited follows from what was taken before.
-    let table: Vec<(&str, Vec<v1::GateRecord>, Result<Option<u64>, Code>)> = vec![
+    let table: Vec<Case> = vec![
         ("empty", vec![], Ok(None)),
         ("duplicates within", of(&[0, 0, 1, 0, 1]), Ok(Some(2))),
         ("again", of(&[0, 1]), Ok(Some(2))),
