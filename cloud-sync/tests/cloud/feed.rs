@@ -13,12 +13,18 @@ use crate::intake::deliver;
 use crate::riding::{Gate, face, ride_code};
 
 pub async fn subscribe(cloud: &TestCloud, station: &str, after_version: u64) -> Streaming<v1::Change> {
-    cloud
-        .station(station)
-        .subscribe(v1::SubscribeRequest { after_version, ..Default::default() })
-        .await
-        .unwrap()
-        .into_inner()
+    subscribe_for(cloud, station, after_version, 1).await
+}
+
+/// As a station that understands changes up to `feed_level`.
+pub async fn subscribe_for(
+    cloud: &TestCloud,
+    station: &str,
+    after_version: u64,
+    feed_level: u32,
+) -> Streaming<v1::Change> {
+    let request = v1::SubscribeRequest { after_version, feed_level, ..Default::default() };
+    cloud.station(station).subscribe(request).await.unwrap().into_inner()
 }
 
 pub async fn next(changes: &mut Streaming<v1::Change>) -> v1::Change {
@@ -26,9 +32,15 @@ pub async fn next(changes: &mut Streaming<v1::Change>) -> v1::Change {
     message.expect("a change within 20 s").unwrap().expect("the stream goes on")
 }
 
-/// A whole snapshot in one.
+/// A whole snapshot in one, as a station of the first level is sent it.
 pub async fn snapshot(cloud: &TestCloud, station: &str) -> v1::SnapshotChunk {
-    let mut chunks = cloud.station(station).snapshot(v1::SnapshotRequest::default()).await.unwrap().into_inner();
+    snapshot_for(cloud, station, 1).await
+}
+
+/// The same for a station that understands changes up to `feed_level`.
+pub async fn snapshot_for(cloud: &TestCloud, station: &str, feed_level: u32) -> v1::SnapshotChunk {
+    let request = v1::SnapshotRequest { feed_level, ..Default::default() };
+    let mut chunks = cloud.station(station).snapshot(request).await.unwrap().into_inner();
     let mut whole = v1::SnapshotChunk::default();
     while let Some(chunk) = chunks.message().await.unwrap() {
         assert!(!whole.complete, "nothing follows the last chunk");

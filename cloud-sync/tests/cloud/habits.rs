@@ -5,9 +5,10 @@ use std::time::Duration;
 use facegate_cloud_sync::habits::refresh_if_due;
 use facegate_domain::ids::RiderId;
 use facegate_domain::tap::PassageOutcome;
+use facegate_proto::convert::sync::FEED_LEVEL;
 use facegate_proto::v1;
 
-use crate::feed::{Change, next, snapshot, subscribe};
+use crate::feed::{Change, next, snapshot_for, subscribe_for};
 use crate::harness::{BEGIN, TestCloud};
 use crate::intake::deliver;
 use crate::riding::{Gate, face, ride_code};
@@ -43,14 +44,15 @@ async fn who_comes_on_three_days_is_a_regular_of_that_station_and_others_learn_n
         deliver(&cloud, "north", records).await.unwrap();
     }
     let head = *cloud.cloud.store.head().borrow();
-    let (mut north, mut south) = (subscribe(&cloud, "north", head).await, subscribe(&cloud, "south", head).await);
+    let mut north = subscribe_for(&cloud, "north", head, FEED_LEVEL).await;
+    let mut south = subscribe_for(&cloud, "south", head, FEED_LEVEL).await;
     assert_eq!(refresh_if_due(&cloud.cloud).await.unwrap(), None, "not before a day has passed");
     cloud.clock.advance(DAY);
     refresh_if_due(&cloud.cloud).await.unwrap();
     assert_eq!(regulars(&mut north).await, ("north".into(), vec![bytes(&often)]));
     assert_eq!(regulars(&mut south).await, ("north".into(), vec![]));
     let known = async |station| {
-        let facts = snapshot(&cloud, station).await.facts;
+        let facts = snapshot_for(&cloud, station, FEED_LEVEL).await.facts;
         let known = |fact: &v1::Change| matches!(&fact.change, Some(Change::Regulars(r)) if !r.riders.is_empty());
         facts.iter().any(known)
     };

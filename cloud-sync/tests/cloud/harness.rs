@@ -146,9 +146,13 @@ impl TestCloud {
         // The feed's readers end on their own time, and hold the store open until then.
         let store = Arc::downgrade(&cloud.store);
         drop(cloud);
-        while store.strong_count() > 0 {
+        for _ in 0..4000 {
+            if store.strong_count() == 0 {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        assert_eq!(store.strong_count(), 0, "somebody still holds the store");
         change(dir.path());
         Self::serve(dir, ca, clock, TextFaces::new()).await
     }

@@ -68,6 +68,7 @@ async fn everything_is_sealed_anew_while_the_cloud_runs_and_the_old_key_can_go()
     let uses =
         audit.iter().filter(|line| line.action == "key.first-use" && line.subject == format!("templates/{new:?}"));
     assert_eq!(uses.count(), 1);
+    drop(rotation);
 
     let retire = |key: KeyId| {
         move |dir: &Path| {
