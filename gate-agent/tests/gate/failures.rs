@@ -65,6 +65,10 @@ fn the_offline_rule_may_refuse() {
 #[test]
 fn the_offline_rule_ends_when_the_station_has_been_away_for_too_long() {
     let mut world = World::with("[codes]\noffline_max_s = 3600");
+    // An epoch without any record is not gone on with, and a new one comes from the station.
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [3; 8]))]);
+    assert_eq!(world.decision(1)["kind"], "granted");
+    world.wait_delivered(2);
     world.station.stop();
     world.crash_gate();
     world.set_last_contact(now().minus(std::time::Duration::from_secs(3700)));
