@@ -77,11 +77,17 @@ async fn settings_of_the_operator_go_before_the_config() {
     world.cloud.publish_and_wait(settings(off)).await;
     sight(&world, &station, &look(&mate)).await;
     assert_eq!(tier(&world, &station, &look(&mate)).await, facegate_domain::score::Tier::City);
-    // A budget that no score meets, and back.
+    // The best look that a strict budget refuses, and back.
     let strict = StationSettings { risk_budget: Some(0.01), ..StationSettings::default() };
     world.cloud.publish_and_wait(settings(strict)).await;
     let mut gate = world.gate(&station).await;
-    let like = crate::faces::like(&mate, 0.55);
+    let mut like = mate.clone();
+    for percent in (20..=80_u8).rev().step_by(2) {
+        like = crate::faces::like(&mate, f32::from(percent) / 100.0);
+        if ask(&mut gate, &like, ENTRY).await == Answer::Refused(Refusal::NotRecognised) {
+            break;
+        }
+    }
     assert_eq!(ask(&mut gate, &like, ENTRY).await, Answer::Refused(Refusal::NotRecognised));
     let lax = StationSettings { risk_budget: Some(1000.0), ..StationSettings::default() };
     world.cloud.publish_and_wait(settings(lax)).await;
