@@ -1,6 +1,7 @@
 //! `facegate-loadtest`: the simulated world around the servers.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -91,9 +92,19 @@ impl Places {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    match arguments.command {
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // In words only, whatever RUST_BACKTRACE says: two screens of frames would bury them.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
         Command::Demo { demo, places } => {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { demo::run(&demo, &home, &folder).await }).await

@@ -24,19 +24,22 @@ impl City {
         Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
     }
 
-    /// Waits until searches at both stations honour everything the cloud has put on the feed so far.
+    /// Waits until searches at both stations honour everything that the cloud had put on the feed when this was called.
+    /// Riders who go on meanwhile make newer changes; nobody waits for those.
     pub async fn wait_for_feed(&self) -> Result<()> {
+        let wanted = self.overview().await?.head_version;
         for _ in 0..300 {
             let overview = self.overview().await?;
-            let behind = overview.stations.iter().filter(|station| {
-                station.status.as_ref().is_none_or(|status| status.applied_version < overview.head_version)
-            });
+            let behind = overview
+                .stations
+                .iter()
+                .filter(|station| station.status.as_ref().is_none_or(|status| status.applied_version < wanted));
             if overview.stations.len() == STATIONS.len() && behind.count() == 0 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("a station does not follow the change feed; see its log")
+        bail!("a station does not follow the change feed to version {wanted}; see its log")
     }
 
     /// The acquirer's own book of what it authorised and captured.

@@ -158,7 +158,7 @@ async fn watch_backlog(city: &City, length: Duration) -> Result<f64> {
     Ok(most)
 }
 
-/// Waits until both stations have handed everything on, if only for a moment, and search by the feed's newest change;
+/// Waits until both stations have handed everything on, if only for a moment, and search by what the feed held then;
 /// gives how long that took in seconds.
 async fn converges(city: &City) -> Result<f64> {
     let watch = Stopwatch::start();
