@@ -95,8 +95,9 @@ impl Cloud {
         let keys = config.keys.open()?;
         let kept = config.feed_kept;
         match config.store.clone() {
-            StoreConfig::Sled { dir } => {
-                let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir, &*keys, kept)).await;
+            StoreConfig::Sled { dir, cache_bytes } => {
+                let open = move || SledStore::open_cached(&dir, &*keys, kept, cache_bytes);
+                let opened = tokio::task::spawn_blocking(open).await;
                 Ok(Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??))
             }
             StoreConfig::Postgres { url } => Ok(Arc::new(PgStore::open(&url, &*keys, kept).await?)),

@@ -61,6 +61,7 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
 
     [store]
     kind = "sled"                            # or "postgres": any number of replicas share one database
+    # cache_mib = 64                         # of sled: memory for each of its three databases; more for millions of riders
     # url = "postgres://facegate@db.example/facegate?sslmode=verify-full"   # under [tls]; none but loopback without TLS
     # url_file = "/etc/facegate/database-url"   # instead of url, if it holds a password
 
@@ -206,7 +207,7 @@ impl Config {
     /// The folder of the store.
     pub fn folder(&self) -> Result<&Path, NoFolder> {
         match &self.store {
-            StoreConfig::Sled { dir } => Ok(dir),
+            StoreConfig::Sled { dir, .. } => Ok(dir),
             StoreConfig::Postgres { .. } => Err(NoFolder),
         }
     }

@@ -7,6 +7,7 @@ use facegate_runtime::identity::TlsPaths;
 use serde::Deserialize;
 
 use crate::store::postgres::PostgresUrl;
+use crate::store::sled::CACHE_BYTES;
 
 /// The longest text that a URL may be read from.
 const URL_BYTES_MAX: u64 = 4096;
@@ -26,6 +27,7 @@ pub struct RawStore {
     pub kind: Kind,
     pub url: Option<String>,
     pub url_file: Option<PathBuf>,
+    pub cache_mib: Option<u64>,
 }
 
 impl std::fmt::Debug for RawStore {
@@ -37,8 +39,8 @@ impl std::fmt::Debug for RawStore {
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "there is one, and it is never moved")]
 pub enum StoreConfig {
-    /// Embedded: one process at a time.
-    Sled { dir: PathBuf },
+    /// Embedded: one process at a time, with so much memory for each of its databases.
+    Sled { dir: PathBuf, cache_bytes: u64 },
     /// Any number of replicas.
     Postgres { url: PostgresUrl },
 }
@@ -50,9 +52,9 @@ impl RawStore {
         tls: Option<&TlsPaths>,
         problems: &mut Problems,
     ) -> Option<StoreConfig> {
-        match (self.kind, self.url, self.url_file) {
+        match (&self.kind, &self.url, &self.url_file) {
             (Kind::Sled, None, None) => match data_dir {
-                Some(dir) => Some(StoreConfig::Sled { dir: dir.clone() }),
+                Some(dir) => Some(StoreConfig::Sled { dir: dir.clone(), cache_bytes: self.cache_bytes(problems) }),
                 None => {
                     problems.add("data_dir", "is missing: the folder of the store (only PostgreSQL needs none)");
                     None
@@ -62,14 +64,32 @@ impl RawStore {
                 problems.add("store.kind", "is \"sled\", which has no URL: say \"postgres\", or leave the URL out");
                 None
             }
-            (Kind::Postgres, Some(url), None) => checked("store.url", &url, tls, problems),
+            (Kind::Postgres, ..) if self.cache_mib.is_some() => {
+                problems.add("store.cache_mib", "is for sled: PostgreSQL has its own `shared_buffers`");
+                None
+            }
+            (Kind::Postgres, Some(url), None) => checked("store.url", url, tls, problems),
             (Kind::Postgres, None, Some(file)) => {
-                let text = problems.check("store.url_file", read(&file))?;
+                let text = problems.check("store.url_file", read(file))?;
                 checked("store.url_file", text.trim(), tls, problems)
             }
             (Kind::Postgres, ..) => {
                 problems.add("store", "name either `url` or `url_file`, a file that only the cloud can read");
                 None
+            }
+        }
+    }
+}
+
+impl RawStore {
+    fn cache_bytes(&self, problems: &mut Problems) -> u64 {
+        match self.cache_mib.map(|mib| (mib, mib.checked_mul(1 << 20))) {
+            None => CACHE_BYTES,
+            Some((mib, Some(bytes))) if mib > 0 => bytes,
+            Some((mib, _)) => {
+                let why = format!("is {mib}: say the MiB for each of three databases, 64 or more");
+                problems.add("store.cache_mib", why);
+                CACHE_BYTES
             }
         }
     }
@@ -110,6 +130,10 @@ mod tests {
         assert!(check("kind = \"postgres\"", None).unwrap_err().contains("url_file"));
         let away = check("kind = \"postgres\"\nurl = \"postgres://u:secret@db.example/cloud\"", None).unwrap_err();
         assert!(away.contains("verify-full") && !away.contains("secret"), "{away}");
+        let Ok(StoreConfig::Sled { cache_bytes, .. }) = check("cache_mib = 1024", Some("/d")) else { panic!() };
+        assert_eq!(cache_bytes, 1 << 30);
+        assert!(check("cache_mib = 0", Some("/d")).unwrap_err().contains("64 or more"));
+        assert!(check(&format!("kind = \"postgres\"\ncache_mib = 1024\n{url}"), None).unwrap_err().contains("sled"));
         assert!(check("kind = \"mysql\"", None).unwrap_err().contains("mysql"));
     }
 

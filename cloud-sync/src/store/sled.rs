@@ -85,8 +85,10 @@ mod tx;
 /// Version of the table above.
 const LAYOUT: u32 = 1;
 
+/// Memory for the pages of each of the three databases, unless the operator gives more.
+pub const CACHE_BYTES: u64 = 64 << 20;
 /// Of each of the three databases. Every command commits.
-const OPTIONS: KvOptions = KvOptions { cache_bytes: 64 << 20, flush_every_ms: None };
+const OPTIONS: KvOptions = KvOptions { cache_bytes: CACHE_BYTES, flush_every_ms: None };
 
 #[derive(Debug)]
 pub struct SledStore {
@@ -143,21 +145,45 @@ impl SledStore {
         Self::open_on(&RealDisk, dir, keys, feed_kept)
     }
 
+    /// [`SledStore::open`] with so much memory for the pages of each database: what is read and written at random, as
+    /// millions of riders are, is fast while it fits.
+    pub fn open_cached(
+        dir: &Path,
+        keys: &dyn KeyProvider,
+        feed_kept: u64,
+        cache_bytes: u64,
+    ) -> Result<Self, StoreError> {
+        let options = KvOptions { cache_bytes, ..OPTIONS };
+        Self::refuse_half_restored(dir)?;
+        Self::open_there(&RealDisk, options, dir, keys, feed_kept)
+    }
+
     /// [`SledStore::open`] on a disk of the caller's, which the simulation cuts the power of.
     pub fn open_on(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
+        Self::refuse_half_restored(dir)?;
+        Self::open_there(disk, OPTIONS, dir, keys, feed_kept)
+    }
+
+    fn refuse_half_restored(dir: &Path) -> Result<(), StoreError> {
         if dir.join(at_rest::RESTORING).exists() {
             return Err(StoreError::Restoring(dir.to_owned()));
         }
-        Self::open_there(disk, dir, keys, feed_kept)
+        Ok(())
     }
 
     /// [`SledStore::open`] for the restore that is putting it there.
     pub fn open_restored(dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
-        Self::open_there(&RealDisk, dir, keys, feed_kept)
+        Self::open_there(&RealDisk, OPTIONS, dir, keys, feed_kept)
     }
 
-    fn open_there(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
-        let open = |name| disk.database(&dir.join(name), OPTIONS).map_err(from_kv);
+    fn open_there(
+        disk: &dyn Disk,
+        options: KvOptions,
+        dir: &Path,
+        keys: &dyn KeyProvider,
+        feed_kept: u64,
+    ) -> Result<Self, StoreError> {
+        let open = |name| disk.database(&dir.join(name), options).map_err(from_kv);
         let (core, faces, identity) = (open("core")?, open("faces")?, open("identity")?);
         let head = check_layout(&core.root(), dir)?;
         let log_id = feed::log_id(&core.root())?;

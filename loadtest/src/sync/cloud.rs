@@ -71,6 +71,9 @@ impl BenchCloud {
     }
 }
 
+/// For each of the store's databases: three million riders are imported at random, which is slow where they do not fit.
+const CACHE_MIB: u64 = 2048;
+
 /// The config of a cloud in `folder`, which keeps so many changes in its log.
 pub fn config_in(folder: &Path, certificates: &Certificates, feed_kept: u64) -> Result<Config> {
     std::fs::create_dir_all(folder)?;
@@ -84,6 +87,7 @@ pub fn config_in(folder: &Path, certificates: &Certificates, feed_kept: u64) -> 
         "fares": fares,
         "tls": { "cert": tls.cert, "key": tls.key, "ca": tls.ca },
         "feed": { "kept": feed_kept },
+        "store": { "cache_mib": CACHE_MIB },
     });
     let path = configs::write(folder, "cloud", &raw)?;
     Ok(config::load::<RawConfig, Config>(&path)?)
