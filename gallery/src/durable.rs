@@ -10,21 +10,22 @@
 //! this device ever reached is refused (a restored backup would bring back the faces of people who left); `newest` keeps
 //! that version in a place of its own. A backup of the whole disk, with that place, is not told apart.
 //!
-//! An empty place is filled by the feed or, before anybody searches it, by hand and then adopted.
+//! An empty place is filled by the feed or, before anybody searches it, by hand and then adopted. What is filled in by
+//! hand is staged in files of its own, from which filling goes on in another process.
 
 mod disk;
+mod error;
 mod format;
 mod log;
 mod newest;
 mod place;
 mod removals;
 mod snapshot;
+mod staged;
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -38,45 +39,15 @@ use format::{Format, Key};
 use log::{Log, OldLog};
 use newest::Newest;
 use removals::OldestRemoval;
+use staged::Staged;
 
+pub use error::DurableError;
 pub use place::Place;
 
 /// A log that long is worth a snapshot: replaying it takes about as long as reading a million templates.
 const LOG_BYTES_MAX: u64 = 256 << 20;
 /// Changes put into force under one lock: a search that runs waits for some of them once, not for each.
 const CHANGES_AT_ONCE: usize = 16;
-
-/// Why files could not be used or written. The index in memory is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum DurableError {
-    #[error("{}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    /// Cut short, altered, or sealed under another key: to be rebuilt from the cloud.
-    #[error("{} is damaged: {what}; it is not used", path.display())]
-    Damaged { path: PathBuf, what: &'static str },
-    #[error("{} was written by a newer Facegate (format {format}); run that, or remove it to fetch everything anew", path.display())]
-    Newer { path: PathBuf, format: u16 },
-    /// Of another model, size or centre: to be rebuilt from the cloud.
-    #[error("{} belongs to another gallery: {what}", path.display())]
-    Foreign { path: PathBuf, what: &'static str },
-    /// An old copy: to be rebuilt from the cloud.
-    #[error("{} ends at version {found} of the feed, but this device has seen {newest}: an old copy is not used", path.display())]
-    Stale { path: PathBuf, found: u64, newest: u64 },
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error("too much changed while the snapshot was written; the log goes on, try again later")]
-    Busy,
-    /// A programming error: such a change would be gone after a restart.
-    #[error("{} is in use: it changes with the feed alone, and only an empty one is filled by hand", path.display())]
-    InUse { path: PathBuf },
-}
-
-impl DurableError {
-    /// Whether the files are useless, so that only fetching everything anew helps.
-    pub const fn wants_rebuild(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Foreign { .. } | Self::Stale { .. })
-    }
-}
 
 /// One change, as the feed tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +67,13 @@ impl Change {
         }
         Ok(())
     }
+}
+
+/// What becomes of rows that were staged before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    Anew,
+    GoesOn,
 }
 
 /// See the module. The only way to change its index.
@@ -122,15 +100,30 @@ struct Files {
     newest: Newest,
     /// Of the feed; what was applied last.
     version: u64,
-    /// Empty when it was opened, and not applied to since.
+    /// Empty when it was opened, or staged only, and not applied to since.
     by_hand: bool,
+    staged: Staged,
     removal: OldestRemoval,
 }
 
 impl Durable {
-    /// Opens what lies in the place, or begins an empty index there. Blocks for as long as reading it takes.
+    /// Opens what lies in the place, or begins an empty index there. What was staged and not adopted is removed. Blocks
+    /// for as long as reading it takes.
     pub fn open(model: ModelId, dims: usize, place: Place) -> Result<Self, DurableError> {
+        Self::open_and(model, dims, place, Filling::Anew)
+    }
+
+    /// Goes on filling a place by hand, from what was [kept](Durable::keep_staged) of it. Whatever else lies there is
+    /// removed.
+    pub fn resume(model: ModelId, dims: usize, place: Place) -> Result<Self, DurableError> {
+        Self::open_and(model, dims, place, Filling::GoesOn)
+    }
+
+    fn open_and(model: ModelId, dims: usize, place: Place, filling: Filling) -> Result<Self, DurableError> {
         let lock = place.take()?;
+        if filling == Filling::GoesOn {
+            staged::leave_only(&place.dir)?;
+        }
         let mut newest = Newest::open(&place.newest, &model)?;
         let format = Format::new(&model, dims, place.centre.as_deref(), Key::new(&place.key));
         let mut index = Index::new(model, dims);
@@ -156,7 +149,11 @@ impl Durable {
         let log = Log::create(&place.dir, &format, version)?;
         let mut older = log::list(&place.dir)?;
         older.retain(|old| old.path != log.path());
-        let files = Files { log, older, newest, version, by_hand: empty, removal };
+        let staged = match filling {
+            Filling::Anew => Staged::begin(&place.dir, &format)?,
+            Filling::GoesOn => Staged::resume(&place.dir, &format, &index)?,
+        };
+        let files = Files { log, older, newest, version, by_hand: empty, staged, removal };
         Ok(Self {
             index,
             place,
@@ -266,9 +263,16 @@ impl Durable {
 
     /// Inserts by hand, to be adopted. Errors: `InUse` unless the place was empty and nothing was applied.
     pub fn put(&self, template: &Template) -> Result<(), DurableError> {
-        let files = self.files();
+        let mut files = self.files();
         self.expect_by_hand(&files)?;
-        Ok(self.index.put(template)?)
+        let row = self.index.row(template)?;
+        files.staged.add(&row)?;
+        Ok(self.index.changing().put(&row)?)
+    }
+
+    /// Makes what was put in by hand durable, to go on from: see [`Durable::resume`].
+    pub fn keep_staged(&self) -> Result<(), DurableError> {
+        self.files().staged.keep()
     }
 
     /// Makes what was put in by hand, while nobody else used the place, durable as `version` of the feed. It is the
@@ -289,7 +293,8 @@ impl Durable {
         let mut files = self.files();
         let version = files.version;
         files.newest.begin_at(version)?;
-        files.newest.sync()
+        files.newest.sync()?;
+        files.staged.discard()
     }
 
     /// Whether it was begun anew and has not come to where this device has been: then it may hold templates that were

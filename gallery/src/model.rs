@@ -57,10 +57,22 @@ impl ModelGallery {
         Self::with(model.calibration, Templates::InMemory(index), model.searches_max)
     }
 
-    pub fn open(mut model: Model) -> Result<Self, DurableError> {
+    pub fn open(model: Model) -> Result<Self, DurableError> {
+        Self::kept_as(model, Durable::open)
+    }
+
+    /// As it was being filled by hand: see [`Durable::resume`].
+    pub fn resume(model: Model) -> Result<Self, DurableError> {
+        Self::kept_as(model, Durable::resume)
+    }
+
+    fn kept_as(
+        mut model: Model,
+        open: impl FnOnce(ModelId, usize, Place) -> Result<Durable, DurableError>,
+    ) -> Result<Self, DurableError> {
         let Some(mut place) = model.place.take() else { return Ok(Self::in_memory(model)) };
         place.centre.clone_from(&model.calibration.centre);
-        let durable = Durable::open(model.calibration.model.clone(), model.dims, place)?;
+        let durable = open(model.calibration.model.clone(), model.dims, place)?;
         Ok(Self::with(model.calibration, Templates::Durable(durable), model.searches_max))
     }
 

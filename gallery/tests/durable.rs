@@ -339,3 +339,62 @@ fn a_template_of_another_model_changes_neither_disk_nor_memory() {
     assert!(!bytes.windows(8).any(|window| window == face), "no value of a face lies open");
     assert!(!bytes.windows(16).any(|window| window == [1; 16]), "nor an id");
 }
+
+fn staged_files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir.join("gallery")).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("staged-")).collect()
+}
+
+#[test]
+fn filling_by_hand_goes_on_from_what_was_kept_until_the_new_templates_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let resume = || Durable::resume(model(), DIMS, place(dir.path()));
+    let filled = open(dir.path()).unwrap();
+    filled.has_been_at(7).unwrap();
+    (1..=3).for_each(|number| filled.put(&template(number)).unwrap());
+    filled.keep_staged().unwrap();
+    filled.put(&template(4)).unwrap();
+    drop(filled);
+    let filled = resume().unwrap();
+    assert_eq!(held(&filled), [1, 2, 3]);
+    assert!(filled.is_behind(), "nobody searches it yet");
+    filled.put(&template(5)).unwrap();
+    filled.keep_staged().unwrap();
+    filled.adopt(9).unwrap();
+    drop(filled);
+    // Adopted, but nobody was told that it counts: all the same it goes on.
+    let filled = resume().unwrap();
+    assert_eq!((held(&filled), filled.version()), (vec![1, 2, 3, 5], 0));
+    filled.adopt(9).unwrap();
+    filled.take_over().unwrap();
+    assert_eq!(staged_files(dir.path()), Vec::<PathBuf>::new());
+    drop(filled);
+    let counts = open(dir.path()).unwrap();
+    assert_eq!((held(&counts), counts.version(), counts.is_behind()), (vec![1, 2, 3, 5], 9, false));
+}
+
+#[test]
+fn what_was_staged_is_sealed_cut_where_it_tore_and_refused_where_it_was_altered() {
+    let dir = tempfile::tempdir().unwrap();
+    let filled = open(dir.path()).unwrap();
+    (1..=2).for_each(|number| {
+        filled.put(&template(number)).unwrap();
+        filled.keep_staged().unwrap();
+    });
+    drop(filled);
+    let [file] = staged_files(dir.path()).try_into().unwrap();
+    let whole = fs::read(&file).unwrap();
+    assert!(!whole.windows(16).any(|bytes| bytes == [1; 16]), "not even an id can be read");
+    fs::write(&file, &whole[..whole.len() - 5]).unwrap();
+    let resumed = Durable::resume(model(), DIMS, place(dir.path())).unwrap();
+    assert_eq!(held(&resumed), [1]);
+    drop(resumed);
+    let mut altered = whole;
+    *altered.last_mut().unwrap() ^= 1;
+    fs::write(&file, altered).unwrap();
+    let error = Durable::resume(model(), DIMS, place(dir.path())).unwrap_err();
+    assert!(error.wants_rebuild(), "{error}");
+    // Whoever opens it as it was gets none of it.
+    assert_eq!(held(&open(dir.path()).unwrap()), Vec::<u8>::new());
+    assert_eq!(staged_files(dir.path()), Vec::<PathBuf>::new());
+}

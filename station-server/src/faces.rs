@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
+use facegate_domain::Timestamp;
 use facegate_domain::ids::ModelId;
 use facegate_gallery::durable::Durable;
 use facegate_gallery::{DurableError, Gallery, Model, Place};
@@ -11,17 +12,28 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, EmbeddingModel};
 use crate::station::{Station, StationError};
+use crate::store::{FactStore, StoreError};
 
 /// Opens or begins the templates that belong to the facts of this name.
 pub fn open(config: &Config, key: &Key, facts: &str) -> Result<Gallery, DurableError> {
     forget_former_models(config, facts)?;
+    Gallery::open(models(config, key, facts), config.decision.clone())
+}
+
+/// Goes on filling the templates that belong to the facts of this name.
+pub fn resume(config: &Config, key: &Key, facts: &str) -> Result<Gallery, DurableError> {
+    forget_former_models(config, facts)?;
+    Gallery::resume(models(config, key, facts), config.decision.clone())
+}
+
+fn models(config: &Config, key: &Key, facts: &str) -> Vec<Model> {
     let model = |model: &EmbeddingModel| Model {
         dims: model.dims,
         calibration: model.calibration.clone(),
         place: Some(Place { key: Zeroizing::new(*key.expose()), ..place(config, facts, &model.calibration.model) }),
         searches_max: config.searches_max,
     };
-    Gallery::open(config.models.iter().map(model).collect(), config.decision.clone())
+    config.models.iter().map(model).collect()
 }
 
 /// Opens the templates of the station's current facts under the key that it has a lease of, puts who is inside and who is
@@ -49,14 +61,20 @@ pub fn open_current(station: &Station) -> Result<(), StationError> {
         }
         opened => opened?,
     };
-    for entry in stored.entries(now) {
-        let (rider, entry, at) = entry?;
-        gallery.entered(rider, entry, at);
-    }
+    enter(&gallery, &stored, now)?;
     let facts = station.facts();
     tracing::info!(templates = gallery.templates(), version = station.applied_version(), "the templates are open");
     facts.open(gallery, key.id());
     facts.turn_regulars(now);
+    Ok(())
+}
+
+/// Puts into the gallery who is inside, by the facts that belong to it.
+pub fn enter(gallery: &Gallery, stored: &FactStore, now: Timestamp) -> Result<(), StoreError> {
+    for entry in stored.entries(now) {
+        let (rider, entry, at) = entry?;
+        gallery.entered(rider, entry, at);
+    }
     Ok(())
 }
 

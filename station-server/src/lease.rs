@@ -136,14 +136,13 @@ impl Leases {
         *self.held() = Held { revoked: true, ..Held::default() };
     }
 
-    /// What the cloud said of it with the last report.
-    pub fn told(&self, revoked: bool, generation: u32) {
-        if revoked {
-            if !self.held().revoked {
-                tracing::error!("the operator has ended this station's lease: no face is recognised from now on");
-                self.revoke();
-            }
-        } else if generation != 0 && generation != self.generation() {
+    pub fn is_revoked(&self) -> bool {
+        self.held().revoked
+    }
+
+    /// The cloud has said that the next lease would be of this generation.
+    pub fn told(&self, generation: u32) {
+        if generation != 0 && generation != self.generation() {
             self.ask_now.notify_one();
         }
     }
@@ -217,11 +216,24 @@ async fn step(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>) -> Re
         }
         Err(status) => {
             if status.code() == Code::PermissionDenied {
-                station.leases.revoke();
+                revoked(station).await?;
             }
             Err(StationError::Lease(Box::new(status)))
         }
     }
+}
+
+/// The operator has ended the station's lease: the key is forgotten, and with it every template in memory. Those on the
+/// disk are sealed under a key that this station will never be given again.
+pub async fn revoked(station: &Arc<Station>) -> Result<(), StationError> {
+    if station.leases.is_revoked() && station.facts().gallery().is_none() {
+        return Ok(());
+    }
+    tracing::error!("the operator has ended this station's lease: no face is recognised from now on, none is kept");
+    // At once; the rest may have to wait for what is being applied.
+    station.leases.revoke();
+    let wiped = Arc::clone(station);
+    simulation::blocking(move || wiped.wipe_faces()).await.map_err(|_| StationError::Panicked)?
 }
 
 async fn ask(cloud: &mut SyncServiceClient<Wire>, installation: Vec<u8>) -> Result<Lease, Status> {
@@ -326,7 +338,7 @@ mod tests {
         clock.advance(100 * HOUR);
         assert_eq!(leases.allow(0), Err(NoFaces::Over));
         grant(&leases, 1, 0, 0);
-        leases.told(true, 2);
+        leases.revoke();
         assert_eq!((leases.allow(0), leases.key().err()), (Err(NoFaces::Revoked), Some(NoFaces::Revoked)));
     }
 }

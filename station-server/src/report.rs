@@ -18,9 +18,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::backlog::{Backlog, BacklogView};
-use crate::metrics;
 use crate::station::{Station, StationError};
 use crate::store::StoreError;
+use crate::{lease, metrics};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Journals of each gate that are told, the newest.
@@ -69,7 +69,11 @@ pub async fn report(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
                 if let Err(error) = learn_epochs(&station, answer.newest).await {
                     tracing::error!(%error, "the cloud's epochs are not kept; gates that are new here wait");
                 }
-                station.leases.told(answer.lease_revoked, answer.lease_generation);
+                if !answer.lease_revoked {
+                    station.leases.told(answer.lease_generation);
+                } else if let Err(error) = lease::revoked(&station).await {
+                    tracing::error!(%error, "the templates are still in memory, and not searched");
+                }
                 if let Err(error) = station.store.tombstones.reported(&told) {
                     tracing::error!(%error, "what came back is reported once more");
                 }

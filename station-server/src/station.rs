@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use facegate_domain::Clock;
+use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::GateId;
@@ -24,7 +25,7 @@ use crate::lease::{Leases, NoFaces};
 use crate::metrics::TierFigures;
 use crate::offline::{Contact, OfflineLimits};
 use crate::refetch::Refetch;
-use crate::store::{Store, StoreError};
+use crate::store::{FactStore, Store, StoreError};
 
 /// Why a call to the station failed; as a `Status` the caller learns what he can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +117,8 @@ impl Station {
     /// Reads everything but the templates, which wait for a lease of their key. Blocks.
     pub fn open(config: Config, clock: Arc<dyn Clock>, store: Store, journal: Journal) -> Result<Self, StationError> {
         let intake = Intake::open(&store, &journal, config.code_memory)?;
-        let (stored, facts) = (store.facts()?, Facts::new(config.station.clone()));
-        stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact, clock.now())))?;
+        let stored = store.facts()?;
+        let facts = read_facts(&stored, &config, clock.now())?;
         let version = stored.cursor()?;
         tracing::info!(denied = facts.denied(), version, "facts loaded; the templates wait for a lease");
         Ok(Self {
@@ -159,8 +160,26 @@ impl Station {
     }
 
     pub async fn wait_opened(&self) {
+        self.wait_until_opened(true).await;
+    }
+
+    /// The templates are not there any more, and what is being done with them is to be left.
+    pub async fn wait_wiped(&self) {
+        self.wait_until_opened(false).await;
+    }
+
+    async fn wait_until_opened(&self, wanted: bool) {
         // The sender lives as long as the station.
-        let _ = self.opened.subscribe().wait_for(|opened| *opened).await;
+        let _ = self.opened.subscribe().wait_for(|opened| *opened == wanted).await;
+    }
+
+    /// Forgets the templates and every tier; the other facts stay. What still searches ends with its probe. Blocks.
+    pub fn wipe_faces(&self) -> Result<(), StationError> {
+        let _alone = self.applying();
+        let without = read_facts(&self.store.facts()?, &self.config, self.clock.now())?;
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(without);
+        self.opened.send_replace(false);
+        Ok(())
     }
 
     /// Nothing is applied any more: everything is to be fetched anew.
@@ -173,10 +192,16 @@ impl Station {
         Arc::clone(&self.facts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces all facts by those of a snapshot.
-    pub fn replace_facts(&self, facts: &Arc<Facts>, version: u64) {
+    /// Replaces all facts by those of a snapshot. Errors: the operator has ended the lease meanwhile.
+    pub fn replace_facts(&self, facts: &Arc<Facts>, version: u64) -> Result<(), NoFaces> {
+        let _alone = self.applying();
+        // Whoever ends it after this look wipes what is put here.
+        if self.leases.is_revoked() {
+            return Err(NoFaces::Revoked);
+        }
         *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(facts);
         self.set_applied(version, facts);
+        Ok(())
     }
 
     /// The highest version of the feed that searches here honour.
@@ -252,6 +277,13 @@ impl Station {
         // The cursor is a number in an index that was read before; failing here would only hide the failure there.
         self.journal.next_index().saturating_sub(self.store.journals.forwarded().unwrap_or(0))
     }
+}
+
+/// What is stored, without the templates.
+pub fn read_facts(stored: &FactStore, config: &Config, now: Timestamp) -> Result<Facts, StoreError> {
+    let facts = Facts::new(config.station.clone());
+    stored.read().try_for_each(|fact| fact.map(|fact| facts.apply(&fact, now)))?;
+    Ok(facts)
 }
 
 /// Wakes who waits if the value is another.

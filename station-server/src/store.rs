@@ -6,6 +6,7 @@
 mod codes;
 mod facts;
 mod journals;
+mod progress;
 mod tombstones;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 pub use codes::{CodeStore, Spent};
 pub use facts::FactStore;
 pub use journals::{IndexUpdate, JournalKey, JournalMarks, JournalStore};
+pub use progress::Progress;
 pub use tombstones::Tombstones;
 
 /// When the cloud was last heard of, and when the feed was last in step with it: 8 bytes of milliseconds each.
@@ -98,11 +100,19 @@ impl Store {
         self.facts_in(self.current()?)
     }
 
-    /// An empty place for a snapshot; it becomes current with [`Store::adopt`].
-    pub fn staging(&self) -> Result<FactStore, StoreError> {
+    /// An empty place for a snapshot; it becomes current with [`Store::adopt`]. That it is empty is durable, so what
+    /// belongs to it elsewhere on the disk may go.
+    pub async fn staging(&self) -> Result<FactStore, StoreError> {
         let staging = self.facts_in(other(self.current()?))?;
         staging.clear()?;
+        self.commit().await?;
         Ok(staging)
+    }
+
+    /// The place of a snapshot that was begun, and how far it is sure to have come.
+    pub fn staged(&self) -> Result<Option<(FactStore, Progress)>, StoreError> {
+        let staged = self.facts_in(other(self.current()?))?;
+        Ok(staged.progress()?.map(|progress| (staged, progress)))
     }
 
     /// Makes the staged facts the current ones, in one step, and drops the old.

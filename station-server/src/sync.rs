@@ -3,6 +3,7 @@
 mod apply;
 mod heal;
 mod snapshot;
+mod staging;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub(crate) enum SyncError {
     /// It understands more than it did on the way to its cursor.
     #[error("changes up to level {level} were understood so far, now up to {FEED_LEVEL}: what was withheld is fetched")]
     Withheld { level: u32 },
+    #[error("the templates are wiped, since the operator has ended the lease")]
+    Wiped,
     /// What was sealed under the key of before is written anew under the present one.
     #[error("the cloud has leased another key")]
     Rekeyed,
@@ -79,15 +82,18 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
     let mut incoming = None;
     let follow = async {
-        station.wait_opened().await;
         loop {
+            station.wait_opened().await;
             let before = station.applied_version();
-            let mut outcome = subscribe(&station, &mut cloud, &mut incoming).await;
-            if let Err(why) = &outcome
-                && why.wants_snapshot()
+            let outcome = tokio::select! {
+                biased;
+                () = station.wait_wiped() => Err(SyncError::Wiped),
+                outcome = keep_up(&station, &mut cloud, &mut incoming) => outcome,
+            };
+            if let Err(SyncError::Wiped) = outcome
+                && let Err(error) = snapshot::forget(&station, &mut incoming).await
             {
-                tracing::warn!(%why, cursor = station.applied_version(), "taking a snapshot");
-                outcome = snapshot::take(&station, &mut cloud, &mut incoming).await;
+                tracing::error!(%error, "what was staged of a snapshot is still on the disk, sealed");
             }
             if station.applied_version() != before {
                 backoff.reset();
@@ -104,6 +110,21 @@ pub async fn follow(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, s
         biased;
         () = follow => (),
         () = stop.cancelled() => (),
+    }
+}
+
+/// By the log, or by a snapshot where that does not reach.
+async fn keep_up(
+    station: &Arc<Station>,
+    cloud: &mut SyncServiceClient<Wire>,
+    incoming: &mut Option<Incoming>,
+) -> Result<(), SyncError> {
+    match subscribe(station, cloud, incoming).await {
+        Err(why) if why.wants_snapshot() => {
+            tracing::warn!(%why, cursor = station.applied_version(), "taking a snapshot");
+            snapshot::take(station, cloud, incoming).await
+        }
+        outcome => outcome,
     }
 }
 
@@ -134,7 +155,7 @@ async fn subscribe(
     let request = v1::SubscribeRequest { after_version, feed_level: FEED_LEVEL, installation };
     let stream = cloud.subscribe(request).await?.into_inner();
     // The log reaches back to the cursor after all.
-    *incoming = None;
+    snapshot::forget(station, incoming).await?;
     tracing::info!(after_version, "following the feed");
     let mut batches = stream.ready_chunks(BATCH_CHANGES);
     let mut differing = station.differing().subscribe();

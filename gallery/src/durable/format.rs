@@ -1,12 +1,12 @@
-//! What snapshots and logs have in common: the head, and sealed pieces that are bound to their file and place in it.
+//! What snapshots, logs and what is staged have in common: the head, and sealed pieces that are bound to their file and place in it.
 //!
 //! | bytes | head |
 //! |---|---|
-//! | 8 | `FGSNAP\0\0` or `FGLOG\0\0\0` |
+//! | 8 | `FGSNAP\0\0`, `FGLOG\0\0\0` or `FGSTAGED` |
 //! | 2 | format, 1 |
 //! | 4 | dimensions |
 //! | 8 | fingerprint of model, centre and rotation |
-//! | 8 | of a log: the version of the feed that it follows; of a snapshot: 0 |
+//! | 8 | of a log: the version of the feed that it follows; else 0 |
 //! | 16 | random: no two files seal alike |
 //! | 16 | tag over the above: tells another key from damage |
 //!
@@ -38,11 +38,12 @@ const TAG_BYTES: usize = 16;
 /// Before the length of a piece has been verified, no more is believed.
 pub const PIECE_BYTES_MAX: usize = 1 << 26;
 
-/// Which of the two files.
+/// Which of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Snapshot,
     Log,
+    Staged,
 }
 
 /// What files of one index look like.
@@ -151,6 +152,7 @@ impl Kind {
         match self {
             Self::Snapshot => b"FGSNAP\0\0",
             Self::Log => b"FGLOG\0\0\0",
+            Self::Staged => b"FGSTAGED",
         }
     }
 }

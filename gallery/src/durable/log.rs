@@ -40,6 +40,12 @@ pub struct OldLog {
     pub bytes: u64,
 }
 
+impl OldLog {
+    pub fn failed(&self, source: std::io::Error) -> DurableError {
+        DurableError::File { path: self.path.clone(), source }
+    }
+}
+
 /// What replaying a log came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replayed {

@@ -170,6 +170,12 @@ pub fn exists(dir: &Path) -> bool {
     dir.join(NAME).exists()
 }
 
+/// Removes the snapshot, if there is one.
+pub fn discard(dir: &Path) -> Result<(), DurableError> {
+    let path = dir.join(NAME);
+    disk::remove(&path).map_err(|source| DurableError::File { path, source })
+}
+
 /// Removes what a crash left of a snapshot being written: it may hold templates that were removed since.
 pub fn discard_fresh(dir: &Path) -> Result<(), DurableError> {
     let path = dir.join(FRESH);

@@ -5,9 +5,21 @@ use facegate_domain::Timestamp;
 use super::{Gallery, GalleryError};
 use crate::durable::{Durable, DurableError};
 use crate::index::Index;
-use crate::model::ModelGallery;
+use crate::model::{Model, ModelGallery};
+use crate::settings::DecisionSettings;
 
 impl Gallery {
+    /// A gallery that was being filled by [`Gallery::put`], with what was [kept](Gallery::keep_staged) of it.
+    pub fn resume(models: Vec<Model>, settings: DecisionSettings) -> Result<Self, DurableError> {
+        let models = models.into_iter().map(ModelGallery::resume).collect::<Result<_, _>>()?;
+        Ok(Self::with(models, settings))
+    }
+
+    /// Makes what was put so far durable, so that filling goes on from there in another process.
+    pub fn keep_staged(&self) -> Result<(), DurableError> {
+        self.kept().try_for_each(Durable::keep_staged)
+    }
+
     /// The version of the feed up to which everything is on the disk, of the model that is furthest back; `None` if
     /// nothing is kept there.
     pub fn version(&self) -> Option<u64> {

@@ -9,6 +9,7 @@
 //! | `k` | the issuers' public keys, 32 bytes each |
 //! | `o` place | an instruction of the operator that holds, JSON |
 //! | `l` | the level of changes understood up to the cursor, 4 bytes big-endian; without it 1 |
+//! | `p` | of facts that are staged: how far their snapshot came, see `progress` |
 //! | `r` | this station's regulars: rider (16), hours (4 bytes big-endian), and the next |
 
 use facegate_domain::Timestamp;
@@ -19,13 +20,14 @@ use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::{FEED_LEVEL, FeedChange, VersionedChange, issuer_keys_from_wire};
 use facegate_runtime::kv::{Batch, Tree};
 
-use super::{StoreError, number};
+use super::{Progress, StoreError, number};
 
 const CURSOR: &[u8] = b"c";
 const ISSUER_KEYS: &[u8] = b"k";
 
 const TEMPLATES: &[u8] = b"g";
 const LEVEL: &[u8] = b"l";
+const PROGRESS: &[u8] = b"p";
 const REGULARS: &[u8] = b"r";
 const REGULAR_BYTES: usize = 20;
 
@@ -114,6 +116,16 @@ impl FactStore {
             self.tree.insert(LEVEL, FEED_LEVEL.to_be_bytes())?;
         }
         Ok(level.min(FEED_LEVEL))
+    }
+
+    /// Notes how far the snapshot came whose facts these are. All that it speaks of must be durable by then.
+    pub fn set_progress(&self, progress: &Progress) -> Result<(), StoreError> {
+        Ok(self.tree.insert(PROGRESS, progress.to_bytes())?)
+    }
+
+    /// `None` if there is nothing to go on with.
+    pub(super) fn progress(&self) -> Result<Option<Progress>, StoreError> {
+        Ok(self.tree.get(PROGRESS)?.and_then(|progress| Progress::from_bytes(&progress)))
     }
 
     /// Who is inside, by which entry, and when that was heard of: `now` if it was not noted.

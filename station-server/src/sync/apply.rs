@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use facegate_domain::face::InvalidEmbedding;
 use facegate_domain::ids::TemplateId;
-use facegate_gallery::{Change, Gallery, GalleryError};
+use facegate_gallery::{Change, Gallery};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_runtime::simulation;
 
-use crate::facts::Facts;
 use crate::lease::NoFaces;
+use crate::metrics;
 use crate::station::{Station, StationError};
-use crate::store::FactStore;
-use crate::{faces, metrics};
 
 /// Applies changes that follow the applied version, in order: templates on the disk and in every search first, then the
 /// other facts, so that the cursor never says more than the templates have.
@@ -38,6 +36,10 @@ pub(super) async fn changes(
     let shared = Arc::clone(station);
     blocking(move || {
         let _alone = shared.applying();
+        if !Arc::ptr_eq(&facts, &shared.facts()) {
+            // Wiped meanwhile.
+            return Err(NoFaces::Opening.into());
+        }
         let now = shared.clock.now();
         let of_templates: Vec<_> = changes.iter().filter_map(|change| template_change(change, &burial)).collect();
         let gallery = facts.gallery().ok_or(NoFaces::Opening)?;
@@ -107,7 +109,7 @@ pub(super) fn is_buried(station: &Station, template: TemplateId, version: u64) -
 }
 
 /// A template of another model cannot be searched; leaving it out recognises one rider less.
-fn left_out(version: u64, error: &InvalidEmbedding) {
+pub(super) fn left_out(version: u64, error: &InvalidEmbedding) {
     metrics::feed_refused();
     tracing::error!(version, %error, "a template of the feed is left out");
 }
@@ -122,73 +124,7 @@ fn template_change(VersionedChange { version, change }: &VersionedChange, burial
     Some((*version, change))
 }
 
-/// A snapshot on its way in. Dropped before [`Staging::adopt`], it leaves everything as it was.
-pub(super) struct Staging {
-    station: Arc<Station>,
-    stored: FactStore,
-    facts: Arc<Facts>,
-    version: u64,
-}
-
-impl Staging {
-    pub fn begin(station: &Arc<Station>) -> Result<Self, StationError> {
-        let stored = station.store.staging()?;
-        faces::discard(&station.config, stored.name())?;
-        let key = station.leases.key()?;
-        let gallery = faces::open(&station.config, &key, stored.name())?;
-        let facts = Arc::new(Facts::new(station.config.station.clone()));
-        facts.open(gallery, key.id());
-        Ok(Self { station: Arc::clone(station), stored, facts, version: 0 })
-    }
-
-    pub async fn add(&mut self, changes: Vec<VersionedChange>, version: u64) -> Result<(), StationError> {
-        self.version = version;
-        let (station, stored, facts) = (Arc::clone(&self.station), self.stored.clone(), Arc::clone(&self.facts));
-        blocking(move || {
-            let now = station.clock.now();
-            stored.write(&changes, version, now)?;
-            remember_codes(&station, &changes)?;
-            let gallery = facts.gallery().ok_or(NoFaces::Opening)?;
-            for change in &changes {
-                facts.apply(&change.change, now);
-                if let FeedChange::TemplatePut(template) = &change.change
-                    && !is_buried(&station, template.id, change.version)?
-                {
-                    match gallery.put(template) {
-                        Err(GalleryError::Embedding(error)) => left_out(change.version, &error),
-                        put => put?,
-                    }
-                }
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Makes the snapshot current: on the disk, then for every search that begins from now on.
-    pub async fn adopt(self) -> Result<(), StationError> {
-        let Self { station, stored, facts, version } = self;
-        let whole = Arc::clone(&facts);
-        let old = station.store.facts()?.name();
-        // An empty snapshot has no fact that would have brought the cursor along.
-        let written = blocking(move || {
-            whole.gallery().ok_or(NoFaces::Opening)?.adopt(version)?;
-            Ok(stored.set_cursor(version)?)
-        });
-        written.await?;
-        station.store.adopt().await?;
-        tracing::info!(version, templates = facts.gallery().map_or(0, Gallery::templates), "snapshot adopted");
-        station.replace_facts(&facts, version);
-        // Not before the pointer: until then, a start opens the old templates, which must not look like an old copy.
-        blocking(move || {
-            facts.gallery().ok_or(NoFaces::Opening)?.take_over()?;
-            Ok(faces::discard(&station.config, old)?)
-        })
-        .await
-    }
-}
-
-fn remember_codes(station: &Station, changes: &[VersionedChange]) -> Result<(), StationError> {
+pub(super) fn remember_codes(station: &Station, changes: &[VersionedChange]) -> Result<(), StationError> {
     for change in changes {
         if let FeedChange::CodeNonceSpent { nonce, issued_at } = &change.change {
             station.store.codes.learn(*nonce, *issued_at, station.config.code_memory)?;

@@ -1,5 +1,5 @@
-//! Taking a snapshot: chunk by chunk, each verified before it is staged. What is staged outlives the connection, so a
-//! snapshot goes on where it broke; it does not outlive the process.
+//! Taking a snapshot: chunk by chunk, each verified before it is staged. What is staged outlives the connection, and every
+//! few chunks it is made to outlive the process, so a snapshot goes on where it broke.
 
 use std::sync::Arc;
 
@@ -11,9 +11,12 @@ use facegate_runtime::grpc::Wire;
 use prost::Message;
 
 use super::SyncError;
-use super::apply::Staging;
+use super::staging::{Staging, give_up};
 use crate::metrics;
-use crate::station::Station;
+use crate::station::{Station, StationError};
+
+/// Chunks after which what is staged is made durable: what a restart asks for again takes a fraction of a second.
+const KEEP_EVERY: u64 = 32;
 
 /// A snapshot of which some is here.
 pub(super) struct Incoming {
@@ -30,6 +33,9 @@ pub(super) async fn take(
     cloud: &mut SyncServiceClient<Wire>,
     incoming: &mut Option<Incoming>,
 ) -> Result<(), SyncError> {
+    if incoming.is_none() {
+        *incoming = Incoming::resumed(station).await;
+    }
     let resume = incoming.as_ref().map(|incoming| incoming.resume.clone()).unwrap_or_default();
     let installation = station.installation.to_vec();
     let request = v1::SnapshotRequest { feed_level: FEED_LEVEL, installation, format: SNAPSHOT_FORMAT, resume };
@@ -40,15 +46,18 @@ pub(super) async fn take(
         if begins {
             // Given up before another is begun: there is one place for it.
             *incoming = None;
-            *incoming = Some(Incoming::begin(station, chunk.version)?);
+            *incoming = Some(Incoming::begin(station, chunk.version).await?);
         }
         let complete = chunk.complete;
         let into = incoming.as_mut().ok_or(BadChunk::OutOfOrder { number: chunk.number, expected: 0 })?;
         if let Err(error) = into.add(chunk).await {
             metrics::snapshot_broken();
-            // A damaged chunk is asked for again; what was staged in part is not built upon.
-            if !matches!(&error, SyncError::Chunk(bad) if !bad.voids_all()) {
-                *incoming = None;
+            match &error {
+                // A damaged chunk is asked for again.
+                SyncError::Chunk(bad) if !bad.voids_all() => (),
+                SyncError::Chunk(_) => forget(station, incoming).await?,
+                // What was staged in part is not built upon, but what was kept before.
+                _ => *incoming = None,
             }
             return Err(error);
         }
@@ -59,10 +68,21 @@ pub(super) async fn take(
     Err(SyncError::Ended)
 }
 
+/// There is nothing to go on with.
+pub(super) async fn forget(station: &Arc<Station>, incoming: &mut Option<Incoming>) -> Result<(), StationError> {
+    *incoming = None;
+    give_up(station).await
+}
+
 impl Incoming {
-    fn begin(station: &Arc<Station>, version: u64) -> Result<Self, SyncError> {
-        let staging = Staging::begin(station)?;
+    async fn begin(station: &Arc<Station>, version: u64) -> Result<Self, SyncError> {
+        let staging = Staging::begin(station).await?;
         Ok(Self { staging, version, chain: Chain::default(), resume: Vec::new() })
+    }
+
+    async fn resumed(station: &Arc<Station>) -> Option<Self> {
+        let (staging, progress) = Staging::resumed(station).await?;
+        Some(Self { staging, version: progress.version, chain: progress.chain, resume: progress.resume })
     }
 
     async fn add(&mut self, chunk: v1::SnapshotChunk) -> Result<(), SyncError> {
@@ -80,6 +100,9 @@ impl Incoming {
         }
         self.staging.add(self.understand(facts)?, self.version).await?;
         (self.chain, self.resume) = (chain, chunk.resume);
+        if chain.next.is_multiple_of(KEEP_EVERY) && !self.resume.is_empty() {
+            self.staging.keep(self.chain, self.resume.clone()).await?;
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use facegate_runtime::clock::SystemClock;
 use facegate_runtime::identity::Role;
 use tonic::transport::Channel;
 
-use crate::faces::{face, look, passed, sequences, template};
+use crate::faces::{face, look, model, passed, sequences, template};
 use crate::identify::ask;
 use crate::world::{World, eventually};
 
@@ -99,4 +99,49 @@ async fn what_was_answered_survives_kill_9() {
         .await;
     let delivered = world.cloud.seen.lock().unwrap().delivered.clone();
     assert_eq!(sequences(&delivered), (0..4).flat_map(|_| 0..10).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn a_snapshot_goes_on_after_kill_9_from_the_last_chunks_that_were_kept() {
+    let world = World::new().await;
+    let (first, last, denied) = (face(), face(), RiderId::random());
+    let put = |face: &_| FeedChange::TemplatePut(template(RiderId::random(), face));
+    let mut facts = vec![FeedChange::Denied(denied), put(&first)];
+    facts.extend((0..200).map(|_| put(&face())));
+    facts.push(put(&last));
+    world.cloud.compact(20, facts);
+    world.cloud.seen.lock().unwrap().breaks_after = vec![70];
+    world.cloud.holds_snapshots.send_replace(true);
+    let process = Process::start(&world).await;
+    let gallery = world.dir().join("data/gallery/facts-b").join(model().as_str());
+    let staged = gallery.join("staged-00000000");
+    // 32 chunks of two, twice.
+    let kept = || std::fs::metadata(&staged).map_or(0, |file| file.len());
+    eventually("64 chunks are kept", || async { kept() > 2 * 62 * 163 }).await;
+    let reports = || world.cloud.seen.lock().unwrap().reports;
+    let before = reports();
+    // Each report comes after everything written before it is on the disk.
+    eventually("and that they are", || async { reports() >= before + 3 }).await;
+    drop(process);
+    world.cloud.holds_snapshots.send_replace(false);
+    let process = Process::start(&world).await;
+    eventually("the snapshot is acknowledged", || async { world.cloud.acknowledged() == 20 }).await;
+    {
+        let seen = world.cloud.seen.lock().unwrap();
+        assert_eq!(seen.snapshots_from, [0, 64]);
+        assert_eq!(seen.report.as_ref().unwrap().templates, 202);
+    }
+    let mut gate = process.gate(&world);
+    for mate in [first, last] {
+        assert!(matches!(ask(&mut gate, &look(&mate), v1::Direction::Entry).await, Answer::Granted { .. }));
+    }
+    let code = v1::PresentCodeRequest {
+        rider: denied.as_bytes().to_vec(),
+        nonce: vec![1; 8],
+        issued_at_unix_ms: SystemClock::new().now().unix_ms(),
+        direction: v1::Direction::Entry.into(),
+    };
+    let answer = gate.present_code(code).await.unwrap().into_inner();
+    assert_eq!(Answer::try_from(answer).unwrap(), Answer::Refused(Refusal::DenyListed));
+    eventually("nothing is staged any more", || async { !staged.exists() }).await;
 }

@@ -1,6 +1,7 @@
 //! The leased key: what a station may recognise, with it and without.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::Clock;
@@ -10,6 +11,7 @@ use facegate_proto::convert::station::{Answer, probe_to_wire};
 use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
 use facegate_runtime::identity::Role;
+use facegate_station_server::lease::NoFaces;
 use tonic::Code;
 
 use crate::faces::{face, look, probe, template};
@@ -210,4 +212,48 @@ async fn templates_sealed_under_another_key_are_fetched_anew() {
     assert_eq!(world.cloud.seen.lock().unwrap().snapshots_asked, 1);
     assert!(!world.dir().join("data/keys/station-templates.key").exists());
     station.stop().await;
+}
+
+#[tokio::test]
+async fn a_station_whose_lease_the_operator_has_ended_has_neither_key_nor_templates_in_its_memory() {
+    let world = World::new().await;
+    let (mate, denied) = (face(), RiderId::random());
+    let station = world.station().await;
+    world.cloud.publish(FeedChange::Denied(denied));
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;
+    assert!(recognised(&world, &station, &mate).await.unwrap());
+    let searched = Arc::downgrade(&station.station.facts());
+    world.cloud.lease(Leases::Revoked);
+    eventually("what was searched is no more", || async { searched.upgrade().is_none() }).await;
+    let leases = &station.station.leases;
+    assert_eq!((leases.key().err(), leases.generation()), (Some(NoFaces::Revoked), 0));
+    let facts = station.station.facts();
+    assert!(facts.gallery().is_none() && facts.key_id().is_none());
+    assert!(facts.is_denied(denied), "whom it must not let pass it knows all the same");
+    let told = || world.cloud.seen.lock().unwrap().report.as_ref().map(|r| (r.templates, r.recognises));
+    eventually("it says so", || async { told() == Some((0, false)) }).await;
+    takes_codes(&world, &station, 1).await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_on_its_way_in_is_given_up_when_the_operator_ends_the_lease() {
+    let world = World::new().await;
+    world.cloud.compact(20, (0..140).map(|_| FeedChange::TemplatePut(template(RiderId::random(), &face()))).collect());
+    world.cloud.holds_snapshots.send_replace(true);
+    let station = world.station().await;
+    let kept = || station.station.store.staged().unwrap().is_some();
+    eventually("some of it is kept", || async { kept() }).await;
+    world.cloud.lease(Leases::Revoked);
+    eventually("it is given up", || async { !kept() }).await;
+    let staged = world.dir().join("data/gallery/facts-b");
+    let files = || walk(&staged);
+    eventually("its files too", || async { files() == 0 }).await;
+    station.stop().await;
+}
+
+/// Files below a directory.
+fn walk(dir: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { walk(&path) } else { 1 }).sum()
 }

@@ -7,6 +7,7 @@ use facegate_proto::v1;
 
 use crate::faces::{face, look, template};
 use crate::identify::ask;
+use crate::leases::Leases;
 use crate::world::{World, eventually};
 
 /// Nine riders, two to a chunk.
@@ -59,4 +60,24 @@ async fn a_cloud_that_cannot_go_on_begins_anew_and_nothing_is_mixed() {
     }
     has_all(&world, &mate).await;
     assert_eq!(attempts(&world), [0, 0]);
+}
+
+#[tokio::test]
+async fn what_was_staged_before_a_restart_under_another_key_is_not_gone_on_with() {
+    let world = World::new().await;
+    world.cloud.compact(20, (0..140).map(|_| FeedChange::TemplatePut(template(RiderId::random(), &face()))).collect());
+    world.cloud.seen.lock().unwrap().breaks_after = vec![40];
+    world.cloud.holds_snapshots.send_replace(true);
+    let station = world.station().await;
+    let kept = || station.station.store.staged().unwrap().map(|(_, progress)| progress.chain.next);
+    eventually("32 chunks are kept", || async { kept() == Some(32) }).await;
+    station.stop().await;
+    world.cloud.lease(Leases::Given { generation: 2 });
+    world.cloud.holds_snapshots.send_replace(false);
+    let station = world.station().await;
+    eventually("the snapshot is acknowledged", || async { world.cloud.acknowledged() == 20 }).await;
+    assert_eq!(attempts(&world), [0, 0]);
+    assert_eq!(world.cloud.seen.lock().unwrap().report.as_ref().unwrap().templates, 140);
+    assert!(station.station.store.staged().unwrap().is_none());
+    station.stop().await;
 }
