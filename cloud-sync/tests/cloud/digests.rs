@@ -92,7 +92,7 @@ async fn a_station_that_differs_is_seen_and_re_reads_one_bucket() {
     let stations = cloud.cloud.store.stations().await.unwrap();
     assert_eq!(stations[0].report.as_ref().unwrap().differs, [templates().to_string()]);
     let bucket = bucket_of(&id, 1024) as u32;
-    let asked = v1::RereadRequest { set: templates().to_string(), buckets: vec![bucket] };
+    let asked = v1::RereadRequest { set: templates().to_string(), buckets: vec![bucket], ..Default::default() };
     let mut parts = cloud.station("north").reread(asked).await.unwrap().into_inner();
     let part = parts.message().await.unwrap().unwrap();
     assert!(part.last && part.bucket == bucket);
@@ -104,6 +104,6 @@ async fn a_station_that_differs_is_seen_and_re_reads_one_bucket() {
     assert!(held.contains(&template));
     assert!(held.iter().all(|t| bucket_of(&t.template.as_slice().try_into().unwrap(), 1024) as u32 == bucket));
     assert!(parts.message().await.unwrap().is_none());
-    let beyond = v1::RereadRequest { set: "denied".into(), buckets: vec![64] };
+    let beyond = v1::RereadRequest { set: "denied".into(), buckets: vec![64], ..Default::default() };
     assert!(cloud.station("north").reread(beyond).await.is_err());
 }

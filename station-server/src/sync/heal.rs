@@ -51,7 +51,8 @@ async fn heal_set(station: &Arc<Station>, cloud: &mut SyncServiceClient<Wire>, s
         return Ok(());
     }
     tracing::error!(%set, buckets = buckets.len(), of = ours.len(), "facts differ from the cloud's and are re-read");
-    let mut parts = cloud.reread(v1::RereadRequest { set: set.to_string(), buckets }).await?.into_inner();
+    let asked = v1::RereadRequest { set: set.to_string(), buckets, installation: station.installation.to_vec() };
+    let mut parts = cloud.reread(asked).await?.into_inner();
     let mut facts = Vec::new();
     while let Some(part) = parts.message().await? {
         // Of a kind that this software does not know: nothing that it could hold.

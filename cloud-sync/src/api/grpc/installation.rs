@@ -1,5 +1,6 @@
 //! Two machines that show one certificate: the one heard first counts, until it is silent or the operator says otherwise.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::ids::StationId;
@@ -7,10 +8,13 @@ use tonic::Status;
 
 use crate::cloud::Cloud;
 use crate::figures;
-use crate::store::Claim;
+use crate::store::{Claim, Standing, StationView};
 
 /// A station reports every second; one that is silent for so long may be replaced.
 pub const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether whoever follows may still do so.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Errors: `AlreadyExists` while another installation counts as this station. A station of before shows no installation
 /// and is not told apart.
@@ -34,4 +38,28 @@ pub async fn admit(cloud: &Cloud, station: &StationId, installation: &[u8]) -> R
             )))
         }
     }
+}
+
+/// Ends when the stream that this installation has is to be cut: the operator has ended the station's lease, or another
+/// installation counts as the station now. No faces go there from then on.
+pub async fn shut_out(cloud: Arc<Cloud>, station: StationId, installation: Vec<u8>) {
+    let installation = hex::encode(installation);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match cloud.store.station(&station).await {
+            Ok(Some(view)) if view.lease.standing != Standing::Active => return,
+            Ok(Some(view)) if is_displaced(&view, &installation) => {
+                let by = view.installation;
+                tracing::warn!(%station, installation, by, "another installation counts as the station: its streams are cut");
+                return;
+            }
+            Ok(_) => (),
+            Err(error) => tracing::error!(%station, %error, "whether the station may follow could not be looked up"),
+        }
+    }
+}
+
+/// A station of before shows no installation, and is not told apart.
+fn is_displaced(view: &StationView, installation: &str) -> bool {
+    !installation.is_empty() && !view.installation.is_empty() && view.installation != installation
 }

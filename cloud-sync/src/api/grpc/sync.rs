@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::fingerprint::{FactSet, fact};
@@ -49,8 +48,6 @@ fn admit<T>(request: Request<T>) -> Result<(StationId, T), Status> {
 /// Faces that one report may have erased again: a station that has gone mad erases nobody's by the million.
 const COME_BACK_MAX: usize = 64;
 
-const LEASE_LOOK_EVERY: Duration = Duration::from_secs(2);
-
 /// There are four.
 const TIERS_MAX: usize = 8;
 
@@ -81,8 +78,8 @@ impl SyncService for SyncRpc {
                 Ok(VersionedChange { version, change: feed::addressed(&*store, change, &station).await? }.into())
             }
         });
-        let ended = lease_ended(Arc::clone(cloud), following);
-        Ok(Response::new(Box::pin(futures::StreamExt::take_until(changes, ended))))
+        let shut_out = installation::shut_out(Arc::clone(cloud), following, asked.installation);
+        Ok(Response::new(Box::pin(futures::StreamExt::take_until(changes, shut_out))))
     }
 
     async fn snapshot(&self, request: Request<v1::SnapshotRequest>) -> Result<Response<Self::SnapshotStream>, Status> {
@@ -93,10 +90,11 @@ impl SyncService for SyncRpc {
         cloud.store.station_joined(station.clone(), now).await?;
         let (level, codes_since) = (asked.feed_level.max(1), now.minus(cloud.config.code_memory));
         tracing::info!(%station, "a station takes a snapshot");
+        let shut_out = installation::shut_out(Arc::clone(cloud), station.clone(), asked.installation);
         let ask = feed::Ask { station, level, format: asked.format, resume: asked.resume, codes_since };
         let chunks = feed::snapshot(Arc::clone(&cloud.store), ask).await?;
         let chunks = ReceiverStream::new(chunks).map(|chunk| Ok(chunk?));
-        Ok(Response::new(Box::pin(chunks)))
+        Ok(Response::new(Box::pin(futures::StreamExt::take_until(chunks, shut_out))))
     }
 
     async fn deliver(&self, request: Request<v1::DeliverRequest>) -> Result<Response<v1::DeliverResponse>, Status> {
@@ -161,6 +159,7 @@ impl SyncService for SyncRpc {
     async fn reread(&self, request: Request<v1::RereadRequest>) -> Result<Response<Self::RereadStream>, Status> {
         let (station, asked) = admit(request)?;
         // Whoever gets no faces by the feed gets none this way either.
+        installation::admit(&self.cloud, &station, &asked.installation).await?;
         self.cloud.store.station_joined(station.clone(), self.cloud.clock.now()).await?;
         let set = set_from_wire(&asked.set)?;
         let most = set.buckets();
@@ -168,20 +167,10 @@ impl SyncService for SyncRpc {
             return Err(Status::invalid_argument(format!("{set} has {most} buckets, each to be asked for once")));
         }
         tracing::warn!(%station, %set, buckets = asked.buckets.len(), "a station re-reads what differs");
+        let shut_out = installation::shut_out(Arc::clone(&self.cloud), station, asked.installation);
         let parts = feed::reread(Arc::clone(&self.cloud.store), set, asked.buckets);
-        Ok(Response::new(Box::pin(ReceiverStream::new(parts).map(|part| Ok(part?)))))
-    }
-}
-
-/// Ends when the operator has ended the station's lease: no faces go there from then on.
-async fn lease_ended(cloud: Arc<Cloud>, station: StationId) {
-    loop {
-        tokio::time::sleep(LEASE_LOOK_EVERY).await;
-        match cloud.store.station(&station).await {
-            Ok(view) if view.as_ref().is_some_and(|view| view.lease.standing != Standing::Active) => return,
-            Ok(_) => (),
-            Err(error) => tracing::error!(%station, %error, "whether the station may follow could not be looked up"),
-        }
+        let parts = ReceiverStream::new(parts).map(|part| Ok(part?));
+        Ok(Response::new(Box::pin(futures::StreamExt::take_until(parts, shut_out))))
     }
 }
 
