@@ -61,7 +61,7 @@ enum Command {
     /// The operator's certificate authority: makes one, issues, renews and revokes devices' certificates.
     #[command(after_long_help = ca::HELP)]
     Ca(ca::Ca),
-    /// Tells stations what to do: settings, modes, fare tables.
+    /// Tells stations what to do: settings, modes, fare tables; and whether they may have faces.
     Tell(tell::Tell),
     /// Takes over riders of another system, each with consent and template.
     #[command(after_long_help = import::HELP)]

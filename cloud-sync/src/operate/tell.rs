@@ -1,4 +1,4 @@
-//! `facegate-cloud-sync tell`: the operator's instructions to stations, as calls to a running cloud.
+//! `facegate-cloud-sync tell`: the operator's instructions to stations, and about them, as calls to a running cloud.
 
 use std::path::PathBuf;
 
@@ -74,7 +74,20 @@ enum What {
         /// As the refused machine's log names it: 32 hexadecimal digits.
         installation: String,
     },
+    /// Says whether a station may have faces and the key to them.
+    #[command(after_help = STANDING)]
+    Standing {
+        station: String,
+        /// "active", "revoked" or "decommissioned".
+        standing: String,
+    },
 }
+
+const STANDING: &str = "\
+revoked         it gets neither key nor faces, and wipes those that it has as soon as it hears of it; for a station that was
+                stolen or is being rebuilt
+active          it gets both again, under another key
+decommissioned  as revoked, for good: erasures wait for it until its last lease is surely over, and then no more";
 
 impl Tell {
     pub fn run(self) -> Result<()> {
@@ -100,6 +113,7 @@ async fn tell(tell: Tell) -> Result<()> {
             println!("that machine counts as the station from now on");
             return Ok(());
         }
+        What::Standing { station, standing } => return set_standing(&mut ops, station, standing).await,
         told => instruction(told)?,
     };
     let request = v1::InstructRequest { instruction: Some(instruction) };
@@ -131,8 +145,19 @@ fn instruction(what: What) -> Result<v1::instruct_request::Instruction> {
             Wire::from(Instruction::Fares(PublishedFares { name, valid_from, toml }))
         }
         What::WithdrawFares { name } => Wire::from(Instruction::FaresWithdrawn { name }),
-        What::List | What::ClaimStation { .. } => anyhow::bail!("not an instruction"),
+        What::List | What::ClaimStation { .. } | What::Standing { .. } => anyhow::bail!("not an instruction"),
     })
+}
+
+async fn set_standing(ops: &mut OpsServiceClient<Channel>, station: String, standing: String) -> Result<()> {
+    let asked = v1::SetStandingRequest { station: station.clone(), standing: standing.clone() };
+    let set = ops.set_standing(asked).await?.into_inner();
+    let until = jiff::Timestamp::from_millisecond(set.until_unix_ms)?;
+    println!("{station} is {standing}; its next lease is of generation {}", set.generation);
+    if standing != "active" {
+        println!("what it has, it wipes when it hears of it; its last lease is over at {until} at the latest");
+    }
+    Ok(())
 }
 
 async fn list(ops: &mut OpsServiceClient<Channel>) -> Result<()> {

@@ -124,6 +124,10 @@ impl Standing {
             Self::Decommissioned => "decommissioned",
         }
     }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Active, Self::Revoked, Self::Decommissioned].into_iter().find(|standing| standing.name() == name)
+    }
 }
 
 /// What a station may hold of the key to its templates.

@@ -8,7 +8,7 @@ use facegate_proto::v1::change::Change;
 
 use crate::harness::TestCloud;
 
-fn line(rider: RiderId) -> String {
+pub fn line(rider: RiderId) -> String {
     let bytes: Vec<u8> = [0.6_f32, 0.8].iter().flat_map(|value| value.to_le_bytes()).collect();
     format!(
         "{{\"rider\": \"{rider}\", \"template\": \"{}\", \"display_name\": \"A rider\", \"model\": \"text\", \

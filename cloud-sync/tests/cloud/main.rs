@@ -7,6 +7,7 @@ mod backup_files;
 mod bad_batches;
 mod browser;
 mod ca;
+mod commands;
 mod digests;
 mod durability;
 mod ending;

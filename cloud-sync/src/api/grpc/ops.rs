@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_domain::Timestamp;
 use facegate_domain::ids::StationId;
 use facegate_proto::convert::{InvalidMessage, fixed};
 use facegate_proto::v1;
@@ -12,8 +13,9 @@ use tonic::{Request, Response, Status};
 
 use super::sync::report_to_wire;
 use crate::cloud::Cloud;
+use crate::enrolment::Actor;
 use crate::operation;
-use crate::store::{Gap, StationView};
+use crate::store::{Gap, Standing, StationView};
 use crate::web::passage_rate::PassageRate;
 
 #[derive(Debug)]
@@ -68,6 +70,20 @@ impl OpsService for OpsRpc {
         store.audit(&format!("operator/{}", operator.id), "stations.claim", &subject, now).await?;
         store.claim_station(station, installation, now, Duration::ZERO).await?;
         Ok(Response::new(v1::ClaimStationResponse {}))
+    }
+
+    async fn set_standing(
+        &self,
+        request: Request<v1::SetStandingRequest>,
+    ) -> Result<Response<v1::SetStandingResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let asked = request.into_inner();
+        let station = StationId::new(asked.station).map_err(InvalidMessage::from)?;
+        let unknown = || InvalidMessage::UnknownValue { field: "standing", got: asked.standing.clone() };
+        let standing = Standing::from_name(&asked.standing).ok_or_else(unknown)?;
+        let lease = self.cloud.leases.set_standing(&Actor::new("operator", &operator.id), station, standing).await?;
+        let until_unix_ms = lease.until.map_or(0, Timestamp::unix_ms);
+        Ok(Response::new(v1::SetStandingResponse { generation: lease.generation, until_unix_ms }))
     }
 
     async fn instructions(

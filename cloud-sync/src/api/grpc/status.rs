@@ -88,8 +88,10 @@ impl From<LeaseError> for Status {
 
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
-        if let StoreError::LeaseEnded(_) = error {
-            return Self::permission_denied(error.to_string());
+        match &error {
+            StoreError::LeaseEnded(_) => return Self::permission_denied(error.to_string()),
+            StoreError::UnknownStation(_) => return Self::not_found(error.to_string()),
+            _ => (),
         }
         tracing::error!(%error, "a call failed in the store");
         match error {
