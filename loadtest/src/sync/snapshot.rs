@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use facegate_cloud_sync::cloud::Cloud;
+use facegate_cloud_sync::store::StationReport;
 use facegate_domain::Clock;
 use facegate_domain::ids::StationId;
 use facegate_runtime::clock::SystemClock;
@@ -54,14 +55,14 @@ pub async fn measure(folder: &Path, certificates: &Certificates, templates: usiz
     eprintln!("an empty station takes a snapshot…");
     let began = Instant::now();
     let mut station = Process::start("station", "facegate-station-server", arguments.clone(), folder, None)?;
-    let report = acknowledged(&cloud, &mut station, head).await?;
+    let report = reported(&cloud, &mut station, |report| report.applied_version >= head).await?;
     let took = began.elapsed();
     let peak = memory(&station, "VmHWM")?;
     let settled = memory(&station, "VmRSS")?;
     station.stop().await?;
     let mut station = Process::start("station", "facegate-station-server", arguments, folder, None)?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    acknowledged(&cloud, &mut station, head).await?;
+    // It knows its version at once, but reads the templates for a while; what it needs is what it has then.
+    reported(&cloud, &mut station, |report| report.templates == templates as u64).await?;
     let restarted = memory(&station, "VmRSS")?;
     station.stop().await?;
     cloud.stop().await?;
@@ -95,19 +96,19 @@ async fn fill(folder: &Path, certificates: &Certificates, templates: usize) -> R
     Ok(())
 }
 
-/// Waits until the station says that searches there honour `version`.
-async fn acknowledged(
+/// Waits until the station, from now on, reports what is wanted.
+async fn reported(
     cloud: &BenchCloud,
     station: &mut Process,
-    version: u64,
-) -> Result<facegate_cloud_sync::store::StationReport> {
+    wanted: impl Fn(&StationReport) -> bool,
+) -> Result<StationReport> {
     let begin = Instant::now();
     let since = SystemClock::new().now();
     let name = StationId::new(STATION)?;
     loop {
         let views = cloud.cloud.store.stations().await?;
         let view = views.into_iter().find(|view| view.station == name && view.last_seen > since);
-        if let Some(report) = view.and_then(|view| view.report).filter(|report| report.applied_version >= version) {
+        if let Some(report) = view.and_then(|view| view.report).filter(&wanted) {
             return Ok(report);
         }
         station.check_running()?;
