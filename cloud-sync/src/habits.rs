@@ -24,6 +24,7 @@ pub async fn run(cloud: Arc<Cloud>) {
             Err(error) => tracing::error!(%error, "regulars could not be computed; those of before stay"),
         }
         tokio::select! {
+            biased;
             () = cloud.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

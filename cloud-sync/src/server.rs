@@ -188,6 +188,7 @@ async fn serve_grpc(
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
+        biased;
         served = serving => Ok(served?),
         () = overdue => {
             tracing::warn!("calls were still open when the cloud stopped");

@@ -198,6 +198,7 @@ pub async fn keep(station: Arc<Station>, mut cloud: SyncServiceClient<Wire>, sto
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = station.leases.ask_now.notified() => (renew_at_ms, retry) = (0, tokio::time::Instant::now()),
             () = tokio::time::sleep(LOOK_EVERY) => (),

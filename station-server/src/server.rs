@@ -173,6 +173,7 @@ async fn serve_rpc(
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
+        biased;
         served = serving => Ok(served?),
         () = overdue => {
             tracing::warn!("calls were still open when the station stopped");

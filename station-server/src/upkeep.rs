@@ -61,6 +61,7 @@ pub async fn turn(station: Arc<Station>, stop: CancellationToken) {
     let (mut turned, mut hour) = (Weak::new(), 0);
     loop {
         tokio::select! {
+            biased;
             _ = tick.tick() => (),
             () = stop.cancelled() => return,
         }

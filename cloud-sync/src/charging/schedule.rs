@@ -90,6 +90,7 @@ impl Scheduler {
         let mut passing = std::pin::pin!(self.pass());
         while self.store.hold_lease(TURN, &self.name, self.clock.now(), TURN_LASTS).await? {
             tokio::select! {
+                biased;
                 passed = &mut passing => return passed.map(Some),
                 () = tokio::time::sleep(TURN_RENEWED_EVERY) => {}
             }

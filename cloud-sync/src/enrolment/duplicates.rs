@@ -47,6 +47,7 @@ impl Duplicates {
                 tracing::error!(%error, "the duplicate search could not follow the feed; it does before it is asked");
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 changed = head.changed() => if changed.is_err() { return },
             }

@@ -28,6 +28,7 @@ impl DeviceIdentity {
         loop {
             self.tell(&*clock, &mut warned_ms);
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
