@@ -11,6 +11,7 @@
 //! | [`network`] | gRPC calls that are late, lost, doubled, cut off |
 //! | [`aisle`], [`riders`], [`office`] | doors and bodies; rides; what people ask of the cloud |
 //! | [`faults`] | what is made to go wrong |
+//! | [`sabotage`] | what breaks its word in the tests of the checks themselves |
 //! | [`checks`] | the promises |
 //! | [`events`], [`dice`], [`clock`] | what happened, chance, time |
 //!
@@ -32,6 +33,7 @@ mod network;
 mod node;
 mod office;
 mod riders;
+mod sabotage;
 mod station;
 mod world;
 
@@ -44,7 +46,9 @@ use anyhow::{Result, bail};
 use facegate_runtime::clock::Stopwatch;
 use serde::Serialize;
 
-use events::{Broken, Events};
+pub use events::Broken;
+use events::Events;
+pub use sabotage::Sabotage;
 
 /// Memory as a file system, where there is one: the templates' files are synced often.
 const MEMORY: &str = "/dev/shm";
@@ -58,6 +62,9 @@ pub struct SimOptions {
     /// The first of them; alone unless --seeds is given, and then its events are printed too.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Let something lie, to see that the checks notice: promises must be found broken then.
+    #[arg(long)]
+    pub sabotage: Option<Sabotage>,
     /// Fail if any promise was broken.
     #[arg(long)]
     pub check: bool,
@@ -122,10 +129,19 @@ impl Report {
 
 /// Runs one seed in a folder of its own. Blocks; there must be no runtime on this thread.
 pub fn one(seed: u64) -> Result<Finished> {
+    in_a_folder(seed, None)
+}
+
+/// Runs one seed in a world in which something lies, so that a promise must be found broken.
+pub fn sabotaged(seed: u64, sabotage: Sabotage) -> Result<Finished> {
+    in_a_folder(seed, Some(sabotage))
+}
+
+fn in_a_folder(seed: u64, sabotage: Option<Sabotage>) -> Result<Finished> {
     let memory = Path::new(MEMORY);
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let folder = tempfile::Builder::new().prefix("facegate-sim-").tempdir_in(parent)?;
-    world::run(seed, folder.path())
+    world::run(seed, folder.path(), sabotage)
 }
 
 /// Runs the seeds, as many at a time as there are cores.
@@ -141,7 +157,7 @@ pub fn run(options: &SimOptions) -> Result<()> {
             if seed >= first + seeds {
                 return Ok(());
             }
-            let finished = one(seed)?;
+            let finished = in_a_folder(seed, options.sabotage)?;
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             report.add(&finished);
             tell(&finished, print);

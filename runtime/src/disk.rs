@@ -16,7 +16,7 @@ mod real;
 mod simulated;
 
 pub use real::{RealDisk, sync_dir, sync_file};
-pub use simulated::SimDisk;
+pub use simulated::{DiskImage, SimDisk};
 
 /// Held while a directory is in use; dropping it lets the next one in.
 pub type DirLock = Box<dyn Any + Send + Sync>;

@@ -30,11 +30,13 @@ pub struct SimAcquirer {
     events: Arc<Events>,
     books: Mutex<BTreeMap<IdempotencyKey, Account>>,
     troubled: Mutex<bool>,
+    /// See [`super::sabotage::Sabotage::AcquirerForgets`].
+    forgets: bool,
 }
 
 impl SimAcquirer {
-    pub fn new(dice: Dice, events: Arc<Events>) -> Arc<Self> {
-        Arc::new(Self { dice, events, books: Mutex::default(), troubled: Mutex::new(true) })
+    pub fn new(dice: Dice, events: Arc<Events>, forgets: bool) -> Arc<Self> {
+        Arc::new(Self { dice, events, books: Mutex::default(), troubled: Mutex::new(true), forgets })
     }
 
     /// From now on it always answers.
@@ -65,7 +67,7 @@ impl SimAcquirer {
             Call::Capture { key, .. } => match books.get_mut(key) {
                 // The same key again is the same capture.
                 Some(account) if !account.declined => {
-                    account.captures = 1;
+                    account.captures = if self.forgets { account.captures + 1 } else { 1 };
                     Answer::Captured
                 }
                 _ => Answer::Declined { reason: "no_such_authorisation".into() },
@@ -118,6 +120,7 @@ impl Acquirer for SimAcquirer {
         let authorisation = authorisation(key);
         let found = match self.lock().get(key) {
             None => Found::Nothing,
+            Some(_) if self.forgets => Found::Nothing,
             Some(account) if account.declined => Found::Declined { reason: "do_not_honour".into() },
             Some(account) if account.captures > 0 => Found::Captured { authorisation },
             Some(_) => Found::Authorised { authorisation },

@@ -88,7 +88,8 @@ fn keys(machine: &Machine) -> Result<FileKeys> {
 
 /// Starts the process on what its disk holds.
 pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
-    let config = config(machine)?;
+    let mut config = config(machine)?;
+    config.lease = world.short_lease.unwrap_or(config.lease);
     let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
     let store = SledStore::open_on(&machine.disk, Path::new(STORE), &keys(machine)?, config.feed_kept)?;
     let (faces, stop) = (Arc::new(NoCamera(ModelId::new(MODEL)?)), CancellationToken::new());

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use facegate_proto::convert::sync::FeedChange;
 use tokio::time::sleep;
 
 use super::dice::Dice;
 use super::machine::Machine;
 use super::network::Weather;
-use super::node::Node;
+use super::node::{Node, STATIONS};
 use super::world::World;
 
 /// Changes of a disk within which a power cut strikes.
@@ -28,13 +29,17 @@ pub async fn hurt(world: Arc<World>) {
             return;
         }
         let machine = world.machine(*dice.pick(&world.nodes));
-        match dice.below(12) {
+        let station = u8::try_from(dice.below(usize::from(STATIONS))).unwrap_or(0);
+        match dice.below(15) {
             0..=2 => cut_power(&world, &dice, &machine),
             3 | 4 => kill(&world, &dice, &machine),
             5 => fill_disk(&world, &dice, machine),
             6 => fail_syncs(&world, &dice, machine),
             7..=9 => cut_line(&world, &dice, machine.node),
             10 if wrong_clocks => set_clock(&world, &dice, &machine),
+            11 => cut_off(&world, &dice, station),
+            12 => exchange_disk(&world, &dice, station),
+            13 => corrupt(&world, &dice, station),
             _ => cut_power_now(&world, &dice, &machine),
         }
     }
@@ -94,6 +99,67 @@ fn cut_line(world: &Arc<World>, dice: &Dice, node: Node) {
     });
 }
 
+/// A station hears nothing of the cloud for longer than its lease.
+fn cut_off(world: &Arc<World>, dice: &Dice, station: u8) {
+    let Some(lease) = world.short_lease else { return };
+    let node = Node::Station(station);
+    world.events.fault("partition", format_args!("{node} – {} for long", Node::Cloud));
+    world.network.cut(node, Node::Cloud);
+    let (world, rest) = (Arc::clone(world), dice.ms(1_000..25_000));
+    tokio::spawn(async move {
+        sleep(lease + Duration::from_millis(1)).await;
+        // Somebody else may have mended it.
+        if world.network.cut_for(node, Node::Cloud).is_some_and(|alone| alone > lease) {
+            world.events.fault("cut_off_beyond_lease", node);
+        }
+        sleep(rest).await;
+        world.network.mend(node, Node::Cloud);
+    });
+}
+
+/// Some time later a station is put back to what it is now, as from a copy of its machine. Not while it has records that
+/// only it keeps: those would be gone with their disk, and no program could help that.
+fn exchange_disk(world: &Arc<World>, dice: &Dice, station: u8) {
+    let node = Node::Station(station);
+    let machine = world.machine(node);
+    let (later, seed) = (dice.ms(5_000..60_000), dice.seed());
+    let Ok(copied) = machine.copy(seed) else { return };
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        sleep(later).await;
+        while !world.closed() {
+            if world.station(station).is_some_and(|station| station.backlog() == 0) {
+                world.events.fault("older_disk", format_args!("{node} as it was {later:?} or longer ago"));
+                return machine.exchange_disk(copied, seed);
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+}
+
+/// Something that a station holds goes wrong there: a template is gone, or somebody is denied.
+fn corrupt(world: &World, dice: &Dice, station: u8) {
+    let rider = dice.below(world.riders.count());
+    let template = dice.chance(0.5);
+    let Some(station) = world.station(station) else { return };
+    let facts = station.facts();
+    let Some(gallery) = facts.gallery().filter(|_| world.riders.enrolled(rider) && !world.riders.leaves(rider)) else {
+        return;
+    };
+    let name = &station.config.station;
+    if template {
+        let template = world.riders.template(rider);
+        if gallery.templates_of(template.rider) == [template.id]
+            && gallery.repair(template.embedding.model(), &[], &[template.id]).is_ok()
+        {
+            world.events.fault("gallery_corrupted", format_args!("{name} loses rider {rider}"));
+        }
+    } else {
+        world.events.fault("deny_list_corrupted", format_args!("{name} denies rider {rider}"));
+        facts.apply(&FeedChange::Denied(world.riders.id(rider)), station.clock.now());
+    }
+}
+
 fn set_clock(world: &World, dice: &Dice, machine: &Machine) {
     let ms = i64::try_from(dice.number(0..60_000)).unwrap_or(0) - 30_000;
     world.events.fault("clock_wrong", format_args!("{} by {ms} ms", machine.node));
@@ -113,6 +179,9 @@ pub fn heal(world: &World) {
         machine.clock.set_wrong(0);
     }
 }
+
+/// Short enough for a station to be cut off beyond it within a run; an operator may not set one so short.
+pub const SHORT_LEASE: Duration = Duration::from_secs(20);
 
 /// Later than any pair of a lone tap is waited for.
 pub const GIVEN_UP: Duration = Duration::from_secs(8 * 86_400);

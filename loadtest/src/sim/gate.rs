@@ -153,9 +153,11 @@ impl SimGate {
 
     async fn face(&mut self, rider: usize, seed: u64) -> Result<Authorisation, String> {
         let probe = self.world.riders.probe(rider, seed);
+        let alone = self.world.network.cut_for(Node::Station(self.station), Node::Cloud);
         match self.above.identify(&probe, 3, self.way).await {
             Ok(Answer::Granted { rider: found, evidence: Some(evidence) }) => {
                 self.world.riders.recognised(&self.world, self.station, found, rider).await;
+                self.world.within_lease(self.station, alone);
                 Ok(Authorisation { rider: found, direction: self.way, evidence })
             }
             Ok(Answer::Granted { .. }) => Err("recognised without evidence".into()),

@@ -1,13 +1,13 @@
 //! One machine: its disk and clock, which stay, and its process, which comes and goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use facegate_cloud_sync::cloud::Cloud;
 use facegate_gate_agent::journal::GateJournal;
-use facegate_runtime::disk::SimDisk;
+use facegate_runtime::disk::{DiskImage, SimDisk};
 use facegate_station_server::station::Station;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::SimClock;
 use super::dice::Dice;
+use super::events::Broken;
 use super::node::Node;
 use super::world::World;
 use super::{cloud, gate, station};
@@ -30,6 +31,8 @@ pub struct Machine {
     /// For what is not on the simulated disk: config, keys, templates.
     pub dir: PathBuf,
     part: Mutex<Option<(Part, CancellationToken)>>,
+    /// To be put in, in place of the disk, once the process is dead.
+    exchange: Mutex<Option<Copied>>,
     dice: Dice,
 }
 
@@ -39,6 +42,14 @@ pub enum Part {
     Cloud(Arc<Cloud>),
     Station(Arc<Station>),
     Gate(Arc<GateJournal>),
+}
+
+/// A copy of all that a machine keeps.
+#[derive(Debug)]
+pub struct Copied {
+    image: DiskImage,
+    /// Of what is not on the simulated disk.
+    folder: PathBuf,
 }
 
 /// A process.
@@ -61,8 +72,8 @@ impl Machine {
         std::fs::create_dir_all(&dir)?;
         std::fs::write(dir.join("none.pem"), "")?;
         let (disk, clock) = (SimDisk::instant(), Arc::new(SimClock::new()));
-        let (part, dice) = (Mutex::default(), dice.of(format_args!("machine {node}")));
-        Ok(Arc::new(Self { node, disk, clock, dir, part, dice }))
+        let (part, exchange, dice) = (Mutex::default(), Mutex::default(), dice.of(format_args!("machine {node}")));
+        Ok(Arc::new(Self { node, disk, clock, dir, part, exchange, dice }))
     }
 
     /// What its process shows, if it runs.
@@ -76,6 +87,26 @@ impl Machine {
             alive.cancel();
             self.disk.kill_process(seed);
         }
+    }
+
+    /// Copies all that this machine keeps, under a number of its own.
+    pub fn copy(&self, number: u64) -> Result<Copied> {
+        let folder = self.dir.with_extension(format!("copy-{number}"));
+        replace_dir(&self.dir, &folder)?;
+        Ok(Copied { image: self.disk.image(), folder })
+    }
+
+    /// The process dies, and the next finds what was copied.
+    pub fn exchange_disk(&self, copied: Copied, seed: u64) {
+        *self.exchange.lock().unwrap_or_else(PoisonError::into_inner) = Some(copied);
+        self.kill(seed);
+    }
+
+    fn put_in_copy(&self) -> Result<()> {
+        let copied = self.exchange.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Copied { image, folder }) = copied else { return Ok(()) };
+        self.disk.put_back(&image);
+        replace_dir(&folder, &self.dir)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Part, CancellationToken)>> {
@@ -104,6 +135,9 @@ impl Machine {
             // Whatever ended it, what it had open is not open any more.
             if !self.disk.is_off() {
                 self.disk.kill_process(self.dice.seed());
+            }
+            if let Err(error) = self.put_in_copy() {
+                world.events.broken(Broken::Diverged, format_args!("{}: no copy: {error:#}", self.node));
             }
             sleep(self.dice.ms(300..6_000)).await;
             self.disk.restore_power();
@@ -134,4 +168,22 @@ impl Machine {
         life.stop.cancel();
         while life.tasks.join_next().await.is_some() {}
     }
+}
+
+/// Makes `to` a copy of `from`.
+fn replace_dir(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            replace_dir(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

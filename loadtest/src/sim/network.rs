@@ -12,7 +12,7 @@ use facegate_runtime::disk::SimDisk;
 use facegate_runtime::grpc::{Wire, WireError};
 use facegate_runtime::identity::PeerIdentity;
 use http_body_util::{BodyExt, Full, StreamBody};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -22,6 +22,7 @@ use tower::util::BoxCloneSyncService;
 use super::dice::Dice;
 use super::events::Events;
 use super::node::Node;
+use super::sabotage::Sabotage;
 
 /// What a machine answers calls with.
 pub type Service = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -50,6 +51,7 @@ pub struct Network {
     /// By caller, called, and what for.
     dice: BTreeMap<(Node, Node, Throw), Dice>,
     events: Arc<Events>,
+    sabotage: Option<Sabotage>,
     state: Mutex<State>,
 }
 
@@ -68,6 +70,8 @@ struct State {
     servers: BTreeMap<Node, Server>,
     /// Both ends of each line, the lower first; the token is cancelled while the line is cut.
     lines: BTreeMap<(Node, Node), CancellationToken>,
+    /// Since when each line that is cut has been.
+    cut: BTreeMap<(Node, Node), Instant>,
 }
 
 /// What becomes of one call.
@@ -87,11 +91,11 @@ struct Caller {
 }
 
 impl Network {
-    pub fn new(dice: &Dice, events: Arc<Events>) -> Arc<Self> {
+    pub fn new(dice: &Dice, events: Arc<Events>, sabotage: Option<Sabotage>) -> Arc<Self> {
         let lines = Node::all().into_iter().filter_map(|from| Some((from, from.above()?)));
         let throws = lines.flat_map(|(from, to)| [Throw::Fate, Throw::Frame].map(|throw| (from, to, throw)));
         let dice = throws.map(|line| (line, dice.of(format_args!("line {line:?}")))).collect();
-        Arc::new(Self { dice, events, state: Mutex::default() })
+        Arc::new(Self { dice, events, sabotage, state: Mutex::default() })
     }
 
     pub fn set_weather(&self, weather: Weather) {
@@ -107,15 +111,25 @@ impl Network {
     }
 
     pub fn cut(&self, a: Node, b: Node) {
+        self.state().cut.entry(ends(a, b)).or_insert_with(Instant::now);
         self.line(a, b).cancel();
     }
 
+    /// For how long nothing has gone over this line; none if it is whole.
+    pub fn cut_for(&self, a: Node, b: Node) -> Option<Duration> {
+        self.state().cut.get(&ends(a, b)).map(Instant::elapsed)
+    }
+
     pub fn mend(&self, a: Node, b: Node) {
-        self.state().lines.remove(&ends(a, b));
+        let mut state = self.state();
+        state.lines.remove(&ends(a, b));
+        state.cut.remove(&ends(a, b));
     }
 
     pub fn mend_all(&self) {
-        self.state().lines.clear();
+        let mut state = self.state();
+        state.lines.clear();
+        state.cut.clear();
     }
 
     /// What `from` calls `to` over.
@@ -162,7 +176,7 @@ impl Network {
         }
         sleep(fate.back).await;
         drop(self.server(&caller, &line)?);
-        Ok(self.stream(&caller, answer, line, alive))
+        Ok(self.stream(&caller, method, answer, (line, alive)))
     }
 
     /// The same message once more, some time later; nobody waits for its answer.
@@ -187,14 +201,15 @@ impl Network {
     fn stream(
         self: &Arc<Self>,
         caller: &Caller,
+        method: String,
         answer: Response<Body>,
-        line: CancellationToken,
-        alive: CancellationToken,
+        (line, alive): (CancellationToken, CancellationToken),
     ) -> Response<Body> {
         let key = (caller.from, caller.to, Throw::Frame);
+        let sabotage = self.sabotage.filter(|sabotage| sabotage.deafens(caller.from));
         let (parts, body) = answer.into_parts();
-        let start = (Arc::clone(self), Some(body), line, alive);
-        let frames = futures::stream::unfold(start, move |(network, body, line, alive)| async move {
+        let start = (Arc::clone(self), Some(body), (line, alive, method));
+        let frames = futures::stream::unfold(start, move |(network, body, (line, alive, method))| async move {
             let mut body = body?;
             let frame = tokio::select! {
                 biased;
@@ -204,7 +219,11 @@ impl Network {
             };
             sleep(network.dice[&key].ms(0..8)).await;
             let left = frame.is_ok().then_some(body);
-            Some((frame, (network, left, line, alive)))
+            let frame = match sabotage {
+                Some(sabotage) => frame.map(|frame| frame.map_data(|bytes| sabotage.answer(&method, bytes))),
+                None => frame,
+            };
+            Some((frame, (network, left, (line, alive, method))))
         });
         Response::from_parts(parts, Body::new(StreamBody::new(Box::pin(frames))))
     }

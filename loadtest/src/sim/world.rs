@@ -25,6 +25,7 @@ use super::network::Network;
 use super::node::{Node, station_id};
 use super::office::{Erased, Office};
 use super::riders::Riders;
+use super::sabotage::Sabotage;
 use super::{Finished, checks, cloud, faults};
 
 /// How long trouble goes on.
@@ -41,6 +42,8 @@ pub struct World {
     pub acquirer: Arc<SimAcquirer>,
     pub riders: Riders,
     pub office: Office,
+    /// Stations' leases last so long; else days.
+    pub short_lease: Option<Duration>,
     clock: SimClock,
     pub nodes: Vec<Node>,
     pub crossings: Arc<Mutex<Vec<Crossing>>>,
@@ -51,12 +54,16 @@ pub struct World {
 }
 
 impl World {
-    fn new(seed: u64, folder: &Path) -> Result<Arc<Self>> {
+    fn new(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Arc<Self>> {
         let (dice, events) = (Dice::new(seed), Arc::new(Events::new()));
         let (clock, nodes) = (SimClock::new(), Node::all());
         let mut machines = BTreeMap::new();
         for node in &nodes {
-            machines.insert(*node, Machine::new(*node, folder.join(node.to_string()), &dice)?);
+            let machine = Machine::new(*node, folder.join(node.to_string()), &dice)?;
+            if sabotage.is_some_and(|sabotage| sabotage.disk_lies(*node)) {
+                machine.disk.lie_about_syncs();
+            }
+            machines.insert(*node, machine);
         }
         let crossings = Arc::default();
         let mut aisles = BTreeMap::new();
@@ -67,11 +74,14 @@ impl World {
         }
         let issuer = cloud::issuer(&machines[&Node::Cloud])?;
         let count = 6 + dice.below(7);
+        let forgets = sabotage == Some(Sabotage::AcquirerForgets);
+        let short_lease = dice.of("lease").chance(0.5).then_some(faults::SHORT_LEASE);
         Ok(Arc::new(Self {
-            network: Network::new(&dice, Arc::clone(&events)),
-            acquirer: SimAcquirer::new(dice.of("acquirer"), Arc::clone(&events)),
+            network: Network::new(&dice, Arc::clone(&events), sabotage),
+            acquirer: SimAcquirer::new(dice.of("acquirer"), Arc::clone(&events), forgets),
             riders: Riders::make(count, &dice, &issuer, &clock)?,
             office: Office::default(),
+            short_lease,
             dice,
             events,
             clock,
@@ -136,6 +146,16 @@ impl World {
         }
     }
 
+    /// A station has recognised somebody, and had been cut off from the cloud for so long when it was asked.
+    pub fn within_lease(&self, station: u8, alone: Option<Duration>) {
+        if let (Some(alone), Some(lease)) = (alone, self.short_lease)
+            && alone > lease
+        {
+            let what = format!("{} knows faces {alone:?} after it was cut off", station_id(station));
+            self.events.broken(Broken::Resurrected, what);
+        }
+    }
+
     /// What keeps the world from being at rest.
     async fn unrest(&self) -> Option<String> {
         if !self.riders.at_rest() {
@@ -151,6 +171,9 @@ impl World {
                     let (applied, backlog) = (station.applied_version(), station.backlog());
                     if applied != head || backlog > 0 {
                         return Some(format!("{node} is at {applied} of {head} with {backlog} records to forward"));
+                    }
+                    if let Some(set) = differing(&cloud, &station).await {
+                        return Some(format!("{node} holds other {set} than the cloud"));
                     }
                 }
                 Node::Gate(..) => {
@@ -187,15 +210,23 @@ impl World {
     }
 }
 
-/// Runs the city of this seed. Blocks its thread, which must have no runtime.
-pub fn run(seed: u64, folder: &Path) -> Result<Finished> {
-    let _simulation = Simulation::begin(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    runtime.block_on(live(seed, folder))
+/// A set of facts that the station has otherwise than the cloud, and will put right.
+async fn differing(cloud: &Cloud, station: &Station) -> Option<String> {
+    let (version, ours) = station.roots();
+    let theirs = cloud.store.roots_at(version).await.ok()??;
+    let other = |(set, root): &(_, u64)| theirs.get(&format!("{set}")).copied().unwrap_or(0) != *root;
+    ours.iter().find(|ours| other(ours)).map(|(set, _)| set.to_string())
 }
 
-async fn live(seed: u64, folder: &Path) -> Result<Finished> {
-    let world = World::new(seed, folder)?;
+/// Runs the city of this seed. Blocks its thread, which must have no runtime.
+pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Finished> {
+    let _simulation = Simulation::begin(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(live(seed, folder, sabotage))
+}
+
+async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Finished> {
+    let world = World::new(seed, folder, sabotage)?;
     world.events.say(format_args!("seed {seed}, {} riders", world.riders.count()));
     for node in &world.nodes {
         tokio::spawn(world.machine(*node).run(Arc::clone(&world)));

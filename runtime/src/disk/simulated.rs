@@ -18,8 +18,10 @@ use crate::kv::{Database, KvError, KvOptions};
 
 mod databases;
 mod file;
+mod image;
 
 use file::{FileId, SimFile, SimHandle};
+pub use image::DiskImage;
 
 /// Cheap to clone; clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +47,8 @@ struct State {
     cut_after: Option<(u64, u64)>,
     capacity_bytes: Option<u64>,
     syncs_to_fail: u32,
+    /// Says done to a sync, and does it with the next.
+    lies: bool,
     syncs: u64,
 }
 
@@ -115,6 +119,12 @@ impl SimDisk {
     /// to nobody: as on Linux, a later sync succeeds without it.
     pub fn fail_syncs(&self, count: u32) {
         self.state().syncs_to_fail = count;
+    }
+
+    /// From now on a sync says done at once and is done with the next one, as drives do whose cache does not outlive the
+    /// power: what was said of the last is lost with it. No program can bear this; tests see whether they notice.
+    pub fn lie_about_syncs(&self) {
+        self.state().lies = true;
     }
 
     /// Successful syncs of file content so far.

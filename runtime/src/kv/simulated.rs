@@ -15,12 +15,14 @@ type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 type Trees = BTreeMap<String, Pairs>;
 
 /// One database as the disk has it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SimContent {
     seen: Trees,
     durable: Trees,
     /// Since the last commit, oldest first: the tree and what changed in it.
     pending: Vec<(String, Vec<Change>)>,
+    /// So many of them a disk that lies has said to be durable.
+    promised: usize,
     /// After a failed sync, until it is opened again.
     failed: bool,
 }
@@ -28,27 +30,28 @@ pub(crate) struct SimContent {
 impl SimContent {
     /// What power loss leaves.
     pub(crate) fn lose_power(&mut self, rng: &mut SmallRng) {
-        self.keep_prefix(rng);
-        for (tree, changes) in std::mem::take(&mut self.pending) {
-            make(&mut self.durable, &tree, &changes);
-        }
+        self.keep_prefix(rng, 0);
+        self.promised = self.pending.len();
+        self.write_promised();
         self.seen = self.durable.clone();
     }
 
     /// What the death of the process alone leaves: what it had not handed to the system is gone, the rest is seen.
     pub(crate) fn lose_process(&mut self, rng: &mut SmallRng) {
-        self.keep_prefix(rng);
+        // What a disk that lies has said to be durable, the process had handed to the system.
+        self.keep_prefix(rng, self.promised);
         self.seen = self.durable.clone();
         for (tree, changes) in &self.pending {
             make(&mut self.seen, tree, changes);
         }
     }
 
-    fn keep_prefix(&mut self, rng: &mut SmallRng) {
+    fn keep_prefix(&mut self, rng: &mut SmallRng, least: usize) {
         // What was written after a failed sync stands behind a hole, where recovery ends.
         let whole = if self.failed { 0 } else { self.pending.len() };
-        let kept = rng.random_range(0..=whole);
+        let kept = rng.random_range(least.min(whole)..=whole);
         self.pending.truncate(kept);
+        self.promised = self.promised.min(kept);
         self.failed = false;
     }
 
@@ -69,15 +72,37 @@ impl SimContent {
         if self.failed {
             return Err(KvError::Unavailable("an earlier sync failed; restart the process".into()));
         }
-        for (tree, changes) in std::mem::take(&mut self.pending) {
+        self.promised = self.pending.len();
+        self.write_promised();
+        Ok(())
+    }
+
+    /// A commit on a disk that lies: makes durable what it said of the one before, and says so of this one.
+    pub(crate) fn commit_late(&mut self) -> Result<(), KvError> {
+        if self.failed {
+            return self.commit();
+        }
+        self.write_promised();
+        self.promised = self.pending.len();
+        Ok(())
+    }
+
+    fn write_promised(&mut self) {
+        for (tree, changes) in self.pending.drain(..self.promised) {
             make(&mut self.durable, &tree, &changes);
         }
-        Ok(())
+        self.promised = 0;
+    }
+
+    /// What the disk has, whatever is on its way there.
+    pub(crate) fn image(&self) -> Self {
+        Self { seen: self.durable.clone(), durable: self.durable.clone(), ..Self::default() }
     }
 
     /// The sync failed: what it should have made durable counts as written to nobody.
     pub(crate) fn fail(&mut self) {
         self.pending.clear();
+        self.promised = 0;
         self.failed = true;
     }
 

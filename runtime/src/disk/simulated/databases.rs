@@ -34,12 +34,12 @@ impl SimDisk {
     }
 
     pub(crate) fn commit_database(&self, database: &SimDatabase) -> Result<(), KvError> {
-        let (fails, free) = {
+        let (fails, lies, free) = {
             let mut state = self.state();
             state.powered()?;
             let fails = state.syncs_to_fail > 0;
             state.syncs_to_fail = state.syncs_to_fail.saturating_sub(1);
-            (fails, state.free_bytes())
+            (fails, state.lies, state.free_bytes())
         };
         self.with_database(database, false, |content| {
             if fails {
@@ -49,7 +49,7 @@ impl SimDisk {
             if content.pending_bytes() as u64 > free {
                 return Err(io::Error::from(io::ErrorKind::StorageFull).into());
             }
-            content.commit()
+            if lies { content.commit_late() } else { content.commit() }
         })?
     }
 }

@@ -21,12 +21,14 @@ impl FileId {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SimFile {
     pub(super) seen: Vec<u8>,
     durable: Vec<u8>,
     /// Since the last sync, oldest first.
     pending: Vec<Change>,
+    /// So many of them a disk that lies has said to be durable.
+    promised: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ enum Change {
 
 impl SimFile {
     pub(super) fn durable(content: Vec<u8>) -> Self {
-        Self { seen: content.clone(), durable: content, pending: Vec::new() }
+        Self { seen: content.clone(), durable: content, ..Self::default() }
     }
 
     fn change(&mut self, change: Change) {
@@ -46,7 +48,24 @@ impl SimFile {
     }
 
     fn sync(&mut self) {
-        self.pending.drain(..).for_each(|change| apply(&mut self.durable, &change));
+        self.promised = self.pending.len();
+        self.sync_late();
+    }
+
+    /// Makes durable what it said of the sync before, and says so of this one.
+    fn sync_late(&mut self) {
+        self.pending.drain(..self.promised).for_each(|change| apply(&mut self.durable, &change));
+        self.promised = self.pending.len();
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.promised = 0;
+    }
+
+    /// What the disk has, whatever is on its way there.
+    pub(super) fn image(&self) -> Self {
+        Self::durable(self.durable.clone())
     }
 
     pub(super) fn lose_power(&mut self, rng: &mut SmallRng) {
@@ -56,7 +75,7 @@ impl SimFile {
             self.keep_sectors(rng);
         }
         self.seen = self.durable.clone();
-        self.pending.clear();
+        self.forget_pending();
     }
 
     /// The disk got through some of the writes in order, and a part of the next.
@@ -159,17 +178,17 @@ impl DiskFile for SimHandle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let fails = {
+        let (fails, lies) = {
             let mut state = self.disk.state();
             let fails = state.syncs_to_fail > 0;
             state.syncs_to_fail = state.syncs_to_fail.saturating_sub(1);
-            fails
+            (fails, state.lies)
         };
         if fails {
-            self.change(|file| file.pending.clear())?;
+            self.change(SimFile::forget_pending)?;
             return Err(io::Error::other("the disk reported an error on sync"));
         }
-        self.change(SimFile::sync)?;
+        self.change(if lies { SimFile::sync_late } else { SimFile::sync })?;
         self.disk.state().syncs += 1;
         Ok(())
     }
