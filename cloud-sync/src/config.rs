@@ -91,6 +91,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
 
     [retention]
     unused_days = 365                        # a face without a tap, by face or code, for so long is withdrawn
+    account_days = 14                        # how an erased rider pays is kept so long, for rides that gates and stations
+                                             # hand in late: longer than any of them may go on cut off
     inside_max_s = 86400                     # an entry without an exit says nothing about where its rider is after this
 
     [regulars]
@@ -241,6 +243,7 @@ impl TryFrom<RawConfig> for Config {
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
         let lease = problems.duration_s("lease.duration_s", raw.lease.duration_s, 60..=30 * 86_400);
         let unused_days = problems.within("retention.unused_days", raw.retention.unused_days, 1..=36_500);
+        let account_days = problems.within("retention.account_days", raw.retention.account_days, 1..=400);
         let inside_max = problems.duration_s("retention.inside_max_s", raw.retention.inside_max_s, 3600..=7 * 86_400);
         let habits = raw.regulars.check("regulars", &mut problems);
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
@@ -255,6 +258,7 @@ impl TryFrom<RawConfig> for Config {
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
                 certificate_valid_for: valid?,
+                account_kept: DAY * u32::try_from(account_days?).ok()?,
                 currency: fares.currency(),
             };
             Some(Self {

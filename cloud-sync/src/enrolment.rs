@@ -41,6 +41,8 @@ pub struct EnrolmentPolicy {
     /// From this similarity on, two templates are taken for the same person.
     pub same_person: Similarity,
     pub certificate_valid_for: Duration,
+    /// From a rider's erasure to the end of his account.
+    pub account_kept: Duration,
     /// What wallets are kept in: the fare table's.
     pub currency: Currency,
 }

@@ -100,7 +100,6 @@ async fn settle_round(
             settle_rider(store, fares, rider, Moment { now, known_until }, policy).await?;
         }
     }
-    store.forget_settled_accounts().await?;
     Ok(seen)
 }
 
@@ -122,8 +121,12 @@ async fn settle_rider(
     let taps = store.taps_to_pair(rider, reach).await?;
     let pairing = pair(&taps.taps, &policy.pairing);
     let Some((journeys, merged, given_up)) = ripe(&taps, pairing, moment, policy) else { return Ok(()) };
-    let journeys: Vec<(Journey, Pricing)> =
-        journeys.into_iter().map(|journey| (journey.clone(), price(fares, &journey))).collect();
+    let forgotten = !journeys.is_empty() && is_forgotten(store, rider).await?;
+    let price = |journey: Journey| {
+        let pricing = price(fares, &journey);
+        (journey, if forgotten { uncollectable(pricing) } else { pricing })
+    };
+    let journeys: Vec<(Journey, Pricing)> = journeys.into_iter().map(price).collect();
     for (journey, pricing) in &journeys {
         metrics::counter!("facegate_journeys_total").increment(1);
         if let Pricing::Held { reason } = pricing {
@@ -136,6 +139,22 @@ async fn settle_rider(
         Err(StoreError::TapSettled(_)) => Ok(()),
         other => other,
     }
+}
+
+/// Whether nobody knows any more how this rider pays, and nobody ever will.
+async fn is_forgotten(store: &dyn Store, rider: RiderId) -> Result<bool, StoreError> {
+    let erased = store.rider(rider).await?.is_some_and(|rider| rider.erasure.is_some());
+    Ok(erased && store.account(rider).await?.is_none())
+}
+
+/// A ride of a rider who is forgotten: revenue that is lost, and said to be.
+fn uncollectable(pricing: Pricing) -> Pricing {
+    let Pricing::Priced { fare } = pricing else { return pricing };
+    metrics::counter!("facegate_journeys_uncollectable_total").increment(1);
+    let cost = fare.total();
+    let reason =
+        format!("uncollectable: the rider and how he paid were forgotten before this ride of {cost} was known");
+    Pricing::Held { reason }
 }
 
 type Ripe = (Vec<Journey>, Vec<Tap>, Vec<Incomplete>);

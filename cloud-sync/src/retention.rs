@@ -1,5 +1,5 @@
 //! What ends by itself: faces that nobody uses any more, entries without an exit, receipts that wait for a station that is
-//! gone for good. A pass at the start and every hour.
+//! gone for good, the accounts of erased riders once no gate can hold a ride of theirs. A pass at the start and every hour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub struct Passed {
     pub withdrawn: usize,
     pub entries_ended: usize,
     pub receipts_closed: usize,
+    pub accounts_forgotten: usize,
 }
 
 /// Until the cloud stops.
@@ -32,6 +33,7 @@ pub async fn run(cloud: Arc<Cloud>) {
             Err(error) => tracing::error!(%error, "retention limits could not be kept; the next pass tries again"),
         }
         tokio::select! {
+            biased;
             () = cloud.stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
@@ -44,6 +46,7 @@ pub async fn pass(cloud: &Cloud) -> Result<Passed, EnrolmentError> {
     Ok(Passed {
         receipts_closed: store.release_decommissioned(now).await?,
         entries_ended: store.end_long_entries(cloud.config.inside_max, ENTRIES_MAX, now).await?,
+        accounts_forgotten: store.forget_settled_accounts(now.minus(cloud.config.enrolment.account_kept)).await?,
         withdrawn: withdraw_unused(cloud).await?,
     })
 }

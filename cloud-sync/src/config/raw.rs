@@ -129,12 +129,13 @@ impl Default for RawLease {
 #[serde(deny_unknown_fields, default)]
 pub struct RawRetention {
     pub unused_days: u64,
+    pub account_days: u64,
     pub inside_max_s: u64,
 }
 
 impl Default for RawRetention {
     fn default() -> Self {
-        Self { unused_days: 365, inside_max_s: 86_400 }
+        Self { unused_days: 365, account_days: 14, inside_max_s: 86_400 }
     }
 }
 

@@ -2,11 +2,21 @@
 
 use std::sync::Arc;
 
+use facegate_domain::Timestamp;
 use facegate_domain::ids::{RiderId, TemplateId};
 
 use super::{Actor, Enrolment, EnrolmentError};
 use crate::register::{Erased, RegisterError};
 use crate::store::{ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StoreError};
+
+/// What becomes of how an erased rider pays. Gates and stations that are cut off may hold rides of his, which are to be
+/// paid like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptAccount {
+    /// Until then, and while a ride waits to be paid.
+    pub until: Timestamp,
+    pub forgotten: bool,
+}
 
 impl Enrolment {
     /// Forgets the rider here at once and at every station as it confirms. Asking again gives the same receipt.
@@ -56,6 +66,15 @@ impl Enrolment {
 
     pub async fn erasure(&self, id: ErasureId) -> Result<ErasureReceipt, EnrolmentError> {
         self.store.erasure(id).await?.ok_or(EnrolmentError::UnknownErasure)
+    }
+
+    /// `None` if the erasure is of the face alone.
+    pub async fn account_of(&self, receipt: &ErasureReceipt) -> Result<Option<KeptAccount>, EnrolmentError> {
+        if receipt.scope == ErasureScope::Face {
+            return Ok(None);
+        }
+        let until = receipt.requested_at.plus(self.policy.account_kept);
+        Ok(Some(KeptAccount { until, forgotten: self.store.account(receipt.rider).await?.is_none() }))
     }
 
     async fn forget_face_of(&self, known: &Rider) -> Result<ErasureReceipt, EnrolmentError> {

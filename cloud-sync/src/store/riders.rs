@@ -193,7 +193,8 @@ pub trait RiderStore: Sync {
     /// `hash` is a password hash in PHC form, for the rider page.
     async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError>;
 
-    /// Forgets the rider: face, name, password and consent at once; the account once nothing is owed on it.
+    /// Forgets the rider: face, name, password and consent at once. How he pays stays until
+    /// [`forget_settled_accounts`](Self::forget_settled_accounts): gates that are cut off may still hold rides of his.
     /// Erasing twice gives the first receipt; `id` names the new one.
     async fn erase_rider(&self, id: ErasureId, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError>;
 
@@ -220,8 +221,9 @@ pub trait RiderStore: Sync {
     /// Whose face this is, if it is enrolled.
     async fn rider_of(&self, template: TemplateId) -> Result<Option<RiderId>, StoreError>;
 
-    /// Removes the accounts of erased riders on which nothing is owed any more; gives their number.
-    async fn forget_settled_accounts(&self) -> Result<usize, StoreError>;
+    /// Removes the accounts of riders who were erased before `erased_before`, unless a tap of theirs waits for its journey
+    /// or a journey for its charge; gives how many riders have none any more.
+    async fn forget_settled_accounts(&self, erased_before: Timestamp) -> Result<usize, StoreError>;
 
     async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError>;
 

@@ -1,10 +1,17 @@
 //! Being forgotten, as far as the last station.
 
+use std::time::Duration;
+
+use facegate_cloud_sync::retention;
+use facegate_cloud_sync::store::{Pricing, Trip};
+use facegate_domain::charge::Instrument;
+use facegate_domain::ids::RiderId;
 use facegate_proto::v1;
 use tonic::Code;
 
 use crate::feed::{Change, next, subscribe};
-use crate::harness::{TestCloud, code};
+use crate::harness::{BEGIN, TestCloud, code};
+use crate::journeys::ride;
 
 async fn receipt(cloud: &TestCloud, erasure_id: &str) -> v1::ErasureReceipt {
     let request = v1::GetErasureRequest { erasure_id: erasure_id.into() };
@@ -70,4 +77,40 @@ async fn a_station_that_comes_later_never_hears_of_the_face() {
     let snapshot = crate::feed::snapshot(&cloud, "late").await;
     let put = |change: &v1::Change| matches!(change.change, Some(Change::TemplatePut(_)));
     assert_eq!(snapshot.facts.iter().filter(|fact| put(fact)).count(), 1);
+}
+
+/// The trips of a rider, the latest first, once there are so many.
+async fn trips(cloud: &TestCloud, rider: RiderId, count: usize) -> Vec<Trip> {
+    let all = async || Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| trips.len() == count);
+    cloud.eventually("the trips", all).await
+}
+
+#[tokio::test]
+async fn a_ride_that_is_handed_in_after_its_rider_has_left_is_paid_for_as_long_as_it_is_kept_how() {
+    let cloud = TestCloud::start().await;
+    let rider = cloud.enrol("ada").await;
+    let id: RiderId = rider.parse().unwrap();
+    cloud.cloud.store.bind_account(id, Instrument::Wallet, Vec::new()).await.unwrap();
+    let erase = v1::EraseRiderRequest { rider_id: rider.clone() };
+    let asked = cloud.app().erase_rider(erase).await.unwrap().into_inner();
+    let kept = Duration::from_secs(14 * 86_400);
+    assert!(asked.r#final && !asked.account_forgotten, "his face is gone at once, how he pays is not");
+    assert_eq!(asked.account_kept_until_unix_ms, BEGIN.plus(kept).unix_ms());
+    // The gates were cut off, and tell of it only now.
+    cloud.clock.advance(Duration::from_secs(86_400));
+    retention::pass(&cloud.cloud).await.unwrap();
+    ride(&cloud, id, BEGIN.minus(Duration::from_secs(3600))).await;
+    trips(&cloud, id, 1).await;
+    let charged = async || cloud.cloud.store.trips(id).await.unwrap()[0].charge.clone();
+    cloud.eventually("it is charged", charged).await;
+
+    cloud.clock.advance(kept);
+    assert_eq!(retention::pass(&cloud.cloud).await.unwrap().accounts_forgotten, 1);
+    assert!(receipt(&cloud, &asked.erasure_id).await.account_forgotten);
+    ride(&cloud, id, BEGIN.plus(Duration::from_secs(3600))).await;
+    let late = trips(&cloud, id, 2).await.remove(0);
+    let Pricing::Held { reason } = &late.journey.pricing else { panic!("{late:?}") };
+    assert!(reason.starts_with("uncollectable") && reason.contains("4.00 CNY"), "{reason}");
+    assert!(late.charge.is_none());
+    assert_eq!(cloud.cloud.store.uncharged_journeys(None, 10).await.unwrap(), [], "nor is it tried for ever");
 }

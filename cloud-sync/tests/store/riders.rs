@@ -128,7 +128,8 @@ pub async fn an_erased_rider_is_forgotten_and_cannot_come_back(place: &Place) {
     assert!(known.consents.is_empty() && known.face.is_none() && known.erasure == Some(receipt.id));
     assert_eq!(store.profile(gone.rider).await.unwrap(), None);
     assert_eq!(store.page_password(gone.rider).await.unwrap(), None);
-    assert_eq!(store.account(gone.rider).await.unwrap(), None, "nothing is owed on it");
+    assert_eq!(store.forget_settled_accounts(after(6)).await.unwrap(), 1);
+    assert_eq!(store.account(gone.rider).await.unwrap(), None);
     assert_eq!(store.templates(None, 10).await.unwrap(), [stays]);
     let (changes, _) = store.changes_after(0, 100).await.unwrap().unwrap();
     assert!(
@@ -182,14 +183,16 @@ pub async fn an_account_stays_while_something_is_owed_on_it(place: &Place) {
     let journey = settled_ride(&*store, rider).await;
     store.erase_rider(ErasureId::random(), rider, after(800)).await.unwrap();
     assert_eq!(store.account(rider).await.unwrap(), Some(Instrument::Wallet));
-    assert_eq!(store.forget_settled_accounts().await.unwrap(), 0);
+    assert_eq!(store.forget_settled_accounts(after(10_000)).await.unwrap(), 0);
     let priced = store.journey(journey.id).await.unwrap().unwrap();
     let fares = [(journey.id, priced.fare().unwrap().clone())];
     let opened = Charge::open(rider, &fares, Instrument::Wallet, after(900)).unwrap();
     store.open_charge(opened).await.unwrap();
-    assert_eq!(store.forget_settled_accounts().await.unwrap(), 1);
+    assert_eq!(store.forget_settled_accounts(after(800)).await.unwrap(), 0, "a gate may still hold a ride");
+    assert_eq!(store.account(rider).await.unwrap(), Some(Instrument::Wallet));
+    assert_eq!(store.forget_settled_accounts(after(801)).await.unwrap(), 1);
     assert_eq!(store.account(rider).await.unwrap(), None);
-    assert_eq!(store.forget_settled_accounts().await.unwrap(), 0);
+    assert_eq!(store.forget_settled_accounts(after(10_000)).await.unwrap(), 0);
 }
 
 pub async fn everything_is_there_after_a_restart(place: &Place) {

@@ -75,7 +75,6 @@ async fn read(world: &World) -> Result<Books> {
         priced: all(&core, "journey/")?.into_iter().map(|(_, journey)| journey).collect(),
         charges: all(&core, "charge/")?.into_iter().map(|(_, charge)| charge).collect(),
         acquirer: world.acquirer.books(),
-        left: world.office.all_erased().iter().map(|(rider, _)| world.riders.id(*rider)).collect(),
         gaps_and_conflicts,
     })
 }

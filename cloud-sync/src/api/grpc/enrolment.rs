@@ -113,7 +113,7 @@ impl EnrolmentService for EnrolmentRpc {
     ) -> Result<Response<v1::ErasureReceipt>, Status> {
         let (actor, asked) = admit(request)?;
         let receipt = self.cloud.enrolment.erase(&actor, rider(&asked.rider_id)?).await?;
-        Ok(Response::new(receipt_to_wire(&receipt)))
+        self.answer(&receipt).await
     }
 
     async fn withdraw_consent(
@@ -123,7 +123,7 @@ impl EnrolmentService for EnrolmentRpc {
         let (actor, asked) = admit(request)?;
         let enrolment = &self.cloud.enrolment;
         let receipt = enrolment.withdraw_consent(&actor, rider(&asked.rider_id)?, &asked.purpose).await?;
-        Ok(Response::new(receipt_to_wire(&receipt)))
+        self.answer(&receipt).await
     }
 
     async fn get_erasure(
@@ -132,17 +132,22 @@ impl EnrolmentService for EnrolmentRpc {
     ) -> Result<Response<v1::ErasureReceipt>, Status> {
         let (_, asked) = admit(request)?;
         let id = asked.erasure_id.parse().map_err(|_| EnrolmentError::UnknownErasure)?;
-        Ok(Response::new(receipt_to_wire(&self.cloud.enrolment.erasure(id).await?)))
+        self.answer(&self.cloud.enrolment.erasure(id).await?).await
     }
 }
 
-fn receipt_to_wire(receipt: &ErasureReceipt) -> v1::ErasureReceipt {
-    v1::ErasureReceipt {
-        erasure_id: receipt.id.to_string(),
-        requested_at_unix_ms: receipt.requested_at.unix_ms(),
-        outstanding_stations: receipt.outstanding.iter().map(ToString::to_string).collect(),
-        r#final: receipt.is_final(),
-        scope: receipt.scope.name().to_owned(),
+impl EnrolmentRpc {
+    async fn answer(&self, receipt: &ErasureReceipt) -> Result<Response<v1::ErasureReceipt>, Status> {
+        let account = self.cloud.enrolment.account_of(receipt).await?;
+        Ok(Response::new(v1::ErasureReceipt {
+            erasure_id: receipt.id.to_string(),
+            requested_at_unix_ms: receipt.requested_at.unix_ms(),
+            outstanding_stations: receipt.outstanding.iter().map(ToString::to_string).collect(),
+            r#final: receipt.is_final(),
+            scope: receipt.scope.name().to_owned(),
+            account_kept_until_unix_ms: account.map_or(0, |account| account.until.unix_ms()),
+            account_forgotten: account.is_some_and(|account| account.forgotten),
+        }))
     }
 }
 

@@ -27,6 +27,11 @@ pub struct Erasure {
     outstanding_stations: Vec<String>,
     #[serde(rename = "final")]
     is_final: bool,
+    /// Of "rider": until then, and while a ride of his waits to be paid, it is kept how he pays, and nothing else of his
+    /// account: gates and stations that are cut off may still hand in rides. Null otherwise.
+    account_kept_until: Option<Moment>,
+    /// Of "rider": nobody knows any more how he paid.
+    account_forgotten: bool,
 }
 
 /// Erases the rider: face, name, password and consent at once, at every station as it confirms.
@@ -44,7 +49,7 @@ pub async fn erase(
     let receipt = rest.cloud.enrolment.erase(&app.actor(), rider).await?;
     rest.sessions.end_all(&Account::Rider(rider));
     let status = if receipt.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(receipt.into())))
+    Ok((status, Json(Erasure::of(&rest, receipt).await?)))
 }
 
 /// Takes a consent back: the face goes here at once and from every station as it confirms; the rider, his account and
@@ -62,7 +67,7 @@ pub async fn withdraw_consent(
 ) -> Result<(StatusCode, Json<Erasure>), Problem> {
     let receipt = rest.cloud.enrolment.withdraw_consent(&app.actor(), rider, &purpose).await?;
     let status = if receipt.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(receipt.into())))
+    Ok((status, Json(Erasure::of(&rest, receipt).await?)))
 }
 
 /// How far an erasure has come.
@@ -73,17 +78,21 @@ pub async fn show(
     _app: Integrator,
     Ids((erasure,)): Ids<(ErasureId,)>,
 ) -> Result<Json<Erasure>, Problem> {
-    Ok(Json(rest.cloud.enrolment.erasure(erasure).await?.into()))
+    let receipt = rest.cloud.enrolment.erasure(erasure).await?;
+    Ok(Json(Erasure::of(&rest, receipt).await?))
 }
 
-impl From<ErasureReceipt> for Erasure {
-    fn from(receipt: ErasureReceipt) -> Self {
-        Self {
+impl Erasure {
+    async fn of(rest: &Rest, receipt: ErasureReceipt) -> Result<Self, Problem> {
+        let account = rest.cloud.enrolment.account_of(&receipt).await?;
+        Ok(Self {
             erasure_id: receipt.id.to_string(),
             scope: receipt.scope.name(),
             requested_at: Moment(receipt.requested_at),
             is_final: receipt.is_final(),
             outstanding_stations: receipt.outstanding.into_iter().map(String::from).collect(),
-        }
+            account_kept_until: account.map(|account| Moment(account.until)),
+            account_forgotten: account.is_some_and(|account| account.forgotten),
+        })
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::error::Trouble;
 use super::overview::{ENROLLED, RIDERS};
 use super::tx::Tx;
-use super::values::{at_most, damaged, json, read, rider_of};
+use super::values::{at_most, damaged, json, read};
 use super::{digest, habits, place, riders, stations};
 use crate::store::logged::Logged;
 use crate::store::{Consent, ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StoreError};
@@ -34,7 +34,6 @@ pub(super) async fn erase(
     ] {
         sqlx::query(forgotten).bind(id.as_uuid()).execute(tx.sql()).await?;
     }
-    forget_account_if_settled(tx, id).await?;
     place::erase(tx, id).await?;
     let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now).await?;
     let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider };
@@ -119,12 +118,19 @@ pub(super) async fn receipt(tx: &mut Tx, id: ErasureId) -> Result<Option<Erasure
     Ok(body.map(|body| read(id, &body)).transpose()?)
 }
 
-/// Removes the accounts of all erased riders on which nothing is owed; gives their number.
-pub(super) async fn forget_accounts(tx: &mut Tx) -> Result<usize, Trouble> {
-    let leaving: Vec<Uuid> = sqlx::query_scalar("SELECT rider FROM core.leaving").fetch_all(tx.sql()).await?;
+/// Removes the accounts of riders who were erased before that moment and on which nothing is owed; gives their number.
+pub(super) async fn forget_accounts(tx: &mut Tx, erased_before: Timestamp) -> Result<usize, Trouble> {
+    let leaving: Vec<(Uuid, String)> =
+        sqlx::query_as("SELECT rider, body FROM core.leaving JOIN core.rider ON rider.id = leaving.rider")
+            .fetch_all(tx.sql())
+            .await?;
     let mut forgotten = 0;
-    for rider in leaving {
-        forgotten += usize::from(forget_account_if_settled(tx, rider_of(rider)).await?);
+    for (rider, body) in leaving {
+        let rider: Rider = read(rider, &body)?;
+        let Some(erasure) = rider.erasure else { continue };
+        if receipt(tx, erasure).await?.is_none_or(|receipt| receipt.requested_at < erased_before) {
+            forgotten += usize::from(forget_account_if_settled(tx, rider.id).await?);
+        }
     }
     Ok(forgotten)
 }

@@ -110,8 +110,8 @@ impl RiderStore for PgStore {
         Ok(rider.map(RiderId::from_uuid))
     }
 
-    async fn forget_settled_accounts(&self) -> Result<usize, StoreError> {
-        transact!(self, tx => erasure::forget_accounts(&mut tx).await)
+    async fn forget_settled_accounts(&self, erased_before: Timestamp) -> Result<usize, StoreError> {
+        transact!(self, tx => erasure::forget_accounts(&mut tx, erased_before).await)
     }
 
     async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError> {

@@ -85,15 +85,24 @@ fn forget_face(
     Ok(receipt)
 }
 
-/// Removes the account of an erased rider once no tap waits for its journey and no journey for its charge. A charge that
-/// is under way carries what it needs itself.
-pub(super) fn forget_account_if_settled(tx: &mut Tx<'_>, identity: &Sealed, rider: RiderId) -> Result<(), StoreError> {
+/// Removes the account of a rider who was erased before that moment, once no tap waits for its journey and no journey for
+/// its charge. A charge that is under way carries what it needs itself. Gives whether it is gone.
+pub(super) fn forget_account(
+    tx: &mut Tx<'_>,
+    identity: &Sealed,
+    rider: RiderId,
+    erased_before: Timestamp,
+) -> Result<bool, StoreError> {
+    let erasure = tx.get::<Rider>(&key::rider(rider))?.and_then(|rider| rider.erasure);
+    let receipt = erasure.map(|erasure| tx.get::<ErasureReceipt>(&key::erasure(erasure))).transpose()?.flatten();
+    let recent = receipt.is_some_and(|receipt| receipt.requested_at >= erased_before);
     let waits = !tx.scan_from(&key::opens(rider), &key::opens(rider), 1)?.is_empty();
-    if waits || journeys::has_uncharged(tx, rider)? {
-        return Ok(());
+    if recent || waits || journeys::has_uncharged(tx, rider)? {
+        return Ok(false);
     }
     tx.remove(key::leaving(rider));
-    identity.remove(&identity_key(ACCOUNT, rider))
+    identity.remove(&identity_key(ACCOUNT, rider))?;
+    Ok(true)
 }
 
 /// A station has applied the feed up to `version`: it has forgotten whoever was removed up to there.

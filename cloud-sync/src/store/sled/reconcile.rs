@@ -6,7 +6,7 @@ use facegate_domain::ids::{RiderId, TemplateId};
 use super::feed::publish;
 use super::riders::{ENROLLED, PASSWORD, PROFILE, RIDERS, identity_key};
 use super::tx::Tx;
-use super::{SledStore, digest, erasure, key};
+use super::{SledStore, digest, key};
 use crate::store::logged::Logged;
 use crate::store::{Rider, StoreError};
 
@@ -18,10 +18,6 @@ pub(super) fn reconcile(store: &SledStore) -> Result<(), StoreError> {
         if rider.erasure.is_none() {
             drop_what_was_never_sealed(store, &mut tx, rider)?;
         }
-    }
-    for (k, _) in tx.scan(key::LEAVING)? {
-        let rider = RiderId::from_bytes(key::id_after(key::LEAVING, &k));
-        erasure::forget_account_if_settled(&mut tx, &store.identity, rider)?;
     }
     digest::keep(store, &mut tx)?;
     tx.apply()

@@ -144,11 +144,10 @@ impl RiderStore for SledStore {
     async fn erase_rider(&self, id: ErasureId, rider: RiderId, now: Timestamp) -> Result<ErasureReceipt, StoreError> {
         // Sealed values go after the batch is in: were it the other way round, a crash could leave a rider half erased.
         let (receipt, face) = self.write(|tx| erasure::erase(tx, id, rider, now)).await?;
-        self.write_sealed(|tx| {
+        self.write_sealed(|_| {
             face.map_or(Ok(()), |face| self.faces.remove(face.as_bytes()))?;
             self.identity.remove(&identity_key(PROFILE, rider))?;
-            self.identity.remove(&identity_key(PASSWORD, rider))?;
-            erasure::forget_account_if_settled(tx, &self.identity, rider)
+            self.identity.remove(&identity_key(PASSWORD, rider))
         })
         .await?;
         Ok(receipt)
@@ -191,17 +190,16 @@ impl RiderStore for SledStore {
         Ok(self.read().get::<FaceOwner>(&key::face(template))?.map(|owner| owner.rider()))
     }
 
-    async fn forget_settled_accounts(&self) -> Result<usize, StoreError> {
+    async fn forget_settled_accounts(&self, erased_before: Timestamp) -> Result<usize, StoreError> {
         if self.read().scan_from(key::LEAVING, key::LEAVING, 1)?.is_empty() {
             return Ok(0);
         }
         self.write_sealed(|tx| {
             let leaving = tx.scan(key::LEAVING)?;
-            for (k, _) in &leaving {
-                let rider = RiderId::from_bytes(key::id_after(key::LEAVING, k));
-                erasure::forget_account_if_settled(tx, &self.identity, rider)?;
-            }
-            Ok(leaving.len() - tx.scan(key::LEAVING)?.len())
+            let riders = leaving.iter().map(|(k, _)| RiderId::from_bytes(key::id_after(key::LEAVING, k)));
+            riders
+                .map(|rider| erasure::forget_account(tx, &self.identity, rider, erased_before))
+                .try_fold(0, |forgotten, gone| Ok(forgotten + usize::from(gone?)))
         })
         .await
     }

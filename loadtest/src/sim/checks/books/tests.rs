@@ -56,7 +56,6 @@ fn one_ride() -> Books {
             journey,
         }],
         charges: vec![charge],
-        left: BTreeSet::new(),
         gaps_and_conflicts: 0,
     }
 }
