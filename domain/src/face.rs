@@ -165,6 +165,15 @@ mod tests {
     }
 
     #[test]
+    fn a_face_is_wiped_when_it_is_dropped() {
+        fn is_wiped_when_dropped<T: ZeroizeOnDrop>() {}
+        is_wiped_when_dropped::<Embedding>();
+        let mut probe = Embedding::normalise(model(), vec![3.0, 4.0]).unwrap();
+        probe.zeroize();
+        assert_eq!(probe.values(), [0.0; 0]);
+    }
+
+    #[test]
     fn nothing_about_a_face_can_be_printed() {
         let embedding = Embedding::normalise(model(), vec![0.25, 0.5]).unwrap();
         let template = Template { id: TemplateId::random(), rider: RiderId::random(), embedding, photographs: 1 };

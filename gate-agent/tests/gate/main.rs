@@ -7,5 +7,6 @@ mod faces;
 mod failures;
 mod people;
 mod station;
+mod strangers;
 mod surroundings;
 mod world;

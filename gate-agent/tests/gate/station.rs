@@ -40,6 +40,8 @@ pub struct Memory {
     pub spent: Vec<Vec<u8>>,
     pub searches: u32,
     pub sightings: u32,
+    /// The last of them.
+    pub sighted: Option<Embedding>,
     pub statuses: Vec<v1::GateStatus>,
 }
 
@@ -150,8 +152,10 @@ impl StationService for Service {
 
     async fn sight(&self, request: Request<v1::SightRequest>) -> Result<Response<v1::SightResponse>, Status> {
         require(&request, &[Role::Camera])?;
-        probe_from_wire(request.into_inner().probe)?;
-        self.memory().sightings += 1;
+        let (probe, _) = probe_from_wire(request.into_inner().probe)?;
+        let mut memory = self.memory();
+        memory.sightings += 1;
+        memory.sighted = Some(probe);
         Ok(Response::new(v1::SightResponse {}))
     }
 

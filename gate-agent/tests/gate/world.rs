@@ -66,6 +66,11 @@ impl World {
         world
     }
 
+    /// Where the gate keeps all that it keeps.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// A running entrance camera.
     pub fn entrance_camera(engine: Arc<FaceEngine>) -> Self {
         let mut world = Self::build("camera", engine, "");

@@ -4,6 +4,7 @@ use facegate_domain::face::Embedding;
 use facegate_domain::ids::{ModelId, RiderId};
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::Evidence;
+use zeroize::Zeroizing;
 
 use super::gate::{face_from_wire, rider_from_wire, tier_to_wire};
 use super::{InvalidMessage, required};
@@ -31,8 +32,10 @@ pub fn embedding_to_wire(embedding: &Embedding) -> Vec<u8> {
 
 /// A fused probe and the number of frames in it.
 pub fn probe_from_wire(probe: Option<v1::Probe>) -> Result<(Embedding, u32), InvalidMessage> {
-    let probe = required("probe", probe)?;
-    Ok((embedding_from_wire(probe.model, &probe.embedding)?, probe.frames))
+    let v1::Probe { model, embedding, frames } = required("probe", probe)?;
+    // Whoever it is, what goes on is wiped when it is dropped, and so is this.
+    let embedding = Zeroizing::new(embedding);
+    Ok((embedding_from_wire(model, &embedding)?, frames))
 }
 
 pub fn probe_to_wire(embedding: &Embedding, frames: u32) -> v1::Probe {

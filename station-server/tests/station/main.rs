@@ -22,5 +22,6 @@ mod refetch;
 mod restart;
 mod sightings;
 mod snapshots;
+mod strangers;
 mod upgrades;
 mod world;
