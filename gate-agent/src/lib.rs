@@ -24,6 +24,7 @@ pub mod link;
 pub mod memory;
 pub mod pipeline;
 pub mod queue;
+pub mod renewal;
 pub mod screen;
 pub mod station;
 pub mod vision;

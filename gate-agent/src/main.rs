@@ -10,16 +10,13 @@ use facegate_gate_agent::actuator::simulated::SimulatedActuator;
 use facegate_gate_agent::camera::folder::FolderCamera;
 use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, EXAMPLE, RawConfig};
 use facegate_gate_agent::station::grpc::GrpcStation;
-use facegate_gate_agent::{Effects, run};
+use facegate_gate_agent::{Effects, renewal, run};
 use facegate_models::FaceEngine;
-use facegate_proto::v1;
-use facegate_proto::v1::renewal_service_client::RenewalServiceClient;
 use facegate_runtime::clock::SystemClock;
 use facegate_runtime::http::{ServerTls, serve};
 use facegate_runtime::identity::{DeviceIdentity, Role};
 use facegate_runtime::{config, grpc, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 
 /// One metro gate, or one entrance camera: recognises riders by face or ride code and lets them through.
 ///
@@ -69,7 +66,7 @@ async fn main() -> Result<()> {
         }
     };
     let channel = grpc::channel(&identity, &config.station_uri, Role::Station, grpc::ChannelOptions::default())?;
-    tokio::spawn(renew(identity.clone(), channel.clone(), clock.clone(), shutdown.clone()));
+    tokio::spawn(renewal::keep_renewed(identity.clone(), channel.clone(), clock.clone(), shutdown.clone()));
     let station = Arc::new(GrpcStation::new(grpc::wire(channel), config.deadlines));
     let actuator: Option<Box<dyn Actuator>> = match &config.duty {
         Duty::Gate(duty) => match duty.actuator {
@@ -92,17 +89,6 @@ fn check_identity(config: &Config, identity: &DeviceIdentity) -> Result<()> {
         config.id
     );
     Ok(())
-}
-
-/// The station renews its gates' certificates, as long as it can be reached.
-async fn renew(identity: DeviceIdentity, station: Channel, clock: Arc<SystemClock>, shutdown: CancellationToken) {
-    let station = RenewalServiceClient::new(station);
-    let ask = async move |signing_request| {
-        let asked = v1::RenewRequest { signing_request, ..Default::default() };
-        let answer = station.clone().renew(asked).await.map_err(|status| status.message().to_owned())?;
-        Ok(answer.into_inner().certificate)
-    };
-    identity.keep_renewed(clock, shutdown, ask).await;
 }
 
 fn serve_metrics(

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod lost;
+mod renewal;
 mod synced;
 mod trace;
 mod world;

@@ -19,7 +19,7 @@ use facegate_gate_agent::memory::Memory;
 use facegate_gate_agent::station::Station as StationClient;
 use facegate_gate_agent::station::grpc::{Deadlines, GrpcStation};
 use facegate_models::enrolment::{Capture, CaptureProblem};
-use facegate_runtime::clock::SystemClock;
+use facegate_runtime::clock::{ManualClock, SystemClock};
 use facegate_runtime::config;
 use facegate_runtime::disk::RealDisk;
 use facegate_runtime::grpc::{ChannelOptions, channel, wire};
@@ -53,6 +53,8 @@ impl FaceCapture for NoFaces {
 pub struct World {
     dir: TempDir,
     ca: CertificateAuthority,
+    /// How long ago devices got their certificates; they last thirty days.
+    pub issued_ago: Duration,
     cloud_port: u16,
     station_port: u16,
 }
@@ -76,16 +78,18 @@ impl World {
     pub fn new() -> Self {
         let ca = CertificateAuthority::create("Test operator", CA_VALIDITY, &SystemClock::new()).unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { dir: tempfile::tempdir().unwrap(), ca, cloud_port: free(), station_port: free() }
+        let (dir, issued_ago) = (tempfile::tempdir().unwrap(), Duration::ZERO);
+        Self { dir, ca, issued_ago, cloud_port: free(), station_port: free() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn tls(&self, role: Role, id: &str) -> (String, DeviceIdentity) {
+    pub fn tls(&self, role: Role, id: &str) -> (String, DeviceIdentity) {
         let device = PeerIdentity::new(role, id).unwrap();
-        let issued = self.ca.issue(&device, &[], DEVICE_VALIDITY, &SystemClock::new()).unwrap();
+        let then = ManualClock::at(SystemClock::new().now().minus(self.issued_ago));
+        let issued = self.ca.issue(&device, &[], DEVICE_VALIDITY, &then).unwrap();
         let paths = issued.save(&self.path("tls"), &format!("{role}-{id}")).unwrap();
         let text = format!("[tls]\ncert = {:?}\nkey = {:?}\nca = {:?}\n", paths.cert, paths.key, paths.ca);
         (text, DeviceIdentity::load(&paths).unwrap())
@@ -95,11 +99,13 @@ impl World {
         use facegate_cloud_sync::config::{Config, RawConfig};
         std::fs::write(self.path("fares.toml"), FARES).unwrap();
         let (tls, _) = self.tls(Role::Cloud, "main");
+        self.ca.save(&self.path("ca")).unwrap();
         let text = format!(
-            "listen = \"127.0.0.1:{}\"\ndata_dir = {:?}\nmodels_dir = \"unused\"\nfares = {:?}\n{tls}",
+            "listen = \"127.0.0.1:{}\"\ndata_dir = {:?}\nmodels_dir = \"unused\"\nfares = {:?}\n{tls}[ca]\ndir = {:?}\n",
             self.cloud_port,
             self.path("cloud"),
-            self.path("fares.toml")
+            self.path("fares.toml"),
+            self.path("ca")
         );
         let config: Config = config::parse::<RawConfig, Config>(Path::new("cloud.toml"), &text).unwrap();
         let faces = Arc::new(NoFaces(ModelId::new("sface-2021dec").unwrap()));
@@ -198,9 +204,12 @@ impl World {
 
     /// A client of a server, by its role's port.
     pub fn channel(&self, role: Role, id: &str, to: Role) -> tonic::transport::Channel {
-        let (_, identity) = self.tls(role, id);
+        self.channel_of(&self.tls(role, id).1, to)
+    }
+
+    pub fn channel_of(&self, identity: &DeviceIdentity, to: Role) -> tonic::transport::Channel {
         let port = if to == Role::Cloud { self.cloud_port } else { self.station_port };
-        channel(&identity, &format!("https://127.0.0.1:{port}"), to, ChannelOptions::default()).unwrap()
+        channel(identity, &format!("https://127.0.0.1:{port}"), to, ChannelOptions::default()).unwrap()
     }
 }
 
