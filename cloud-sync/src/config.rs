@@ -1,5 +1,6 @@
 //! The cloud's config: raw as written, checked as run, every problem at once, those of the fare table among them.
 
+mod fares;
 mod raw;
 mod store;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::charge::RetryPolicy;
-use facegate_domain::fares::FareTable;
+use facegate_domain::fares::Tariff;
 use facegate_domain::habits::HabitPolicy;
 use facegate_domain::journey::PairingPolicy;
 use facegate_domain::score::Similarity;
@@ -41,7 +42,8 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     # erasures_dir = "/etc/facegate/cloud-keys/erasures"   # default: erasures/ in keys_dir; the register of erasures,
                                              # from which a restored backup learns whom to forget: not on data_dir's disk
     models_dir = "/usr/share/facegate/models"   # required: what `cargo xtask models` made
-    fares      = "/etc/facegate/fares.toml"  # required: the fare table
+    fares      = "/etc/facegate/fares.toml"  # required: the fare table, or a list of them, each from its valid_from on;
+                                             # docs/FARES.md explains what a table may say
 
     [tls]                                    # required: PEM files of this device
     cert = "/etc/facegate/cloud.pem"
@@ -172,7 +174,7 @@ pub struct Config {
     pub models_dir: PathBuf,
     pub tls: TlsPaths,
     pub telemetry: Telemetry,
-    pub fares: Arc<FareTable>,
+    pub fares: Arc<Tariff>,
     pub settling: SettlingPolicy,
     pub enrolment: EnrolmentPolicy,
     pub quality: QualityPolicy,
@@ -237,7 +239,7 @@ impl TryFrom<RawConfig> for Config {
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
-        let fares = read_fares(&raw.fares, &mut problems);
+        let fares = raw.fares.check("fares", &mut problems);
         let settling = raw.journeys.check("journeys", &mut problems);
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
@@ -384,17 +386,5 @@ impl raw::RawCharging {
             in_flight_max: in_flight?,
         };
         Some((policy, acquirer.map_or(Some(None), |checked| checked.map(Some))?))
-    }
-}
-
-fn read_fares(path: &Path, problems: &mut Problems) -> Option<FareTable> {
-    let text = std::fs::read_to_string(path);
-    let text = problems.check("fares", text.map_err(|error| format!("cannot read {}: {error}", path.display())))?;
-    match FareTable::parse(&text) {
-        Ok(fares) => Some(fares),
-        Err(found) => {
-            found.0.iter().for_each(|problem| problems.add("fares", format!("{}: {problem}", path.display())));
-            None
-        }
     }
 }

@@ -3,12 +3,13 @@
 //! ride of many hours while a station or gate is behind: the exit and the entry between the two may not be here yet.
 
 mod caught_up;
+mod pricing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::Clock;
-use facegate_domain::fares::FareTable;
+use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{Journey, Pairing, PairingPolicy, pair};
 use facegate_domain::tap::Tap;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use caught_up::CaughtUp;
 
 use crate::store::{Pricing, RiderTaps, Settlement, Store, StoreError};
+use crate::tariffs::Tariffs;
 
 /// Riders looked up at a time.
 const RIDERS_PAGE: usize = 256;
@@ -43,7 +45,7 @@ pub struct SettlingPolicy {
 /// Settles until `stop`. `taps_came` wakes it early.
 pub async fn run(
     store: Arc<dyn Store>,
-    fares: Arc<FareTable>,
+    mut tariffs: Tariffs,
     clock: Arc<dyn Clock>,
     policy: SettlingPolicy,
     taps_came: Arc<Notify>,
@@ -54,7 +56,11 @@ pub async fn run(
     );
     let mut caught_up = CaughtUp::default();
     loop {
-        match settle_round(&*store, &fares, clock.now(), &policy, &mut caught_up).await {
+        let settled = async {
+            let tariff = tariffs.now(&*store).await?;
+            settle_round(&*store, &tariff, clock.now(), &policy, &mut caught_up).await
+        };
+        match settled.await {
             Ok(waiting) => metrics::gauge!("facegate_riders_to_settle").set(waiting as f64),
             Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
         }
@@ -73,16 +79,16 @@ pub async fn run(
 /// there were.
 pub async fn settle_all(
     store: &dyn Store,
-    fares: &FareTable,
+    tariff: &Tariff,
     now: Timestamp,
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
-    settle_round(store, fares, now, policy, &mut CaughtUp::default()).await
+    settle_round(store, tariff, now, policy, &mut CaughtUp::default()).await
 }
 
 async fn settle_round(
     store: &dyn Store,
-    fares: &FareTable,
+    tariff: &Tariff,
     now: Timestamp,
     policy: &SettlingPolicy,
     caught_up: &mut CaughtUp,
@@ -97,7 +103,7 @@ async fn settle_round(
         after = Some(*last);
         seen += riders.len();
         for rider in riders {
-            settle_rider(store, fares, rider, Moment { now, known_until }, policy).await?;
+            settle_rider(store, tariff, rider, Moment { now, known_until }, policy).await?;
         }
     }
     Ok(seen)
@@ -112,7 +118,7 @@ struct Moment {
 
 async fn settle_rider(
     store: &dyn Store,
-    fares: &FareTable,
+    tariff: &Tariff,
     rider: RiderId,
     moment: Moment,
     policy: &SettlingPolicy,
@@ -122,11 +128,10 @@ async fn settle_rider(
     let pairing = pair(&taps.taps, &policy.pairing);
     let Some((journeys, merged, given_up)) = ripe(&taps, pairing, moment, policy) else { return Ok(()) };
     let forgotten = !journeys.is_empty() && is_forgotten(store, rider).await?;
-    let price = |journey: Journey| {
-        let pricing = price(fares, &journey);
-        (journey, if forgotten { uncollectable(pricing) } else { pricing })
-    };
-    let journeys: Vec<(Journey, Pricing)> = journeys.into_iter().map(price).collect();
+    let mut journeys = pricing::price(store, tariff, rider, journeys).await?;
+    if forgotten {
+        journeys = journeys.into_iter().map(|(journey, pricing)| (journey, uncollectable(pricing))).collect();
+    }
     for (journey, pricing) in &journeys {
         metrics::counter!("facegate_journeys_total").increment(1);
         if let Pricing::Held { reason } = pricing {
@@ -196,11 +201,4 @@ fn is_whole(journey: &Journey, moment: Moment, policy: &SettlingPolicy) -> bool 
 fn all_is_known(at: Timestamp, moment: Moment, policy: &SettlingPolicy) -> bool {
     moment.known_until.is_none_or(|known_until| at.plus(policy.settle_after) <= known_until)
         || at.plus(policy.wait_for_stations) <= moment.now
-}
-
-fn price(fares: &FareTable, journey: &Journey) -> Pricing {
-    match fares.price(journey) {
-        Ok(fare) => Pricing::Priced { fare },
-        Err(error) => Pricing::Held { reason: error.to_string() },
-    }
 }

@@ -24,4 +24,5 @@ pub mod retention;
 pub mod rotation;
 pub mod server;
 pub mod store;
+pub mod tariffs;
 pub mod web;

@@ -12,7 +12,7 @@ use facegate_cloud_sync::auditor::Auditor;
 use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
-use facegate_cloud_sync::operate::{backup, ca, import, keys, restore, tell};
+use facegate_cloud_sync::operate::{backup, ca, fares, import, keys, restore, tell};
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
 use facegate_models::FaceEngine;
@@ -61,6 +61,9 @@ enum Command {
     /// The operator's certificate authority: makes one, issues, renews and revokes devices' certificates.
     #[command(after_long_help = ca::HELP)]
     Ca(ca::Ca),
+    /// Checks fare tables and worked examples of them.
+    #[command(after_long_help = fares::HELP)]
+    Fares(fares::Fares),
     /// Tells stations what to do: settings, modes, fare tables; and whether they may have faces.
     Tell(tell::Tell),
     /// Takes over riders of another system, each with consent and template.
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<()> {
         (Some(Command::Restore(restore)), _) => restore.run(),
         (Some(Command::Keys(keys)), _) => keys.run(),
         (Some(Command::Ca(ca)), _) => ca.run(),
+        (Some(Command::Fares(fares)), _) => fares.run(),
         (Some(Command::Tell(tell)), _) => tell.run(),
         (Some(Command::Import(import)), _) => import.run(),
         (Some(Command::Audit { config, day }), _) => print_audit(&config, day),

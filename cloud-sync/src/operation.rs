@@ -1,10 +1,11 @@
 //! What the operator may tell stations: checked, written into the audit log, then put on the feed.
 
-use facegate_domain::fares::FareTable;
+use facegate_domain::fares::{FareTable, TariffProblem};
 use facegate_domain::operation::{FARE_TABLE_BYTES_MAX, Instruction, InvalidInstruction, StationMode};
 
 use crate::cloud::Cloud;
 use crate::store::StoreError;
+use crate::tariffs::with_published;
 
 /// Why an instruction was not given. Nothing was told to any station.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,8 @@ pub enum InstructError {
     FaresTooLong { bytes: usize },
     #[error("{0}")]
     Fares(String),
+    #[error("with the fare tables that hold: {0}")]
+    Tariff(#[from] TariffProblem),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -22,6 +25,11 @@ pub enum InstructError {
 /// Gives the feed's version from which stations follow it. `actor` is named in the audit log.
 pub async fn instruct(cloud: &Cloud, actor: &str, instruction: Instruction) -> Result<u64, InstructError> {
     check(&instruction)?;
+    if let Instruction::Fares(fares) = &instruction {
+        let told = cloud.store.instructions().await?;
+        let others = told.fares().filter(|other| other.name != fares.name);
+        with_published(&cloud.config.fares, others.chain([fares]))?;
+    }
     let (action, subject) = line(&instruction);
     cloud.store.audit(actor, action, &subject, cloud.clock.now()).await?;
     let version = cloud.store.instruct(instruction).await?;

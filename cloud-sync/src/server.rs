@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::enrolment::FaceCapture;
 use crate::renewal::Renewals;
 use crate::rotation::Rotation;
+use crate::tariffs::Tariffs;
 use crate::web::password::PasswordError;
 use crate::{api, figures, habits, journeys, retention, web};
 
@@ -117,7 +118,7 @@ impl Server {
     /// Serves until `stop`, then lets open calls finish.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
         let Self { cloud, identity, listener, metrics, web, rotation, renewals } = self;
-        tracing::info!(address = %listener.local_addr()?, fares = cloud.config.fares.name(), "serving");
+        tracing::info!(address = %listener.local_addr()?, fare_tables = cloud.config.fares.tables().len(), "serving");
         let health = Health::new();
         let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
         if let Some((metrics, listener)) = metrics {
@@ -146,7 +147,7 @@ impl Server {
 pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
     let scheduler = Scheduler::new(Arc::clone(&store), acquirer, Arc::clone(&clock), cloud.config.charging);
-    let (fares, taps_came) = (Arc::clone(&cloud.config.fares), Arc::clone(&cloud.taps_came));
+    let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
     loops.spawn(retention::run(Arc::clone(cloud)));
@@ -155,7 +156,7 @@ pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     loops.spawn(cloud.auditor.clone().run(stop.clone()));
     let following = Arc::clone(cloud);
     loops.spawn(async move { following.enrolment.follow_feed(following.stop.clone()).await });
-    loops.spawn(journeys::run(store, fares, clock, cloud.config.settling, taps_came, stop));
+    loops.spawn(journeys::run(store, tariffs, clock, cloud.config.settling, taps_came, stop));
     loops
 }
 

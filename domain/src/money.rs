@@ -78,7 +78,8 @@ impl fmt::Debug for Currency {
 }
 
 /// Which way a share that falls between two minor units goes; every caller names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// Towards zero.
     Down,
@@ -163,7 +164,13 @@ impl Money {
 
     /// `share` of this amount. The exact product is taken in 128 bits and rounded once, as the caller says.
     pub fn checked_share(self, share: BasisPoints, rounding: Rounding) -> Result<Self, MoneyError> {
-        let whole = i128::from(BasisPoints::WHOLE.0);
+        self.checked_share_in(share, 1, rounding)
+    }
+
+    /// `share` of this amount in whole steps of `step` minor units (fares in tenths of a yuan have a step of 10).
+    pub fn checked_share_in(self, share: BasisPoints, step: u32, rounding: Rounding) -> Result<Self, MoneyError> {
+        let step = i128::from(step.max(1));
+        let whole = i128::from(BasisPoints::WHOLE.0) * step;
         let exact = i128::from(self.minor) * i128::from(share.0);
         let (towards_zero, rest) = (exact / whole, exact % whole);
         let away = match rounding {
@@ -176,7 +183,7 @@ impl Money {
             },
         };
         let rounded = towards_zero + if away { exact.signum() } else { 0 };
-        self.with(i64::try_from(rounded).ok())
+        self.with(i64::try_from(rounded * step).ok())
     }
 
     pub fn compare(self, other: Self) -> Result<Ordering, MoneyError> {
@@ -275,6 +282,20 @@ mod tests {
                 (down, up, half_even),
                 "{amount} at {points}"
             );
+        }
+    }
+
+    #[test]
+    fn a_share_comes_in_whole_steps_where_fares_do() {
+        for (amount, step, rounding, minor) in [
+            (295, 10, Rounding::Down, 230),
+            (295, 10, Rounding::Up, 240),
+            (250, 10, Rounding::HalfEven, 200),
+            (-295, 10, Rounding::Down, -230),
+            (295, 0, Rounding::Down, 236),
+        ] {
+            let share = cny(amount).checked_share_in(BasisPoints::new(8_000), step, rounding).unwrap();
+            assert_eq!(share.minor(), minor, "{amount} in steps of {step}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The day that finance counts by. It begins at an hour when nobody rides, not at midnight: a journey at half past
 //! midnight belongs to the evening before.
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 
 use crate::clock::Timestamp;
@@ -35,18 +35,29 @@ impl TravelDays {
 
     /// The travel day of a moment. Moments that no calendar has belong to the first or last day there is.
     pub fn of(&self, at: Timestamp) -> Date {
+        self.moment(at).0
+    }
+
+    /// The travel day of a moment, and the minute of the clock on the wall, from 0 at midnight.
+    pub fn moment(&self, at: Timestamp) -> (Date, u16) {
         let Ok(moment) = jiff::Timestamp::from_millisecond(at.unix_ms()) else {
-            return if at.unix_ms() < 0 { Date::MIN } else { Date::MAX };
+            return (if at.unix_ms() < 0 { Date::MIN } else { Date::MAX }, 0);
         };
         let local = self.zone.to_datetime(moment);
-        if local.time() < self.starts_at { local.date().yesterday().unwrap_or(Date::MIN) } else { local.date() }
+        let night = local.time() < self.starts_at;
+        let day = if night { local.date().yesterday().unwrap_or(Date::MIN) } else { local.date() };
+        (day, u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs()))
+    }
+
+    /// The moment of a time on the wall, for who writes fares and examples of them.
+    pub fn at(&self, local: DateTime) -> Timestamp {
+        let moment = self.zone.to_timestamp(local);
+        Timestamp::from_unix_ms(moment.map_or(i64::MAX, jiff::Timestamp::as_millisecond))
     }
 
     /// The moment at which `day` is over.
     pub fn end(&self, day: Date) -> Timestamp {
-        let ends = day.tomorrow().unwrap_or(Date::MAX).to_datetime(self.starts_at);
-        let moment = self.zone.to_timestamp(ends);
-        Timestamp::from_unix_ms(moment.map_or(i64::MAX, jiff::Timestamp::as_millisecond))
+        self.at(day.tomorrow().unwrap_or(Date::MAX).to_datetime(self.starts_at))
     }
 }
 
@@ -64,7 +75,7 @@ fn offset(text: &str) -> Option<Offset> {
 }
 
 /// `HH:MM`, two digits each.
-fn time(text: &str) -> Option<Time> {
+pub(crate) fn time(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let number = |digits: &str| (digits.len() == 2).then(|| digits.parse::<i8>().ok())?;
     Time::new(number(hour)?, number(minute)?, 0, 0).ok()

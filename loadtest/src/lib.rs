@@ -8,6 +8,7 @@ pub mod app;
 pub mod city;
 pub mod crowd;
 pub mod demo;
+pub mod fares;
 pub mod intake;
 pub mod kill;
 pub mod partition;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, demo, intake, kill, partition, station, sync, wire};
+use facegate_loadtest::{acquirer, demo, fares, intake, kill, partition, station, sync, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -61,6 +61,8 @@ enum Command {
         #[command(flatten)]
         places: Places,
     },
+    /// Prices journeys, random histories in random order, and published examples; prints one JSON line last.
+    Fares(fares::FaresLoad),
     /// Runs the sandbox acquirer: a small real HTTP server that authorises and captures.
     Acquirer(acquirer::Arguments),
 }
@@ -123,6 +125,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Relay(relay) => wire::relay(&relay).await,
         Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,
         Command::Intake { load, places } => places.run(|folder| async move { intake::run(&load, &folder).await }).await,
+        Command::Fares(load) => fares::run(&load),
         Command::Acquirer(arguments) => acquirer::run(arguments).await,
     }
 }

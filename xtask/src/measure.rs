@@ -118,6 +118,17 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         kind: Kind::Bench,
+        name: "fares",
+        what: "journeys priced on one core, bills of taps in random order, published fares' examples (--quick, --check)",
+        binaries: &["facegate-loadtest"],
+        profile: Profile::Release,
+        driver_args: &["fares"],
+        needs: &[],
+        models: false,
+        peers: Peers::Never,
+    },
+    Measurement {
+        kind: Kind::Bench,
         name: "search",
         what: "1:N search among millions: time, recall, memory, changes, start, growth, beside FAISS and others (--peers)",
         binaries: &["facegate-gallery"],

@@ -7,6 +7,7 @@ use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
+use super::fares::RawFares;
 use super::store::RawStore;
 use crate::web::RawWeb;
 
@@ -18,7 +19,7 @@ pub struct RawConfig {
     pub keys_dir: Option<PathBuf>,
     pub erasures_dir: Option<PathBuf>,
     pub models_dir: PathBuf,
-    pub fares: PathBuf,
+    pub fares: RawFares,
     pub tls: RawTls,
     #[serde(default)]
     pub keys: RawKeys,

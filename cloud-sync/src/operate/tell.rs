@@ -61,7 +61,7 @@ enum What {
         #[arg(long)]
         offline_days_max: Option<u32>,
     },
-    /// Sends a fare table to all stations.
+    /// Publishes a fare table: journeys that begin from its valid_from on are priced by it, and stations are told.
     Fares {
         /// The table (TOML).
         file: PathBuf,

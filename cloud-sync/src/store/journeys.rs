@@ -84,6 +84,9 @@ pub trait JourneyStore {
         max: usize,
     ) -> Result<Vec<PricedJourney>, StoreError>;
 
+    /// The rider's settled journeys that ended at `since` or later, in the order in which they ended.
+    async fn journeys_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError>;
+
     /// All the rider's trips, the latest first.
     async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError>;
 }

@@ -9,7 +9,7 @@ use facegate_cloud_sync::journeys::{SettlingPolicy, settle_all};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{JourneyStore, OverviewStore};
 use facegate_cloud_sync::store::{Profile, RiderStore, TapStore, Trip};
-use facegate_domain::fares::FareTable;
+use facegate_domain::fares::{FareTable, Tariff};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{JourneyId, PairingPolicy};
 use facegate_domain::tap::{GateRecord, PassageOutcome};
@@ -131,7 +131,8 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
             ride_expected_max: Duration::ZERO,
             wait_for_stations: Duration::from_secs(3 * 86_400),
         };
-        settle_all(&store, &FareTable::parse(FARES).unwrap(), end, &policy).await.unwrap();
+        let tariff = Tariff::new(vec![Arc::new(FareTable::parse(FARES).unwrap())]).unwrap();
+        settle_all(&store, &tariff, end, &policy).await.unwrap();
         let mut trips: Vec<Trip> = Vec::new();
         for n in 1..4 {
             trips.extend(store.trips(RiderId::from_bytes([n; 16])).await.unwrap());

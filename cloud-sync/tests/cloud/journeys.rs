@@ -6,9 +6,12 @@ use facegate_domain::Timestamp;
 use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{Evidence, PassageOutcome};
 use facegate_proto::v1;
+use facegate_proto::v1::ops_service_client::OpsServiceClient;
+use facegate_runtime::identity::Role;
 
-use crate::harness::{BEGIN, TestCloud};
+use crate::harness::{BEGIN, FARES, TestCloud};
 use crate::intake::deliver;
+use crate::operation::{fares, instruct};
 use crate::riding::{Gate, face, ride_code};
 
 /// In at north, ten minutes later out at south, by new gates each time.
@@ -55,6 +58,34 @@ async fn all_four_ways_of_face_and_code_pair_into_priced_journeys() {
         assert_eq!((trip.lines[0].quantity.as_str(), trip.lines[0].rule.as_str()), ("7 km", "distance over 6 km"));
     }
 }
+
+#[tokio::test]
+async fn a_published_fare_table_prices_journeys_and_its_cap_counts_those_of_before() {
+    let cloud = TestCloud::start().await;
+    let mut ops = OpsServiceClient::new(cloud.channel(Role::Operator, "ada"));
+    let capped = FARES.replace("[[station]]\nid = \"north\"", &format!("{CAP}\n[[station]]\nid = \"north\""));
+    instruct(&mut ops, fares(&capped)).await.unwrap();
+    let rider = RiderId::random();
+    for n in 1..=3_usize {
+        ride(&cloud, rider, BEGIN.plus(Duration::from_secs(3600 * n as u64))).await;
+        cloud.clock.advance(Duration::from_secs(2 * 3600));
+        let settled = async || (cloud.cloud.store.trips(rider).await.unwrap().len() == n).then_some(());
+        cloud.eventually("the trip", settled).await;
+    }
+    let trips = cloud.cloud.store.trips(rider).await.unwrap();
+    let paid: Vec<i64> = trips.iter().rev().map(|trip| trip.journey.fare().unwrap().total().minor()).collect();
+    assert_eq!(paid, [400, 400, 200]);
+    let said: Vec<String> = trips[0].journey.fare().unwrap().lines().iter().map(|line| line.rule.to_string()).collect();
+    assert_eq!(said, ["distance over 6 km", "daily cap: no more in a day"]);
+
+    let euro = capped.replace("CNY", "EUR").replace("name = \"test\"", "name = \"euro\"");
+    let v1::instruct_request::Instruction::FareTable(mut other) = fares(&euro) else { panic!("a fare table") };
+    other.name = "euro".into();
+    let refused = instruct(&mut ops, v1::instruct_request::Instruction::FareTable(other)).await.unwrap_err();
+    assert!(refused.message().contains("are valid from the same moment"), "{refused}");
+}
+
+const CAP: &str = "cap = [{ name = \"daily cap\", period = \"day\", most_minor = 1000 }]";
 
 #[tokio::test]
 async fn a_journey_settles_only_after_its_time_and_a_late_entry_still_pairs() {

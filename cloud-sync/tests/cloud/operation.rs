@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 use crate::feed::{next, snapshot, subscribe};
 use crate::harness::{FARES, TestCloud};
 
-async fn instruct(ops: &mut OpsServiceClient<Channel>, told: Instruction) -> Result<u64, tonic::Status> {
+pub async fn instruct(ops: &mut OpsServiceClient<Channel>, told: Instruction) -> Result<u64, tonic::Status> {
     let request = v1::InstructRequest { instruction: Some(told) };
     Ok(ops.instruct(request).await?.into_inner().version)
 }
@@ -20,7 +20,7 @@ fn mode(mode: &str) -> Instruction {
     Instruction::Mode(v1::StationMode { station: "north".into(), mode: mode.into() })
 }
 
-fn fares(toml: &str) -> Instruction {
+pub fn fares(toml: &str) -> Instruction {
     let valid_from_unix_ms = facegate_domain::fares::FareTable::parse(toml).map_or(0, |t| t.valid_from().unix_ms());
     Instruction::FareTable(v1::FareTable { name: "test".into(), valid_from_unix_ms, toml: toml.into() })
 }

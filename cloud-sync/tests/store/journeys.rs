@@ -83,6 +83,27 @@ pub async fn trips_are_told_the_latest_first(place: &Place) {
     assert!(store.trips(RiderId::random()).await.unwrap().is_empty());
 }
 
+pub async fn journeys_since_a_moment_are_those_that_ended_then_or_later(place: &Place) {
+    let store = place.open().await;
+    let rider = RiderId::random();
+    let (mut entry, mut exit) = (Gate::entry("north"), Gate::exit("south"));
+    let mut journeys = Vec::new();
+    for n in [1, 0, 2] {
+        let journey = ride(&*store, &mut entry, &mut exit, rider, after(n * 5000)).await;
+        store.settle(settlement(&journey), after(20_000)).await.unwrap();
+        journeys.push(journey);
+    }
+    let since = async |at| -> Vec<_> {
+        store.journeys_since(rider, at).await.unwrap().into_iter().map(|priced| priced.journey.id).collect()
+    };
+    let (first, middle, last) = (&journeys[1], &journeys[0], &journeys[2]);
+    assert_eq!(since(first.exit.at).await, [first.id, middle.id, last.id]);
+    assert_eq!(since(middle.exit.at).await, [middle.id, last.id]);
+    assert_eq!(since(last.exit.at).await, [last.id]);
+    assert!(since(last.exit.at.plus(std::time::Duration::from_millis(1))).await.is_empty());
+    assert!(store.journeys_since(RiderId::random(), first.exit.at).await.unwrap().is_empty());
+}
+
 pub async fn giving_up_moves_the_rider_out(place: &Place) {
     let store = place.open().await;
     let rider = RiderId::random();

@@ -106,6 +106,7 @@ every_store! {
         a_settlement_that_fails_leaves_nothing,
         a_held_price_is_never_waiting_for_a_charge,
         trips_are_told_the_latest_first,
+        journeys_since_a_moment_are_those_that_ended_then_or_later,
         giving_up_moves_the_rider_out;
     charges:
         opening_a_charge_again_is_the_same_charge,

@@ -1,11 +1,12 @@
 //! Riders, gates and journeys for the tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{Consent, Pricing, Profile, Purpose, Settlement, Store};
 use facegate_domain::Timestamp;
 use facegate_domain::face::{Embedding, Template};
-use facegate_domain::fares::FareTable;
+use facegate_domain::fares::{FareTable, Tariff};
 use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::journey::{Journey, PairingPolicy, pair};
 use facegate_domain::score::{Similarity, Tier};
@@ -35,8 +36,8 @@ from_m = 0
 price_minor = 400
 "#;
 
-pub fn fares() -> FareTable {
-    FareTable::parse(FARES).unwrap()
+pub fn fares() -> Tariff {
+    Tariff::new(vec![Arc::new(FareTable::parse(FARES).unwrap())]).unwrap()
 }
 
 pub fn after(seconds: u64) -> Timestamp {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fares::calendar::Period;
+use crate::fares::ride::RideId;
+use crate::ids::StationId;
 use crate::money::{Currency, Money, MoneyError};
 
 /// The rule that made one line of a fare.
@@ -11,22 +14,116 @@ use crate::money::{Currency, Money, MoneyError};
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Rule {
     /// The shortest way between the two stations is over `from_m` metres long (or is 0 m) and at most `up_to_m`.
-    DistanceBand { from_m: u32, up_to_m: Option<u32> },
+    DistanceBand {
+        from_m: u32,
+        up_to_m: Option<u32>,
+    },
     /// One end of the journey is missing.
     MaximumFare,
+    /// The product costs the same however far.
+    Flat {
+        product: String,
+    },
+    /// A band of a named product.
+    ProductBand {
+        product: String,
+        from_m: u32,
+        up_to_m: Option<u32>,
+    },
+    /// Zones `from` to `to` are touched.
+    Zones {
+        product: String,
+        from: u8,
+        to: u8,
+    },
+    /// Out where he went in.
+    SameStation,
+    /// Longer inside than a ride takes.
+    Overstay {
+        after_s: u32,
+    },
+    /// The rider said where the missing end was.
+    Repaired {
+        station: StationId,
+    },
+    /// The missing end was taken from the rider's habit.
+    Usual {
+        station: StationId,
+    },
+    /// The ride goes on from the one before, which was paid.
+    Continued,
+    Transfer {
+        name: String,
+    },
+    Waived {
+        reason: String,
+    },
+    Pass {
+        name: String,
+    },
+    Category {
+        name: String,
+        pays_bp: u32,
+    },
+    Discount {
+        name: String,
+        pays_bp: u32,
+    },
+    Cap {
+        name: String,
+        period: Period,
+    },
+    /// An earlier journey is priced anew because of what has become known since; what was charged for it stays.
+    Adjustment {
+        of: RideId,
+    },
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DistanceBand { from_m: 0, up_to_m: Some(up_to) } => {
-                write!(f, "distance up to {}", Kilometres(*up_to))
-            }
-            Self::DistanceBand { from_m, up_to_m: Some(up_to) } => {
-                write!(f, "distance over {} up to {}", Kilometres(*from_m), Kilometres(*up_to))
-            }
-            Self::DistanceBand { from_m, up_to_m: None } => write!(f, "distance over {}", Kilometres(*from_m)),
+            Self::DistanceBand { from_m, up_to_m } => Distance(*from_m, *up_to_m).fmt(f),
+            Self::ProductBand { product, from_m, up_to_m } => write!(f, "{product}, {}", Distance(*from_m, *up_to_m)),
             Self::MaximumFare => f.write_str("maximum fare: one end of the journey is missing"),
+            Self::Flat { product } => f.write_str(product),
+            Self::Zones { product, from, to } if from == to => write!(f, "{product}, zone {from}"),
+            Self::Zones { product, from, to } => write!(f, "{product}, zones {from} to {to}"),
+            Self::SameStation => f.write_str("entered and left at the same station"),
+            Self::Overstay { after_s } => write!(f, "inside for longer than {} minutes", after_s / 60),
+            Self::Repaired { station } => write!(f, "the missing end was {station}, as you told"),
+            Self::Usual { station } => write!(f, "the missing end is taken to be {station}, where you mostly go"),
+            Self::Continued => f.write_str("goes on from the journey before, already counted"),
+            Self::Transfer { name } => write!(f, "transfer: {name}"),
+            Self::Waived { reason } => write!(f, "waived: {reason}"),
+            Self::Pass { name } => write!(f, "covered by {name}"),
+            Self::Category { name, pays_bp } => write!(f, "{name} pays {}", Percent(*pays_bp)),
+            Self::Discount { name, pays_bp } => write!(f, "{name}: {} of the fare", Percent(*pays_bp)),
+            Self::Cap { name, period } => write!(f, "{name}: no more in a {}", period.name()),
+            Self::Adjustment { of } => write!(f, "adjusts {of}, priced anew by what has become known since"),
+        }
+    }
+}
+
+struct Distance(u32, Option<u32>);
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self(0, Some(up_to)) => write!(f, "distance up to {}", Kilometres(up_to)),
+            Self(from, Some(up_to)) => write!(f, "distance over {} up to {}", Kilometres(from), Kilometres(up_to)),
+            Self(from, None) => write!(f, "distance over {}", Kilometres(from)),
+        }
+    }
+}
+
+/// Hundredths of a percent without a float: `85 %`, `12.5 %`.
+struct Percent(u32);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (whole, 0) => write!(f, "{whole} %"),
+            (whole, rest) => write!(f, "{whole}.{} %", format!("{rest:02}").trim_end_matches('0')),
         }
     }
 }
@@ -37,6 +134,10 @@ impl fmt::Display for Rule {
 pub enum Quantity {
     Metres(u32),
     Journeys(u32),
+    Zones(u8),
+    Minutes(u32),
+    /// The number of this ride among those of its period.
+    Ride(u32),
 }
 
 impl fmt::Display for Quantity {
@@ -45,6 +146,10 @@ impl fmt::Display for Quantity {
             Self::Metres(metres) => Kilometres(*metres).fmt(f),
             Self::Journeys(1) => f.write_str("1 journey"),
             Self::Journeys(count) => write!(f, "{count} journeys"),
+            Self::Zones(1) => f.write_str("1 zone"),
+            Self::Zones(count) => write!(f, "{count} zones"),
+            Self::Minutes(minutes) => write!(f, "{minutes} min"),
+            Self::Ride(number) => write!(f, "ride {number}"),
         }
     }
 }
@@ -130,6 +235,10 @@ mod tests {
             (Rule::DistanceBand { from_m: 6_000, up_to_m: Some(12_500) }, "distance over 6 km up to 12.5 km"),
             (Rule::DistanceBand { from_m: 32_000, up_to_m: None }, "distance over 32 km"),
             (Rule::MaximumFare, "maximum fare: one end of the journey is missing"),
+            (Rule::Zones { product: "peak".into(), from: 1, to: 2 }, "peak, zones 1 to 2"),
+            (Rule::Category { name: "student".into(), pays_bp: 1_250 }, "student pays 12.5 %"),
+            (Rule::Overstay { after_s: 14_400 }, "inside for longer than 240 minutes"),
+            (Rule::Cap { name: "daily cap".into(), period: Period::Day }, "daily cap: no more in a day"),
         ] {
             assert_eq!(rule.to_string(), said);
         }

@@ -1,11 +1,11 @@
-//! The stations and the tracks between them, with the length of the shortest way between any two worked out once.
+//! The stations and the tracks between them, with the shortest way between any two worked out once.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::ids::StationId;
 
-/// A bound on stations keeps the matrix under 17 MB; the largest metro has fewer than 500.
+/// A bound on stations keeps the matrix under 68 MB; the largest metro has fewer than 500.
 pub const STATIONS_MAX: usize = 2_048;
 /// No track between neighbours is longer, so that no path overflows 32 bits.
 pub const LINK_METRES_MAX: u32 = 1_000_000;
@@ -37,20 +37,54 @@ pub struct Link {
     pub from: StationId,
     pub to: StationId,
     pub metres: i64,
+    /// The line that runs on it, counted from 0; none if the table names no lines.
+    pub line: Option<u8>,
 }
 
-/// A connected network with all its shortest distances.
+/// A way through the network: how long, by which lines, through which zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    pub metres: u32,
+    /// Bit n: line n is used.
+    pub lines: u64,
+    /// Lowest and highest zone of its stations that lie in one zone alone; (255, 0) if there is none.
+    pub zones: (u8, u8),
+}
+
+impl Way {
+    const HERE: Self = Self { metres: 0, lines: 0, zones: (u8::MAX, 0) };
+
+    /// This way and then the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            metres: self.metres.saturating_add(other.metres),
+            lines: self.lines | other.lines,
+            zones: (self.zones.0.min(other.zones.0), self.zones.1.max(other.zones.1)),
+        }
+    }
+}
+
+/// A station's place in the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub id: StationId,
+    /// Bit n: it lies in zone n; more than one at a boundary, none if the table names no zones.
+    pub zones: u32,
+}
+
+/// A connected network with all its shortest ways.
 #[derive(Debug, Clone)]
 pub struct Network {
-    stations: Vec<StationId>,
+    stations: Vec<Place>,
     index: HashMap<StationId, usize>,
-    /// Metres, shape `[stations, stations]`, row by row.
-    metres: Vec<u32>,
+    /// Shape `[stations, stations]`, row by row.
+    ways: Vec<Way>,
 }
 
 impl Network {
     /// Checks and measures; all problems at once.
-    pub fn new(stations: Vec<StationId>, links: &[Link]) -> Result<Self, Vec<NetworkProblem>> {
+    pub fn new(stations: Vec<Place>, links: &[Link]) -> Result<Self, Vec<NetworkProblem>> {
         let mut problems = Vec::new();
         if stations.is_empty() {
             problems.push(NetworkProblem::NoStation);
@@ -60,8 +94,8 @@ impl Network {
         }
         let mut index = HashMap::new();
         for (at, station) in stations.iter().enumerate() {
-            if index.insert(station.clone(), at).is_some() {
-                problems.push(NetworkProblem::DuplicateStation { station: station.clone() });
+            if index.insert(station.id.clone(), at).is_some() {
+                problems.push(NetworkProblem::DuplicateStation { station: station.id.clone() });
             }
         }
         let neighbours = neighbours(&index, stations.len(), links, &mut problems);
@@ -69,48 +103,61 @@ impl Network {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut metres = Vec::with_capacity(stations.len() * stations.len());
+        let mut ways = Vec::with_capacity(stations.len() * stations.len());
         for start in 0..stations.len() {
-            let row = shortest_from(start, &neighbours);
+            let row = shortest_from(start, &stations, &neighbours);
             if start == 0 {
-                problems.extend(row.iter().zip(&stations).filter(|(metres, _)| metres.is_none()).map(
-                    |(_, station)| NetworkProblem::Unconnected { station: station.clone(), first: stations[0].clone() },
-                ));
+                let first = &stations[0].id;
+                problems.extend(row.iter().zip(&stations).filter(|(way, _)| way.is_none()).map(|(_, station)| {
+                    NetworkProblem::Unconnected { station: station.id.clone(), first: first.clone() }
+                }));
                 if !problems.is_empty() {
                     return Err(problems);
                 }
             }
-            metres.extend(row.into_iter().flatten());
+            ways.extend(row.into_iter().flatten());
         }
-        Ok(Self { stations, index, metres })
+        Ok(Self { stations, index, ways })
     }
 
-    pub fn contains(&self, station: &StationId) -> bool {
-        self.index.contains_key(station)
+    /// The station's number in the table; None if it is unknown.
+    pub fn number(&self, station: &StationId) -> Option<usize> {
+        self.index.get(station).copied()
     }
 
-    /// Metres of the shortest way; None if either station is unknown.
-    pub fn metres(&self, from: &StationId, to: &StationId) -> Option<u32> {
-        let (from, to) = (*self.index.get(from)?, *self.index.get(to)?);
-        Some(self.metres[from * self.stations.len() + to])
+    pub fn zones(&self, station: usize) -> u32 {
+        self.stations[station].zones
+    }
+
+    pub fn stations(&self) -> impl ExactSizeIterator<Item = &StationId> {
+        self.stations.iter().map(|place| &place.id)
+    }
+
+    /// The shortest way between two stations by their numbers.
+    pub fn way(&self, from: usize, to: usize) -> Way {
+        self.ways[from * self.stations.len() + to]
     }
 
     /// The two stations that are farthest apart, with their distance.
     pub fn longest(&self) -> (&StationId, &StationId, u32) {
-        let (at, metres) = (0..).zip(&self.metres).max_by_key(|(_, metres)| **metres).unwrap_or((0, &0));
-        (&self.stations[at / self.stations.len()], &self.stations[at % self.stations.len()], *metres)
+        let longest = self.ways.iter().enumerate().max_by_key(|(_, way)| way.metres);
+        let (at, metres) = longest.map_or((0, 0), |(at, way)| (at, way.metres));
+        (&self.stations[at / self.stations.len()].id, &self.stations[at % self.stations.len()].id, metres)
     }
 }
 
-/// For each station its neighbours with metres.
+/// A neighbour: which, how far, by which line.
+type Neighbour = (usize, u32, Option<u8>);
+
+/// For each station its neighbours.
 fn neighbours(
     index: &HashMap<StationId, usize>,
     count: usize,
     links: &[Link],
     problems: &mut Vec<NetworkProblem>,
-) -> Vec<Vec<(usize, u32)>> {
-    let mut neighbours: Vec<Vec<(usize, u32)>> = vec![Vec::new(); count];
-    for Link { from, to, metres } in links {
+) -> Vec<Vec<Neighbour>> {
+    let mut neighbours: Vec<Vec<Neighbour>> = vec![Vec::new(); count];
+    for Link { from, to, metres, line } in links {
         for unknown in [from, to].into_iter().filter(|station| !index.contains_key(*station)) {
             let unknown = unknown.clone();
             problems.push(NetworkProblem::UnknownStation { from: from.clone(), to: to.clone(), unknown });
@@ -123,32 +170,44 @@ fn neighbours(
             problems.push(NetworkProblem::Loop { from: from.clone(), to: to.clone() });
         }
         let (Some(&a), Some(&b), Some(length)) = (index.get(from), index.get(to), length) else { continue };
-        if neighbours[a].iter().any(|(other, _)| *other == b) {
+        if neighbours[a].iter().any(|(other, _, by)| *other == b && by == line) {
             problems.push(NetworkProblem::DuplicateLink { from: from.clone(), to: to.clone() });
         }
-        neighbours[a].push((b, length));
-        neighbours[b].push((a, length));
+        neighbours[a].push((b, length, *line));
+        neighbours[b].push((a, length, *line));
     }
     neighbours
 }
 
-/// Dijkstra's algorithm: metres from `start` to each station, None where no way leads.
-fn shortest_from(start: usize, neighbours: &[Vec<(usize, u32)>]) -> Vec<Option<u32>> {
-    let mut metres = vec![None; neighbours.len()];
-    let mut frontier = BinaryHeap::from([Reverse((0, start))]);
-    while let Some(Reverse((so_far, here))) = frontier.pop() {
-        if metres[here].is_some() {
+/// Dijkstra's algorithm: the way from `start` to each station, None where none leads. Of ways of one length the one by
+/// the stations and lines that the table names first counts.
+fn shortest_from(start: usize, stations: &[Place], neighbours: &[Vec<Neighbour>]) -> Vec<Option<Way>> {
+    let mut ways: Vec<Option<Way>> = vec![None; neighbours.len()];
+    let mut frontier = BinaryHeap::from([Reverse((0, start, start, None))]);
+    while let Some(Reverse((metres, here, before, line))) = frontier.pop() {
+        if ways[here].is_some() {
             continue;
         }
-        metres[here] = Some(so_far);
-        frontier.extend(
-            neighbours[here]
-                .iter()
-                .filter(|(next, _)| metres[*next].is_none())
-                .map(|(next, m)| Reverse((so_far + m, *next))),
-        );
+        let so_far = ways[before].unwrap_or(Way::HERE);
+        let lines = so_far.lines | line.map_or(0, |line: u8| 1 << line);
+        let way = Way { metres, lines, zones: so_far.zones };
+        ways[here] = Some(way.and(Way { zones: only_zone(stations[here].zones), ..Way::HERE }));
+        let open = neighbours[here].iter().filter(|(next, ..)| ways[*next].is_none());
+        frontier.extend(open.map(|(next, far, line)| Reverse((metres + far, *next, here, *line))));
     }
-    metres
+    // Who leaves where he came in may have been on any line there.
+    if let Some(here) = &mut ways[start] {
+        here.lines = neighbours[start].iter().filter_map(|(.., line)| *line).fold(0, |lines, line| lines | 1 << line);
+    }
+    ways
+}
+
+fn only_zone(zones: u32) -> (u8, u8) {
+    if zones.count_ones() != 1 {
+        return Way::HERE.zones;
+    }
+    let zone = u8::try_from(zones.trailing_zeros()).unwrap_or(0);
+    (zone, zone)
 }
 
 #[cfg(test)]
@@ -160,9 +219,10 @@ mod tests {
     }
 
     fn network(stations: &[&str], links: &[(&str, &str, i64)]) -> Result<Network, Vec<NetworkProblem>> {
-        let links: Vec<Link> =
-            links.iter().map(|(from, to, metres)| Link { from: id(from), to: id(to), metres: *metres }).collect();
-        Network::new(stations.iter().map(|name| id(name)).collect(), &links)
+        let link =
+            |(from, to, metres): &(&str, &str, i64)| Link { from: id(from), to: id(to), metres: *metres, line: None };
+        let links: Vec<Link> = links.iter().map(link).collect();
+        Network::new(stations.iter().map(|name| Place { id: id(name), zones: 0 }).collect(), &links)
     }
 
     #[test]
@@ -170,10 +230,23 @@ mod tests {
         let net =
             network(&["a", "b", "c", "d"], &[("a", "b", 10), ("b", "c", 10), ("a", "c", 25), ("c", "d", 7)]).unwrap();
         for (from, to, metres) in [("a", "c", 20), ("c", "a", 20), ("a", "d", 27), ("d", "a", 27), ("b", "b", 0)] {
-            assert_eq!(net.metres(&id(from), &id(to)), Some(metres), "{from} to {to}");
+            let number = |name| net.number(&id(name)).unwrap();
+            assert_eq!(net.way(number(from), number(to)).metres, metres, "{from} to {to}");
         }
-        assert_eq!(net.metres(&id("a"), &id("z")), None);
+        assert_eq!(net.number(&id("z")), None);
         assert_eq!(net.longest(), (&id("d"), &id("a"), 27));
+    }
+
+    #[test]
+    fn a_way_knows_its_lines_and_the_zones_between_boundaries() {
+        let place = |name, zones| Place { id: id(name), zones };
+        let link = |from, to, line| Link { from: id(from), to: id(to), metres: 5, line: Some(line) };
+        // a in zone 3, b on the boundary of 2 and 3, c in 1, d in 2.
+        let places = vec![place("a", 1 << 3), place("b", 3 << 2), place("c", 1 << 1), place("d", 1 << 2)];
+        let net = Network::new(places, &[link("a", "b", 0), link("b", "c", 0), link("c", "d", 4)]).unwrap();
+        assert_eq!(net.way(0, 3), Way { metres: 15, lines: 0b1_0001, zones: (1, 3) });
+        assert_eq!(net.way(0, 1).zones, (3, 3));
+        assert_eq!(net.way(1, 1), Way { lines: 0b1, ..Way::HERE });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The fare table's file: TOML, as an operator's fare office writes it.
+//! The fare table's file: TOML, as an operator's fare office writes it. `docs/FARES.md` explains every key; the least is
 //!
 //! ```toml
 //! name = "metro 2026"
@@ -28,18 +28,25 @@
 //! price_minor = 400
 //! ```
 
+mod check;
+mod names;
+mod products;
+mod raw;
+mod rules;
+
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::Deserialize;
-
 use crate::clock::Timestamp;
-use crate::fares::bands::{Band, BandProblem, Bands};
-use crate::fares::network::{Link, Network, NetworkProblem};
-use crate::fares::{Fare, Line, PricingError, Quantity, Rule};
+use crate::fares::bands::BandProblem;
+use crate::fares::calendar::{Calendar, InvalidHours};
+use crate::fares::network::{Network, NetworkProblem};
+use crate::fares::product::Product;
 use crate::ids::{InvalidId, StationId};
-use crate::journey::{Incomplete, Journey};
 use crate::money::{Currency, InvalidCurrency, Money};
+use crate::travel_day::TravelDayError;
+
+pub(super) use rules::{Reduction, Rules, Waiver};
 
 /// One thing wrong with a fare table's file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +60,8 @@ pub enum FareTableProblem {
     #[error("currency {0}")]
     Currency(#[from] InvalidCurrency),
     #[error(transparent)]
+    Day(#[from] TravelDayError),
+    #[error(transparent)]
     Id(#[from] InvalidId),
     #[error(transparent)]
     Network(#[from] NetworkProblem),
@@ -64,6 +73,14 @@ pub enum FareTableProblem {
     NegativePrice { number: usize, price_minor: i64 },
     #[error("maximum_fare_minor is {maximum_minor}, less than the {price_minor} of band {number}")]
     MaximumTooLow { maximum_minor: i64, number: usize, price_minor: i64 },
+    #[error("product {product}: {problem}")]
+    ProductBand { product: String, problem: Box<Self> },
+    #[error("{kind} {number}: {said}")]
+    Rule { kind: &'static str, number: usize, said: String },
+    #[error("{kind} {number}: {hours}")]
+    Hours { kind: &'static str, number: usize, hours: InvalidHours },
+    #[error("{key} is {given}: {allowed}")]
+    Value { key: &'static str, given: i64, allowed: &'static str },
 }
 
 /// Everything wrong with a fare table's file; the table in force stays in force.
@@ -79,103 +96,29 @@ impl fmt::Display for FareTableProblems {
 
 impl std::error::Error for FareTableProblems {}
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    name: String,
-    valid_from: String,
-    currency: String,
-    maximum_fare_minor: i64,
-    #[serde(default)]
-    station: Vec<RawStation>,
-    #[serde(default)]
-    link: Vec<RawLink>,
-    #[serde(default)]
-    band: Vec<RawBand>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStation {
-    id: String,
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLink {
-    from: String,
-    to: String,
-    metres: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBand {
-    from_m: i64,
-    up_to_m: Option<i64>,
-    price_minor: i64,
-}
-
-/// A checked distance fare table. Pricing looks two numbers up and allocates only the explanation.
+/// A checked fare table.
 #[derive(Debug, Clone)]
 pub struct FareTable {
     name: String,
     valid_from: Timestamp,
     currency: Currency,
-    maximum_fare: Money,
     station_names: HashMap<StationId, String>,
-    network: Network,
-    bands: Bands,
+    pub(super) maximum_fare_minor: i64,
+    pub(super) calendar: Calendar,
+    pub(super) network: Network,
+    /// By the number of the station; bits.
+    pub(super) areas: Vec<u64>,
+    /// Of those that take a ride, the first prices it.
+    pub(super) products: Vec<Product>,
+    pub(super) rules: Rules,
 }
 
 impl FareTable {
     /// Reads and checks the file's text; all problems at once.
     pub fn parse(text: &str) -> Result<Self, FareTableProblems> {
-        let raw: Raw =
+        let raw: raw::Raw =
             toml::from_str(text).map_err(|e| FareTableProblems(vec![FareTableProblem::Syntax(e.to_string())]))?;
-        let mut problems = Vec::new();
-        if raw.name.trim().is_empty() {
-            problems.push(FareTableProblem::NoName);
-        }
-        let valid_from = kept(&mut problems, parse_time(&raw.valid_from));
-        let currency = kept(&mut problems, raw.currency.parse::<Currency>());
-        let network = check_network(&raw, &mut problems);
-        // A currency that is wrong must not hide what is wrong with the bands.
-        let stand_in = currency.unwrap_or_else(|| "XXX".parse().expect("XXX is ISO 4217's code for no currency"));
-        let bands = check_bands(&raw, stand_in, network.as_ref(), &mut problems);
-        match (valid_from, currency, network, bands) {
-            (Some(valid_from), Some(currency), Some(network), Some(bands)) if problems.is_empty() => Ok(Self {
-                valid_from,
-                currency,
-                maximum_fare: Money::from_minor(raw.maximum_fare_minor, currency),
-                station_names: station_names(&raw),
-                name: raw.name,
-                network,
-                bands,
-            }),
-            _ => Err(FareTableProblems(problems)),
-        }
-    }
-
-    /// Prices a complete journey by the shortest way between its two stations.
-    pub fn price(&self, journey: &Journey) -> Result<Fare, PricingError> {
-        self.check_began(journey.entry.at)?;
-        let (from, to) = (&journey.entry.station, &journey.exit.station);
-        self.check_station(from)?;
-        self.check_station(to)?;
-        // Both stations are known, so the fallback is never taken; no band reaches it if it were.
-        let metres = self.network.metres(from, to).unwrap_or(u32::MAX);
-        let band = self.bands.of(metres).ok_or_else(|| PricingError::NoBand { table: self.name.clone(), metres })?;
-        let rule = Rule::DistanceBand { from_m: band.from_m, up_to_m: band.up_to_m };
-        Ok(self.fare(rule, Quantity::Metres(metres), band.price)?)
-    }
-
-    /// What a journey costs of which one end is missing, if nobody repairs it: the maximum fare.
-    pub fn price_incomplete(&self, journey: &Incomplete) -> Result<Fare, PricingError> {
-        self.check_began(journey.tap().at)?;
-        self.check_station(&journey.tap().station)?;
-        Ok(self.fare(Rule::MaximumFare, Quantity::Journeys(1), self.maximum_fare)?)
+        check::check(raw)
     }
 
     pub fn name(&self) -> &str {
@@ -190,111 +133,24 @@ impl FareTable {
         self.valid_from
     }
 
+    /// By which it counts days and hours.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The stations that it prices.
+    pub fn stations(&self) -> impl ExactSizeIterator<Item = &StationId> {
+        self.network.stations()
+    }
+
     /// The name that riders know the station by, or its id if the table gives none.
     pub fn station_name<'a>(&'a self, station: &'a StationId) -> &'a str {
         self.station_names.get(station).map_or(station.as_str(), String::as_str)
     }
 
-    fn check_began(&self, began: Timestamp) -> Result<(), PricingError> {
-        if began >= self.valid_from {
-            return Ok(());
-        }
-        Err(PricingError::NotYetValid { table: self.name.clone(), valid_from: self.valid_from, began })
+    pub(super) fn money(&self, minor: i64) -> Money {
+        Money::from_minor(minor, self.currency)
     }
-
-    fn check_station(&self, station: &StationId) -> Result<(), PricingError> {
-        if self.network.contains(station) {
-            return Ok(());
-        }
-        Err(PricingError::UnknownStation { table: self.name.clone(), station: station.clone() })
-    }
-
-    fn fare(&self, rule: Rule, quantity: Quantity, amount: Money) -> Result<Fare, crate::money::MoneyError> {
-        Fare::new(self.name.clone(), self.currency, vec![Line { rule, quantity, amount }])
-    }
-}
-
-/// Keeps the value, or notes the problem and goes on to the next check.
-fn kept<T, P: Into<FareTableProblem>>(problems: &mut Vec<FareTableProblem>, result: Result<T, P>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem.into())).ok()
-}
-
-fn parse_time(given: &str) -> Result<Timestamp, FareTableProblem> {
-    given
-        .parse::<jiff::Timestamp>()
-        .map(|time| Timestamp::from_unix_ms(time.as_millisecond()))
-        .map_err(|_| FareTableProblem::ValidFrom { given: given.to_owned() })
-}
-
-fn station_names(raw: &Raw) -> HashMap<StationId, String> {
-    raw.station
-        .iter()
-        .filter_map(|station| Some((StationId::new(station.id.clone()).ok()?, station.name.clone()?)))
-        .collect()
-}
-
-fn check_network(raw: &Raw, problems: &mut Vec<FareTableProblem>) -> Option<Network> {
-    let named_well = problems.len();
-    let stations: Vec<StationId> =
-        raw.station.iter().filter_map(|station| kept(problems, StationId::new(station.id.clone()))).collect();
-    let links: Vec<Link> = raw
-        .link
-        .iter()
-        .filter_map(|link| {
-            let from = kept(problems, StationId::new(link.from.clone()));
-            let to = kept(problems, StationId::new(link.to.clone()));
-            Some(Link { from: from?, to: to?, metres: link.metres })
-        })
-        .collect();
-    let named_well = problems.len() == named_well;
-    match Network::new(stations, &links) {
-        Ok(network) => named_well.then_some(network),
-        Err(found) => {
-            problems.extend(found.into_iter().map(FareTableProblem::from));
-            None
-        }
-    }
-}
-
-fn check_bands(
-    raw: &Raw,
-    currency: Currency,
-    network: Option<&Network>,
-    problems: &mut Vec<FareTableProblem>,
-) -> Option<Bands> {
-    let mut bands = Vec::with_capacity(raw.band.len());
-    for (number, band) in (1..).zip(&raw.band) {
-        let from_m = kept(problems, metres(number, "from_m", band.from_m));
-        let up_to_m = band.up_to_m.map(|up_to_m| kept(problems, metres(number, "up_to_m", up_to_m)));
-        if band.price_minor < 0 {
-            problems.push(FareTableProblem::NegativePrice { number, price_minor: band.price_minor });
-        }
-        if raw.maximum_fare_minor < band.price_minor {
-            let (maximum_minor, price_minor) = (raw.maximum_fare_minor, band.price_minor);
-            problems.push(FareTableProblem::MaximumTooLow { maximum_minor, number, price_minor });
-        }
-        let price = Money::from_minor(band.price_minor, currency);
-        match (from_m, up_to_m) {
-            (Some(from_m), None) => bands.push(Band { from_m, up_to_m: None, price }),
-            (Some(from_m), Some(Some(up_to_m))) => bands.push(Band { from_m, up_to_m: Some(up_to_m), price }),
-            _ => {}
-        }
-    }
-    // Bands with a number that is no distance were left out, and every gap they leave would be reported as a hole.
-    if bands.len() < raw.band.len() {
-        return None;
-    }
-    let bands = Bands::new(bands).map_err(|found| problems.extend(found.into_iter().map(Into::into))).ok()?;
-    let (from, to, metres) = network.map(Network::longest)?;
-    if let Some(up_to_m) = bands.up_to_m().filter(|up_to_m| *up_to_m < metres) {
-        let (from, to) = (from.to_string(), to.to_string());
-        problems.push(BandProblem::TooShort { up_to_m, from, to, metres }.into());
-    }
-    Some(bands)
-}
-
-fn metres(number: usize, field: &'static str, given: i64) -> Result<u32, FareTableProblem> {
-    u32::try_from(given).map_err(|_| FareTableProblem::Metres { number, field, given })
 }
 
 #[cfg(test)]

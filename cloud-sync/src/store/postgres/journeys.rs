@@ -53,6 +53,19 @@ impl JourneyStore for PgStore {
         bodies.iter().map(|body| priced(body, None)).collect()
     }
 
+    async fn journeys_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError> {
+        let rows: Vec<(String, Option<Uuid>)> = sqlx::query_as(
+            "SELECT j.body, c.charge FROM core.journey j LEFT JOIN core.charge_journey c ON c.journey = j.id
+             WHERE j.rider = $1 AND j.left_at >= $2 ORDER BY j.left_at, j.id",
+        )
+        .bind(rider.as_uuid())
+        .bind(since.unix_ms())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        rows.into_iter().map(|(body, charge)| priced(&body, charge)).collect()
+    }
+
     async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError> {
         let rows: Vec<(String, Option<Uuid>, Option<String>)> = sqlx::query_as(
             "SELECT j.body, l.charge, c.body FROM core.journey j

@@ -35,7 +35,13 @@ pub(super) fn has_uncharged(tx: &Tx<'_>, rider: RiderId) -> Result<bool, StoreEr
 }
 
 fn journeys_of(tx: &Tx<'_>, rider: RiderId) -> Result<Vec<PricedJourney>, StoreError> {
-    let ids = tx.scan(&key::trips(rider))?.into_iter().map(|(k, _)| JourneyId::from_bytes(key::tail(&k)));
+    journeys_since(tx, rider, Timestamp::from_unix_ms(i64::MIN))
+}
+
+fn journeys_since(tx: &Tx<'_>, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError> {
+    let from = key::trip(rider, since, JourneyId::from_bytes([0; 16]));
+    let trips = tx.scan_from(&key::trips(rider), &from, usize::MAX)?;
+    let ids = trips.into_iter().map(|(k, _)| JourneyId::from_bytes(key::tail(&k)));
     ids.map(|id| tx.get(&key::journey(id))?.ok_or_else(|| damaged(&key::journey(id), "gone"))).collect()
 }
 
@@ -97,6 +103,10 @@ impl JourneyStore for SledStore {
         ids.map(|id| Ok(tx.get::<PricedJourney>(&key::journey(id))?.filter(|journey| journey.charge.is_none())))
             .filter_map(Result::transpose)
             .collect()
+    }
+
+    async fn journeys_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError> {
+        journeys_since(&self.read(), rider, since)
     }
 
     async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError> {

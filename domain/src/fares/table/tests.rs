@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::fares::{PricingError, Ride, RiderTerms, Rule, Tariff};
 use crate::ids::{GateId, RecordId, RiderId};
+use crate::journey::{Incomplete, Journey};
 use crate::tap::{Direction, Medium, Tap};
 
 /// Beijing's distance bands as announced by its Development and Reform Commission for 28 December 2014: 3 yuan to 6 km,
@@ -39,13 +43,17 @@ fn journey(from: &str, to: &str) -> Journey {
     Journey::new(tap(1, from, Direction::Entry), tap(2, to, Direction::Exit))
 }
 
+fn tariff(text: &str) -> Tariff {
+    Tariff::new(vec![Arc::new(FareTable::parse(text).unwrap())]).unwrap()
+}
+
 fn said(text: &str) -> Vec<String> {
     FareTable::parse(text).unwrap_err().0.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn published_bands_price_to_the_metre_and_explain_themselves() {
-    let table = FareTable::parse(TABLE).unwrap();
+    let (table, tariff) = (FareTable::parse(TABLE).unwrap(), tariff(TABLE));
     for (from, to, minor, line) in [
         ("a", "a", 300, "distance up to 6 km: 0 km"),
         ("a", "b", 300, "distance up to 6 km: 6 km"),
@@ -57,7 +65,7 @@ fn published_bands_price_to_the_metre_and_explain_themselves() {
         ("e", "b", 700, "distance over 32 km up to 52 km: 46.001 km"),
         ("e", "a", 800, "distance over 52 km up to 72 km: 52.001 km"),
     ] {
-        let fare = table.price(&journey(from, to)).unwrap();
+        let fare = tariff.price(&journey(from, to)).unwrap();
         assert_eq!(fare.total().minor(), minor, "{from} to {to}");
         let [only] = fare.lines() else { panic!("one line explains a distance fare") };
         assert_eq!(format!("{}: {}", only.rule, only.quantity), line);
@@ -70,20 +78,20 @@ fn published_bands_price_to_the_metre_and_explain_themselves() {
 
 #[test]
 fn a_journey_without_its_other_end_costs_the_maximum_fare() {
-    let table = FareTable::parse(TABLE).unwrap();
-    let fare = table.price_incomplete(&Incomplete::MissingExit { entry: journey("a", "b").entry }).unwrap();
+    let incomplete = Incomplete::MissingExit { entry: journey("a", "b").entry };
+    let bill = tariff(TABLE).bill(&[Ride::Broken(&incomplete)], &RiderTerms::default());
+    let fare = bill.rides[0].price.as_ref().unwrap();
     assert_eq!(fare.total().minor(), 900);
     assert_eq!(fare.lines()[0].rule, Rule::MaximumFare);
 }
 
 #[test]
 fn a_journey_that_the_table_cannot_price_is_named() {
-    let table = FareTable::parse(TABLE).unwrap();
     assert_eq!(
-        table.price(&journey("a", "zoo")),
+        tariff(TABLE).price(&journey("a", "zoo")),
         Err(PricingError::UnknownStation { table: "beijing 2014".to_owned(), station: StationId::new("zoo").unwrap() })
     );
-    let future = FareTable::parse(&TABLE.replace("2014-12-28", "2030-12-28")).unwrap();
+    let future = tariff(&TABLE.replace("2014-12-28", "2030-12-28"));
     assert!(matches!(future.price(&journey("a", "b")), Err(PricingError::NotYetValid { .. })));
 }
 
@@ -144,4 +152,87 @@ fn files_that_are_no_fare_table_are_refused() {
         FareTable::parse("name=\"x\"\nvalid_from=\"2026-01-01T00:00:00Z\"\ncurrency=\"CNY\"\nmaximum_fare_minor=1");
     let problems: Vec<String> = none.unwrap_err().0.iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 2, "no station and no band: {problems:?}");
+}
+
+const RULES: &str = r#"
+zone = "Asia/Shanghai"
+day_starts_at = "04:30"
+holidays = ["2026-10-01"]
+rounds_to_minor = 10
+fastest_kmh = 160
+product = [
+    { name = "peak", group = "metro", when = ["mon-fri 07:00-09:00"], flat_minor = 500 },
+    { name = "night", when = ["daily 22:00-04:30"], band = [{ from_m = 0, price_minor = 100 }] },
+]
+interchange = [{ from = "a", to = "c", within_s = 900 }]
+transfer = [{ name = "second ride", to_group = "metro", within_s = 3600, price_minor = -100, pays = "all" }]
+same_station = [{ up_to_s = 300, price_minor = 0 }, { price_minor = 300 }]
+overstay = [{ after_s = 14400, price_minor = 300 }]
+autofill = { per_month = 2, rides_min = 3, days = 28 }
+repairs = { within_days = 7, per_month = 3 }
+category = [{ name = "child", pays_bp = 5000 }]
+discount = [{ name = "tenth", pays_bp = 0, period = "month", every = 10 }]
+cap = [{ name = "day", period = "day", most_minor = 2000 }]
+pass = [{ name = "week", days = 7 }]
+waiver = [{ reason = "storm", waives = "disruption", from = "2026-01-01T00:00:00Z", until = "2026-01-02T00:00:00Z" }]
+"#;
+
+/// The table with these rules before its first array of tables.
+fn with_rules(rules: &str) -> String {
+    TABLE.replace("\nstation = [", &format!("{rules}\nstation = ["))
+}
+
+#[test]
+fn every_rule_can_be_written() {
+    FareTable::parse(&with_rules(RULES)).unwrap();
+}
+
+#[test]
+fn a_rule_that_makes_no_sense_is_named_with_its_number() {
+    for (from, to, expected) in [
+        ("[\"mon-fri 07:00-09:00\"]", "[\"monday 7-9\"]", "product 1: \"monday 7-9\" names no hours"),
+        ("flat_minor = 500", "flat_minor = -5", "product 1: the price is negative"),
+        ("flat_minor = 500", "lines = [\"m1\"], flat_minor = 5", "product 1: no station or link names the line \"m1\""),
+        ("flat_minor = 500", "zone = [{ from = 2, to = 1, price_minor = 5 }]", "zones 2 to 1"),
+        ("flat_minor = 500", "flat_minor = 5, band = [{ from_m = 0, price_minor = 1 }]", "give one of flat_minor"),
+        ("from_m = 0, price_minor = 100", "from_m = 5, price_minor = 100", "product night: hole in the bands"),
+        ("from = \"a\", to = \"c\"", "from = \"a\", to = \"zoo\"", "interchange 1: station zoo is not in the table"),
+        ("to_group = \"metro\"", "to_group = \"bus\"", "transfer 1: no product is of the group \"bus\""),
+        ("to_group = \"metro\", within_s = 3600, ", "", "transfer 1: transfers lead in a circle"),
+        ("pays = \"all\"", "pays = \"transfer_alone\"", "transfer 1: the price is negative"),
+        ("{ up_to_s = 300, price_minor = 0 }, ", "{ price_minor = 0 }, ", "same_station 2: shorter times first"),
+        ("every = 10", "every = 0", "discount 1: every is 0"),
+        ("period = \"month\", every", "every", "discount 1: it counts rides or money: give its period"),
+        ("pays_bp = 5000", "pays_bp = 50000", "category 1: pays_bp is over 10000"),
+        ("most_minor = 2000", "most_minor = -1", "cap 1: most_minor is negative"),
+        ("days = 7 }", "days = 0 }", "pass 1: days: use 1 to 366"),
+        ("until = \"2026-01-02", "until = \"2025-01-02", "waiver 1: from and until"),
+        ("\"Asia/Shanghai\"", "\"Mars/Base\"", "`Mars/Base` is neither a time zone"),
+        ("rounds_to_minor = 10", "rounds_to_minor = 0", "rounds_to_minor is 0: use 1 to 10000"),
+        ("fastest_kmh = 160", "fastest_kmh = 1", "fastest_kmh is 1: use 10 to 1000"),
+    ] {
+        assert!(RULES.contains(from), "{from}");
+        let problems = said(&with_rules(&RULES.replace(from, to)));
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} in {problems:?}");
+    }
+}
+
+#[test]
+fn tables_follow_each_other_in_one_currency() {
+    use crate::fares::TariffProblem;
+    let table = |from: &str, to: &str| Arc::new(FareTable::parse(&TABLE.replace(from, to)).unwrap());
+    let (one, other) = (table("", ""), table("2014-12-28", "2024-12-28"));
+    let both = Tariff::new(vec![Arc::clone(&other), Arc::clone(&one)]).unwrap();
+    let at = |text: &str| Timestamp::from_unix_ms(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    assert_eq!(both.at(at("2024-12-27T23:59:59.999+08:00")).unwrap().valid_from(), one.valid_from());
+    assert_eq!(both.at(at("2024-12-28T00:00:00+08:00")).unwrap().valid_from(), other.valid_from());
+    assert!(matches!(both.at(at("2014-12-27T00:00:00+08:00")), Err(PricingError::NotYetValid { .. })));
+    assert_eq!(Tariff::new(Vec::new()).unwrap_err(), TariffProblem::None);
+    let twice = Tariff::new(vec![Arc::clone(&one), table("beijing", "peking")]).unwrap_err();
+    assert!(matches!(twice, TariffProblem::SameTime { .. }), "{twice}");
+    let euro = table("CNY", "EUR").valid_from();
+    assert_eq!(euro, one.valid_from());
+    let later = TABLE.replace("2014", "2015").replace("CNY", "EUR");
+    let mixed = Tariff::new(vec![one, Arc::new(FareTable::parse(&later).unwrap())]).unwrap_err();
+    assert!(matches!(mixed, TariffProblem::Currency { .. }), "{mixed}");
 }

@@ -1,0 +1,74 @@
+//! A rider's bill: every ride with its price, or why it has none.
+
+mod base;
+mod ends;
+mod possible;
+mod receipt;
+mod reduce;
+mod tally;
+
+use jiff::civil::Date;
+
+use crate::fares::rider::RiderTerms;
+use crate::fares::{Fare, PricingError, Ride, RideId, Tariff};
+use crate::journey::Journey;
+use crate::money::{Money, MoneyError};
+
+/// One ride with its price.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Billed {
+    pub ride: RideId,
+    /// The travel day that it began on.
+    pub day: Date,
+    /// An error is a held case: nothing is charged for it until a person has looked.
+    pub price: Result<Fare, PricingError>,
+}
+
+impl Billed {
+    /// What is to be paid for it; nothing while it is held.
+    pub fn total(&self) -> Option<Money> {
+        self.price.as_ref().ok().map(Fare::total)
+    }
+}
+
+/// In the order in which the rides began.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bill {
+    pub rides: Vec<Billed>,
+}
+
+impl Bill {
+    /// What is to be paid for the rides of one travel day.
+    pub fn of_day(&self, tariff: &Tariff, day: Date) -> Result<Money, MoneyError> {
+        let of_day = self.rides.iter().filter(|billed| billed.day == day);
+        Money::checked_sum(tariff.currency(), of_day.filter_map(Billed::total))
+    }
+}
+
+impl Tariff {
+    /// The price of a journey by itself, as if it were the rider's only one.
+    pub fn price(&self, journey: &Journey) -> Result<Fare, PricingError> {
+        base::Biller::new(self, &RiderTerms::default()).price(Ride::Whole(journey))
+    }
+
+    /// Prices all rides of one rider. Their order makes no difference; each may be there only once.
+    pub fn bill(&self, rides: &[Ride<'_>], terms: &RiderTerms) -> Bill {
+        let mut rides = rides.to_vec();
+        rides.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        let mut held = possible::impossible(self, &rides);
+        let mut biller = base::Biller::new(self, terms);
+        let mut bill = Bill { rides: Vec::with_capacity(rides.len()) };
+        for (at, ride) in rides.into_iter().enumerate() {
+            let day = self.nearest(ride.began()).calendar().moment(ride.began()).day;
+            let price = match held.get_mut(at).and_then(Option::take) {
+                Some(reason) => Err(reason),
+                None => biller.price(ride),
+            };
+            bill.rides.push(Billed { ride: ride.id(), day, price });
+        }
+        bill
+    }
+}
+
+#[cfg(test)]
+mod tests;
