@@ -29,7 +29,12 @@ CREATE TABLE core.counter (
 
 -- Riders.
 CREATE TABLE core.rider (id uuid PRIMARY KEY, body text NOT NULL); -- Rider
-CREATE TABLE core.face (template uuid PRIMARY KEY, rider uuid NOT NULL, model text COLLATE "C" NOT NULL);
+CREATE TABLE core.face (
+    template uuid PRIMARY KEY,
+    rider uuid NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    content bigint NOT NULL -- checksum of what is sealed, for the digests
+);
 CREATE INDEX face_of_rider ON core.face (rider);
 CREATE TABLE core.leaving (rider uuid PRIMARY KEY); -- erased, account kept until nothing is owed on it
 CREATE TABLE core.erasure (id uuid PRIMARY KEY, final boolean NOT NULL, body text NOT NULL); -- ErasureReceipt
@@ -68,7 +73,11 @@ CREATE TABLE core.station (
 );
 
 -- The tier of regulars, and which stations a rider is in it at, so that an erasure finds them.
-CREATE TABLE core.regulars (station text COLLATE "C" PRIMARY KEY, body text NOT NULL); -- list of Regular
+CREATE TABLE core.regulars (
+    station text COLLATE "C" PRIMARY KEY,
+    body text NOT NULL, -- list of Regular
+    root bigint NOT NULL -- of the digest over them
+);
 CREATE TABLE core.regular_of (rider uuid NOT NULL, station text COLLATE "C" NOT NULL, PRIMARY KEY (rider, station));
 CREATE TABLE core.regulars_computed (one boolean PRIMARY KEY CHECK (one), at bigint NOT NULL);
 

@@ -34,7 +34,7 @@ use facegate_domain::face::Template;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 
 use crate::engine::EngineError;
-use crate::index::Index;
+use crate::index::{Index, Row};
 use format::{Format, Key};
 use log::{Log, OldLog};
 use newest::Newest;
@@ -55,18 +55,6 @@ pub enum Change {
     Put(Template),
     RemoveTemplate(TemplateId),
     RemoveRider(RiderId),
-}
-
-impl Change {
-    /// Brings it about in memory alone.
-    pub fn apply(&self, index: &Index) -> Result<(), EngineError> {
-        match self {
-            Self::Put(template) => index.put(template)?,
-            Self::RemoveTemplate(template) => drop(index.remove(*template)),
-            Self::RemoveRider(rider) => drop(index.remove_rider(*rider)),
-        }
-        Ok(())
-    }
 }
 
 /// What becomes of rows that were staged before.
@@ -192,7 +180,7 @@ impl Durable {
         let is_new = |change: &Change| matches!(change, Change::Put(template) if !self.index.holds(template.id));
         let full = self.make_room(new.iter().filter(|(_, change)| is_new(change)).count()).err();
         let fit = new.iter().filter(|(_, change)| full.is_none() || !is_new(change));
-        let records = fit.map(|(version, change)| log::Record::of(*version, change, &self.index));
+        let records = fit.map(|(version, change)| log::Record::of(*version, change, |template| self.row(template)));
         let mut records = records.collect::<Result<Vec<_>, _>>()?;
         if full.is_some() {
             records.push(log::Record::nothing(last));
@@ -219,7 +207,8 @@ impl Durable {
     pub fn repair(&self, changes: &[Change]) -> Result<(), DurableError> {
         let mut files = self.files();
         for some in changes.chunks(CHANGES_AT_ONCE) {
-            let records = some.iter().map(|change| log::Record::of(files.version, change, &self.index));
+            let records =
+                some.iter().map(|change| log::Record::of(files.version, change, |template| self.row(template)));
             let records = records.collect::<Result<Vec<_>, _>>()?;
             let mut index = self.index.changing();
             for record in &records {
@@ -265,7 +254,7 @@ impl Durable {
     pub fn put(&self, template: &Template) -> Result<(), DurableError> {
         let mut files = self.files();
         self.expect_by_hand(&files)?;
-        let row = self.index.row(template)?;
+        let row = self.row(template)?;
         files.staged.add(&row)?;
         Ok(self.index.changing().put(&row)?)
     }
@@ -373,6 +362,12 @@ impl Durable {
             files.older.push(OldLog { path: old.path().to_owned(), bytes: old.bytes() });
         }
         Ok(())
+    }
+
+    /// A template as the index stores it: centred as the place says.
+    fn row(&self, template: &Template) -> Result<Row, EngineError> {
+        let centred = self.place.centre.as_ref().map(|centre| template.embedding.centred(centre)).transpose()?;
+        self.index.row_as(template, centred.as_ref().unwrap_or(&template.embedding))
     }
 
     fn make_room(&self, templates: usize) -> Result<(), EngineError> {

@@ -10,6 +10,7 @@
 
 mod candidates;
 mod changing;
+mod digests;
 mod ids;
 mod members;
 mod quantise;
@@ -31,15 +32,15 @@ use facegate_domain::score::{Similarity, Tier};
 
 use crate::engine::{Engine, EngineError, Hit};
 use members::Members;
-use quantise::{Quantised, Shape};
+use quantise::Shape;
 use rotation::Rotation;
-use rows::{Owner, Removed, Rows};
+use rows::{Removed, Rows};
 
 pub(crate) use changing::Changing;
-pub use rows::Full;
+pub use rows::{Full, Held};
 pub use scan::Kernel;
 pub use search::{Answer, Query, TierAnswer};
-pub use stored::Row;
+pub use stored::{Layout, Row};
 
 /// Of what the stored bytes mean.
 pub(crate) const fn rotation_version() -> u8 {
@@ -191,15 +192,15 @@ impl Index {
 }
 
 impl Contents {
-    fn put(&mut self, owner: &Owner, face: &Quantised) -> Result<(), EngineError> {
+    fn put(&mut self, Row { owner, face, seal }: &Row) -> Result<(), EngineError> {
         let row = match self.rows.row_of(owner.template) {
             Some(row) => {
                 let old = self.rows.owner(row).rider;
                 self.tiers.values_mut().for_each(|members| members.drop_row(old, row));
-                self.rows.replace(row, owner, face);
+                self.rows.replace(row, owner, face, *seal);
                 row
             }
-            None => self.rows.append(owner, face)?,
+            None => self.rows.append(owner, face, *seal)?,
         };
         for members in self.tiers.values_mut().filter(|members| members.contains(owner.rider)) {
             members.add(owner.rider, row, &face.code);

@@ -32,7 +32,7 @@ pub mod tiers;
 
 pub use durable::{Change, DurableError, Place};
 pub use engine::Engine;
-pub use index::Index;
+pub use index::{Held, Index, Layout};
 pub use model::Model;
 pub use posterior::{Gallery, GalleryError, Identified, Neighbour};
 pub use settings::DecisionSettings;

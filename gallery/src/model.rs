@@ -122,10 +122,10 @@ impl ModelGallery {
 
     /// By hand. Errors: `InUse` if it is kept on disk and not to be filled.
     pub fn put(&self, template: &Template) -> Result<(), GalleryError> {
-        let template = Template { embedding: self.comparable(&template.embedding)?, ..*template };
+        let searched = self.comparable(&template.embedding)?;
         match &self.templates {
-            Templates::InMemory(index) => Ok(index.put(&template)?),
-            Templates::Durable(durable) => Ok(durable.put(&template)?),
+            Templates::InMemory(index) => Ok(index.changing().put(&index.row_as(template, &searched)?)?),
+            Templates::Durable(durable) => Ok(durable.put(template)?),
         }
     }
 
@@ -140,38 +140,36 @@ impl ModelGallery {
     /// Those of the changes that concern this model: its templates, and every removal. `last` is the version that all of
     /// them lead to.
     pub fn apply(&self, changes: &[(u64, Change)], last: u64) -> Result<(), GalleryError> {
-        let own = |(version, change): &(u64, Change)| match change {
-            Change::Put(template) => {
-                // A template that does not fit was reported by the caller, who looked at all models.
-                let embedding = self.comparable(&template.embedding).ok()?;
-                Some((*version, Change::Put(Template { embedding, ..*template })))
-            }
-            removal => Some((*version, removal.clone())),
+        // A template that does not fit was reported by the caller, who looked at all models.
+        let fits = |change: &Change| match change {
+            Change::Put(template) => self.fits(&template.embedding).is_ok(),
+            Change::RemoveRider(_) | Change::RemoveTemplate(_) => true,
         };
-        let own: Vec<_> = changes.iter().filter_map(own).collect();
+        let own: Vec<_> = changes.iter().filter(|(_, change)| fits(change)).cloned().collect();
         match &self.templates {
             Templates::Durable(durable) => {
                 durable.apply(&own)?;
                 durable.reach(last)?;
             }
-            Templates::InMemory(index) => own.iter().try_for_each(|(_, change)| change.apply(index))?,
+            Templates::InMemory(_) => own.iter().try_for_each(|(_, change)| self.change(change))?,
         }
         Ok(())
     }
 
     /// Brings changes about that the feed had brought before: the version stays.
-    pub fn repair(&self, changes: Vec<Change>) -> Result<(), GalleryError> {
-        let own = changes.into_iter().map(|change| match change {
-            Change::Put(template) => {
-                let embedding = self.comparable(&template.embedding)?;
-                Ok(Change::Put(Template { embedding, ..template }))
-            }
-            removal => Ok(removal),
-        });
-        let own: Vec<_> = own.collect::<Result<_, GalleryError>>()?;
+    pub fn repair(&self, changes: &[Change]) -> Result<(), GalleryError> {
         match &self.templates {
-            Templates::Durable(durable) => durable.repair(&own)?,
-            Templates::InMemory(index) => own.iter().try_for_each(|change| change.apply(index))?,
+            Templates::Durable(durable) => Ok(durable.repair(changes)?),
+            Templates::InMemory(_) => changes.iter().try_for_each(|change| self.change(change)),
+        }
+    }
+
+    /// In memory.
+    fn change(&self, change: &Change) -> Result<(), GalleryError> {
+        match change {
+            Change::Put(template) => self.put(template)?,
+            Change::RemoveTemplate(template) => drop(self.index().remove(*template)),
+            Change::RemoveRider(rider) => drop(self.index().remove_rider(*rider)),
         }
         Ok(())
     }

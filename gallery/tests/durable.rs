@@ -185,7 +185,7 @@ fn a_snapshot_cut_or_altered_anywhere_is_refused_and_named() {
     let mut newer = bytes.clone();
     newer[8] += 1;
     let error = refused(&newer);
-    assert!(matches!(error, DurableError::Newer { format: 2, .. }) && !error.wants_rebuild(), "{error}");
+    assert!(matches!(error, DurableError::Newer { format: 3, .. }) && !error.wants_rebuild(), "{error}");
     fs::write(&snapshot, &bytes).unwrap();
     assert_eq!(held(&open(dir.path()).unwrap()), AFTER[6]);
 }

@@ -27,7 +27,8 @@ mod verifier;
 use material::Material;
 pub(crate) use material::roots;
 
-pub use peer::{Connection, PeerError, PeerIdentity, PeerRefusal, Role, require};
+pub use fresh::ENDS_SOON;
+pub use peer::{Connection, PeerError, PeerIdentity, PeerRefusal, Role, certificate_ends, require};
 pub use renew::RenewError;
 
 /// Where a device's identity lies: its certificate chain, its private key, the operator's CA and, if the operator

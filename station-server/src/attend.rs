@@ -37,6 +37,8 @@ struct Seen {
     /// Which of its connections is the current one: an old one that ends late must not mark the gate as gone.
     connection: u64,
     connected: bool,
+    /// Of the certificate that it showed with its last connection.
+    certificate_ends: Option<Timestamp>,
     /// To the current connection.
     asks: Option<mpsc::Sender<v1::gate_command::Command>>,
 }
@@ -54,6 +56,7 @@ impl Attendance {
             status: seen.status.clone(),
             connected: seen.connected,
             last_seen_unix_ms: seen.last_seen.unix_ms(),
+            certificate_ends_unix_ms: seen.certificate_ends.map_or(0, Timestamp::unix_ms),
         };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(report).collect()
     }
@@ -67,9 +70,15 @@ impl Attendance {
         self.update(gate, |seen| seen.asks.as_ref().is_some_and(|asks| asks.try_send(command).is_ok()))
     }
 
-    fn connect(&self, gate: &GateId, asks: mpsc::Sender<v1::gate_command::Command>) -> u64 {
+    fn connect(
+        &self,
+        gate: &GateId,
+        certificate_ends: Option<Timestamp>,
+        asks: mpsc::Sender<v1::gate_command::Command>,
+    ) -> u64 {
         self.update(gate, |seen| {
             seen.connected = true;
+            seen.certificate_ends = certificate_ends;
             seen.connection += 1;
             seen.asks = Some(asks);
             seen.connection
@@ -89,10 +98,11 @@ impl Attendance {
 }
 
 /// Takes a gate's status for as long as it is connected, and gives it the issuer keys and the station's mode, now and
-/// when they change, and a ping now and then.
+/// when they change, and a ping now and then. `certificate_ends`: of the one that the gate shows.
 pub fn attend(
     station: &Arc<Station>,
     gate: GateId,
+    certificate_ends: Option<Timestamp>,
     statuses: Streaming<v1::GateStatus>,
     stop: CancellationToken,
 ) -> Commands {
@@ -100,7 +110,7 @@ pub fn attend(
     let station = Arc::clone(station);
     tokio::spawn(async move {
         let (asks, asked) = mpsc::channel(COMMANDS_QUEUED_MAX);
-        let connection = station.attendance.connect(&gate, asks);
+        let connection = station.attendance.connect(&gate, certificate_ends, asks);
         tracing::info!(%gate, "attending");
         tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
-use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
+use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact, regular_fact};
 use facegate_domain::habits::Regular;
 use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, Instructions, StationMode, StationSettings};
@@ -185,13 +185,29 @@ impl Facts {
         // Who is inside is known with the templates.
         let Some(gallery) = self.gallery() else { return Vec::new() };
         let templates = gallery.models().cloned().map(FactSet::Templates);
-        templates.chain([FactSet::Denied, FactSet::Inside, FactSet::Told]).collect()
+        // Where some contents are not known yet, none are compared: see `sync::heal::refresh`.
+        let known = gallery.models().filter(|model| gallery.contents_fingerprint(model).is_some());
+        let regulars = FactSet::Regulars(self.station.clone());
+        let others = [FactSet::Denied, FactSet::Inside, FactSet::Told, regulars];
+        templates.chain(known.cloned().map(FactSet::Contents)).chain(others).collect()
+    }
+
+    /// Those that were told to this station.
+    pub fn regulars(&self) -> Vec<Regular> {
+        self.regulars.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The digest over one of them; `None` if it is not held.
     pub fn fingerprint(&self, set: &FactSet) -> Option<Fingerprint> {
         match set {
             FactSet::Templates(model) => self.gallery()?.templates_fingerprint(model),
+            FactSet::Contents(model) => self.gallery()?.contents_fingerprint(model),
+            FactSet::Regulars(station) if *station == self.station => {
+                let mut all = Fingerprint::new(set.buckets());
+                self.regulars().iter().for_each(|regular| all.toggle(regular.rider.as_bytes(), regular_fact(regular)));
+                Some(all)
+            }
+            FactSet::Regulars(_) => None,
             FactSet::Denied => Some(self.denied.read().unwrap_or_else(PoisonError::into_inner).fingerprint.clone()),
             FactSet::Inside => Some(self.gallery()?.inside_fingerprint()),
             FactSet::Told => {

@@ -99,15 +99,25 @@ fn compare(station: &Station, ours: &[v1::SetRoot], theirs: &[v1::SetRoot], befo
     if ours.is_empty() || theirs.is_empty() {
         return before.to_vec();
     }
-    let root = |set: &str| theirs.iter().find(|theirs| theirs.set == set).map_or(0, |theirs| theirs.root);
-    let differ = ours.iter().filter(|ours| ours.root != root(&ours.set)).map(|ours| ours.set.clone());
-    let differ: Vec<String> = differ.collect();
+    let root = |set: &str| match theirs.iter().find(|theirs| theirs.set == set) {
+        Some(theirs) => Some(theirs.root),
+        // A set without facts may be missing; regulars are compared where the cloud says what they are.
+        None => (!is_of_regulars(set)).then_some(0),
+    };
+    let compared = ours.iter().filter(|ours| root(&ours.set).is_some_and(|theirs| theirs != ours.root));
+    let not_compared = before.iter().filter(|set| root(set).is_none());
+    let differ: Vec<String> = compared.map(|ours| ours.set.clone()).collect();
+    let waits: Vec<String> = not_compared.cloned().collect();
     let lasting: Vec<FactSet> = differ.iter().filter(|s| before.contains(s)).filter_map(|s| s.parse().ok()).collect();
     if !lasting.is_empty() {
         station.differing().send_replace(lasting);
-        return Vec::new();
+        return waits;
     }
-    differ
+    [differ, waits].concat()
+}
+
+fn is_of_regulars(set: &str) -> bool {
+    matches!(set.parse(), Ok(FactSet::Regulars(_)))
 }
 
 /// The version is read before the commit, so that what it acknowledges is durable. `None` if it cannot be made so.

@@ -10,7 +10,7 @@ use facegate_proto::convert::station::probe_from_wire;
 use facegate_proto::convert::sync::issuer_keys_to_wire;
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_server::StationService;
-use facegate_runtime::identity::{Role, require};
+use facegate_runtime::identity::{Role, certificate_ends, require};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -113,6 +113,7 @@ impl StationService for StationRpc {
         request: Request<Streaming<v1::GateStatus>>,
     ) -> Result<Response<Self::AttendStream>, Status> {
         let gate = self.caller(&request, &[Role::Gate, Role::Camera])?;
-        Ok(Response::new(attend(&self.station, gate, request.into_inner(), self.stop.clone())))
+        let ends = certificate_ends(&request);
+        Ok(Response::new(attend(&self.station, gate, ends, request.into_inner(), self.stop.clone())))
     }
 }

@@ -1,5 +1,5 @@
 //! What the gallery wants done now and then, off the hot path: a snapshot when its log has grown or a removal is a day
-//! old, a check of its recall. And what the hour means for the tiers.
+//! old, a check of its recall, a look at what lies in memory. And what the hour means for the tiers.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::station::Station;
 use crate::store::StoreError;
 
 const EVERY: Duration = Duration::from_secs(10);
+/// How often the templates in memory are looked at again for what has changed there by itself.
+const VERIFY_EVERY_MS: u64 = 60 * 60 * 1000;
 const TURN_EVERY: Duration = Duration::from_secs(2);
 const HOUR_MS: i64 = 3_600_000;
 /// A snapshot is all templates; one that failed, on a full disk perhaps, is not tried again before.
@@ -27,6 +29,7 @@ pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut drifted = false;
     let mut snapshots_from_ms = 0;
+    let mut verify_from_ms = station.clock.monotonic_ms() + VERIFY_EVERY_MS;
     loop {
         tokio::select! {
             biased;
@@ -34,8 +37,16 @@ pub async fn upkeep(station: Arc<Station>, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let (facts, now, now_ms) = (station.facts(), station.clock.now(), station.clock.monotonic_ms());
+        let verify = now_ms >= verify_from_ms;
+        if verify {
+            verify_from_ms = now_ms + VERIFY_EVERY_MS;
+        }
         let work = simulation::blocking(move || {
             let Some(gallery) = facts.gallery() else { return (Ok(()), Recall::default()) };
+            if verify {
+                // What differs from the cloud's shows in the next report, and is healed.
+                gallery.verify();
+            }
             let due = now_ms >= snapshots_from_ms;
             let written = if due { gallery.write_snapshots(now) } else { Ok(()) };
             (written, gallery.check_recall())

@@ -73,6 +73,7 @@ mod tests {
             journal_epoch: 1,
             journal_next_sequence: 0,
             journal_waiting_percent: 0,
+            certificate_ends: None,
         }
     }
 

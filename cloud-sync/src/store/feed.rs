@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
-use facegate_domain::ids::RiderId;
+use facegate_domain::habits::Regular;
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use tokio::sync::watch;
 
@@ -26,6 +27,14 @@ pub struct SnapshotPage {
     pub facts: Vec<FeedChange>,
     /// Where the next page starts; None after the last.
     pub next: Option<Vec<u8>>,
+}
+
+impl SnapshotPage {
+    /// The one fact about a station's regulars.
+    pub(super) fn of_regulars(station: &StationId, riders: Vec<Regular>) -> Self {
+        let known = FeedChange::Regulars { station: station.clone(), riders };
+        Self { facts: vec![known], next: None }
+    }
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
+use facegate_domain::fingerprint::regular_fact;
 use facegate_domain::habits::Regular;
 use facegate_domain::ids::{RiderId, StationId};
 
@@ -9,6 +10,11 @@ use super::StoreError;
 
 /// Where and when somebody entered.
 pub type Entry = (StationId, Timestamp);
+
+/// See `FactSet::Regulars`.
+pub fn root_of(riders: &[Regular]) -> u64 {
+    riders.iter().fold(0, |root, regular| root ^ regular_fact(regular))
+}
 
 #[async_trait]
 pub trait HabitStore {
@@ -26,6 +32,9 @@ pub trait HabitStore {
     async fn set_regulars(&self, station: StationId, riders: Vec<Regular>) -> Result<bool, StoreError>;
 
     async fn regulars(&self, station: &StationId) -> Result<Vec<Regular>, StoreError>;
+
+    /// The root of the digest over them, as the station makes it.
+    async fn regulars_root(&self, station: &StationId) -> Result<u64, StoreError>;
 
     /// The stations that have regulars.
     async fn stations_with_regulars(&self) -> Result<Vec<StationId>, StoreError>;

@@ -16,13 +16,13 @@
 //! | `erasure/` id · `erasing/` id | `ErasureReceipt` · its id, until it is final |
 //! | `feed-id` | 16 random bytes that name this log |
 //! | `feed-head` · `feed-first` · `feed/` version | last version · the last one gone · `Logged`; a face's entry names the template and never holds it |
-//! | `digest/` set 0 bucket · `digest-roots` · `digest-at/` version · `digest-head` | exclusive or of the hashes of a bucket's facts · each set's root · the same as of that version · the version they are of |
+//! | `digest/` set 0 bucket · `digest-roots` · `digest-at/` version · `digest-head`, `digest-contents-head` | exclusive or of the hashes of a bucket's facts · each set's root · the same as of that version · the version that they, and those of contents, are of |
 //! | `issuer-keys` · `denied/` rider | published keys · empty |
 //! | `told/` place | `Instruction` of the operator that holds |
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
 //! | `station/` station | `StationView` |
-//! | `regulars/` station · `regulars-at` | `Vec<Regular>` · when all were computed |
+//! | `regulars/` station · `regulars-root/` station · `regulars-at` | `Vec<Regular>` · the root of its digest · when all were computed |
 //! | `regular-of/` rider station | empty, if he is one of the above |
 //! | `record/` gate 0 epoch sequence | `facegate.v1.GateRecord` (protobuf) |
 //! | `journal/` gate 0 epoch | `Arrived`: next sequence missing, highest seen |

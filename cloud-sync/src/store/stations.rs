@@ -47,6 +47,9 @@ pub struct GateReport {
     /// Records that wait for the station, in hundredths of what the gate's journal may hold.
     #[serde(default)]
     pub journal_waiting_percent: u32,
+    /// Of the certificate that it showed its station last.
+    #[serde(default)]
+    pub certificate_ends: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -93,6 +96,9 @@ pub struct StationReport {
     pub come_back_refused: u64,
     #[serde(default)]
     pub tiers: Vec<TierReport>,
+    /// Of the certificate that it reported with.
+    #[serde(default)]
+    pub certificate_ends: Option<Timestamp>,
 }
 
 /// A fare table that a station holds.

@@ -37,7 +37,13 @@ async fn report(cloud: &TestCloud, next: u64) -> Vec<(u64, u64)> {
     let status = v1::GateStatus { journal_epoch: 1, journal_next_sequence: next, ..Default::default() };
     let journal = v1::StationJournal { gate: gate(), epoch: 1, next_sequence: next, acknowledged_next_sequence: next };
     let now = facegate_domain::Clock::now(cloud.clock.as_ref()).unix_ms();
-    let seen = v1::GateReport { gate: gate(), status: Some(status), connected: true, last_seen_unix_ms: now };
+    let seen = v1::GateReport {
+        gate: gate(),
+        status: Some(status),
+        connected: true,
+        last_seen_unix_ms: now,
+        ..Default::default()
+    };
     let status = v1::StationStatus { gates: vec![seen], journals: vec![journal], ..Default::default() };
     let answer = cloud.station("north").report(status).await.unwrap().into_inner();
     answer.missing.iter().map(|range| (range.first, range.last)).collect()

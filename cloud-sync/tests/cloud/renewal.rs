@@ -18,7 +18,13 @@ fn on_behalf_of(signing_request: &[u8], role: &str, id: &str) -> v1::RenewReques
 
 async fn report(cloud: &TestCloud, station: &str, gate: &str) {
     let status = v1::GateStatus { kind: "gate".into(), ..Default::default() };
-    let gate = v1::GateReport { gate: gate.into(), status: Some(status), connected: true, last_seen_unix_ms: 1 };
+    let gate = v1::GateReport {
+        gate: gate.into(),
+        status: Some(status),
+        connected: true,
+        last_seen_unix_ms: 1,
+        ..Default::default()
+    };
     let report = v1::StationStatus { gates: vec![gate], ..Default::default() };
     cloud.station(station).report(report).await.unwrap();
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{Claim, ErasureId, Imported, Profile, Roots, Store, StoreError};
-use facegate_domain::fingerprint::{FactSet, Fingerprint, fact};
+use facegate_domain::fingerprint::{FactSet, Fingerprint, content_fact, content_of, fact, owner_fact, regular_fact};
+use facegate_domain::habits::{Hours, Regular};
 use facegate_domain::ids::{ModelId, RiderId};
 use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, PublishedFares, StationMode};
 use facegate_proto::convert::sync::FeedChange;
@@ -12,31 +13,37 @@ use facegate_proto::convert::sync::FeedChange;
 use crate::places::Place;
 use crate::world::{DAY, Gate, NOW, after, consent, enrolled, station, template};
 
-fn sets() -> [FactSet; 4] {
-    [FactSet::Templates(ModelId::new("sface").unwrap()), FactSet::Denied, FactSet::Inside, FactSet::Told]
+fn sets() -> [FactSet; 5] {
+    let model = || ModelId::new("sface").unwrap();
+    [FactSet::Templates(model()), FactSet::Contents(model()), FactSet::Denied, FactSet::Inside, FactSet::Told]
 }
 
-/// A fact's set, id and hash, as stations make them.
-fn hashed(change: &FeedChange) -> Option<(FactSet, [u8; 16], u64)> {
-    Some(match change {
+/// The facts that a change brings about: set, id and hash, as stations make them.
+fn hashed(change: &FeedChange) -> Vec<(FactSet, [u8; 16], u64)> {
+    let one = match change {
         FeedChange::TemplatePut(face) => {
-            let (id, rider) = (face.id.as_bytes(), face.rider.as_bytes());
-            (FactSet::Templates(face.embedding.model().clone()), *id, fact(&[id, rider]))
+            let (id, model) = (*face.id.as_bytes(), || face.embedding.model().clone());
+            let content = content_fact(face.id, face.rider, content_of(face));
+            return vec![
+                (FactSet::Templates(model()), id, owner_fact(face.id, face.rider)),
+                (FactSet::Contents(model()), id, content),
+            ];
         }
         FeedChange::Denied(rider) => (FactSet::Denied, *rider.as_bytes(), fact(&[rider.as_bytes()])),
         FeedChange::EnteredSystem { rider, entry } => {
             (FactSet::Inside, *rider.as_bytes(), fact(&[rider.as_bytes(), entry.to_string().as_bytes()]))
         }
         FeedChange::Told(told) => (FactSet::Told, [0; 16], told.fact()),
-        _ => return None,
-    })
+        _ => return Vec::new(),
+    };
+    vec![one]
 }
 
 /// Digests, buckets and the facts in them are those of a snapshot.
 async fn digests_hold(store: &dyn Store) {
     let facts = store.snapshot_page(None, 100_000, NOW.minus(DAY)).await.unwrap().facts;
     let mut expected: BTreeMap<FactSet, Fingerprint> = BTreeMap::new();
-    for (set, id, hash) in facts.iter().filter_map(hashed) {
+    for (set, id, hash) in facts.iter().flat_map(hashed) {
         let buckets = set.buckets();
         expected.entry(set).or_insert_with(|| Fingerprint::new(buckets)).toggle(&id, hash);
     }
@@ -54,7 +61,7 @@ async fn digests_hold(store: &dyn Store) {
             let mut from = None;
             loop {
                 let page = store.bucket_facts(&set, bucket, from, 2).await.unwrap();
-                let hashes = page.facts.iter().map(|fact| hashed(fact).unwrap());
+                let hashes = page.facts.iter().flat_map(hashed).filter(|(of, ..)| *of == set);
                 hashes.for_each(|(_, id, hash)| found.toggle(&id, hash));
                 match page.next {
                     Some(next) => from = Some(next),
@@ -90,6 +97,30 @@ pub async fn digests_follow_every_change(place: &Place) {
     assert_eq!(store.roots_at(u64::MAX).await.unwrap(), None);
     drop(store);
     digests_hold(&*place.open().await).await;
+}
+
+pub async fn regulars_have_a_digest_that_follows_them(place: &Place) {
+    let store = place.open().await;
+    let regular = |rider| Regular { rider, hours: Hours::NONE.with(8) };
+    let riders = [enrolled(&*store).await.rider, enrolled(&*store).await.rider].map(regular);
+    let set = FactSet::Regulars(station("north"));
+    let holds = async |store: &dyn Store, those: &[Regular]| {
+        let root = those.iter().fold(0, |root, regular| root ^ regular_fact(regular));
+        assert_eq!(store.regulars_root(&station("north")).await.unwrap(), root);
+        assert_eq!(store.buckets(&set).await.unwrap(), (*store.head().borrow(), vec![root]));
+        let facts = store.bucket_facts(&set, 0, None, 100).await.unwrap().facts;
+        assert_eq!(facts, [FeedChange::Regulars { station: station("north"), riders: those.to_vec() }]);
+    };
+    holds(&*store, &[]).await;
+    store.set_regulars(station("north"), riders.to_vec()).await.unwrap();
+    holds(&*store, &riders).await;
+    store.erase_rider(ErasureId::random(), riders[0].rider, after(9)).await.unwrap();
+    holds(&*store, &riders[1..]).await;
+    drop(store);
+    let store = place.open().await;
+    holds(&*store, &riders[1..]).await;
+    store.set_regulars(station("north"), vec![]).await.unwrap();
+    holds(&*store, &[]).await;
 }
 
 pub async fn the_log_has_a_name_that_stays_and_can_be_begun_anew(place: &Place) {

@@ -80,6 +80,7 @@ every_store! {
         the_deny_list_changes_once;
     facts:
         digests_follow_every_change,
+        regulars_have_a_digest_that_follows_them,
         the_log_has_a_name_that_stays_and_can_be_begun_anew,
         what_the_operator_told_holds_until_it_is_withdrawn,
         riders_are_imported_once,

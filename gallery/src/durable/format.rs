@@ -3,7 +3,7 @@
 //! | bytes | head |
 //! |---|---|
 //! | 8 | `FGSNAP\0\0`, `FGLOG\0\0\0` or `FGSTAGED` |
-//! | 2 | format, 1 |
+//! | 2 | format: 2, of rows with a seal; formerly 1, of rows without |
 //! | 4 | dimensions |
 //! | 8 | fingerprint of model, centre and rotation |
 //! | 8 | of a log: the version of the feed that it follows; else 0 |
@@ -29,9 +29,10 @@ use rand::RngCore;
 use zeroize::Zeroizing;
 
 use super::DurableError;
-use crate::index::rotation_version;
+use crate::index::{Layout, rotation_version};
 
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
+const FORMAT_WITHOUT_SEALS: u16 = 1;
 const OPEN_HEAD_BYTES: usize = 46;
 const LENGTH_BYTES: usize = 8;
 const TAG_BYTES: usize = 16;
@@ -95,9 +96,19 @@ impl Format {
 
     /// The head of a new file. `base`: the version of the feed that a log follows.
     pub fn begin(&self, kind: Kind, base: u64, out: &mut impl Write) -> io::Result<Pieces> {
+        self.begin_as(FORMAT, kind, base, out)
+    }
+
+    /// The head of a file as a version of before wrote it.
+    #[cfg(test)]
+    pub fn begin_former(&self, kind: Kind, base: u64, out: &mut impl Write) -> io::Result<Pieces> {
+        self.begin_as(FORMAT_WITHOUT_SEALS, kind, base, out)
+    }
+
+    fn begin_as(&self, format: u16, kind: Kind, base: u64, out: &mut impl Write) -> io::Result<Pieces> {
         let mut head = Vec::with_capacity(OPEN_HEAD_BYTES + TAG_BYTES);
         head.extend_from_slice(kind.magic());
-        head.extend_from_slice(&FORMAT.to_le_bytes());
+        head.extend_from_slice(&format.to_le_bytes());
         head.extend_from_slice(&self.dims.to_le_bytes());
         head.extend_from_slice(&self.fingerprint.to_le_bytes());
         head.extend_from_slice(&base.to_le_bytes());
@@ -161,6 +172,12 @@ impl Pieces {
     /// The version of the feed that this log follows.
     pub fn base(&self) -> u64 {
         self.head[22..].first_chunk().map_or(0, |base| u64::from_le_bytes(*base))
+    }
+
+    /// As what the rows in it are stored.
+    pub fn layout(&self) -> Layout {
+        let former = self.head[8..10] == FORMAT_WITHOUT_SEALS.to_le_bytes();
+        if former { Layout::Former } else { Layout::Sealed }
     }
 
     /// Bytes of the head.

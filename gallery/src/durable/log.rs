@@ -5,12 +5,13 @@
 //! |---|---|
 //! | 8 | version of the feed |
 //! | 1 | 0 nothing, 1 put, 2 remove a template, 3 remove a rider |
-//! | 16 | the id to remove; for a put, a row as the index stores it |
+//! | 16 | the id to remove; for a put, a row as the index stores it (or did, by the file's format) |
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use facegate_domain::face::Template;
 use facegate_domain::ids::{RiderId, TemplateId};
 use zeroize::Zeroizing;
 
@@ -18,7 +19,7 @@ use super::disk::{self, Output};
 use super::format::{Format, Kind, PIECE_BYTES_MAX, Piece, Pieces};
 use super::{Change, DurableError};
 use crate::engine::EngineError;
-use crate::index::{Changing, Index, Row};
+use crate::index::{Changing, Index, Layout, Row};
 
 const PREFIX: &str = "changes-";
 
@@ -116,6 +117,7 @@ pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: b
     if base_of(path) != Some(pieces.base()) {
         return Err(damaged("it was renamed"));
     }
+    let layout = pieces.layout();
     loop {
         match pieces.read(&mut input).map_err(failed)? {
             Piece::End => return Ok(replayed),
@@ -124,7 +126,8 @@ pub fn replay(path: &Path, format: &Format, index: &Index, version: u64, last: b
             Piece::Whole(plain) => {
                 let mut rest = plain.as_slice();
                 while !rest.is_empty() {
-                    let record = Record::take(&mut rest, index).ok_or_else(|| damaged("a change cannot be read"))?;
+                    let record =
+                        Record::take(&mut rest, index, layout).ok_or_else(|| damaged("a change cannot be read"))?;
                     if record.version > version {
                         replayed.removed |= record.apply(&mut index.changing())?;
                     }
@@ -219,9 +222,14 @@ fn in_pieces(records: &[Record], most: usize) -> impl Iterator<Item = &[Record]>
 }
 
 impl Record {
-    pub fn of(version: u64, change: &Change, index: &Index) -> Result<Self, EngineError> {
+    /// `row`: a template as the index stores it.
+    pub fn of(
+        version: u64,
+        change: &Change,
+        row: impl FnOnce(&Template) -> Result<Row, EngineError>,
+    ) -> Result<Self, EngineError> {
         let what = match change {
-            Change::Put(template) => What::Put(index.row(template)?),
+            Change::Put(template) => What::Put(row(template)?),
             Change::RemoveTemplate(template) => What::RemoveTemplate(*template),
             Change::RemoveRider(rider) => What::RemoveRider(*rider),
         };
@@ -273,14 +281,14 @@ impl Record {
     }
 
     /// Reads the next record; `None` if there is no whole one.
-    fn take(plain: &mut &[u8], index: &Index) -> Option<Self> {
+    fn take(plain: &mut &[u8], index: &Index, layout: Layout) -> Option<Self> {
         let (version, rest) = plain.split_first_chunk::<8>()?;
         let (kind, rest) = rest.split_first()?;
         let (what, rest) = match kind {
             0 => (What::Nothing, rest),
             1 => {
-                let (row, rest) = rest.split_at_checked(index.row_bytes())?;
-                (What::Put(index.read_row(row)?), rest)
+                let (row, rest) = rest.split_at_checked(index.row_bytes(layout))?;
+                (What::Put(index.read_row(row, layout)?), rest)
             }
             2 | 3 => {
                 let (id, rest) = rest.split_first_chunk::<16>()?;

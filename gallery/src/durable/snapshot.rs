@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::DurableError;
 use super::disk::{self, Output};
 use super::format::{Format, Kind, Pieces};
-use crate::index::Index;
+use crate::index::{Index, Layout};
 
 pub use read::read;
 
@@ -61,7 +61,7 @@ impl Writer {
         let failed = |source| DurableError::File { path: fresh.clone(), source };
         let mut file = BufWriter::with_capacity(1 << 20, Output::create(&fresh).map_err(failed)?);
         let pieces = format.begin(Kind::Snapshot, 0, &mut file).map_err(failed)?;
-        let piece_rows = (PIECE_BYTES / (index.row_bytes() + 4)).clamp(1, PIECE_ROWS);
+        let piece_rows = (PIECE_BYTES / (index.row_bytes(Layout::Sealed) + 4)).clamp(1, PIECE_ROWS);
         let (changed, seen) = (BTreeSet::new(), index.changes());
         Ok(Self { path, fresh, file, pieces, piece_rows, rows: 0, changed, seen, finished: false })
     }
@@ -136,7 +136,7 @@ impl Writer {
 
     /// With room for all that may come into it, since a buffer that grows leaves copies behind.
     fn begin_piece(&self, kind: u8, number: u64, index: &Index) -> Zeroizing<Vec<u8>> {
-        let bytes = HEAD_BYTES + self.piece_rows * (4 + index.row_bytes());
+        let bytes = HEAD_BYTES + self.piece_rows * (4 + index.row_bytes(Layout::Sealed));
         let mut plain = Zeroizing::new(Vec::with_capacity(bytes));
         plain.push(kind);
         plain.extend_from_slice(&number.to_le_bytes());

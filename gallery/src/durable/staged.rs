@@ -150,14 +150,16 @@ fn read(path: &Path, format: &Format, index: &Index) -> Result<(), DurableError>
     let damaged = |what| DurableError::Damaged { path: path.to_owned(), what };
     let mut input = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
     let Some(mut pieces) = format.resume(Kind::Staged, path, &mut input)? else { return Ok(()) };
+    let layout = pieces.layout();
     loop {
         match pieces.read(&mut input).map_err(failed)? {
             Piece::End | Piece::Torn => return Ok(()),
             Piece::Altered => return Err(damaged("what was staged was altered")),
             Piece::Whole(plain) => {
                 let mut index_now = index.changing();
-                for row in plain.chunks(index.row_bytes()) {
-                    let row = index.read_row(row).ok_or_else(|| damaged("a row that was staged is not whole"))?;
+                for row in plain.chunks(index.row_bytes(layout)) {
+                    let row =
+                        index.read_row(row, layout).ok_or_else(|| damaged("a row that was staged is not whole"))?;
                     index_now.put(&row)?;
                 }
             }

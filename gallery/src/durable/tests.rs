@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::disk::faults;
 use super::*;
+use crate::index::Layout;
 
 pub const DIMS: usize = 16;
 
@@ -32,7 +33,7 @@ pub fn template(number: u32) -> Template {
 pub fn contents(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut bytes = Vec::new();
     index.copy_rows(0, usize::MAX / 2, &mut bytes);
-    bytes.chunks(index.row_bytes()).map(|row| (row[..16].to_vec(), row[16..].to_vec())).collect()
+    bytes.chunks(index.row_bytes(Layout::Sealed)).map(|row| (row[..16].to_vec(), row[16..].to_vec())).collect()
 }
 
 fn place(dir: &TempDir) -> Place {
@@ -55,6 +56,48 @@ fn held(durable: &Durable) -> Vec<u32> {
     let held: Vec<u32> = (1..=9).filter(|number| durable.index().holds(template(*number).id)).collect();
     assert_eq!(durable.index().len(), held.len());
     held
+}
+
+/// A log as a version of before wrote it, whose rows have no seal.
+fn former_log(dir: &TempDir, numbers: std::ops::RangeInclusive<u32>) {
+    use std::io::Write;
+    use zeroize::Zeroizing;
+
+    std::fs::create_dir_all(place(dir).dir).unwrap();
+    let index = Index::new(model(), DIMS);
+    let mut file = std::fs::File::create(place(dir).dir.join(format!("changes-{:016x}", 0))).unwrap();
+    let mut pieces = format().begin_former(format::Kind::Log, 0, &mut file).unwrap();
+    for number in numbers {
+        let mut row = Vec::new();
+        index.row(&template(number)).unwrap().put_into(&mut row);
+        row.drain(Layout::Former.head_bytes()..Layout::Sealed.head_bytes());
+        let mut plain = Zeroizing::new([u64::from(number).to_le_bytes().as_slice(), &[1], &row].concat());
+        let mut sealed = Vec::new();
+        pieces.write(&mut plain, &mut sealed).unwrap();
+        file.write_all(&sealed).unwrap();
+    }
+}
+
+#[test]
+fn templates_of_a_version_before_are_read_and_known_again_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    former_log(&dir, 1..=3);
+    let durable = open(&dir).unwrap();
+    assert_eq!((held(&durable), durable.version(), durable.index().unknown()), (vec![1, 2, 3], 3, 3));
+    for number in 1..=3 {
+        let found = durable.index().cosine_to(&template(number).embedding, template(number).id).unwrap();
+        assert!(found.unwrap().cosine() > 0.999, "as it was put");
+    }
+    assert!(durable.index().bucket_of_unknown().is_some());
+    durable.repair(&(1..=3).map(|number| Change::Put(template(number))).collect::<Vec<_>>()).unwrap();
+    assert_eq!((durable.index().unknown(), durable.index().bucket_of_unknown()), (0, None));
+    let as_put = Index::new(model(), DIMS);
+    (1..=3).for_each(|number| as_put.put(&template(number)).unwrap());
+    assert_eq!(durable.index().contents_fingerprint(), as_put.contents_fingerprint());
+    durable.write_snapshot().unwrap();
+    drop(durable);
+    let again = open(&dir).unwrap();
+    assert_eq!(again.index().contents_fingerprint(), as_put.contents_fingerprint(), "in the present format");
 }
 
 /// Of two logs and no snapshot: 1 and 3 are held, at version 4.

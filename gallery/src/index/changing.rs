@@ -18,7 +18,7 @@ impl Index {
 
 impl Changing<'_> {
     pub fn put(&mut self, row: &Row) -> Result<(), EngineError> {
-        self.0.put(&row.owner, &row.face)
+        self.0.put(row)
     }
 
     pub fn remove(&mut self, template: TemplateId) -> bool {

@@ -7,12 +7,14 @@
 
 use std::collections::VecDeque;
 
-use facegate_domain::fingerprint::{Fingerprint, bucket_of, fact};
+use facegate_domain::fingerprint::{Fingerprint, bucket_of};
 use facegate_domain::ids::{RiderId, TemplateId};
 
+use super::digests::{BUCKETS, Digests, Verification};
 use super::ids::{ROWS_MAX, RowsById};
 use super::quantise::{Quantised, Shape};
 use super::segments::{Segments, Which};
+use super::stored::Layout;
 
 pub use super::segments::Owner;
 
@@ -25,11 +27,13 @@ pub enum Full {
     Memory(std::io::Error),
 }
 
-/// Parts of the digest over the rows: as `FactSet::Templates` has them.
-const BUCKETS: usize = 1024;
-
-fn fact_of(owner: &Owner) -> u64 {
-    fact(&[owner.template.as_bytes(), owner.rider.as_bytes()])
+/// A template as a digest has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub template: TemplateId,
+    pub rider: RiderId,
+    /// See `fingerprint::content_of`; 0 if it is not known.
+    pub content: u32,
 }
 
 /// See the module.
@@ -40,8 +44,9 @@ pub struct Rows {
     riders_len: usize,
     by_template: RowsById,
     by_rider: RowsById,
-    /// Over template and rider of every row.
-    fingerprint: Fingerprint,
+    digests: Digests,
+    /// While the digests are built anew.
+    verification: Option<Verification>,
     changed: VecDeque<u32>,
     /// Changes so far; the last ones are in `changed`.
     changes: u64,
@@ -66,7 +71,8 @@ impl Rows {
             riders_len: 0,
             by_template: RowsById::new(),
             by_rider: RowsById::new(),
-            fingerprint: Fingerprint::new(BUCKETS),
+            digests: Digests::default(),
+            verification: None,
             changed: VecDeque::new(),
             changes: 0,
         }
@@ -118,15 +124,56 @@ impl Rows {
         self.segments.codes(from, rows.min(self.len.saturating_sub(from)))
     }
 
+    /// Over template and rider of every row.
     pub const fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+        &self.digests.owners
     }
 
-    /// Template and rider of the rows that belong to a bucket of the digest.
-    pub fn in_bucket(&self, bucket: usize) -> Vec<(TemplateId, RiderId)> {
+    /// The same and what they hold.
+    pub const fn contents_fingerprint(&self) -> &Fingerprint {
+        &self.digests.contents
+    }
+
+    /// Rows whose content is not known.
+    pub const fn unknown(&self) -> usize {
+        self.digests.unknown
+    }
+
+    pub fn bucket_of_unknown(&self) -> Option<usize> {
+        let unknown = (0..self.len as u32).find(|row| self.segments.content(*row) == 0)?;
+        Some(bucket_of(self.segments.id(unknown, Which::Template), BUCKETS))
+    }
+
+    /// Of the rows that belong to a bucket of the digest.
+    pub fn in_bucket(&self, bucket: usize) -> Vec<Held> {
         let those =
             (0..self.len as u32).filter(|row| bucket_of(self.segments.id(*row, Which::Template), BUCKETS) == bucket);
-        those.map(|row| self.segments.owner(row)).map(|owner| (owner.template, owner.rider)).collect()
+        those.map(|row| self.held(row)).collect()
+    }
+
+    /// Goes on building the digests anew from the rows, by so many; true when that is done.
+    pub fn verify(&mut self, rows: usize) -> bool {
+        let mut building = self.verification.take().unwrap_or_default();
+        let to = (building.next as usize + rows).min(self.len) as u32;
+        (building.next..to).for_each(|row| building.fresh.come(&self.held(row)));
+        building.next = to;
+        if to as usize == self.len {
+            self.digests = building.fresh;
+            return true;
+        }
+        self.verification = Some(building);
+        false
+    }
+
+    /// A row as a digest has it.
+    pub fn held(&self, row: u32) -> Held {
+        let Owner { template, rider, .. } = self.segments.owner(row);
+        Held { template, rider, content: self.segments.content(row) }
+    }
+
+    /// The seal of a row's face.
+    pub fn seal(&self, row: u32) -> u32 {
+        self.segments.seal(row)
     }
 
     /// Changes of rows so far.
@@ -153,20 +200,20 @@ impl Rows {
     }
 
     /// Writes a template into a new row behind the others; its id must not be held.
-    pub fn append(&mut self, owner: &Owner, face: &Quantised) -> Result<u32, Full> {
+    pub fn append(&mut self, owner: &Owner, face: &Quantised, seal: u32) -> Result<u32, Full> {
         self.reserve(1)?;
         let row = self.len as u32;
         self.len += 1;
-        self.write(row, owner, face);
+        self.write(row, owner, face, seal);
         self.link(row, owner);
         Ok(row)
     }
 
     /// Writes another face, and perhaps another rider, into the row of a template that is held.
-    pub fn replace(&mut self, row: u32, owner: &Owner, face: &Quantised) {
+    pub fn replace(&mut self, row: u32, owner: &Owner, face: &Quantised, seal: u32) {
         let old = self.owner(row);
         self.unlink(row, &old);
-        self.write(row, owner, face);
+        self.write(row, owner, face, seal);
         self.link(row, owner);
     }
 
@@ -178,7 +225,17 @@ impl Rows {
             let moved = self.owner(last);
             let (rest, scale) = self.rest(last);
             let face = Quantised { code: self.code(last).into(), rest: rest.to_vec().into(), scale };
-            self.write(row, &moved, &face);
+            self.write(row, &moved, &face, self.seal(last));
+            if let Some(building) = &mut self.verification
+                && (row..last).contains(&(building.next.wrapping_sub(1)))
+            {
+                // It would not be come to any more.
+                building.fresh.come(&Held {
+                    template: moved.template,
+                    rider: moved.rider,
+                    content: self.segments.content(row),
+                });
+            }
             self.by_template.moved(moved.template.as_bytes(), last, row);
             self.by_rider.moved(moved.rider.as_bytes(), last, row);
         }
@@ -190,15 +247,15 @@ impl Rows {
 
     /// Writes a row of a snapshot, as `stored` has it, without noting its ids: at most one behind the last. False if the
     /// number is beyond that, or the bytes are no row's.
-    pub fn restore(&mut self, row: usize, stored: &[u8]) -> Result<bool, Full> {
-        if row > self.len || stored.len() != self.segments.stored_bytes() {
+    pub fn restore(&mut self, row: usize, stored: &[u8], layout: Layout) -> Result<bool, Full> {
+        if row > self.len || stored.len() != self.segments.stored_bytes(layout) {
             return Ok(false);
         }
         if row == self.len {
             self.reserve(1)?;
             self.len += 1;
         }
-        self.segments.write_stored(row as u32, stored);
+        self.segments.write_stored(row as u32, stored, layout);
         Ok(true)
     }
 
@@ -222,12 +279,8 @@ impl Rows {
             (by_template.join().expect("noting ids does not panic"), by_rider)
         });
         (self.by_template, self.by_rider, self.riders_len) = (by_template, by_rider, riders);
-        let owners = (0..len as u32).map(|row| self.segments.owner(row));
-        self.fingerprint = owners.fold(Fingerprint::new(BUCKETS), |mut all, owner| {
-            all.toggle(owner.template.as_bytes(), fact_of(&owner));
-            all
-        });
-        templates == len
+        self.verification = None;
+        self.verify(len) && templates == len
     }
 
     fn link(&mut self, row: u32, owner: &Owner) {
@@ -237,21 +290,29 @@ impl Rows {
         let segments = &self.segments;
         self.by_template.insert(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
         self.by_rider.insert(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
-        self.fingerprint.toggle(owner.template.as_bytes(), fact_of(owner));
+        let held = self.held(row);
+        self.digests.come(&held);
+        if let Some(building) = self.verification.as_mut().filter(|building| row < building.next) {
+            building.fresh.come(&held);
+        }
     }
 
     fn unlink(&mut self, row: u32, owner: &Owner) {
         let segments = &self.segments;
         self.by_template.remove(owner.template.as_bytes(), row, |row| segments.id(row, Which::Template));
         self.by_rider.remove(owner.rider.as_bytes(), row, |row| segments.id(row, Which::Rider));
-        self.fingerprint.toggle(owner.template.as_bytes(), fact_of(owner));
+        let held = self.held(row);
+        self.digests.go(&held);
+        if let Some(building) = self.verification.as_mut().filter(|building| row < building.next) {
+            building.fresh.go(&held);
+        }
         if self.by_rider.rows(owner.rider.as_bytes(), |row| self.segments.id(row, Which::Rider)).next().is_none() {
             self.riders_len -= 1;
         }
     }
 
-    fn write(&mut self, row: u32, owner: &Owner, face: &Quantised) {
-        self.segments.write(row, owner, face);
+    fn write(&mut self, row: u32, owner: &Owner, face: &Quantised, seal: u32) {
+        self.segments.write(row, owner, face, seal);
         self.note(row);
     }
 

@@ -2,16 +2,19 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
 
+use facegate_domain::fingerprint::fact;
 use facegate_domain::ids::{RiderId, TemplateId};
 use memmap2::MmapMut;
 
 use super::quantise::{Quantised, Shape};
 use super::scan::BLOCK_ROWS;
-use super::stored::HEAD_BYTES;
+use super::stored::Layout;
 
 /// Memory of one segment, which holds as many rows as fit: ten large pages, where the system has them.
 const SEGMENT_BYTES: usize = 20 << 20;
 const ID_BYTES: usize = 16;
+/// Scale, photographs and seal.
+pub const LAST_BYTES: usize = 7;
 
 /// What stands in a row beside the face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl Segments {
         (&face[..rest], u16::from_le_bytes([face[rest], face[rest + 1]]))
     }
 
-    /// Rest, scale (2) and photographs (1), in one stretch of memory.
+    /// Rest, scale (2), photographs (1) and seal (4), in one stretch of memory.
     pub fn face(&self, row: u32) -> &[u8] {
         let (memory, at) = self.place(row);
         let bytes = face_bytes(self.shape);
@@ -111,27 +114,46 @@ impl Segments {
         &memory[at * bytes..(at + here) * bytes]
     }
 
-    pub fn write(&mut self, row: u32, owner: &Owner, face: &Quantised) {
+    /// The seal of a row's face: see [`sealed`].
+    pub fn seal(&self, row: u32) -> u32 {
+        let face = self.face(row);
+        face.last_chunk().map_or(0, |seal| u32::from_le_bytes(*seal))
+    }
+
+    /// The content that the face was sealed with; another one, nearly always, if a bit of it has changed since.
+    pub fn content(&self, row: u32) -> u32 {
+        let face = &self.face(row)[..self.shape.rest_bytes() + 3];
+        let (rest, last) = face.split_at(self.shape.rest_bytes());
+        sealed(self.seal(row), &self.code(row), rest, last)
+    }
+
+    pub fn write(&mut self, row: u32, owner: &Owner, face: &Quantised, seal: u32) {
         let ids = [*owner.template.as_bytes(), *owner.rider.as_bytes()];
-        let [low, high] = face.scale.to_le_bytes();
-        self.write_parts(row, ids.as_flattened(), &face.code, &face.rest, [low, high, owner.photographs]);
+        let ([low, high], [a, b, c, d]) = (face.scale.to_le_bytes(), seal.to_le_bytes());
+        self.write_parts(row, ids.as_flattened(), &face.code, &face.rest, [low, high, owner.photographs, a, b, c, d]);
     }
 
     /// Bytes of a row as `stored` lays it out.
-    pub fn stored_bytes(&self) -> usize {
-        HEAD_BYTES + self.shape.padded
+    pub fn stored_bytes(&self, layout: Layout) -> usize {
+        layout.head_bytes() + self.shape.padded
     }
 
     /// Writes a row as `stored` lays it out: head and face.
-    pub fn write_stored(&mut self, row: u32, stored: &[u8]) {
-        let (head, face) = stored.split_at(HEAD_BYTES);
+    pub fn write_stored(&mut self, row: u32, stored: &[u8], layout: Layout) {
+        let (head, face) = stored.split_at(layout.head_bytes());
         let (code, rest) = face.split_at(self.shape.code_bytes());
         let (ids, last) = head.split_at(2 * ID_BYTES);
-        self.write_parts(row, ids, code, rest, [last[1], last[2], last[0]]);
+        let (photographs, low, high) = (last[0], last[1], last[2]);
+        let seal = match layout {
+            Layout::Sealed => [last[3], last[4], last[5], last[6]],
+            // Of an unknown content.
+            Layout::Former => sealed(0, code, rest, &[low, high, photographs]).to_le_bytes(),
+        };
+        self.write_parts(row, ids, code, rest, [low, high, photographs, seal[0], seal[1], seal[2], seal[3]]);
     }
 
-    /// `last`: scale (2) and photographs.
-    fn write_parts(&mut self, row: u32, ids: &[u8], code: &[u8], rest: &[u8], last: [u8; 3]) {
+    /// `last`: scale (2), photographs and seal (4).
+    fn write_parts(&mut self, row: u32, ids: &[u8], code: &[u8], rest: &[u8], last: [u8; LAST_BYTES]) {
         let (faces_from, ids_from, face_bytes) = (self.faces_from(), self.ids_from(), face_bytes(self.shape));
         let (memory, at) = (&mut self.memory[row as usize / self.rows], row as usize % self.rows);
         let block = &mut memory[at / BLOCK_ROWS * BLOCK_ROWS * code.len()..][..BLOCK_ROWS * code.len()];
@@ -151,7 +173,7 @@ impl Segments {
             rest: vec![0; self.shape.rest_bytes()].into(),
             scale: 0,
         };
-        self.write(row, &nobody, &nothing);
+        self.write(row, &nobody, &nothing, 0);
     }
 
     fn faces_from(&self) -> usize {
@@ -168,5 +190,13 @@ impl Segments {
 }
 
 const fn face_bytes(shape: Shape) -> usize {
-    shape.rest_bytes() + 3
+    shape.rest_bytes() + LAST_BYTES
+}
+
+/// A row's *seal* is the content that it was made of, as `fingerprint::content_of` has it, exclusive or a checksum of what is
+/// stored. So four bytes tell both whether the row still is what it was and what the cloud must hold for it to be right.
+/// Gives the content by the seal, or the seal by the content.
+pub fn sealed(seal: u32, code: &[u8], rest: &[u8], last: &[u8]) -> u32 {
+    let checksum = fact(&[code, rest, last]);
+    seal ^ checksum as u32
 }

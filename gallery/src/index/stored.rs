@@ -6,29 +6,49 @@
 //! | 16 | rider id |
 //! | 1 | photographs |
 //! | 2 | scale |
+//! | 4 | seal: see `segments`; not in rows as they were formerly stored |
 //! | 12 or 32 | code |
 //! | … | rest: see `quantise` |
 
 #![allow(clippy::cast_possible_truncation, reason = "rows are below ROWS_MAX")]
 
-use facegate_domain::face::Template;
-use facegate_domain::fingerprint::Fingerprint;
+use std::time::Duration;
+
+use facegate_domain::face::{Embedding, Template};
+use facegate_domain::fingerprint::{Fingerprint, content_of};
 use facegate_domain::ids::{RiderId, TemplateId};
 
 use super::ids::ROWS_MAX;
 use super::quantise::Quantised;
-use super::rows::{Owner, Rows};
+use super::rows::{Held, Owner, Rows};
+use super::segments::sealed;
 use super::{Contents, Index};
 use crate::engine::EngineError;
 
-/// Bytes of a row before its face's.
-pub const HEAD_BYTES: usize = 35;
+/// As what rows are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Without a seal: of templates whose content is not known.
+    Former,
+    Sealed,
+}
+
+impl Layout {
+    /// Bytes of a row before its face's.
+    pub const fn head_bytes(self) -> usize {
+        match self {
+            Self::Former => 35,
+            Self::Sealed => 39,
+        }
+    }
+}
 
 /// One template as the index stores it.
 #[derive(Clone)]
 pub struct Row {
     pub(super) owner: Owner,
     pub(super) face: Quantised,
+    pub(super) seal: u32,
 }
 
 impl std::fmt::Debug for Row {
@@ -43,21 +63,26 @@ impl Row {
         bytes.extend_from_slice(self.owner.rider.as_bytes());
         bytes.push(self.owner.photographs);
         bytes.extend_from_slice(&self.face.scale.to_le_bytes());
+        bytes.extend_from_slice(&self.seal.to_le_bytes());
         bytes.extend_from_slice(&self.face.code);
         bytes.extend_from_slice(&self.face.rest);
     }
 
     /// Bytes of it as stored.
     pub fn bytes(&self) -> usize {
-        HEAD_BYTES + self.face.code.len() + self.face.rest.len()
+        Layout::Sealed.head_bytes() + self.face.code.len() + self.face.rest.len()
     }
 
     fn of(rows: &Rows, row: u32) -> Self {
         let (rest, scale) = rows.rest(row);
         let face = Quantised { code: rows.code(row).into(), rest: rest.to_vec().into(), scale };
-        Self { owner: rows.owner(row), face }
+        Self { owner: rows.owner(row), face, seal: rows.seal(row) }
     }
 }
+
+/// Rows that are looked at under one lock: some fifty microseconds' work.
+const VERIFIED_AT_ONCE: usize = 1024;
+const VERIFY_PAUSE: Duration = Duration::from_millis(1);
 
 impl Index {
     /// More than this it cannot hold.
@@ -74,32 +99,46 @@ impl Index {
 
     /// The template as it would be stored. Errors if it is of another model or size.
     pub fn row(&self, template: &Template) -> Result<Row, EngineError> {
-        template.embedding.expect(&self.model, self.shape.dims)?;
-        let face = Quantised::new(self.shape, &self.rotation.apply(template.embedding.values()));
+        self.row_as(template, &template.embedding)
+    }
+
+    /// The same, searched by another vector than that which the template came with: one that was centred.
+    pub fn row_as(&self, template: &Template, searched: &Embedding) -> Result<Row, EngineError> {
+        searched.expect(&self.model, self.shape.dims)?;
+        let face = Quantised::new(self.shape, &self.rotation.apply(searched.values()));
         let photographs = u8::try_from(template.photographs).unwrap_or(u8::MAX);
-        Ok(Row { owner: Owner { template: template.id, rider: template.rider, photographs }, face })
+        let [low, high] = face.scale.to_le_bytes();
+        let seal = sealed(content_of(template), &face.code, &face.rest, &[low, high, photographs]);
+        Ok(Row { owner: Owner { template: template.id, rider: template.rider, photographs }, face, seal })
     }
 
     /// Bytes of a stored row.
-    pub fn row_bytes(&self) -> usize {
-        HEAD_BYTES + self.shape.padded
+    pub fn row_bytes(&self, layout: Layout) -> usize {
+        layout.head_bytes() + self.shape.padded
     }
 
     /// A row from just its bytes.
-    pub fn read_row(&self, bytes: &[u8]) -> Option<Row> {
+    pub fn read_row(&self, bytes: &[u8], layout: Layout) -> Option<Row> {
         let (template, bytes) = bytes.split_first_chunk::<16>()?;
         let (rider, bytes) = bytes.split_first_chunk::<16>()?;
         let (photographs, bytes) = bytes.split_first()?;
         let (scale, bytes) = bytes.split_first_chunk::<2>()?;
+        let (seal, bytes) = match layout {
+            Layout::Former => (None, bytes),
+            Layout::Sealed => {
+                bytes.split_first_chunk::<4>().map(|(seal, bytes)| (Some(u32::from_le_bytes(*seal)), bytes))?
+            }
+        };
         let (code, rest) = bytes.split_at_checked(self.shape.code_bytes())?;
         let owner = Owner {
             template: TemplateId::from_bytes(*template),
             rider: RiderId::from_bytes(*rider),
             photographs: *photographs,
         };
+        let seal = seal.unwrap_or_else(|| sealed(0, code, rest, &[scale[0], scale[1], *photographs]));
         let scale = u16::from_le_bytes(*scale);
         let face = Quantised { code: code.to_vec().into(), rest: rest.to_vec().into(), scale };
-        (rest.len() == self.shape.rest_bytes()).then_some(Row { owner, face })
+        (rest.len() == self.shape.rest_bytes()).then_some(Row { owner, face, seal })
     }
 
     /// The digest over template and rider of every row.
@@ -107,10 +146,33 @@ impl Index {
         self.read().rows.fingerprint().clone()
     }
 
-    /// Template and rider of the rows in one bucket of the digest, all held at one moment. Looks at every row: changes
-    /// wait for it, searches do not.
-    pub fn in_bucket(&self, bucket: usize) -> Vec<(TemplateId, RiderId)> {
+    /// The same and what they hold, as it was when they were last [verified](Index::verify) or put.
+    pub fn contents_fingerprint(&self) -> Fingerprint {
+        self.read().rows.contents_fingerprint().clone()
+    }
+
+    /// What is in the rows of one bucket of the digest, all held at one moment. Looks at every row: changes wait for it,
+    /// searches do not.
+    pub fn in_bucket(&self, bucket: usize) -> Vec<Held> {
         self.read().rows.in_bucket(bucket)
+    }
+
+    /// How many templates have a content that is not known, since a version of before stored them.
+    pub fn unknown(&self) -> usize {
+        self.read().rows.unknown()
+    }
+
+    /// A bucket of the digest that such a template is in. Looks at every row, as [`Index::in_bucket`] does.
+    pub fn bucket_of_unknown(&self) -> Option<usize> {
+        self.read().rows.bucket_of_unknown()
+    }
+
+    /// Builds the digests anew from the rows themselves, so that what has changed in memory shows. Searches and changes go
+    /// on: a stretch of rows at a time is looked at under the lock, with pauses. Takes seconds.
+    pub fn verify(&self) {
+        while !self.write().rows.verify(VERIFIED_AT_ONCE) {
+            std::thread::sleep(VERIFY_PAUSE);
+        }
     }
 
     /// Changes of rows so far.
@@ -151,14 +213,14 @@ impl Index {
 
     /// Reads rows of a snapshot, from number `from` on, which must be the next; `None` if they are not whole. The index
     /// cannot be used before `restore_end`.
-    pub fn restore_rows(&mut self, from: usize, bytes: &[u8]) -> Result<Option<()>, EngineError> {
-        let row_bytes = self.row_bytes();
+    pub fn restore_rows(&mut self, from: usize, bytes: &[u8], layout: Layout) -> Result<Option<()>, EngineError> {
+        let row_bytes = self.row_bytes(layout);
         let rows = &mut self.contents().rows;
         if !bytes.len().is_multiple_of(row_bytes) {
             return Ok(None);
         }
         for (i, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
-            if !rows.restore(from + i, bytes)? {
+            if !rows.restore(from + i, bytes, layout)? {
                 return Ok(None);
             }
         }
@@ -166,8 +228,8 @@ impl Index {
     }
 
     /// Reads rows that changed while the snapshot was written. `None` if they are not whole.
-    pub fn restore_changed(&mut self, bytes: &[u8]) -> Result<Option<()>, EngineError> {
-        let stride = 4 + self.row_bytes();
+    pub fn restore_changed(&mut self, bytes: &[u8], layout: Layout) -> Result<Option<()>, EngineError> {
+        let stride = 4 + self.row_bytes(layout);
         let rows = &mut self.contents().rows;
         if !bytes.len().is_multiple_of(stride) {
             return Ok(None);
@@ -175,7 +237,7 @@ impl Index {
         for bytes in bytes.chunks_exact(stride) {
             let (number, bytes) = bytes.split_at(4);
             let number = number.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte));
-            if !rows.restore(number, bytes)? {
+            if !rows.restore(number, bytes, layout)? {
                 return Ok(None);
             }
         }

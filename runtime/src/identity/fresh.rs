@@ -11,8 +11,8 @@ use super::{DeviceIdentity, TlsPaths};
 
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
-/// From here on the log warns.
-const WARN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// From here on the log and the operations page warn. Devices renew by themselves long before.
+pub const ENDS_SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often it repeats that.
 const REPEAT_MS: u64 = 3_600_000;
 
@@ -57,7 +57,7 @@ impl DeviceIdentity {
         let monotonic_ms = clock.monotonic_ms();
         let next_update = self.material().revoked.next_update;
         let list_is_old = next_update.is_some_and(|next| next < now);
-        let ends_soon = left_ms < i64::try_from(WARN.as_millis()).unwrap_or(i64::MAX);
+        let ends_soon = left_ms < i64::try_from(ENDS_SOON.as_millis()).unwrap_or(i64::MAX);
         let due = warned_ms.is_none_or(|at| monotonic_ms.saturating_sub(at) >= REPEAT_MS);
         if !due || !(list_is_old || ends_soon) {
             return;

@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{StatusCode, request::Parts};
 use axum::response::{IntoResponse, Response};
 use axum_server::tls::TlsInfo;
+use facegate_domain::Timestamp;
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -167,6 +168,13 @@ pub fn require<T>(request: &tonic::Request<T>, allowed: &[Role]) -> Result<PeerI
             tonic::Status::permission_denied(refusal.to_string())
         }
     })
+}
+
+/// When the caller's certificate ends; `None` of a simulated one.
+pub fn certificate_ends<T>(request: &tonic::Request<T>) -> Option<Timestamp> {
+    let certificate = request.extensions().get::<Connection>()?.certificate.as_deref()?;
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(Timestamp::from_unix_ms(certificate.validity().not_after.timestamp().saturating_mul(1000)))
 }
 
 fn admit(

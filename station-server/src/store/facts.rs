@@ -118,6 +118,11 @@ impl FactStore {
         Ok(level.min(FEED_LEVEL))
     }
 
+    /// Everything up to the cursor is here that this software understands.
+    pub fn set_level(&self) -> Result<(), StoreError> {
+        Ok(self.tree.insert(LEVEL, FEED_LEVEL.to_be_bytes())?)
+    }
+
     /// Notes how far the snapshot came whose facts these are. All that it speaks of must be durable by then.
     pub fn set_progress(&self, progress: &Progress) -> Result<(), StoreError> {
         Ok(self.tree.insert(PROGRESS, progress.to_bytes())?)

@@ -123,10 +123,12 @@ impl Staging {
         station.store.adopt().await?;
         tracing::info!(version, templates = facts.gallery().map_or(0, Gallery::templates), "snapshot adopted");
         station.replace_facts(&facts, version)?;
-        // Not before the pointer: until then, a start opens the old templates, which must not look like an old copy.
+        // Not before the pointer: until then, a start opens the old templates, which must not look like an old copy. Without
+        // the station, whose journal would stay locked if it is stopped meanwhile.
+        let config = station.config.clone();
         blocking(move || {
             facts.gallery().ok_or(NoFaces::Opening)?.take_over()?;
-            Ok(faces::discard(&station.config, old)?)
+            Ok(faces::discard(&config, old)?)
         })
         .await
     }
@@ -138,6 +140,6 @@ pub(super) async fn give_up(station: &Arc<Station>) -> Result<(), StationError> 
         return Ok(());
     }
     let stored = station.store.staging().await?;
-    let station = Arc::clone(station);
-    blocking(move || Ok(faces::discard(&station.config, stored.name())?)).await
+    let config = station.config.clone();
+    blocking(move || Ok(faces::discard(&config, stored.name())?)).await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use facegate_domain::code::CodeIssuer;
 use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
+use facegate_runtime::identity::Role;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -46,7 +47,11 @@ async fn a_gate_is_seen_by_the_cloud_and_learns_new_issuer_keys() {
     assert_ne!(first_id, second_id);
     let there = |g: v1::GateReport| g.connected && g.status.is_some_and(|s| s.face_passages == 12);
     eventually("the gate is reported", || async { gate_of("north-in").is_some_and(there) }).await;
-    assert_eq!(gate_of("north-in").unwrap().last_seen_unix_ms, NOW.unix_ms());
+    let reported = gate_of("north-in").unwrap();
+    assert_eq!(reported.last_seen_unix_ms, NOW.unix_ms());
+    let ends = world.identity(Role::Gate, "north-in").expires_at().unix_ms();
+    assert!((reported.certificate_ends_unix_ms - ends).abs() < 60_000, "the certificate that it showed");
+    assert_eq!(gate_of("north-out").unwrap().certificate_ends_unix_ms, 0, "it has not come yet");
 
     drop(statuses);
     eventually("its end is reported", || async { gate_of("north-in").is_some_and(|g| !g.connected) }).await;

@@ -1,11 +1,13 @@
 //! The cloud as a test plays it: a log, a floor below which only a snapshot helps, and what stations handed in.
 
+mod held;
+
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact};
+use facegate_domain::fingerprint::{FactSet, bucket_of};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_proto::snapshot::{Chain, SNAPSHOT_FORMAT};
 use facegate_proto::v1;
@@ -38,6 +40,8 @@ pub struct Seen {
     pub damages: Option<u64>,
     /// What the cloud says it holds; None: it says nothing of that.
     pub holds: Option<Vec<FeedChange>>,
+    /// It is of before there were digests.
+    pub knows_no_digests: bool,
     /// Sets and buckets that were re-read.
     pub reread: Vec<(String, u32)>,
     pub reports: usize,
@@ -184,30 +188,6 @@ impl Cloud {
 }
 
 impl Seen {
-    /// The facts of a set that the cloud holds: id, hash, and what tells it.
-    fn held<'a>(&'a self, set: &'a FactSet) -> impl Iterator<Item = ([u8; 16], u64, FeedChange)> + 'a {
-        self.holds.iter().flatten().filter_map(move |change| {
-            let (id, hash) = match (set, change) {
-                (FactSet::Templates(model), FeedChange::TemplatePut(t)) if t.embedding.model() == model => {
-                    (*t.id.as_bytes(), fact(&[t.id.as_bytes(), t.rider.as_bytes()]))
-                }
-                (FactSet::Denied, FeedChange::Denied(rider)) => (*rider.as_bytes(), fact(&[rider.as_bytes()])),
-                (FactSet::Inside, FeedChange::EnteredSystem { rider, entry }) => {
-                    (*rider.as_bytes(), fact(&[rider.as_bytes(), entry.to_string().as_bytes()]))
-                }
-                (FactSet::Told, FeedChange::Told(told)) => ([0; 16], told.fact()),
-                _ => return None,
-            };
-            Some((id, hash, change.clone()))
-        })
-    }
-
-    fn fingerprint(&self, set: &FactSet) -> Fingerprint {
-        let mut all = Fingerprint::new(set.buckets());
-        self.held(set).for_each(|(id, hash, _)| all.toggle(&id, hash));
-        all
-    }
-
     /// The snapshot, two facts to a chunk.
     fn chunks(&self, version: u64) -> Vec<v1::SnapshotChunk> {
         let mut chain = Chain::default();
@@ -378,6 +358,9 @@ impl SyncService for Cloud {
     }
 
     async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
+        if self.seen.lock().unwrap().knows_no_digests {
+            return Err(Status::unimplemented("what is a digest?"));
+        }
         let set: FactSet = request.into_inner().set.parse().unwrap();
         let buckets = self.seen.lock().unwrap().fingerprint(&set).buckets().to_vec();
         Ok(Response::new(v1::DigestsResponse { version: self.head(), buckets }))

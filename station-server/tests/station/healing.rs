@@ -1,7 +1,11 @@
 //! Facts that went wrong at a station: found by their digest, and only what differs is read again.
 
+use std::time::Duration;
+
+use facegate_domain::face::Template;
 use facegate_domain::fingerprint::bucket_of;
-use facegate_domain::ids::RiderId;
+use facegate_domain::habits::{Hours, Regular};
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, StationMode};
 use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::Answer;
@@ -13,6 +17,7 @@ use tonic::Status;
 use crate::codes::present;
 use crate::faces::{face, look, record_id, template};
 use crate::identify::ask;
+use crate::memory;
 use crate::world::{NOW, Running, World, eventually};
 
 const ENTRY: v1::Direction = v1::Direction::Entry;
@@ -70,6 +75,75 @@ async fn templates_that_went_missing_or_are_too_many_are_put_right_and_stay_so_o
     let station = world.station().await;
     assert!(grants(&world, &station, &lost).await && grants(&world, &station, &kept).await);
     assert!(!grants(&world, &station, &erased).await);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_template_that_holds_another_face_than_the_clouds_is_put_right() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let (mate, other) = (face(), face());
+    let told = template(RiderId::random(), &mate);
+    tell(&world, &[FeedChange::TemplatePut(told.clone()), FeedChange::Denied(RiderId::random())]).await;
+    let model = told.embedding.model().clone();
+    let wrong = Template { embedding: other.clone(), ..told.clone() };
+    station.station.facts().gallery().unwrap().repair(&model, &[wrong], &[]).unwrap();
+    assert!(grants(&world, &station, &other).await);
+    eventually("it is put right", || async {
+        grants(&world, &station, &mate).await && !grants(&world, &station, &other).await
+    })
+    .await;
+    let bucket = u32::try_from(bucket_of(told.id.as_bytes(), 1024)).unwrap();
+    assert_eq!(world.cloud.seen.lock().unwrap().reread, [(format!("contents/{model}"), bucket)]);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_bit_that_flips_in_memory_is_found_within_the_hour_and_its_bucket_is_read_again() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let of_victim = template(RiderId::random(), &face());
+    let mut facts: Vec<_> = (0..20).map(|_| FeedChange::TemplatePut(template(RiderId::random(), &face()))).collect();
+    facts.push(FeedChange::TemplatePut(of_victim.clone()));
+    tell(&world, &facts).await;
+    let model = of_victim.embedding.model().clone();
+    let contents = || station.station.facts().gallery().unwrap().contents_fingerprint(&model).unwrap();
+    let as_told = contents();
+    assert!(memory::flip(&memory::as_stored(&of_victim)) > 0, "it lies there as it is stored");
+    assert_eq!(contents(), as_told, "nobody has looked");
+    let reports = || world.cloud.seen.lock().unwrap().reports;
+    let before = reports();
+    eventually("reports go on", || async { reports() >= before + 3 }).await;
+    assert_eq!(world.cloud.seen.lock().unwrap().reread, []);
+    world.clock.advance(Duration::from_secs(61 * 60));
+    // Upkeep comes every ten seconds.
+    for _ in 0..3 {
+        if healed(&world) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    eventually("it is found and put right", || async { healed(&world) == 1 && contents() == as_told }).await;
+    let bucket = u32::try_from(bucket_of(of_victim.id.as_bytes(), 1024)).unwrap();
+    assert_eq!(world.cloud.seen.lock().unwrap().reread, [(format!("contents/{model}"), bucket)]);
+    station.station.facts().gallery().unwrap().verify();
+    assert_eq!(contents(), as_told, "what lies in memory is right");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_regular_who_was_lost_is_one_again() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let regular = || Regular { rider: RiderId::random(), hours: Hours::NONE.with(8).with(17) };
+    let (riders, north) = (vec![regular(), regular()], StationId::new("north").unwrap());
+    let told = |riders: &[Regular]| FeedChange::Regulars { station: north.clone(), riders: riders.to_vec() };
+    tell(&world, &[told(&riders)]).await;
+    let facts = || station.station.facts();
+    assert_eq!(facts().regulars(), riders);
+    facts().apply(&told(&riders[1..]), NOW);
+    eventually("he is one again", || async { facts().regulars() == riders }).await;
+    assert_eq!(world.cloud.seen.lock().unwrap().reread, [("regulars/north".to_owned(), 0)]);
     station.stop().await;
 }
 

@@ -14,6 +14,7 @@ mod identify;
 mod journals;
 mod killed;
 mod leases;
+mod memory;
 mod metrics;
 mod migration;
 mod offline;

@@ -1,6 +1,7 @@
 //! Stations and clouds of different versions, by messages made by hand.
 
-use facegate_domain::ids::RiderId;
+use facegate_domain::habits::{Hours, Regular};
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, StationMode};
 use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::Answer;
@@ -27,8 +28,39 @@ async fn a_change_of_an_unknown_kind_is_passed_over_and_the_feed_goes_on() {
 }
 
 #[tokio::test]
-async fn a_station_that_was_upgraded_fetches_what_was_withheld_from_it() {
+async fn a_station_that_was_upgraded_re_reads_what_the_new_level_adds_and_nothing_else() {
     let world = World::new().await;
+    let station = world.station().await;
+    let (mate, north) = (face(), StationId::new("north").unwrap());
+    let put = FeedChange::TemplatePut(template(RiderId::random(), &mate));
+    world.cloud.publish_and_wait(put.clone()).await;
+    station.stop().await;
+    world.forget_level().await;
+    let closed = FeedChange::Told(Instruction::Mode { station: None, mode: Some(StationMode::Closed) });
+    let riders = vec![Regular { rider: RiderId::random(), hours: Hours::NONE.with(8) }];
+    let regulars = FeedChange::Regulars { station: north, riders: riders.clone() };
+    world.cloud.seen.lock().unwrap().holds = Some(vec![put, closed, regulars]);
+    let station = world.station().await;
+    let mode = || world.cloud.seen.lock().unwrap().report.as_ref().map(|report| report.mode.clone());
+    eventually("it has what was withheld", || async { mode().as_deref() == Some("closed") }).await;
+    eventually("all of it", || async { station.station.facts().regulars() == riders }).await;
+    let asked = world.cloud.seen.lock().unwrap().reread.clone();
+    assert_eq!(asked, [("told".to_owned(), 0), ("regulars/north".to_owned(), 0)]);
+    station.stop().await;
+    let station = world.station().await;
+    eventually("it follows", || async { world.cloud.seen.lock().unwrap().subscribed_after.len() >= 3 }).await;
+    let asked = {
+        let seen = world.cloud.seen.lock().unwrap();
+        (seen.reread.len(), seen.snapshots_asked)
+    };
+    assert_eq!(asked, (2, 0), "once is enough, without a snapshot");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_station_that_was_upgraded_before_its_cloud_fetches_everything() {
+    let world = World::new().await;
+    world.cloud.seen.lock().unwrap().knows_no_digests = true;
     let station = world.station().await;
     let mate = face();
     world.cloud.publish_and_wait(FeedChange::TemplatePut(template(RiderId::random(), &mate))).await;

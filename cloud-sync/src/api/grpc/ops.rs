@@ -97,11 +97,13 @@ impl OpsService for OpsRpc {
 }
 
 fn station_to_wire(view: StationView) -> v1::StationReport {
+    let ends = view.report.as_ref().and_then(|report| report.certificate_ends);
     v1::StationReport {
         station: view.station.into(),
         installation: hex::decode(view.installation).unwrap_or_default(),
         digest: view.report.as_ref().map_or(String::new(), |report| report.digest.clone()),
         differs: view.report.as_ref().map_or(Vec::new(), |report| report.differs.clone()),
+        certificate_ends_unix_ms: ends.map_or(0, Timestamp::unix_ms),
         status: view.report.map(report_to_wire),
         last_seen_unix_ms: view.last_seen.unix_ms(),
     }

@@ -14,7 +14,7 @@ use facegate_proto::convert::sync::VersionedChange;
 use facegate_proto::convert::{InvalidMessage, fixed};
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_server::SyncService;
-use facegate_runtime::identity::{Role, require};
+use facegate_runtime::identity::{Role, certificate_ends, require};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
@@ -24,7 +24,7 @@ use crate::cloud::Cloud;
 use crate::completeness::StationJournal;
 use crate::feed;
 use crate::store::{
-    Arrival, FareTableHeld, GateReport, Intake, RefusalCount, Roots, Standing, StationReport, TierReport,
+    Arrival, FareTableHeld, GateReport, Intake, RefusalCount, Roots, Standing, StationReport, StoreError, TierReport,
 };
 
 #[derive(Debug)]
@@ -121,20 +121,21 @@ impl SyncService for SyncRpc {
     }
 
     async fn report(&self, request: Request<v1::StationStatus>) -> Result<Response<v1::ReportResponse>, Status> {
+        let certificate_ends = certificate_ends(&request);
         let (station, mut status) = admit(request)?;
         let cloud = &self.cloud;
         installation::admit(cloud, &station, &status.installation).await?;
         let come_back = status.templates_come_back.iter().take(COME_BACK_MAX);
         let come_back = come_back.map(|id| fixed("template", id).map(TemplateId::from_bytes));
         let come_back = come_back.collect::<Result<Vec<_>, _>>()?;
-        let roots = cloud.store.roots_at(status.applied_version).await?;
+        let roots = roots_for(cloud, &station, status.applied_version).await?;
         let differs = roots.as_ref().map(|ours| differing(&status.roots, ours)).unwrap_or_default();
         if !differs.is_empty() {
             tracing::warn!(%station, version = status.applied_version, ?differs, "a station holds other facts than the cloud");
         }
         let journals = std::mem::take(&mut status.journals);
         let journals: Vec<_> = journals.into_iter().map(journal_from_wire).collect::<Result<_, _>>()?;
-        let report = report_from_wire(status, differs)?;
+        let report = StationReport { certificate_ends, ..report_from_wire(status, differs)? };
         cloud.store.record_report(station.clone(), report.clone(), cloud.clock.now()).await?;
         let heard = cloud.completeness.heard(&report, &journals).await?;
         cloud.enrolment.erase_come_back(station.as_str(), &come_back).await?;
@@ -151,8 +152,8 @@ impl SyncService for SyncRpc {
     }
 
     async fn digests(&self, request: Request<v1::DigestsRequest>) -> Result<Response<v1::DigestsResponse>, Status> {
-        let (_, asked) = admit(request)?;
-        let (version, buckets) = self.cloud.store.buckets(&set_from_wire(&asked.set)?).await?;
+        let (station, asked) = admit(request)?;
+        let (version, buckets) = self.cloud.store.buckets(&set_for(&station, &asked.set)?).await?;
         Ok(Response::new(v1::DigestsResponse { version, buckets }))
     }
 
@@ -161,7 +162,7 @@ impl SyncService for SyncRpc {
         // Whoever gets no faces by the feed gets none this way either.
         installation::admit(&self.cloud, &station, &asked.installation).await?;
         self.cloud.store.station_joined(station.clone(), self.cloud.clock.now()).await?;
-        let set = set_from_wire(&asked.set)?;
+        let set = set_for(&station, &asked.set)?;
         let most = set.buckets();
         if asked.buckets.len() > most || asked.buckets.iter().any(|bucket| *bucket as usize >= most) {
             return Err(Status::invalid_argument(format!("{set} has {most} buckets, each to be asked for once")));
@@ -174,13 +175,37 @@ impl SyncService for SyncRpc {
     }
 }
 
-fn set_from_wire(set: &str) -> Result<FactSet, Status> {
-    set.parse().map_err(|error: InvalidId| Status::invalid_argument(error.to_string()))
+/// A set that this station may ask for.
+fn set_for(station: &StationId, set: &str) -> Result<FactSet, Status> {
+    let set = set.parse().map_err(|error: InvalidId| Status::invalid_argument(error.to_string()))?;
+    match &set {
+        FactSet::Regulars(of) if of != station => {
+            Err(Status::permission_denied(format!("{set} are another station's than {station}'s")))
+        }
+        _ => Ok(set),
+    }
+}
+
+/// What the station's facts should be at the version that it has applied, if that is known. Whom it sees often is known as
+/// it is now: that is compared while the station is in step.
+async fn roots_for(cloud: &Cloud, station: &StationId, applied: u64) -> Result<Option<Roots>, StoreError> {
+    let Some(mut roots) = cloud.store.roots_at(applied).await? else { return Ok(None) };
+    let in_step = *cloud.store.head().borrow() == applied;
+    if in_step {
+        let root = cloud.store.regulars_root(station).await?;
+        roots.insert(FactSet::Regulars(station.clone()).to_string(), root);
+    }
+    Ok(Some(roots))
 }
 
 /// The sets of which the station said another root than ours. One that it does not speak of is not compared.
 fn differing(theirs: &[v1::SetRoot], ours: &Roots) -> Vec<String> {
-    let differ = theirs.iter().filter(|theirs| ours.get(&theirs.set).copied().unwrap_or(0) != theirs.root);
+    let root = |set: &str| match ours.get(set) {
+        Some(root) => Some(*root),
+        // A set without facts may be missing; regulars are compared only in step.
+        None => (!matches!(set.parse(), Ok(FactSet::Regulars(_)))).then_some(0),
+    };
+    let differ = theirs.iter().filter(|theirs| root(&theirs.set).is_some_and(|ours| ours != theirs.root));
     differ.map(|theirs| theirs.set.clone()).collect()
 }
 
@@ -217,6 +242,7 @@ fn report_from_wire(status: v1::StationStatus, differs: Vec<String>) -> Result<S
         recognises: status.recognises,
         come_back_refused: status.come_back_refused,
         tiers: status.tiers.into_iter().take(TIERS_MAX).map(tier_from_wire).collect(),
+        certificate_ends: None,
     })
 }
 
@@ -275,6 +301,8 @@ fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> 
         journal_epoch: status.journal_epoch,
         journal_next_sequence: status.journal_next_sequence,
         journal_waiting_percent: status.journal_waiting_percent,
+        certificate_ends: (report.certificate_ends_unix_ms > 0)
+            .then(|| Timestamp::from_unix_ms(report.certificate_ends_unix_ms)),
     })
 }
 
@@ -335,5 +363,6 @@ fn gate_to_wire(report: GateReport) -> v1::GateReport {
         status: Some(status),
         connected: report.connected,
         last_seen_unix_ms: report.last_seen.unix_ms(),
+        certificate_ends_unix_ms: report.certificate_ends.map_or(0, Timestamp::unix_ms),
     }
 }

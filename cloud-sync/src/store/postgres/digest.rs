@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use facegate_domain::fingerprint::{FactSet, bucket_of, fact};
+use facegate_domain::fingerprint::{FactSet, bucket_of, content_fact, fact, owner_fact};
 use facegate_domain::ids::{ModelId, RecordId, RiderId, TemplateId};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::snapshot::{Space, Within};
 use super::tx::Tx;
 use super::values::{at_most, from_number, json, read};
 use crate::store::logged::Logged;
-use crate::store::{DigestStore, Roots, SnapshotPage, StoreError};
+use crate::store::{DigestStore, FeedStore, HabitStore, Roots, SnapshotPage, StoreError};
 
 /// By set and bucket, the facts that came or went.
 #[derive(Debug, Default)]
@@ -72,9 +72,10 @@ impl Toggled {
 }
 
 /// The face comes or goes with this command.
-pub(super) fn toggle_face(tx: &mut Tx, template: TemplateId, rider: RiderId, model: ModelId) {
-    let fact = fact(&[template.as_bytes(), rider.as_bytes()]);
-    tx.toggle(FactSet::Templates(model), template.as_bytes(), fact);
+pub(super) fn toggle_face(tx: &mut Tx, template: TemplateId, rider: RiderId, model: ModelId, content: u32) {
+    let id = template.as_bytes();
+    tx.toggle(FactSet::Templates(model.clone()), id, owner_fact(template, rider));
+    tx.toggle(FactSet::Contents(model), id, content_fact(template, rider, content));
 }
 
 pub(super) fn inside_fact(rider: RiderId, entry: &RecordId) -> u64 {
@@ -93,6 +94,10 @@ impl DigestStore for PgStore {
     }
 
     async fn buckets(&self, set: &FactSet) -> Result<(u64, Vec<u64>), StoreError> {
+        if let FactSet::Regulars(station) = set {
+            let version = *self.head().borrow();
+            return Ok((version, vec![self.regulars_root(station).await?]));
+        }
         let rows: Vec<(i64, Option<i32>, Option<i64>)> = sqlx::query_as(
             "SELECT h.version, d.bucket, d.hashes FROM core.feed_head h LEFT JOIN core.digest d ON d.facts_of = $1",
         )
@@ -119,7 +124,8 @@ impl DigestStore for PgStore {
         max: usize,
     ) -> Result<SnapshotPage, StoreError> {
         let (space, model) = match set {
-            FactSet::Templates(model) => (Space::Faces, Some(model)),
+            FactSet::Templates(model) | FactSet::Contents(model) => (Space::Faces, Some(model)),
+            FactSet::Regulars(station) => return Ok(SnapshotPage::of_regulars(station, self.regulars(station).await?)),
             FactSet::Denied => (Space::Denied, None),
             FactSet::Inside => (Space::Inside, None),
             FactSet::Told => (Space::Told, None),

@@ -77,13 +77,15 @@ async fn forget_face(
         .bind(id.as_uuid())
         .execute(tx.sql())
         .await?;
-    let faces: Vec<(Uuid, String)> = sqlx::query_as("DELETE FROM core.face WHERE rider = $1 RETURNING template, model")
-        .bind(id.as_uuid())
-        .fetch_all(tx.sql())
-        .await?;
-    for (template, model) in faces {
+    let faces: Vec<(Uuid, String, i64)> =
+        sqlx::query_as("DELETE FROM core.face WHERE rider = $1 RETURNING template, model, content")
+            .bind(id.as_uuid())
+            .fetch_all(tx.sql())
+            .await?;
+    for (template, model, content) in faces {
         let model = ModelId::new(model).map_err(|error| damaged(id, error))?;
-        digest::toggle_face(tx, TemplateId::from_uuid(template), id, model);
+        let content = u32::try_from(content).map_err(|error| damaged(id, error))?;
+        digest::toggle_face(tx, TemplateId::from_uuid(template), id, model, content);
     }
     if let Some(face) = &rider.face {
         let version = at_most(face.feed_version);

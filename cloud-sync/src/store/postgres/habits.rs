@@ -13,7 +13,7 @@ use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{at_most, damaged, json, read, rider_of};
 use super::{PgStore, place, transact};
-use crate::store::habits::Entry;
+use crate::store::habits::{Entry, root_of};
 use crate::store::logged::Logged;
 use crate::store::{HabitStore, Purpose, Rider, RiderStore, StoreError};
 
@@ -53,6 +53,15 @@ impl HabitStore for PgStore {
             .await
             .map_err(Trouble::from)?;
         body.map_or_else(|| Ok(Vec::new()), |body| read(station, &body))
+    }
+
+    async fn regulars_root(&self, station: &StationId) -> Result<u64, StoreError> {
+        let root: Option<i64> = sqlx::query_scalar("SELECT root FROM core.regulars WHERE station = $1")
+            .bind(station.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        Ok(root.map_or(0, i64::cast_unsigned))
     }
 
     async fn stations_with_regulars(&self) -> Result<Vec<StationId>, StoreError> {
@@ -145,11 +154,12 @@ async fn set(tx: &mut Tx, station: &StationId, riders: &[Regular]) -> Result<boo
 
 async fn put(tx: &mut Tx, station: &StationId, riders: &[Regular]) -> Result<(), Trouble> {
     sqlx::query(
-        "INSERT INTO core.regulars (station, body) VALUES ($1, $2)
-         ON CONFLICT (station) DO UPDATE SET body = excluded.body",
+        "INSERT INTO core.regulars (station, body, root) VALUES ($1, $2, $3)
+         ON CONFLICT (station) DO UPDATE SET body = excluded.body, root = excluded.root",
     )
     .bind(station.as_str())
     .bind(json(&riders))
+    .bind(root_of(riders).cast_signed())
     .execute(tx.sql())
     .await?;
     Ok(())

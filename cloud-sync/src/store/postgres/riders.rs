@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::charge::Instrument;
 use facegate_domain::face::Template;
+use facegate_domain::fingerprint::content_of;
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_domain::ledger::Entry;
 use serde::Serialize;
@@ -289,13 +290,15 @@ pub(super) async fn add_face(tx: &mut Tx, template: &Template, sealed: &[u8]) ->
         .bind(sealed)
         .execute(tx.sql())
         .await?;
-    sqlx::query("INSERT INTO core.face (template, rider, model) VALUES ($1, $2, $3)")
+    let content = content_of(template);
+    sqlx::query("INSERT INTO core.face (template, rider, model, content) VALUES ($1, $2, $3, $4)")
         .bind(template.id.as_uuid())
         .bind(template.rider.as_uuid())
         .bind(model.as_str())
+        .bind(i64::from(content))
         .execute(tx.sql())
         .await?;
-    digest::toggle_face(tx, template.id, template.rider, model.clone());
+    digest::toggle_face(tx, template.id, template.rider, model.clone(), content);
     Ok(())
 }
 

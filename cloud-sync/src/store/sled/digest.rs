@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use facegate_domain::fingerprint::{FactSet, bucket_of, fact};
+use facegate_domain::fingerprint::{FactSet, bucket_of, content_fact, content_of, fact, owner_fact};
 use facegate_domain::ids::{ModelId, RecordId, RiderId, TemplateId};
 use facegate_domain::operation::Instruction;
 
 use super::riders::FaceOwner;
 use super::tx::{Tx, decode};
 use super::{SledStore, feed, key};
-use crate::store::{DigestStore, FeedStore, Roots, SnapshotPage, StoreError};
+use crate::store::{DigestStore, FeedStore, HabitStore, Roots, SnapshotPage, StoreError};
 
 /// The keyspaces whose pairs are facts.
 const SPACES: [&[u8]; 4] = [key::FACE, key::DENIED, key::INSIDE, key::TOLD];
@@ -37,7 +37,8 @@ pub(super) fn keep(store: &SledStore, tx: &mut Tx<'_>) -> Result<(), StoreError>
 pub(super) fn build_if_behind(store: &SledStore) -> Result<(), StoreError> {
     let mut tx = store.read();
     let head = feed::head(&tx)?;
-    if tx.get::<u64>(key::DIGEST_HEAD)? == Some(head) {
+    let of_head = |k: &[u8]| Ok::<_, StoreError>(tx.get::<u64>(k)? == Some(head));
+    if of_head(key::DIGEST_HEAD)? && of_head(key::DIGEST_CONTENTS_HEAD)? {
         return Ok(());
     }
     for prefix in [key::DIGEST, key::DIGEST_AT, key::DIGEST_ROOTS] {
@@ -71,28 +72,44 @@ fn put(tx: &mut Tx<'_>, toggled: Toggled) -> Result<(), StoreError> {
     }
     tx.put(key::DIGEST_ROOTS.to_vec(), &roots);
     tx.put(key::DIGEST_HEAD.to_vec(), &head);
+    tx.put(key::DIGEST_CONTENTS_HEAD.to_vec(), &head);
     tx.put(key::digest_at(head), &roots);
     Ok(())
 }
 
 fn toggle(store: &SledStore, toggled: &mut Toggled, space: &[u8], k: &[u8], v: &[u8]) -> Result<(), StoreError> {
     let id = key::id_after(space, k);
-    let (set, id, fact) = match space {
-        key::FACE => {
-            let owner: FaceOwner = decode(k, v)?;
-            let Some(model) = store.model_of(TemplateId::from_bytes(id), &owner)? else { return Ok(()) };
-            (FactSet::Templates(model), id, fact(&[&id, owner.rider().as_bytes()]))
-        }
-        key::DENIED => (FactSet::Denied, id, fact(&[&id])),
-        key::INSIDE => (FactSet::Inside, id, fact(&[&id, decode::<RecordId>(k, v)?.to_string().as_bytes()])),
-        _ => (FactSet::Told, [0; 16], decode::<Instruction>(k, v)?.fact()),
+    let mut one = |set: FactSet, id: [u8; 16], fact: u64| {
+        let bucket = bucket_of(&id, set.buckets());
+        *toggled.entry((set, bucket)).or_default() ^= fact;
     };
-    let bucket = bucket_of(&id, set.buckets());
-    *toggled.entry((set, bucket)).or_default() ^= fact;
+    match space {
+        key::FACE => {
+            let (template, owner): (_, FaceOwner) = (TemplateId::from_bytes(id), decode(k, v)?);
+            let Some((model, content)) = store.held_of(template, &owner)? else { return Ok(()) };
+            one(FactSet::Templates(model.clone()), id, owner_fact(template, owner.rider()));
+            one(FactSet::Contents(model), id, content_fact(template, owner.rider(), content));
+        }
+        key::DENIED => one(FactSet::Denied, id, fact(&[&id])),
+        key::INSIDE => one(FactSet::Inside, id, fact(&[&id, decode::<RecordId>(k, v)?.to_string().as_bytes()])),
+        _ => one(FactSet::Told, [0; 16], decode::<Instruction>(k, v)?.fact()),
+    }
     Ok(())
 }
 
 impl SledStore {
+    /// Its model and content, read from what is sealed where the pair was written before digests knew of it. None for a
+    /// face that was never sealed: a command that was cut short.
+    fn held_of(&self, template: TemplateId, owner: &FaceOwner) -> Result<Option<(ModelId, u32)>, StoreError> {
+        if let FaceOwner::Known { model, content, .. } = owner
+            && *content != 0
+        {
+            return Ok(Some((model.clone(), *content)));
+        }
+        let face = self.face_of(template, owner.rider())?;
+        Ok(face.map(|face| (face.embedding.model().clone(), content_of(&face))))
+    }
+
     /// None for a face that was never sealed: a command that was cut short.
     fn model_of(&self, template: TemplateId, owner: &FaceOwner) -> Result<Option<ModelId>, StoreError> {
         match owner {
@@ -110,6 +127,9 @@ impl DigestStore for SledStore {
 
     async fn buckets(&self, set: &FactSet) -> Result<(u64, Vec<u64>), StoreError> {
         let version = *self.head().borrow();
+        if let FactSet::Regulars(station) = set {
+            return Ok((version, vec![self.regulars_root(station).await?]));
+        }
         let mut buckets = vec![0; set.buckets()];
         for (k, v) in self.read().scan(&key::digests(set))? {
             let bucket = usize::from(u16::from_be_bytes(key::tail(&k)));
@@ -128,10 +148,11 @@ impl DigestStore for SledStore {
         max: usize,
     ) -> Result<SnapshotPage, StoreError> {
         let space = match set {
-            FactSet::Templates(_) => key::FACE,
+            FactSet::Templates(_) | FactSet::Contents(_) => key::FACE,
             FactSet::Denied => key::DENIED,
             FactSet::Inside => key::INSIDE,
             FactSet::Told => key::TOLD,
+            FactSet::Regulars(station) => return Ok(SnapshotPage::of_regulars(station, self.regulars(station).await?)),
         };
         // A bucket is a stretch of ids: those that begin with its bits.
         let first = u16::try_from((bucket << 16) / set.buckets()).unwrap_or(u16::MAX).to_be_bytes();
@@ -142,7 +163,7 @@ impl DigestStore for SledStore {
         let next = if found.len() > max { found.pop().map(|(k, _)| k) } else { None };
         let mut facts = Vec::with_capacity(found.len());
         for (k, v) in found {
-            if let FactSet::Templates(model) = set {
+            if let FactSet::Templates(model) | FactSet::Contents(model) = set {
                 let template = TemplateId::from_bytes(key::id_after(space, &k));
                 if self.model_of(template, &decode(&k, &v)?)?.as_ref() != Some(model) {
                     continue;

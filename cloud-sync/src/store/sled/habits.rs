@@ -12,7 +12,7 @@ use super::feed::publish;
 use super::intake::{leave, load};
 use super::tx::{Tx, decode};
 use super::{SledStore, key};
-use crate::store::habits::Entry;
+use crate::store::habits::{Entry, root_of};
 use crate::store::logged::Logged;
 use crate::store::{HabitStore, Purpose, Rider, RiderStore, StoreError};
 
@@ -58,6 +58,7 @@ impl HabitStore for SledStore {
             } else {
                 tx.put(key::regulars(&station), &present);
             }
+            tx.put(key::regulars_root(&station), &root_of(&present));
             publish(tx, &Logged::Regulars { station: station.clone() })?;
             Ok(true)
         })
@@ -66,6 +67,15 @@ impl HabitStore for SledStore {
 
     async fn regulars(&self, station: &StationId) -> Result<Vec<Regular>, StoreError> {
         of(&self.read(), station)
+    }
+
+    async fn regulars_root(&self, station: &StationId) -> Result<u64, StoreError> {
+        let tx = self.read();
+        match tx.get(&key::regulars_root(station))? {
+            Some(root) => Ok(root),
+            // Stored before there were digests over them.
+            None => Ok(root_of(&of(&tx, station)?)),
+        }
     }
 
     async fn stations_with_regulars(&self) -> Result<Vec<StationId>, StoreError> {
@@ -118,6 +128,8 @@ pub(super) fn forget(tx: &mut Tx<'_>, rider: RiderId) -> Result<(), StoreError> 
         let regulars = [key::REGULARS, &k[key::regular_ofs(rider).len()..]].concat();
         let mut riders: Vec<Regular> = tx.get(&regulars)?.unwrap_or_default();
         riders.retain(|regular| regular.rider != rider);
+        let root = [key::REGULARS_ROOT, &k[key::regular_ofs(rider).len()..]].concat();
+        tx.put(root, &root_of(&riders));
         tx.put(regulars, &riders);
         tx.remove(k);
     }

@@ -34,10 +34,12 @@ pub(super) const DIGEST: &[u8] = b"digest/";
 pub(super) const DIGEST_ROOTS: &[u8] = b"digest-roots";
 pub(super) const DIGEST_AT: &[u8] = b"digest-at/";
 pub(super) const DIGEST_HEAD: &[u8] = b"digest-head";
+pub(super) const DIGEST_CONTENTS_HEAD: &[u8] = b"digest-contents-head";
 pub(super) const TOLD: &[u8] = b"told/";
 pub(super) const NONCE: &[u8] = b"nonce/";
 pub(super) const STATION: &[u8] = b"station/";
 pub(super) const REGULARS: &[u8] = b"regulars/";
+pub(super) const REGULARS_ROOT: &[u8] = b"regulars-root/";
 pub(super) const REGULARS_AT: &[u8] = b"regulars-at";
 pub(super) const JOURNAL: &[u8] = b"journal/";
 pub(super) const UNKNOWN: &[u8] = b"unknown/";
@@ -146,6 +148,10 @@ pub(super) fn record(id: &RecordId) -> Key {
 
 pub(super) fn regulars(id: &StationId) -> Key {
     join(REGULARS, &[id.as_str().as_bytes()])
+}
+
+pub(super) fn regulars_root(id: &StationId) -> Key {
+    join(REGULARS_ROOT, &[id.as_str().as_bytes()])
 }
 
 /// Where a rider is a regular.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::charge::Instrument;
 use facegate_domain::face::Template;
+use facegate_domain::fingerprint::content_of;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
 use facegate_domain::ledger::Entry;
 use facegate_domain::tap::Tap;
@@ -87,8 +88,7 @@ impl RiderStore for SledStore {
                 return Err(StoreError::NewerFace { version });
             }
             self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
-            let model = template.embedding.model().clone();
-            tx.put(key::face(template.id), &FaceOwner::Known { rider: rider.id, model });
+            tx.put(key::face(template.id), &FaceOwner::of(&template));
             let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: rider.id })?;
             rider.face = Some(Enrolled { template: template.id, feed_version, at: now });
             tx.put(key::rider(rider.id), &rider);
@@ -107,8 +107,7 @@ impl RiderStore for SledStore {
                 }
                 self.identity.put_json(&identity_key(PROFILE, *id), profile)?;
                 self.faces.put(template.id.as_bytes(), &face_to_bytes(&template.embedding, template.photographs))?;
-                let model = template.embedding.model().clone();
-                tx.put(key::face(template.id), &FaceOwner::Known { rider: *id, model });
+                tx.put(key::face(template.id), &FaceOwner::of(template));
                 let feed_version = publish(tx, &Logged::TemplatePut { template: template.id, rider: *id })?;
                 let face = Some(Enrolled { template: template.id, feed_version, at: now });
                 let consents = vec![consent.clone()];
@@ -268,12 +267,20 @@ pub(super) enum FaceOwner {
     Known {
         rider: RiderId,
         model: ModelId,
+        /// See `fingerprint::content_of`; 0 as it was written before digests knew of it.
+        #[serde(default)]
+        content: u32,
     },
     /// As it was written before digests told models apart.
     OfBefore(RiderId),
 }
 
 impl FaceOwner {
+    fn of(template: &Template) -> Self {
+        let model = template.embedding.model().clone();
+        Self::Known { rider: template.rider, model, content: content_of(template) }
+    }
+
     pub const fn rider(&self) -> RiderId {
         match self {
             Self::Known { rider, .. } | Self::OfBefore(rider) => *rider,

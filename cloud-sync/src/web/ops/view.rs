@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::score::Tier;
+use facegate_runtime::identity::ENDS_SOON;
 use serde::Serialize;
 
 use crate::store::{ChargeCount, Conflict, Gap, GateReport, Overview, StationView, UnknownPassage};
@@ -78,7 +79,17 @@ struct StationLine {
     recognises: bool,
     /// Erased templates that were refused when something brought them back.
     come_back_refused: u64,
+    certificate: Option<Certificate>,
     gates: Vec<GateLine>,
+}
+
+/// Of a device, as it showed it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+struct Certificate {
+    /// Whole days; negative if it has ended.
+    days_left: i64,
+    /// Devices renew long before: this one could not.
+    ends_soon: bool,
 }
 
 /// What one tier did at all stations since they started.
@@ -111,6 +122,7 @@ struct GateLine {
     decision_ms_p50: f64,
     decision_ms_p99: f64,
     fault: String,
+    certificate: Option<Certificate>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -173,6 +185,7 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         standing: view.lease.standing.name(),
         recognises: report.recognises,
         come_back_refused: report.come_back_refused,
+        certificate: report.certificate_ends.map(|ends| certificate(ends, now)),
         gates: report.gates.into_iter().map(|report| gate(report, state, now)).collect(),
     }
 }
@@ -201,7 +214,13 @@ fn gate(report: GateReport, station: State, now: Timestamp) -> GateLine {
         decision_ms_p50: report.decision_ms_p50,
         decision_ms_p99: report.decision_ms_p99,
         fault: report.fault,
+        certificate: report.certificate_ends.map(|ends| certificate(ends, now)),
     }
+}
+
+fn certificate(ends: Timestamp, now: Timestamp) -> Certificate {
+    let left_ms = ends.unix_ms() - now.unix_ms();
+    Certificate { days_left: left_ms.div_euclid(86_400_000), ends_soon: ends < now.plus(ENDS_SOON) }
 }
 
 fn by_silence(silent: Duration) -> State {

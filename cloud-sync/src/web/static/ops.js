@@ -39,10 +39,16 @@ function room(station) {
   return ` (${station.journal_waiting_percent} % of its journal${left === null ? "" : `, ${left.toFixed(1)} days left`})`;
 }
 
+function days(certificate) {
+  if (certificate === null) return "–";
+  if (certificate.days_left < 0) return "has ended";
+  return certificate.days_left === 1 ? "1 day" : `${count.format(certificate.days_left)} days`;
+}
+
 function makeStation(station) {
-  const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99"];
+  const head = ["Gate", "State", "Face", "Code", "Refused", "Backlog", "Decision p50 / p99", "Certificate"];
   const titles = head.map((title, i) => el("th", { scope: "col", class: i > 1 ? "number" : null }, title));
-  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software", "Digest", "Faces"].map(makeFact);
+  const facts = ["Faces known", "Riders inside", "Feed lag", "Backlog", "Software", "Digest", "Faces", "Certificate"].map(makeFact);
   return el("article", { class: "card station", "aria-label": `Station ${station.station}` },
     el("header", {}, el("h3", {}, station.station), el("span", { class: "tag" }), el("small")),
     el("dl", { class: "facts" }, ...facts),
@@ -59,17 +65,20 @@ function showStation(card, station) {
     station.feed_lag === 0 ? "none" : `${count.format(station.feed_lag)} changes`,
     count.format(station.backlog) + room(station), station.software_version || "–",
     station.differs.length === 0 ? station.digest || "–" : `differs: ${station.differs.join(", ")}`,
-    station.standing === "active" ? (station.recognises ? "recognised" : "codes only") : station.standing];
+    station.standing === "active" ? (station.recognises ? "recognised" : "codes only") : station.standing,
+    days(station.certificate)];
   facts.forEach((fact, i) => say(fact, values[i]));
   facts[2].classList.toggle("alarm", station.feed_lag > 100);
   facts[3].classList.toggle("alarm", station.journal_waiting_percent >= WAITING_ALARM_PERCENT);
   facts[5].classList.toggle("alarm", station.differs.length > 0);
   facts[6].classList.toggle("alarm", !station.recognises);
+  facts[7].classList.toggle("alarm", station.certificate?.ends_soon === true);
+  card.querySelector(".scroll").hidden = station.gates.length === 0;
   keyed(card.querySelector("tbody"), station.gates, (gate) => gate.gate, makeGate, showGate);
 }
 
 function makeGate(gate) {
-  const numbers = Array.from({ length: 5 }, () => el("td", { class: "number" }));
+  const numbers = Array.from({ length: 6 }, () => el("td", { class: "number" }));
   return el("tr", {}, el("th", { scope: "row" }, gate.gate, el("small", { class: "soft" })),
     el("td", {}, el("span", { class: "tag" })), ...numbers);
 }
@@ -84,7 +93,9 @@ function showGate(row, gate) {
   const timing = gate.decision_ms_p99 > 0
     ? `${gate.decision_ms_p50.toFixed(0)} / ${gate.decision_ms_p99.toFixed(0)} ms` : "–";
   const passed = camera ? ["–", "–", "–"] : [gate.face_passages, gate.code_passages, gate.refused].map(count.format);
-  [...passed, count.format(gate.backlog), timing].forEach((text, i) => say(row.querySelectorAll("td.number")[i], text));
+  const cells = row.querySelectorAll("td.number");
+  [...passed, count.format(gate.backlog), timing, days(gate.certificate)].forEach((text, i) => say(cells[i], text));
+  cells[5].classList.toggle("alarm", gate.certificate?.ends_soon === true);
 }
 
 function showBars(table, empty, items, toneOf) {
@@ -131,9 +142,16 @@ function issuesOf(overview) {
   const full = (holder, name) => holder.journal_waiting_percent >= WAITING_ALARM_PERCENT
     && issues.push({ key: `full ${name}`, tone: "bad", kind: "Journal fills",
       text: `${name}: ${holder.journal_waiting_percent} % of its journal waits to be taken. At 100 % nobody passes there. See why the next hop does not take its records.` });
+  const ending = (holder, name) => holder.certificate?.ends_soon
+    && issues.push({ key: `certificate ${name}`, tone: holder.certificate.days_left < 0 ? "bad" : "wait", kind: "Certificate",
+      text: `${name}: its certificate ${holder.certificate.days_left < 0 ? "has ended" : `ends in ${days(holder.certificate)}`}. It renews by itself long before; see its log, or issue it another with facegate-cloud-sync ca.` });
   for (const station of overview.stations) {
     full(station, `Station ${station.station}`);
-    for (const gate of station.gates) full(gate, `Gate ${gate.gate}`);
+    ending(station, `Station ${station.station}`);
+    for (const gate of station.gates) {
+      full(gate, `Gate ${gate.gate}`);
+      ending(gate, `Gate ${gate.gate}`);
+    }
   }
   const some = (n, one, many) => `${count.format(n)} ${n === 1 ? one : many}`;
   for (const passage of overview.unknown) issues.push({ key: `unknown ${passage.authorisation}`, tone: "wait", kind: "Passage unknown",

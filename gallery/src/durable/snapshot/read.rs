@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{CHANGED, END, NAME, ROWS};
 use crate::durable::DurableError;
 use crate::durable::format::{Format, Kind, Piece, Pieces};
-use crate::index::Index;
+use crate::index::{Index, Layout};
 
 /// Pieces that may lie between the two threads.
 const PIECES_WAITING_MAX: usize = 4;
@@ -28,10 +28,11 @@ pub fn read(dir: &Path, format: &Format, index: &mut Index) -> Result<u64, Durab
     let mut input = BufReader::with_capacity(1 << 20, file);
     let pieces = format.resume(Kind::Snapshot, &path, &mut input)?;
     let pieces = pieces.ok_or_else(|| cut_short(&path))?;
+    let layout = pieces.layout();
     let (send, receive) = sync_channel(PIECES_WAITING_MAX);
     std::thread::scope(|scope| {
         scope.spawn(|| unseal(&path, pieces, input, send));
-        restore(&path, index, receive)
+        restore(&path, index, layout, receive)
     })
 }
 
@@ -54,7 +55,7 @@ fn unseal(path: &Path, mut pieces: Pieces, mut input: impl Read, send: SyncSende
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "dropping the receiver stops the other thread")]
-fn restore(path: &Path, index: &mut Index, pieces: Receiver<Unsealed>) -> Result<u64, DurableError> {
+fn restore(path: &Path, index: &mut Index, layout: Layout, pieces: Receiver<Unsealed>) -> Result<u64, DurableError> {
     let unreadable = || damaged(path, "its rows cannot be read");
     let size = |number| usize::try_from(number).map_err(|_| unreadable());
     while let Ok(plain) = pieces.recv() {
@@ -63,8 +64,8 @@ fn restore(path: &Path, index: &mut Index, pieces: Receiver<Unsealed>) -> Result
         let (number, rest) = rest.split_first_chunk::<8>().ok_or_else(unreadable)?;
         let number = u64::from_le_bytes(*number);
         match *kind {
-            ROWS => index.restore_rows(size(number)?, rest)?.ok_or_else(unreadable)?,
-            CHANGED => index.restore_changed(rest)?.ok_or_else(unreadable)?,
+            ROWS => index.restore_rows(size(number)?, rest, layout)?.ok_or_else(unreadable)?,
+            CHANGED => index.restore_changed(rest, layout)?.ok_or_else(unreadable)?,
             END => {
                 let len = rest.try_into().map(u64::from_le_bytes).map_err(|_| unreadable())?;
                 index.restore_end(size(len)?).ok_or_else(unreadable)?;

@@ -25,6 +25,7 @@ fn gate_report(name: &str, refusals: &[(&str, u64)]) -> GateReport {
         journal_epoch: 1,
         journal_next_sequence: 8,
         journal_waiting_percent: 0,
+        certificate_ends: None,
     }
 }
 
@@ -118,4 +119,24 @@ fn tiers_are_summed_over_stations_and_risk_is_told_per_million_of_their_own() {
     assert_eq!((line.riders, line.decisions, line.added), (20, 4, 1));
     assert!((line.risk_per_million - 1.0).abs() < 1e-9 && (line.added_risk_per_million - 1.0).abs() < 1e-9);
     assert!(tiers(&[station_view(0, vec![])]).is_empty());
+}
+
+#[test]
+fn a_certificate_that_ends_within_a_week_is_told_apart() {
+    let line = |left: Duration| {
+        let gate = GateReport { certificate_ends: Some(NOW.plus(left)), ..gate_report("a", &[]) };
+        let mut view = station_view(0, vec![gate]);
+        view.report.as_mut().unwrap().certificate_ends = Some(NOW.plus(left));
+        let lines = OpsView::new(overview(vec![view]), &Findings::default(), 0.0, NOW).stations;
+        assert_eq!(lines[0].certificate, lines[0].gates[0].certificate);
+        lines[0].certificate.unwrap()
+    };
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    assert_eq!(line(days(30)), Certificate { days_left: 30, ends_soon: false });
+    assert_eq!(line(days(7)), Certificate { days_left: 7, ends_soon: false });
+    assert_eq!(line(days(7) - Duration::from_secs(1)), Certificate { days_left: 6, ends_soon: true });
+    let ended = certificate(NOW.minus(Duration::from_secs(1)), NOW);
+    assert_eq!(ended, Certificate { days_left: -1, ends_soon: true });
+    let unknown = OpsView::new(overview(vec![station_view(0, vec![])]), &Findings::default(), 0.0, NOW).stations;
+    assert_eq!(unknown[0].certificate, None);
 }
