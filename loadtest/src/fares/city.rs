@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use facegate_domain::Timestamp;
@@ -10,6 +10,7 @@ use facegate_domain::fares::{FareTable, Ride, RiderTerms, Tariff};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::{PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
+use facegate_runtime::clock::Stopwatch;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -27,7 +28,7 @@ pub fn journeys_per_s(stations: usize, for_time: Duration) -> Result<u64> {
     let riders = riders(stations)?;
     let terms = [None, Some("student")]
         .map(|category| RiderTerms { category: category.map(str::to_owned), ..RiderTerms::default() });
-    let (began, mut journeys, mut sum) = (Instant::now(), 0_u64, 0_i64);
+    let (began, mut journeys, mut sum) = (Stopwatch::start(), 0_u64, 0_i64);
     while began.elapsed() < for_time {
         for (at, taps) in riders.iter().enumerate() {
             let pairing = pair(taps, &PairingPolicy::default());

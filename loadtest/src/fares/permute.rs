@@ -118,8 +118,8 @@ fn tap(sequence: usize, station: &str, direction: Direction, at: i64) -> Tap {
 
 fn terms(random: &mut StdRng, taps: &[Tap]) -> RiderTerms {
     let day = |random: &mut StdRng| format!("2025-03-0{}", random.random_range(3..7));
-    let mut terms = RiderTerms::default();
-    terms.category = [None, Some("student"), Some("senior")][random.random_range(0..3)].map(str::to_owned);
+    let category = [None, Some("student"), Some("senior")][random.random_range(0..3)].map(str::to_owned);
+    let mut terms = RiderTerms { category, ..RiderTerms::default() };
     let parsed = |text: String| text.parse().context("a day of March");
     if let (true, Ok(first_day)) = (random.random_bool(0.2), parsed(day(random))) {
         let pass = ["three rides", "week in zone 1"][random.random_range(0..2)].to_owned();
