@@ -14,6 +14,7 @@ pub mod fares;
 pub mod fingerprint;
 pub mod habits;
 pub mod ids;
+pub mod intake;
 pub mod journal_audit;
 pub mod journey;
 pub mod ledger;

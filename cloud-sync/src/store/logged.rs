@@ -4,6 +4,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::face::Template;
 use facegate_domain::ids::{RecordId, RiderId, StationId, TemplateId};
+use facegate_domain::intake::Move;
 use facegate_domain::operation::Instruction;
 use facegate_proto::convert::sync::FeedChange;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,16 @@ pub(super) enum Logged {
 }
 
 impl Logged {
+    /// What stations are told of a rider who moved, and how many more are inside by that.
+    pub(super) fn of_move(step: &Move) -> (Vec<Self>, i64) {
+        let rider = step.rider;
+        let [left, entered] = step.entries().map(Option::<&RecordId>::cloned);
+        let more_inside = i64::from(entered.is_some()) - i64::from(left.is_some());
+        let left = left.map(|entry| Self::LeftSystem { rider, entry });
+        let entered = entered.map(|entry| Self::EnteredSystem { rider, entry });
+        (left.into_iter().chain(entered).collect(), more_inside)
+    }
+
     /// What a station is told; `face` opens a template, and gives None for one that is gone by now: its removal comes
     /// later in the log.
     pub(super) fn resolve(

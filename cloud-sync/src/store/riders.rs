@@ -139,6 +139,9 @@ pub struct ErasureReceipt {
     pub rider: RiderId,
     #[serde(default)]
     pub scope: ErasureScope,
+    /// Removed with it: random ids, by which a register of erasures knows them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<TemplateId>,
     pub requested_at: Timestamp,
     /// Version of the feed that tells stations; a station has forgotten the rider once it has applied this.
     pub feed_version: u64,
@@ -226,6 +229,9 @@ pub trait RiderStore: Sync {
     async fn forget_settled_accounts(&self, erased_before: Timestamp) -> Result<usize, StoreError>;
 
     async fn erasure(&self, id: ErasureId) -> Result<Option<ErasureReceipt>, StoreError>;
+
+    /// At most `max` receipts in the order of their ids, after `after`.
+    async fn erasures(&self, after: Option<ErasureId>, max: usize) -> Result<Vec<ErasureReceipt>, StoreError>;
 
     async fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError>;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
-use facegate_domain::tap::{Direction, GateRecord, Tap};
+use facegate_domain::tap::{GateRecord, Tap};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -52,14 +52,6 @@ pub struct UnknownPassage {
 pub struct Conflict {
     pub refused: GateRecord,
     pub refused_at: Timestamp,
-}
-
-/// An entry that arrives later than this after it happened says nothing about where its rider is now.
-const INSIDE_AT_MOST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-
-/// Inside or outside is what the rider's latest tap says, however late the others arrive.
-pub(super) fn says_inside(latest: Direction, at: Timestamp, now: Timestamp) -> bool {
-    latest == Direction::Entry && now.since(at) <= INSIDE_AT_MOST
 }
 
 /// One tap of a rider, and whether a settled journey has used it.

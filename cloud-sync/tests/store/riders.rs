@@ -176,6 +176,23 @@ pub async fn an_erasure_waits_for_every_station_and_is_then_final(place: &Place)
     assert!(last.is_final());
 }
 
+pub async fn receipts_are_told_page_by_page_with_the_templates_that_went(place: &Place) {
+    let store = place.open().await;
+    let (first, second) = (enrolled(&*store).await, enrolled(&*store).await);
+    assert!(store.erasures(None, 10).await.unwrap().is_empty());
+    let mut receipts = [
+        store.erase_rider(ErasureId::random(), first.rider, after(1)).await.unwrap(),
+        store.withdraw_face(ErasureId::random(), second.rider, after(1), after(1)).await.unwrap(),
+        store.erase_rider(ErasureId::random(), second.rider, after(2)).await.unwrap(),
+    ];
+    let templates: Vec<_> = receipts.iter().map(|receipt| receipt.templates.clone()).collect();
+    assert_eq!(templates, [vec![first.id], vec![second.id], vec![]]);
+    receipts.sort_by_key(|receipt| receipt.id);
+    let page = store.erasures(None, 2).await.unwrap();
+    assert_eq!(page, receipts[..2]);
+    assert_eq!(store.erasures(Some(page[1].id), 2).await.unwrap(), receipts[2..]);
+}
+
 pub async fn an_account_stays_while_something_is_owed_on_it(place: &Place) {
     let store = place.open().await;
     let rider = rider(&*store).await;

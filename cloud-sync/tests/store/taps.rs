@@ -7,7 +7,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody};
 
 use crate::places::Place;
-use crate::world::{DAY, Gate, NOW, after, face, ride, ride_code, settlement, tap_of};
+use crate::world::{DAY, Gate, NOW, after, enrolled, face, ride, ride_code, settlement, tap_of};
 
 pub async fn an_authorisation_and_its_passage_are_one_tap_in_either_order(place: &Place) {
     let store = place.open().await;
@@ -147,6 +147,39 @@ pub async fn the_latest_tap_says_who_is_inside(place: &Place) {
     assert_eq!(inside().await, 1, "an erased rider is no hint");
     store.record_taps(entry.passed(known, after(95)).into(), after(99)).await.unwrap();
     assert_eq!(inside().await, 1, "nor does he become one again");
+}
+
+pub async fn what_ended_an_entry_is_not_undone_by_an_older_tap(place: &Place) {
+    let store = place.open().await;
+    let inside = async || store.overview().await.unwrap().in_system;
+    let (mut gate, mut late) = (Gate::entry("north"), Gate::entry("south"));
+    let [withdrawn, unheard] = [enrolled(&*store).await, enrolled(&*store).await];
+    store.record_taps(gate.passed(withdrawn.rider, after(50)).into(), after(60)).await.unwrap();
+    assert_eq!(inside().await, 1);
+    for rider in [withdrawn.rider, unheard.rider] {
+        store.withdraw_face(ErasureId::random(), rider, after(70), after(70)).await.unwrap();
+    }
+    assert_eq!(inside().await, 0);
+    // What a station that was cut off still had of them.
+    for rider in [withdrawn.rider, unheard.rider] {
+        store.record_taps(late.passed(rider, after(20)).into(), after(80)).await.unwrap();
+        store.record_taps(late.passed(rider, after(69)).into(), after(80)).await.unwrap();
+        assert_eq!(inside().await, 0, "nothing from before shows him inside");
+    }
+    let (_, head) = store.changes_after(0, 1000).await.unwrap().unwrap();
+    store.record_taps(late.passed(withdrawn.rider, after(90)).into(), after(91)).await.unwrap();
+    let (changes, _) = store.changes_after(head, 10).await.unwrap().unwrap();
+    assert_eq!((inside().await, changes.len()), (1, 1), "a ride by code since then is one");
+}
+
+pub async fn an_entry_that_ran_out_is_not_brought_back_by_an_older_tap(place: &Place) {
+    let store = place.open().await;
+    let (mut gate, mut late) = (Gate::entry("north"), Gate::exit("south"));
+    let rider = RiderId::random();
+    store.record_taps(gate.passed(rider, after(50)).into(), after(60)).await.unwrap();
+    assert_eq!(store.end_long_entries(Duration::from_secs(5), 10, after(60)).await.unwrap(), 1);
+    store.record_taps(late.passed(rider, after(20)).into(), after(70)).await.unwrap();
+    assert_eq!(store.overview().await.unwrap().in_system, 0);
 }
 
 pub async fn an_old_entry_moves_nobody_in(place: &Place) {

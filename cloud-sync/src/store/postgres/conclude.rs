@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use facegate_domain::ids::RecordId;
+use facegate_domain::intake::{Amount, passage_of};
 use facegate_domain::tap::{GateRecord, PassageOutcome, RecordBody, Tap};
 use facegate_proto::v1;
 use prost::Message;
@@ -24,10 +25,9 @@ pub(super) async fn conclude<'r>(tx: &mut Tx, new: impl Iterator<Item = &'r Gate
     let new: HashMap<&RecordId, &GateRecord> = new.map(|record| (&record.id, record)).collect();
     let (mut outcomes, mut passages) = (Outcomes::new(), Vec::new());
     for record in new.values() {
-        if let RecordBody::Passage(passage) = &record.body {
-            let authorisation = RecordId { sequence: passage.authorisation, ..record.id.clone() };
-            outcomes.entry(authorisation.clone()).or_default().push(passage.outcome);
-            passages.push((authorisation, record.id.sequence, passage.outcome));
+        if let Some((authorisation, outcome)) = passage_of(record) {
+            outcomes.entry(authorisation.clone()).or_default().push(outcome);
+            passages.push((authorisation, record.id.sequence, outcome));
         }
     }
     let older = older_records(tx, outcomes.keys().filter(|id| !new.contains_key(id))).await?;
@@ -40,11 +40,10 @@ pub(super) async fn conclude<'r>(tx: &mut Tx, new: impl Iterator<Item = &'r Gate
     let (mut taps, mut unknown) = (Vec::new(), Vec::new());
     for (id, outcomes) in &outcomes {
         let Some(record) = new.get(id).copied().or_else(|| older.get(id)) else { continue };
-        let Some(tap) = Tap::once_passed(record).filter(|_| !had_tap.contains(id)) else { continue };
-        if outcomes.contains(&PassageOutcome::Passed) {
-            taps.push(tap);
-        } else if outcomes.contains(&PassageOutcome::Unknown) {
-            unknown.push(tap);
+        match Amount::of(record, outcomes, had_tap.contains(id)) {
+            Amount::Tap(tap) => taps.push(tap),
+            Amount::Unknown(tap) => unknown.push(tap),
+            Amount::Nothing => {}
         }
     }
     forget_unknown(tx, taps.iter().map(|tap| &tap.id).filter(|id| older.contains_key(id))).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{ModelId, RiderId, StationId, TemplateId};
+use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::error::Trouble;
@@ -56,7 +57,7 @@ pub(super) async fn withdraw(
         return Ok(receipt);
     }
     let rider = riders::living(tx, id).await?;
-    place::withdraw(tx, id).await?;
+    place::withdraw(tx, id, now).await?;
     let receipt = forget_face(tx, &rider, erasure, ErasureScope::Face, now).await?;
     let withdrawn = |c: &Consent| c.purpose == Purpose::Recognition && c.given_at <= consents_until;
     let consents = rider.consents.iter().filter(|consent| !withdrawn(consent)).cloned().collect();
@@ -96,7 +97,9 @@ async fn forget_face(
     // Looked at last: no station can join and no regulars can be set between here and the commit.
     habits::forget(tx, id).await?;
     let outstanding = stations(tx, now).await?;
-    let receipt = ErasureReceipt { id: erasure, rider: id, scope, requested_at: now, feed_version, outstanding };
+    let templates = rider.face.iter().map(|face| face.template).collect();
+    let receipt =
+        ErasureReceipt { id: erasure, rider: id, scope, templates, requested_at: now, feed_version, outstanding };
     sqlx::query("INSERT INTO core.erasure (id, final, body) VALUES ($1, $2, $3)")
         .bind(uuid_of(receipt.id))
         .bind(receipt.is_final())
@@ -118,6 +121,21 @@ pub(super) async fn receipt(tx: &mut Tx, id: ErasureId) -> Result<Option<Erasure
         .fetch_optional(tx.sql())
         .await?;
     Ok(body.map(|body| read(id, &body)).transpose()?)
+}
+
+/// At most `max` in the order of their ids, after `after`.
+pub(super) async fn receipts(
+    pool: &PgPool,
+    after: Option<ErasureId>,
+    max: usize,
+) -> Result<Vec<ErasureReceipt>, Trouble> {
+    let bodies: Vec<String> =
+        sqlx::query_scalar("SELECT body FROM core.erasure WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2")
+            .bind(after.map(uuid_of))
+            .bind(at_most(max))
+            .fetch_all(pool)
+            .await?;
+    Ok(bodies.iter().map(|body| read("an erasure", body)).collect::<Result<_, StoreError>>()?)
 }
 
 /// Removes the accounts of riders who were erased before that moment and on which nothing is owed; gives their number.

@@ -1,11 +1,12 @@
 //! A batch of a station's records on its way in, in few statements. The rows of its journals are locked first: records
 //! of one journal come in one batch after the other, so an authorisation always meets its passage.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId};
-use facegate_domain::tap::{Authorisation, Evidence, GateRecord, RecordBody};
+use facegate_domain::intake::{Codes, Standing};
+use facegate_domain::tap::GateRecord;
 use facegate_proto::v1;
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -73,16 +74,16 @@ async fn sort<'b>(
 ) -> Result<(Records<'b>, Records<'b>), Trouble> {
     let perhaps_here = batch.records.iter().map(|(record, _)| &record.id).filter(|id| journals.may_have(id));
     let stored = contents(tx, perhaps_here).await?;
-    let mut standing: HashMap<&RecordId, &[u8]> = stored.iter().map(|(id, content)| (id, content.as_slice())).collect();
+    let mut kept: HashMap<&RecordId, &[u8]> = stored.iter().map(|(id, content)| (id, content.as_slice())).collect();
     let (mut new, mut refused) = (Vec::new(), Vec::new());
     for numbered @ (record, content) in &batch.records {
-        match standing.get(&record.id) {
-            None => {
-                standing.insert(&record.id, content);
+        match Standing::of(content, kept.get(&record.id).copied()) {
+            Standing::New => {
+                kept.insert(&record.id, content);
                 new.push(numbered);
             }
-            Some(standing) if *standing == content.as_slice() => intake.duplicates += 1,
-            Some(_) => {
+            Standing::Duplicate => intake.duplicates += 1,
+            Standing::Conflict => {
                 intake.conflicts.push(record.id.clone());
                 refused.push(numbered);
             }
@@ -152,18 +153,7 @@ async fn refuse(tx: &mut Tx, refused: &[&(GateRecord, Vec<u8>)], now: Timestamp)
 
 /// Every station learns that a code is spent. One that opened a second gate, while a station was cut off, is kept.
 async fn spend(tx: &mut Tx, new: &[&(GateRecord, Vec<u8>)]) -> Result<Vec<Logged>, Trouble> {
-    let (mut first, mut again) = (BTreeMap::<[u8; 8], &GateRecord>::new(), Vec::new());
-    for (record, _) in new {
-        let RecordBody::Authorisation(Authorisation { evidence: Evidence::Code { nonce, .. }, .. }) = &record.body
-        else {
-            continue;
-        };
-        if first.contains_key(nonce) {
-            again.push((*nonce, &record.id));
-        } else {
-            first.insert(*nonce, record);
-        }
-    }
+    let Codes { first, mut again } = Codes::of(new.iter().map(|(record, _)| record));
     if first.is_empty() {
         return Ok(Vec::new());
     }

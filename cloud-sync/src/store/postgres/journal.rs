@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use facegate_domain::ids::{GateId, RecordId};
+use facegate_domain::intake::Progress;
 
 use super::error::Trouble;
 use super::tx::Tx;
@@ -14,16 +15,8 @@ const PAGE: usize = 4096;
 
 type Journal = (GateId, u32);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Arrived {
-    /// All below are here.
-    next: u64,
-    /// The highest that was seen; at or above `next` only if there is a gap.
-    highest: u64,
-}
-
 #[derive(Debug)]
-pub(super) struct Journals(BTreeMap<Journal, Arrived>);
+pub(super) struct Journals(BTreeMap<Journal, Progress>);
 
 impl Journals {
     /// Nobody else takes in records of these journals from here to the commit.
@@ -60,15 +53,15 @@ impl Journals {
         .await?;
         let arrived = |(gate, epoch, next, highest)| {
             let id = record_of(gate, epoch, 0)?;
-            Ok(((id.gate, id.epoch), Arrived { next: from_number(next), highest: from_number(highest) }))
+            Ok(((id.gate, id.epoch), Progress { next: from_number(next), highest: from_number(highest) }))
         };
         Ok(Self(rows.into_iter().map(arrived).collect::<Result<_, StoreError>>()?))
     }
 
     /// False if the record is surely new: beyond all that has come of its journal.
     pub fn may_have(&self, id: &RecordId) -> bool {
-        let arrived = self.0.get(&(id.gate.clone(), id.epoch));
-        arrived.is_none_or(|arrived| arrived.has_any() && id.sequence <= arrived.highest)
+        let progress = self.0.get(&(id.gate.clone(), id.epoch));
+        progress.is_none_or(|progress| progress.may_have(id.sequence))
     }
 
     /// Notes records that are in by now.
@@ -79,11 +72,11 @@ impl Journals {
         }
         let (mut gates, mut epochs, mut next, mut highest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (journal, sequences) in by_journal {
-            let arrived = self.0.get_mut(&journal).ok_or(Trouble::Overtaken)?;
-            arrived.note(&sequences);
-            arrived.close_gaps(tx, &journal).await?;
-            next.push(at_most(arrived.next));
-            highest.push(at_most(arrived.highest));
+            let progress = self.0.get_mut(&journal).ok_or(Trouble::Overtaken)?;
+            progress.note(&sequences);
+            close_gap(tx, &journal, progress).await?;
+            next.push(at_most(progress.next));
+            highest.push(at_most(progress.highest));
             epochs.push(i64::from(journal.1));
             gates.push(String::from(journal.0));
         }
@@ -102,62 +95,27 @@ impl Journals {
     }
 
     pub fn marks(self) -> Vec<Mark> {
-        let mark = |((gate, epoch), arrived): (Journal, Arrived)| Mark { gate, epoch, next_sequence: arrived.next };
+        let mark = |((gate, epoch), progress): (Journal, Progress)| Mark { gate, epoch, next_sequence: progress.next };
         self.0.into_iter().map(mark).collect()
     }
 }
 
-impl Arrived {
-    fn has_any(self) -> bool {
-        self.next > 0 || self.highest > 0
-    }
-
-    fn note(&mut self, sequences: &BTreeSet<u64>) {
-        while sequences.contains(&self.next) {
-            self.next += 1;
+/// What came early closes the gap together with what has come now.
+async fn close_gap(tx: &mut Tx, (gate, epoch): &Journal, progress: &mut Progress) -> Result<(), Trouble> {
+    while progress.has_gap() {
+        let here: Vec<i64> = sqlx::query_scalar(
+            "SELECT sequence FROM core.record WHERE gate = $1 AND epoch = $2 AND sequence >= $3
+             ORDER BY sequence LIMIT $4",
+        )
+        .bind(gate.as_str())
+        .bind(i64::from(*epoch))
+        .bind(at_most(progress.next))
+        .bind(at_most(PAGE))
+        .fetch_all(tx.sql())
+        .await?;
+        if !progress.close_gap(here.into_iter().map(from_number)) {
+            break;
         }
-        self.highest = self.highest.max(sequences.last().copied().unwrap_or(0));
     }
-
-    /// What came early closes the gap together with what has come now.
-    async fn close_gaps(&mut self, tx: &mut Tx, (gate, epoch): &Journal) -> Result<(), Trouble> {
-        while self.next <= self.highest {
-            let here: Vec<i64> = sqlx::query_scalar(
-                "SELECT sequence FROM core.record WHERE gate = $1 AND epoch = $2 AND sequence >= $3
-                 ORDER BY sequence LIMIT $4",
-            )
-            .bind(gate.as_str())
-            .bind(i64::from(*epoch))
-            .bind(at_most(self.next))
-            .bind(at_most(PAGE))
-            .fetch_all(tx.sql())
-            .await?;
-            let before = self.next;
-            for sequence in &here {
-                if from_number(*sequence) != self.next {
-                    return Ok(());
-                }
-                self.next += 1;
-            }
-            if self.next == before {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_goes_as_far_as_nothing_is_missing() {
-        let mut arrived = Arrived { next: 0, highest: 0 };
-        assert!(!arrived.has_any());
-        arrived.note(&BTreeSet::from([1, 2, 5]));
-        assert_eq!(arrived, Arrived { next: 0, highest: 5 });
-        arrived.note(&BTreeSet::from([0]));
-        assert_eq!(arrived, Arrived { next: 1, highest: 5 });
-    }
+    Ok(())
 }

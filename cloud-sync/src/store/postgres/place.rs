@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use facegate_domain::Timestamp;
 use facegate_domain::fingerprint::FactSet;
-use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::tap::{Direction, Tap};
+use facegate_domain::ids::RiderId;
+use facegate_domain::intake::{Place, latest_taps, moves};
+use facegate_domain::tap::Tap;
 use uuid::Uuid;
 
 use super::digest::inside_fact;
@@ -17,77 +18,35 @@ use super::tx::Tx;
 use super::values::{IdColumns, record_of, rider_of};
 use crate::store::StoreError;
 use crate::store::logged::Logged;
-use crate::store::taps::says_inside;
 
 type Row = (Uuid, i64, String, i64, i64, String, bool, bool);
 
-/// What is known of one rider's whereabouts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    /// None for one who was erased before any tap of his came.
-    latest: Option<(Timestamp, RecordId, Direction)>,
-    /// Stations have him as inside, by the latest tap.
-    inside: bool,
-    erased: bool,
-}
-
-impl Place {
-    fn of(row: Row) -> Result<(RiderId, Self), StoreError> {
-        let (rider, at, gate, epoch, sequence, direction, inside, erased) = row;
-        let latest = if gate.is_empty() {
-            None
-        } else {
-            let id = record_of(gate, epoch, sequence)?;
-            let direction = named(&id, &direction)?;
-            Some((Timestamp::from_unix_ms(at), id, direction))
-        };
-        Ok((rider_of(rider), Self { latest, inside, erased }))
-    }
-
-    fn entry(&self) -> Option<&RecordId> {
-        self.latest.as_ref().filter(|_| self.inside).map(|(_, id, _)| id)
-    }
-
-    /// After `tap` has come as well.
-    fn after(&self, tap: &Tap, now: Timestamp) -> Self {
-        let arrived = (tap.at, tap.id.clone(), tap.direction);
-        let order = |place: &(Timestamp, RecordId, Direction)| (place.0, place.1.clone());
-        let latest = match &self.latest {
-            Some(latest) if order(latest) > order(&arrived) => latest.clone(),
-            _ => arrived,
-        };
-        let inside = !self.erased && says_inside(latest.2, latest.0, now);
-        Self { latest: Some(latest), inside, erased: self.erased }
-    }
+/// What one row says. One without a gate tells when the rider's face was withdrawn, or of one who was erased before any
+/// tap of his came.
+fn place_of(row: Row) -> Result<(RiderId, Place), StoreError> {
+    let (rider, at, gate, epoch, sequence, direction, inside, erased) = row;
+    let at = Timestamp::from_unix_ms(at);
+    let (latest, silent_until) = if gate.is_empty() {
+        (None, Some(at))
+    } else {
+        let id = record_of(gate, epoch, sequence)?;
+        let direction = named(&id, &direction)?;
+        (Some((at, id, direction)), None)
+    };
+    Ok((rider_of(rider), Place { latest, inside, silent_until, erased }))
 }
 
 /// Moves riders in and out as their new taps say; gives what stations are to be told.
 pub(super) async fn move_riders(tx: &mut Tx, taps: &[Tap], now: Timestamp) -> Result<Vec<Logged>, Trouble> {
-    let mut latest: BTreeMap<RiderId, &Tap> = BTreeMap::new();
-    for tap in taps {
-        let last = latest.entry(tap.rider).or_insert(tap);
-        if (tap.at, &tap.id) > (last.at, &last.id) {
-            *last = tap;
-        }
-    }
-    let riders: Vec<RiderId> = latest.keys().copied().collect();
+    let riders: Vec<RiderId> = latest_taps(taps).into_keys().collect();
     let before = locked(tx, &riders).await?;
-    let nowhere = Place { latest: None, inside: false, erased: false };
     let (mut added, mut moved, mut changes) = (Columns::default(), Columns::default(), Vec::new());
-    for (rider, tap) in latest {
-        let known = before.get(&rider);
-        let place = known.unwrap_or(&nowhere);
-        let after = place.after(tap, now);
-        if after == *place {
-            continue;
-        }
-        if known.is_some() { &mut moved } else { &mut added }.push(rider, &after)?;
-        if place.entry() != after.entry() {
-            let left = place.entry().map(|entry| Logged::LeftSystem { rider, entry: entry.clone() });
-            let entered = after.entry().map(|entry| Logged::EnteredSystem { rider, entry: entry.clone() });
-            tx.count(INSIDE, i64::from(entered.is_some()) - i64::from(left.is_some()));
-            changes.extend(left.into_iter().chain(entered));
-        }
+    for step in moves(taps, before, now) {
+        let columns = if step.before.is_some() { &mut moved } else { &mut added };
+        columns.push(step.rider, &step.after)?;
+        let (told, more_inside) = Logged::of_move(&step);
+        tx.count(INSIDE, more_inside);
+        changes.extend(told);
     }
     added.insert(tx).await?;
     moved.update(tx).await?;
@@ -103,7 +62,7 @@ async fn locked(tx: &mut Tx, riders: &[RiderId]) -> Result<BTreeMap<RiderId, Pla
     .bind(riders)
     .fetch_all(tx.sql())
     .await?;
-    Ok(rows.into_iter().map(Place::of).collect::<Result<_, StoreError>>()?)
+    Ok(rows.into_iter().map(place_of).collect::<Result<_, StoreError>>()?)
 }
 
 #[derive(Debug, Default)]
@@ -216,24 +175,35 @@ pub(super) async fn end_before(tx: &mut Tx, entered_before: Timestamp, max: i64)
     Ok(changes.len())
 }
 
-/// The rider is not shown inside by the taps that have come.
-pub(super) async fn withdraw(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
+/// The rider is not shown inside by a tap from before now, whether it has come or is still to come.
+pub(super) async fn withdraw(tx: &mut Tx, rider: RiderId, now: Timestamp) -> Result<(), Trouble> {
+    leave_silently(tx, rider).await?;
+    sqlx::query(
+        "INSERT INTO core.place AS p (rider, at, gate, epoch, sequence, direction, inside, erased)
+         VALUES ($1, $2, '', 0, 0, '', false, false)
+         ON CONFLICT (rider) DO UPDATE SET at = greatest(p.at, $2), gate = '', epoch = 0, sequence = 0, direction = '',
+            inside = false",
+    )
+    .bind(rider.as_uuid())
+    .bind(now.unix_ms())
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// Its going is told with the rider's, not as a change of its own.
+async fn leave_silently(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
     let place = locked(tx, &[rider]).await?.remove(&rider);
-    // Its going is told with the rider's, not as a change of its own.
     if let Some(entry) = place.as_ref().and_then(Place::entry) {
         tx.toggle(FactSet::Inside, rider.as_bytes(), inside_fact(rider, entry));
         tx.count(INSIDE, -1);
-        sqlx::query("UPDATE core.place SET inside = false WHERE rider = $1")
-            .bind(rider.as_uuid())
-            .execute(tx.sql())
-            .await?;
     }
     Ok(())
 }
 
 /// The rider is not shown inside any more, nor ever again, whatever taps of his are still to come.
 pub(super) async fn erase(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
-    withdraw(tx, rider).await?;
+    leave_silently(tx, rider).await?;
     sqlx::query(
         "INSERT INTO core.place (rider, at, gate, epoch, sequence, direction, inside, erased)
          VALUES ($1, 0, '', 0, 0, '', false, true)

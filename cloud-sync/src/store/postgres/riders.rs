@@ -119,6 +119,10 @@ impl RiderStore for PgStore {
         transact!(self, tx => erasure::receipt(&mut tx, id).await)
     }
 
+    async fn erasures(&self, after: Option<ErasureId>, max: usize) -> Result<Vec<ErasureReceipt>, StoreError> {
+        Ok(erasure::receipts(&self.pool, after, max).await?)
+    }
+
     async fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError> {
         let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.rider WHERE id = $1")
             .bind(rider.as_uuid())

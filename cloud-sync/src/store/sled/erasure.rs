@@ -77,7 +77,15 @@ fn forget_face(
     // The deny list is kept, as stations keep it: an open debt outlives the face.
     let feed_version = publish(tx, &Logged::RiderRemoved { rider: rider.id })?;
     let outstanding = stations(tx, now)?;
-    let receipt = ErasureReceipt { id: erasure, rider: rider.id, scope, requested_at: now, feed_version, outstanding };
+    let receipt = ErasureReceipt {
+        id: erasure,
+        rider: rider.id,
+        scope,
+        templates: rider.face.iter().map(|face| face.template).collect(),
+        requested_at: now,
+        feed_version,
+        outstanding,
+    };
     tx.put(key::erasure(receipt.id), &receipt);
     if !receipt.is_final() {
         tx.put(key::erasing(receipt.id), &receipt.id);

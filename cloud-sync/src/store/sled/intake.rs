@@ -1,9 +1,11 @@
-//! One record of a gate's journal on its way in. Nothing here depends on the order in which records arrive, nor on how
-//! often.
+//! A batch of gates' records on its way in.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId};
-use facegate_domain::tap::{Evidence, GateRecord, PassageOutcome, RecordBody, Tap};
+use facegate_domain::intake::{Amount, Codes, Move, Place, Progress, Standing, moves, passage_of};
+use facegate_domain::tap::{GateRecord, Tap};
 use facegate_proto::v1;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -13,8 +15,7 @@ use super::feed::publish;
 use super::key;
 use super::tx::{Tx, damaged, decode};
 use crate::store::logged::Logged;
-use crate::store::taps::says_inside;
-use crate::store::{Arrival, Conflict, Intake, Mark, Rider, StoreError, UnknownPassage};
+use crate::store::{Arrival, Conflict, ErasureReceipt, Intake, Mark, Rider, StoreError, UnknownPassage};
 
 pub(super) const TAPS: &str = "taps";
 pub(super) const INSIDE: &str = "inside";
@@ -34,6 +35,10 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    const fn progress(&self) -> Progress {
+        Progress { next: self.next, highest: self.highest }
+    }
+
     pub fn arrival(&self) -> Arrival {
         Arrival::new(self.gate.clone(), self.epoch, self.next, self.highest)
     }
@@ -50,81 +55,82 @@ pub(super) struct SpentNonce {
     pub at: Timestamp,
 }
 
-pub(super) fn take_in(
-    tx: &mut Tx<'_>,
-    record: &GateRecord,
-    now: Timestamp,
-    intake: &mut Intake,
-) -> Result<(), StoreError> {
-    let content = v1::GateRecord::from(record.clone()).encode_to_vec();
-    match tx.get_bytes(&key::record(&record.id))? {
-        Some(stored) if stored == content => intake.duplicates += 1,
-        Some(_) => {
-            refuse(tx, record, &content, now)?;
-            intake.conflicts.push(record.id.clone());
-        }
-        None => {
-            intake.new_records += 1;
-            tx.put_bytes(key::record(&record.id), content);
-            arrive(tx, &record.id)?;
-            apply(tx, record, now, intake)?;
-        }
-    }
-    Ok(())
-}
-
-fn apply(tx: &mut Tx<'_>, record: &GateRecord, now: Timestamp, intake: &mut Intake) -> Result<(), StoreError> {
-    let authorisation = match &record.body {
-        RecordBody::Authorisation(granted) => {
-            if let Evidence::Code { nonce, .. } = granted.evidence {
-                spend(tx, nonce, record)?;
+/// Reads and writes what the rules of [`facegate_domain::intake`] ask for and answer.
+pub(super) fn take_in(tx: &mut Tx<'_>, records: &[GateRecord], now: Timestamp) -> Result<Intake, StoreError> {
+    let (mut intake, mut new) = (Intake::default(), Vec::new());
+    for record in records {
+        let content = v1::GateRecord::from(record.clone()).encode_to_vec();
+        match Standing::of(&content, tx.get_bytes(&key::record(&record.id))?.as_deref()) {
+            Standing::New => {
+                tx.put_bytes(key::record(&record.id), content);
+                new.push(record);
             }
-            record.clone()
-        }
-        RecordBody::Passage(passage) => {
-            let authorisation = RecordId { sequence: passage.authorisation, ..record.id.clone() };
-            tx.put(key::passage(&authorisation, record.id.sequence), &passage.outcome);
-            match load(tx, &authorisation)? {
-                Some(authorisation) => authorisation,
-                // It comes later, and concludes then.
-                None => return Ok(()),
+            Standing::Duplicate => intake.duplicates += 1,
+            Standing::Conflict => {
+                refuse(tx, record, &content, now)?;
+                intake.conflicts.push(record.id.clone());
             }
         }
-    };
-    intake.taps.extend(conclude(tx, &authorisation, now)?);
-    Ok(())
+    }
+    intake.new_records = new.len();
+    arrive(tx, &new)?;
+    spend(tx, &new)?;
+    let (taps, before) = conclude(tx, &new)?;
+    for step in moves(&taps, before, now) {
+        follow(tx, &step)?;
+    }
+    intake.taps = taps;
+    Ok(intake)
 }
 
-/// What all passages known of an authorisation amount to: a tap if any was seen, else unknown if any says so.
-fn conclude(tx: &mut Tx<'_>, authorisation: &GateRecord, now: Timestamp) -> Result<Option<Tap>, StoreError> {
-    let RecordBody::Authorisation(granted) = &authorisation.body else { return Ok(None) };
-    if tx.contains(&key::tap(granted.rider, authorisation.stamp.wall, &authorisation.id))? {
-        return Ok(None);
-    }
-    let mut unknown = false;
-    for (k, v) in tx.scan(&key::passages(&authorisation.id))? {
-        let outcome: PassageOutcome = decode(&k, &v)?;
-        unknown |= outcome == PassageOutcome::Unknown;
-        if outcome != PassageOutcome::Passed {
-            continue;
+/// The taps that these records completed, stored, and where their riders were before them.
+fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<RiderId, Place>), StoreError> {
+    let mut concerned = BTreeSet::new();
+    for record in new {
+        match passage_of(record) {
+            Some((authorisation, outcome)) => {
+                tx.put(key::passage(&authorisation, record.id.sequence), &outcome);
+                concerned.insert(authorisation);
+            }
+            None => _ = concerned.insert(record.id.clone()),
         }
-        let passage = RecordId { sequence: u64::from_be_bytes(key::tail(&k)), ..authorisation.id.clone() };
-        let passage = load(tx, &passage)?.ok_or_else(|| damaged(&k, "the passage's record is gone"))?;
-        let tap = Tap::join(authorisation, &passage).ok_or_else(|| damaged(&k, "not a passage of this"))?;
-        add_tap(tx, &tap, now)?;
-        return Ok(Some(tap));
     }
-    let key = key::unknown(&authorisation.id);
-    if unknown && !tx.contains(&key)? {
-        let (id, station) = (authorisation.id.clone(), authorisation.station.clone());
-        let at = authorisation.stamp.wall;
-        tx.put(key, &UnknownPassage { authorisation: id, rider: granted.rider, station, at });
+    let (mut taps, mut before) = (Vec::new(), BTreeMap::new());
+    for id in concerned {
+        // A passage that came first waits: its authorisation concludes when it comes.
+        let Some(authorisation) = load(tx, &id)? else { continue };
+        let passages = tx.scan(&key::passages(&id))?;
+        let outcomes = passages.iter().map(|(k, v)| decode(k, v)).collect::<Result<Vec<_>, _>>()?;
+        match Amount::of(&authorisation, &outcomes, has_tap(tx, &authorisation)?) {
+            Amount::Tap(tap) => {
+                if let btree_map::Entry::Vacant(unknown) = before.entry(tap.rider) {
+                    unknown.insert(place(tx, tap.rider)?);
+                }
+                add_tap(tx, &tap)?;
+                taps.push(tap);
+            }
+            Amount::Unknown(tap) => keep_unknown(tx, tap)?,
+            Amount::Nothing => {}
+        }
+    }
+    Ok((taps, before))
+}
+
+fn has_tap(tx: &Tx<'_>, authorisation: &GateRecord) -> Result<bool, StoreError> {
+    let Some(tap) = Tap::once_passed(authorisation) else { return Ok(false) };
+    tx.contains(&key::tap(tap.rider, tap.at, &tap.id))
+}
+
+fn keep_unknown(tx: &mut Tx<'_>, tap: Tap) -> Result<(), StoreError> {
+    let key = key::unknown(&tap.id);
+    if !tx.contains(&key)? {
+        tx.put(key, &UnknownPassage { authorisation: tap.id, rider: tap.rider, station: tap.station, at: tap.at });
         tx.count(UNKNOWN, 1)?;
     }
-    Ok(None)
+    Ok(())
 }
 
-fn add_tap(tx: &mut Tx<'_>, tap: &Tap, now: Timestamp) -> Result<(), StoreError> {
+fn add_tap(tx: &mut Tx<'_>, tap: &Tap) -> Result<(), StoreError> {
     if tx.contains(&key::unknown(&tap.id))? {
         tx.remove(key::unknown(&tap.id));
         tx.count(UNKNOWN, -1)?;
@@ -132,27 +138,35 @@ fn add_tap(tx: &mut Tx<'_>, tap: &Tap, now: Timestamp) -> Result<(), StoreError>
     tx.put(key::tap(tap.rider, tap.at, &tap.id), tap);
     tx.put(key::open(tap.rider, tap.at, &tap.id), &tap.direction);
     tx.count(TAPS, 1)?;
-    place(tx, tap.rider, now)
+    Ok(())
 }
 
-/// Inside or outside is what the rider's latest tap says, however late the others arrive.
-fn place(tx: &mut Tx<'_>, rider: RiderId, now: Timestamp) -> Result<(), StoreError> {
-    let erased = tx.get::<Rider>(&key::rider(rider))?.is_some_and(|rider| rider.erasure.is_some());
+/// What is known of the rider's whereabouts.
+fn place(tx: &Tx<'_>, rider: RiderId) -> Result<Place, StoreError> {
+    let known = tx.get::<Rider>(&key::rider(rider))?;
+    let withdrawal = known.as_ref().and_then(|rider| rider.withdrawal).map(key::erasure);
+    let receipt: Option<ErasureReceipt> = withdrawal.map(|key| tx.get(&key)).transpose()?.flatten();
     let latest: Option<Tap> = tx.last(&key::taps(rider))?.map(|(k, v)| decode(&k, &v)).transpose()?;
-    let entry = latest.filter(|tap| !erased && says_inside(tap.direction, tap.at, now)).map(|tap| tap.id);
-    let before: Option<RecordId> = tx.get(&key::inside(rider))?;
-    if before == entry {
+    let latest = latest.map(|tap| (tap.at, tap.id, tap.direction));
+    Ok(Place {
+        latest,
+        inside: tx.contains(&key::inside(rider))?,
+        silent_until: receipt.map(|receipt| receipt.requested_at),
+        erased: known.is_some_and(|rider| rider.erasure.is_some()),
+    })
+}
+
+fn follow(tx: &mut Tx<'_>, step: &Move) -> Result<(), StoreError> {
+    let (told, more_inside) = Logged::of_move(step);
+    if told.is_empty() {
         return Ok(());
     }
-    if let Some(before) = before {
-        leave(tx, rider, before)?;
+    match step.after.entry() {
+        Some(entry) => tx.put(key::inside(step.rider), entry),
+        None => tx.remove(key::inside(step.rider)),
     }
-    if let Some(entry) = entry {
-        tx.put(key::inside(rider), &entry);
-        tx.count(INSIDE, 1)?;
-        publish(tx, &Logged::EnteredSystem { rider, entry })?;
-    }
-    Ok(())
+    tx.count(INSIDE, more_inside)?;
+    told.iter().try_for_each(|change| publish(tx, change).map(drop))
 }
 
 pub(super) fn leave(tx: &mut Tx<'_>, rider: RiderId, entry: RecordId) -> Result<(), StoreError> {
@@ -162,18 +176,23 @@ pub(super) fn leave(tx: &mut Tx<'_>, rider: RiderId, entry: RecordId) -> Result<
     Ok(())
 }
 
-/// Every station learns that the code is spent. One that opened a second gate, while a station was cut off, is kept.
-fn spend(tx: &mut Tx<'_>, nonce: [u8; 8], record: &GateRecord) -> Result<(), StoreError> {
-    let at = record.stamp.wall;
-    match tx.get::<SpentNonce>(&key::nonce(nonce))? {
-        Some(spent) => {
-            tx.put(key::replay(&record.id), &spent.authorisation);
-            tx.count(REPLAYS, 1)?;
+/// Every station learns that a code is spent. One that opened a second gate, while a station was cut off, is kept.
+fn spend(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(), StoreError> {
+    let Codes { first, mut again } = Codes::of(new.iter().copied());
+    for (nonce, record) in first {
+        if tx.contains(&key::nonce(nonce))? {
+            again.push((nonce, &record.id));
+            continue;
         }
-        None => {
-            tx.put(key::nonce(nonce), &SpentNonce { authorisation: record.id.clone(), at });
-            publish(tx, &Logged::CodeNonceSpent { nonce, issued_at: at })?;
-        }
+        let at = record.stamp.wall;
+        tx.put(key::nonce(nonce), &SpentNonce { authorisation: record.id.clone(), at });
+        publish(tx, &Logged::CodeNonceSpent { nonce, issued_at: at })?;
+    }
+    for (nonce, id) in again {
+        let key = key::nonce(nonce);
+        let spent: SpentNonce = tx.get(&key)?.ok_or_else(|| damaged(&key, "gone"))?;
+        tx.put(key::replay(id), &spent.authorisation);
+        tx.count(REPLAYS, 1)?;
     }
     Ok(())
 }
@@ -187,22 +206,24 @@ fn refuse(tx: &mut Tx<'_>, record: &GateRecord, content: &[u8], now: Timestamp) 
     Ok(())
 }
 
-fn arrive(tx: &mut Tx<'_>, id: &RecordId) -> Result<(), StoreError> {
-    let key = key::journal(&id.gate, id.epoch);
-    let mut arrived = tx.get::<Arrived>(&key)?.unwrap_or_else(|| Arrived {
-        gate: id.gate.clone(),
-        epoch: id.epoch,
-        next: 0,
-        highest: 0,
-    });
-    arrived.highest = arrived.highest.max(id.sequence);
-    // What came early closes the gap together with this one.
-    while arrived.next <= arrived.highest
-        && tx.contains(&key::record(&RecordId { sequence: arrived.next, ..id.clone() }))?
-    {
-        arrived.next += 1;
+fn arrive(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(), StoreError> {
+    let mut journals: BTreeMap<(&GateId, u32), BTreeSet<u64>> = BTreeMap::new();
+    for RecordId { gate, epoch, sequence } in new.iter().map(|record| &record.id) {
+        journals.entry((gate, *epoch)).or_default().insert(*sequence);
     }
-    tx.put(key, &arrived);
+    for ((gate, epoch), sequences) in journals {
+        let key = key::journal(gate, epoch);
+        let before = tx.get::<Arrived>(&key)?.map(|arrived| arrived.progress());
+        let mut progress = before.unwrap_or_default();
+        progress.note(&sequences);
+        // What came early closes the gap together with what has come now.
+        let here = |sequence| key::record(&RecordId { gate: gate.clone(), epoch, sequence });
+        while progress.has_gap() && tx.contains(&here(progress.next))? {
+            progress.close_gap([progress.next]);
+        }
+        let Progress { next, highest } = progress;
+        tx.put(key, &Arrived { gate: gate.clone(), epoch, next, highest });
+    }
     Ok(())
 }
 

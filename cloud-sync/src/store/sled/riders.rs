@@ -207,6 +207,11 @@ impl RiderStore for SledStore {
         self.read().get(&key::erasure(id))
     }
 
+    async fn erasures(&self, after: Option<ErasureId>, max: usize) -> Result<Vec<ErasureReceipt>, StoreError> {
+        let from = after.map_or(key::ERASURE.to_vec(), |after| [key::erasure(after), vec![0]].concat());
+        self.read().scan_from(key::ERASURE, &from, max)?.iter().map(|(k, v)| decode(k, v)).collect()
+    }
+
     async fn rider(&self, rider: RiderId) -> Result<Option<Rider>, StoreError> {
         self.read().get(&key::rider(rider))
     }

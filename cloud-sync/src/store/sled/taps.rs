@@ -24,8 +24,7 @@ impl TapStore for SledStore {
     async fn record_taps(&self, records: Vec<GateRecord>, now: Timestamp) -> Result<Intake, StoreError> {
         let journals: BTreeSet<(GateId, u32)> = records.iter().map(|r| (r.id.gate.clone(), r.id.epoch)).collect();
         self.write(|tx| {
-            let mut intake = Intake::default();
-            records.iter().try_for_each(|record| take_in(tx, record, now, &mut intake))?;
+            let mut intake = take_in(tx, &records, now)?;
             for (gate, epoch) in &journals {
                 let arrived: Option<Arrived> = tx.get(&key::journal(gate, *epoch))?;
                 intake.marks.extend(arrived.map(|arrived| arrived.mark()));
