@@ -203,7 +203,7 @@ pub struct Config {
 /// The command is for a store in a folder of the cloud's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the store is in PostgreSQL: use the means of that database (pg_basebackup and its archive of the log, or a dump)"
+    "the store is in PostgreSQL: use the means of that database (pg_dump, or pg_basebackup and its archive of the log)"
 )]
 pub struct NoFolder;
 

@@ -28,7 +28,7 @@ pub use duplicates::Duplicates;
 pub use error::{EnrolmentError, ErrorKind};
 pub use phone::PhoneCertificate;
 
-use crate::register::Register;
+use crate::register::{self, Register};
 use crate::store::{Profile, Rider, Store, Trip};
 
 /// Enrolments whose photographs are examined at the same time; more wait for [`CAPTURE_WAIT`].
@@ -100,9 +100,30 @@ impl Enrolment {
         })
     }
 
-    /// Keeps the duplicate search in step with the feed until `stop`.
+    /// Keeps the duplicate search and the register of erasures in step with the feed until `stop`: an erased face does not
+    /// stay in memory until the next enrolment, and what another replica has erased is in the register of this one too.
     pub async fn follow_feed(&self, stop: CancellationToken) {
-        self.duplicates.follow(&*self.store, stop).await;
+        let mut head = self.store.head();
+        loop {
+            head.mark_unchanged();
+            if let Err(error) = self.catch_up().await {
+                tracing::error!(%error, "the feed could not be followed; the duplicate search does before it is asked");
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = head.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn catch_up(&self) -> Result<(), EnrolmentError> {
+        self.duplicates.catch_up(&*self.store).await?;
+        for rider in self.duplicates.removed() {
+            register::learn_of(&self.register, &*self.store, rider).await?;
+            self.duplicates.noted(rider);
+        }
+        Ok(())
     }
 
     /// What gates need to verify the phones that this cloud vouched for.

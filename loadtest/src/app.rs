@@ -116,6 +116,11 @@ impl MetroApp {
         Ok(base64.decode(answer["certificate"].as_str().context("the answer holds no certificate")?)?)
     }
 
+    /// Has the rider forgotten.
+    pub async fn erase(&self, rider: &str) -> Result<()> {
+        checked(self.request(Method::DELETE, &format!("/v1/riders/{rider}")).send().await?).await.map(drop)
+    }
+
     pub async fn trips(&self, rider: &str) -> Result<Vec<Trip>> {
         #[derive(Deserialize)]
         struct Trips {

@@ -1,16 +1,16 @@
 //! The duplicate search: every enrolled face in one index, in memory. It follows the change feed as a station does, so
 //! that it knows who was enrolled or erased at another replica of the cloud.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError, RwLock};
 
 use facegate_domain::face::Embedding;
-use facegate_domain::ids::ModelId;
+use facegate_domain::ids::{ModelId, RiderId};
 use facegate_domain::score::Similarity;
 use facegate_gallery::Index;
 use facegate_gallery::index::Query;
 use facegate_proto::convert::sync::FeedChange;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use super::EnrolmentError;
 use crate::store::Store;
@@ -28,30 +28,30 @@ pub struct Duplicates {
     faces: RwLock<Option<Arc<Index>>>,
     /// Version of the feed up to which the faces are known.
     seen: Mutex<u64>,
+    /// Of whom the feed has told that they were removed, since somebody asked.
+    removed: std::sync::Mutex<BTreeSet<RiderId>>,
 }
 
 impl Duplicates {
     /// Reads every template of `model`; those of other models cannot be compared and are left out.
     pub async fn load(store: &dyn Store, model: &ModelId) -> Result<Self, EnrolmentError> {
-        let duplicates = Self { model: model.clone(), faces: RwLock::default(), seen: Mutex::new(0) };
+        let (model, faces, removed) = (model.clone(), RwLock::default(), std::sync::Mutex::default());
+        let duplicates = Self { model, faces, seen: Mutex::new(0), removed };
         *duplicates.seen.lock().await = duplicates.reload(store).await?;
         Ok(duplicates)
     }
 
-    /// Keeps up with the feed until `stop`, so that an erased face does not stay in memory until the next enrolment.
-    pub async fn follow(&self, store: &dyn Store, stop: CancellationToken) {
-        let mut head = store.head();
-        loop {
-            head.mark_unchanged();
-            if let Err(error) = self.catch_up(store).await {
-                tracing::error!(%error, "the duplicate search could not follow the feed; it does before it is asked");
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = head.changed() => if changed.is_err() { return },
-            }
-        }
+    /// Of whom the feed has told that they were removed and nobody has [taken note](Self::noted) yet.
+    pub fn removed(&self) -> Vec<RiderId> {
+        self.lock_removed().iter().copied().collect()
+    }
+
+    pub fn noted(&self, removed: RiderId) {
+        self.lock_removed().remove(&removed);
+    }
+
+    fn lock_removed(&self) -> MutexGuard<'_, BTreeSet<RiderId>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what has changed; gives the version up to which every face is known now.
@@ -84,6 +84,7 @@ impl Duplicates {
                 index.put(face).map_err(internal)
             }
             FeedChange::RiderRemoved(rider) => {
+                self.lock_removed().insert(*rider);
                 if let Some(index) = self.index() {
                     index.remove_rider(*rider);
                 }

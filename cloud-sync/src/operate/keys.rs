@@ -1,6 +1,7 @@
 //! `keys`: what keys there are, a new generation, sealing anew, and the end of an old generation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -9,11 +10,10 @@ use facegate_runtime::clock::SystemClock;
 use facegate_runtime::keys::{Key, KeyProvider};
 
 use super::Target;
-use crate::cloud::ISSUER_KEY;
-use crate::config::Config;
+use crate::cloud::{Cloud, ISSUER_KEY};
+use crate::config::{Config, StoreConfig};
 use crate::rotation::ISSUER_SETTLES;
-use crate::store::sled::SledStore;
-use crate::store::{AuditStore, KeyStore, SealedValues};
+use crate::store::{SealedValues, Store};
 
 /// What `keys --help` teaches.
 pub const HELP: &str = "\
@@ -22,15 +22,19 @@ and `gallery-leases` (keys of the stations' galleries). Each has generations; th
 
   1  keys rotate --purpose templates      makes a generation, at any time. A running cloud takes it into use within ten
                                           seconds and seals everything anew; its log says when it is done.
-  2  stop the cloud; keys list            shows how much is sealed under which key
+  2  keys list                            shows how much is sealed under which key
   3  keys retire --purpose templates --key ID
                                           destroys the old one; refused while anything is sealed under it
+
+For 2 and 3 the cloud must be stopped if its store is embedded. Replicas before PostgreSQL may run; they must all have their
+keys from one place (a folder that all mount, or one HSM), and `retire` waits until each had the time to take the new key.
 
 Backups made before step 1 need the old key: after step 3 they cannot be read by anybody. Make a new backup first.
 
 ride-code-issuer: the new key is published beside the old one at once and signs after an hour; the old one can be retired
 when the last certificate that it signed has expired ([codes] certificate_valid_s).
-gallery-leases: a new master counts from the cloud's next start; each station then fetches its templates anew.
+gallery-leases: a new master counts from the cloud's next start (of every replica); each station then fetches its
+templates anew.
 
 With `kind = \"pkcs11\"` generations are objects on the token, labelled facegate-PURPOSE, and retiring destroys them.";
 
@@ -42,7 +46,7 @@ pub struct Keys {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Shows the generations, newest first, and what is sealed under each. The cloud must be stopped.
+    /// Shows the generations, newest first, and what is sealed under each.
     List(Target),
     /// Makes a new generation.
     Rotate {
@@ -54,7 +58,7 @@ enum Command {
     },
     /// Seals everything anew under the newest keys; for when the cloud is stopped, a running one does it by itself.
     Reseal(Target),
-    /// Destroys an old generation for good. The cloud must be stopped.
+    /// Destroys an old generation for good.
     Retire {
         #[command(flatten)]
         target: Target,
@@ -82,15 +86,22 @@ impl Keys {
             match &self.command {
                 Command::List(_) => list(&config, &*keys).await,
                 Command::Rotate { purpose, .. } => rotate(&*keys, purpose),
-                Command::Reseal(_) => reseal(&config, &*keys).await,
+                Command::Reseal(_) => reseal(&config).await,
                 Command::Retire { purpose, key, .. } => retire(&config, &*keys, purpose, key).await,
             }
         })
     }
 }
 
-fn open(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<SledStore> {
-    SledStore::open(config.folder()?, keys, config.feed_kept).context("opening the store; the cloud must be stopped")
+/// Replicas look for a new key every ten seconds; after so long each that can see it seals under it.
+const REPLICAS_TAKE_KEYS: Duration = Duration::from_secs(60);
+
+async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let store = Cloud::open_store(config).await;
+    store.context(match config.store {
+        StoreConfig::Sled { .. } => "opening the store; the cloud must be stopped",
+        StoreConfig::Postgres { .. } => "opening the store in PostgreSQL",
+    })
 }
 
 fn sealed(purpose: &str) -> Option<SealedValues> {
@@ -107,7 +118,7 @@ fn known(purpose: &str) -> anyhow::Result<()> {
 }
 
 async fn list(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<()> {
-    let store = open(config, keys)?;
+    let store = open(config).await?;
     for purpose in PURPOSES {
         let under = match sealed(purpose) {
             Some(values) => store.sealed_under(values).await?,
@@ -134,8 +145,8 @@ fn rotate(keys: &dyn KeyProvider, purpose: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn reseal(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<()> {
-    let store = open(config, keys)?;
+async fn reseal(config: &Config) -> anyhow::Result<()> {
+    let store = open(config).await?;
     for values in SealedValues::ALL {
         let (mut from, mut looked_at, mut resealed) = (None, 0, 0);
         loop {
@@ -152,7 +163,7 @@ async fn reseal(config: &Config, keys: &dyn KeyProvider) -> anyhow::Result<()> {
 
 async fn retire(config: &Config, keys: &dyn KeyProvider, purpose: &str, key: &str) -> anyhow::Result<()> {
     known(purpose)?;
-    let store = open(config, keys)?;
+    let store = open(config).await?;
     let now = SystemClock::new().now();
     let ring = keys.existing(purpose)?.with_context(|| format!("there is no `{purpose}` key"))?;
     let id = ring.iter().map(Key::id).find(|id| format!("{id:?}") == key);
@@ -163,6 +174,15 @@ async fn retire(config: &Config, keys: &dyn KeyProvider, purpose: &str, key: &st
             under == 0,
             "{under} values are still sealed under {key}: `keys reseal`, or let the cloud run until it is done"
         );
+        if matches!(config.store, StoreConfig::Postgres { .. }) {
+            let since = store.key_used(purpose, ring.newest().id(), now).await?.since;
+            let free = since.plus(REPLICAS_TAKE_KEYS);
+            ensure!(
+                free <= now,
+                "a replica may still seal under {key}; every one that runs has the newest key in {} s: retire it then",
+                free.since(now).as_secs() + 1
+            );
+        }
     }
     if purpose == ISSUER_KEY {
         let newest = ring.newest().id();
