@@ -1,6 +1,6 @@
 //! A small city as real processes on loopback: what the demo and the fault tests run.
 //!
-//! One cloud, one sandbox acquirer, two stations with an entry and an exit gate each, one entrance camera. Each is a
+//! One cloud (or two replicas before one PostgreSQL), one sandbox acquirer, two stations with an entry and an exit gate each, one entrance camera. Each is a
 //! process of its own with its own certificate; the aisles and their bodies live here, outside of what is tested.
 
 mod books;
@@ -24,6 +24,7 @@ pub use process::Process;
 
 use crate::aisle::{Aisle, AisleTimes};
 use crate::app::{MetroApp, random_password};
+use crate::database::{Database, StoreKind};
 use network::{Network, free_port};
 
 pub const STATIONS: [&str; 2] = ["north", "south"];
@@ -41,6 +42,8 @@ pub struct CityOptions {
     pub settle_after: Duration,
     /// A longer ride waits until no station and no gate is behind: its middle may be missing.
     pub ride_expected_max: Duration,
+    /// What the cloud keeps its books in; with PostgreSQL it is two replicas.
+    pub store: StoreKind,
     /// Where its processes are; on loopback unless given.
     pub network: Option<Network>,
 }
@@ -48,7 +51,8 @@ pub struct CityOptions {
 impl CityOptions {
     pub fn new(home: &Path, folder: &Path) -> Self {
         let (home, folder, settle_after) = (home.to_owned(), folder.to_owned(), Duration::from_secs(2));
-        Self { home, folder, settle_after, ride_expected_max: Duration::from_secs(5400), network: None }
+        let ride_expected_max = Duration::from_secs(5400);
+        Self { home, folder, settle_after, ride_expected_max, store: StoreKind::default(), network: None }
     }
 
     /// For a city whose processes and wires fail: rides here take seconds, so every one of them may have lost its middle.
@@ -74,18 +78,26 @@ pub struct City {
     relays: Vec<Process>,
     gates: Vec<Gate>,
     camera: Gate,
+    /// Last, so that it ends after those who use it.
+    database: Option<Database>,
 }
 
 impl City {
     /// Starts every process and waits until each answers.
     pub async fn start(options: &CityOptions) -> Result<Self> {
         let folder = &options.folder;
-        let network = options.network.clone().map_or_else(Network::on_loopback, Ok)?;
+        let database = match options.store {
+            StoreKind::Sled => None,
+            StoreKind::Postgres => Some(tokio::task::spawn_blocking(Database::start).await??),
+        };
+        let replicas = usize::from(database.is_some());
+        let network = options.network.clone().map_or_else(|| Network::on_loopback(replicas), Ok)?;
         let certificates = Certificates::make(&folder.join("certificates"), &network.hosts())?;
         let (ops_password, api_key) = (random_password(), random_password());
         let monitor = certificates.identity(Role::Monitor, "demo")?;
 
-        let servers = start_servers(options, &certificates, &network, &ops_password, &api_key).await?;
+        let staff = configs::Staff { ops_password_hash: books::hash_password(&ops_password).await?, api_key };
+        let servers = start_servers(options, &certificates, &network, database.as_ref(), &staff)?;
         let (mut devices, mut relays, mut gates) = (Vec::new(), Vec::new(), Vec::new());
         for station in STATIONS {
             for way in ["in", "out"] {
@@ -97,8 +109,20 @@ impl City {
         }
         let (camera, process) = start_gate(options, &certificates, &network, STATIONS[0], "camera").await?;
         devices.push(process);
-        let mut city =
-            Self { network, certificates, monitor, ops_password, api_key, servers, devices, relays, gates, camera };
+        let api_key = staff.api_key;
+        let mut city = Self {
+            network,
+            certificates,
+            monitor,
+            ops_password,
+            api_key,
+            servers,
+            devices,
+            relays,
+            gates,
+            camera,
+            database,
+        };
         city.wait_until_ready().await?;
         Ok(city)
     }
@@ -109,7 +133,7 @@ impl City {
 
     /// `https://host:port` of the cloud's pages and REST API.
     pub fn pages(&self) -> String {
-        format!("https://{}", self.network.pages)
+        format!("https://{}", self.network.cloud.pages)
     }
 
     pub fn ops_user(&self) -> &'static str {
@@ -138,6 +162,22 @@ impl City {
         MetroApp::new(&self.pages(), &self.api_key, &self.certificates.ca())
     }
 
+    /// The same by the last of the cloud's replicas.
+    pub fn metro_app_of_last_replica(&self) -> Result<MetroApp> {
+        let place = self.network.clouds().last().map_or(self.network.cloud, |(_, place)| place);
+        MetroApp::new(&format!("https://{}", place.pages), &self.api_key, &self.certificates.ca())
+    }
+
+    /// The database that the cloud's replicas share.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database.as_ref().map(|database| database.url.as_str())
+    }
+
+    /// Those of the cloud's replicas among [`City::process_names`].
+    pub fn cloud_names(&self) -> Vec<String> {
+        self.network.clouds().map(|(name, _)| name).collect()
+    }
+
     /// Names of all processes, as [`City::kill_and_restart`] takes them.
     pub fn process_names(&self) -> Vec<String> {
         self.servers.iter().chain(&self.devices).map(|process| process.name().to_owned()).collect()
@@ -154,7 +194,12 @@ impl City {
         self.process(name)?.kill().await
     }
 
-    /// Starts what was killed, with the same command.
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop_one(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.stop().await
+    }
+
+    /// Starts what was killed or stopped, with the same command.
     pub fn start_again(&mut self, name: &str) -> Result<()> {
         self.process(name)?.start_again()
     }
@@ -186,21 +231,21 @@ impl City {
 }
 
 /// Acquirer, cloud and stations.
-async fn start_servers(
+fn start_servers(
     options: &CityOptions,
     certificates: &Certificates,
     network: &Network,
-    ops_password: &str,
-    api_key: &str,
+    database: Option<&Database>,
+    staff: &configs::Staff,
 ) -> Result<Vec<Process>> {
     let folder = &options.folder;
     let of_cloud = network.namespaces.as_ref().map(|all| all.cloud.as_str());
     let acquirer = configs::acquirer(folder, certificates, network)?;
-    let cloud = configs::cloud(options, certificates, network, &books::hash_password(ops_password).await?, api_key)?;
-    let mut servers = vec![
-        Process::start("acquirer", "facegate-loadtest", acquirer, folder, of_cloud)?,
-        Process::start("cloud", "facegate-cloud-sync", config_argument(&cloud), folder, of_cloud)?,
-    ];
+    let mut servers = vec![Process::start("acquirer", "facegate-loadtest", acquirer, folder, of_cloud)?];
+    for (name, place) in network.clouds() {
+        let config = configs::cloud(options, certificates, network, (&name, place), database, staff)?;
+        servers.push(Process::start(&name, "facegate-cloud-sync", config_argument(&config), folder, of_cloud)?);
+    }
     for (index, station) in STATIONS.into_iter().enumerate() {
         let config = configs::city_station(folder, certificates, network, station)?;
         let inside = network.namespaces.as_ref().map(|all| all.stations[index].as_str());

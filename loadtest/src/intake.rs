@@ -14,21 +14,15 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::city::Certificates;
+use crate::database::StoreKind;
 use crate::intake::cloud::Cloud;
 use crate::intake::traffic::{Live, Station};
 
-/// Which store takes the taps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    Sled,
-    Postgres,
-}
-
 #[derive(Debug, Clone, clap::Args)]
 pub struct IntakeLoad {
-    #[arg(long, value_enum, default_value_t = Kind::Sled)]
-    pub store: Kind,
+    /// Which store takes the taps.
+    #[arg(long, value_enum, default_value_t = StoreKind::Sled)]
+    pub store: StoreKind,
     /// Stations that deliver at the same time, each from two gates.
     #[arg(long, default_value_t = 8)]
     pub stations: usize,
@@ -51,7 +45,7 @@ pub struct IntakeLoad {
 
 #[derive(Debug, Serialize)]
 struct Report {
-    store: Kind,
+    store: StoreKind,
     taps_per_s: f64,
     lost: u64,
     double: u64,

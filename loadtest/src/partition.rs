@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::city::network::Network;
+use crate::city::network::{CloudPlace, Network};
 use crate::wire::{Faults, Wire};
 use namespaces::{Namespaces, address};
 
@@ -83,21 +83,20 @@ async fn lay_wires(run: &str, seed: u64) -> Result<(Wires, Network)> {
     let cloud = |port| SocketAddr::new(address(1, 2), port);
     let at = |subnet: u8, host, port| [subnet, subnet + 3].map(|subnet| SocketAddr::new(address(subnet, host), port));
     let stations = at(3, 2, STATION);
-    let metrics = at(3, 2, STATION + 1);
     let network = Network {
-        cloud: cloud(CLOUD),
-        pages: cloud(CLOUD + 1),
+        cloud: CloudPlace { grpc: cloud(CLOUD), pages: cloud(CLOUD + 1), metrics: cloud(CLOUD + 3) },
+        replicas: Vec::new(),
         acquirer: cloud(CLOUD + 2),
         stations,
-        metrics: [cloud(CLOUD + 3), metrics[0], metrics[1]],
-        to_cloud: at(2, 1, CLOUD),
+        metrics: at(3, 2, STATION + 1),
+        to_cloud: at(2, 1, CLOUD).map(|address| vec![address]),
         to_station: at(4, 1, STATION),
         aisles: at(4, 1, 0).map(|address| address.ip()),
         screens: at(4, 2, 0).map(|address| address.ip()),
         namespaces: Some(namespaces::names(run)),
     };
     let mut all = Vec::new();
-    let ends = network.to_cloud.map(|from| (from, network.cloud)).into_iter();
+    let ends = network.to_cloud.iter().flatten().map(|from| (*from, network.cloud.grpc));
     for ((from, to), number) in ends.chain(network.to_station.into_iter().zip(stations)).zip(0..) {
         all.push(Wire::lay(from, to, seed.wrapping_add(number)).await?);
     }

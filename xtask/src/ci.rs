@@ -15,8 +15,8 @@ use crate::{command, demo, setup, test, tidy};
 pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
 a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`,
-a hundred seeds of `sim`, then `bench intake` over either store, a dozen kills (`bench kill`) and short cuts of the
-wires (`bench partition`, where network namespaces are allowed).
+a hundred seeds of `sim`, then `bench intake` over either store, a dozen kills of a city with two replicas of the cloud
+before one PostgreSQL (`bench kill`) and short cuts of the wires (`bench partition`, where network namespaces are allowed).
 All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
@@ -47,7 +47,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     for store in ["sled", "postgres"] {
         checks.note("intake", phases.run("intake", || intake(workspace, store)));
     }
-    checks.note("kill", phases.run("kill", || city(workspace, "kill")));
+    // Two replicas before one PostgreSQL: the default store's cloud is killed by a test.
+    checks.note("kill", phases.run("kill", || city(workspace, "kill", &["--store", "postgres"])));
     checks.note("partition", phases.run("partition", || partition(workspace)));
     phases.print();
     checks.finish()
@@ -116,13 +117,11 @@ fn sim(workspace: &Workspace) -> Result<()> {
 }
 
 /// A short run of the whole city under faults, with the binaries that the demo has just used.
-fn city(workspace: &Workspace, bench: &str) -> Result<()> {
+fn city(workspace: &Workspace, bench: &str, options: &[&str]) -> Result<()> {
     let mut driver = workspace.binary("debug", "facegate-loadtest");
-    driver.args([bench, "--quick", "--check"]);
-    command::run(
-        &mut driver,
-        &format!("`cargo xtask bench {bench} --quick --check --seed N`, with its seed, does it again."),
-    )
+    driver.args([bench, "--quick", "--check"]).args(options);
+    let again = [&[bench, "--quick", "--check", "--seed N"], options].concat().join(" ");
+    command::run(&mut driver, &format!("`cargo xtask bench {again}`, with its seed, does it again."))
 }
 
 /// Only where this user may make network namespaces: many containers do not let him.
@@ -134,7 +133,7 @@ fn partition(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     command::run(Command::new("ip").args(["netns", "delete", &probe]), "Delete it by hand.")?;
-    city(workspace, "partition")
+    city(workspace, "partition", &[])
 }
 
 /// That no tap is lost or counted twice and none refused; how fast they are taken says the release build alone.

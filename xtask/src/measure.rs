@@ -140,7 +140,8 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         name: "kill",
-        what: "kill -9 of any process of a small city, at random moments, while people ride: anything lost or doubled?",
+        what: "kill -9 of any process of a small city, at random moments, while people ride (--store sled|postgres)",
+        needs: &[POSTGRESQL],
         ..of_city(&["kill"])
     },
     Measurement {

@@ -1,5 +1,6 @@
 //! What the city's servers say about themselves, asked as the operations centre would ask.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::acquirer::Statistics;
 impl City {
     /// What the operations centre sees.
     pub async fn overview(&self) -> Result<v1::OverviewResponse> {
-        let uri = format!("https://{}", self.network.cloud);
+        let uri = format!("https://{}", self.network.cloud.grpc);
         let channel = channel(&self.monitor, &uri, Role::Cloud, ChannelOptions::default())?;
         Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
     }
@@ -52,7 +53,7 @@ impl City {
     /// A gauge (with its labels as Prometheus writes them) of the station at that place in [`STATIONS`]; 0 if it says
     /// nothing of it.
     pub async fn station_gauge(&self, station: usize, name: &str) -> Result<f64> {
-        let text = self.metrics_of(1 + station, Role::Station).await?;
+        let text = self.metrics_at(self.network.metrics[station], Role::Station).await?;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Ok(value.map(str::parse).transpose()?.unwrap_or(0.0))
     }
@@ -60,14 +61,17 @@ impl City {
     /// The Prometheus texts of the cloud and the stations.
     pub async fn metrics(&self) -> Result<Vec<String>> {
         let mut texts = Vec::new();
-        for (server, role) in [Role::Cloud, Role::Station, Role::Station].into_iter().enumerate() {
-            texts.push(self.metrics_of(server, role).await?);
+        for (_, place) in self.network.clouds() {
+            texts.push(self.metrics_at(place.metrics, Role::Cloud).await?);
+        }
+        for address in self.network.metrics {
+            texts.push(self.metrics_at(address, Role::Station).await?);
         }
         Ok(texts)
     }
 
-    async fn metrics_of(&self, server: usize, role: Role) -> Result<String> {
-        let url = format!("https://{}/metrics", self.network.metrics[server]);
+    async fn metrics_at(&self, address: SocketAddr, role: Role) -> Result<String> {
+        let url = format!("https://{address}/metrics");
         let response = client(&self.monitor, role).build()?.get(url).send().await?;
         Ok(response.error_for_status()?.text().await?)
     }

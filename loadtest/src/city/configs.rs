@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use sha2::{Digest, Sha256};
 
-use super::network::Network;
+use crate::database::Database;
+
+use super::network::{CloudPlace, Network};
 use super::{CAMERA, Certificates, CityOptions, STATIONS};
 
 pub const OPS_USER: &str = "operator";
@@ -38,49 +40,64 @@ pub fn acquirer(folder: &Path, certificates: &Certificates, network: &Network) -
     Ok(vec!["acquirer".to_owned(), "--config".to_owned(), path.display().to_string()])
 }
 
-/// The cloud, with one operator and one integrator.
+/// Who may sign in, and which app may call.
+#[derive(Debug)]
+pub struct Staff {
+    pub ops_password_hash: String,
+    pub api_key: String,
+}
+
+/// One replica of the cloud, with one operator and one integrator.
 pub fn cloud(
     options: &CityOptions,
     certificates: &Certificates,
     network: &Network,
-    ops_password_hash: &str,
-    api_key: &str,
+    (name, place): (&str, CloudPlace),
+    database: Option<&Database>,
+    staff: &Staff,
 ) -> Result<PathBuf> {
     let folder = &options.folder;
     let fares = folder.join("fares.toml");
     std::fs::write(&fares, FARES)?;
-    let tls = certificates.issue(Role::Cloud, "cloud")?;
-    let config = json!({
-        "listen": network.cloud.to_string(),
-        "data_dir": folder.join("cloud"),
+    let tls = certificates.issue(Role::Cloud, name)?;
+    let mut config = json!({
+        "listen": place.grpc.to_string(),
         "models_dir": options.home.join("models"),
         "fares": fares,
         "tls": tls_table(&tls),
-        "telemetry": { "metrics_listen": network.metrics[0].to_string() },
+        "telemetry": { "metrics_listen": place.metrics.to_string() },
         "journeys": {
             "settle_after_ms": u64::try_from(options.settle_after.as_millis())?,
             "ride_expected_max_s": options.ride_expected_max.as_secs(),
         },
         "web": {
-            "listen": network.pages.to_string(),
-            "operators": [{ "name": OPS_USER, "password_hash": ops_password_hash }],
-            "api_keys": [{ "name": "metro-app", "sha256": hex(&Sha256::digest(api_key)) }],
+            "listen": place.pages.to_string(),
+            "operators": [{ "name": OPS_USER, "password_hash": staff.ops_password_hash }],
+            "api_keys": [{ "name": "metro-app", "sha256": hex(&Sha256::digest(&staff.api_key)) }],
         },
         "charging": { "acquirer": { "address": format!("https://{}", network.acquirer) } },
     });
-    write(folder, "cloud", &config)
+    match database {
+        None => config["data_dir"] = json!(folder.join(name)),
+        Some(database) => {
+            config["store"] = json!({ "kind": "postgres", "url": database.url });
+            config["keys_dir"] = json!(folder.join("cloud-keys"));
+            config["erasures_dir"] = json!(folder.join(format!("{name}-erasures")));
+        }
+    }
+    write(folder, name, &config)
 }
 
 /// One station of the city with its gates, and the camera if it stands there.
 pub fn city_station(folder: &Path, certificates: &Certificates, network: &Network, id: &str) -> Result<PathBuf> {
     let tls = certificates.issue(Role::Station, id)?;
     let index = STATIONS.iter().position(|station| *station == id).unwrap_or_default();
-    let cloud = format!("https://{}", network.to_cloud[index]);
+    let clouds: Vec<String> = network.to_cloud[index].iter().map(|address| format!("https://{address}")).collect();
     let gates = [format!("{id}-in"), format!("{id}-out")];
     let cameras: &[&str] = if index == 0 { &[CAMERA] } else { &[] };
     let gates: Vec<&str> = gates.iter().map(String::as_str).collect();
-    let mut config = station(id, network.stations[index], &cloud, &gates, cameras, &tls, folder);
-    config["telemetry"] = json!({ "metrics_listen": network.metrics[index + 1].to_string() });
+    let mut config = station(id, network.stations[index], &clouds, &gates, cameras, &tls, folder);
+    config["telemetry"] = json!({ "metrics_listen": network.metrics[index].to_string() });
     write(folder, &format!("station-{id}"), &config)
 }
 
@@ -179,7 +196,7 @@ pub fn station_for_load(
     listen: SocketAddr,
 ) -> Result<PathBuf> {
     let tls = certificates.issue(Role::Station, "load")?;
-    let mut config = station("load", listen, &format!("https://{feed}"), &[LOAD_GATE], &[], &tls, folder);
+    let mut config = station("load", listen, &[format!("https://{feed}")], &[LOAD_GATE], &[], &tls, folder);
     // Ten thousand strangers to each other at a provisional calibration: with the default budget nobody would pass,
     // and the load is there to measure the path, not the policy.
     config["decision"] = json!({ "risk_budget": 1000.0, "entry": { "expected": 0.0, "regulars": 0.0, "city": 0.15 } });
@@ -190,7 +207,7 @@ pub fn station_for_load(
 pub fn station(
     id: &str,
     listen: SocketAddr,
-    cloud: &str,
+    clouds: &[String],
     gates: &[&str],
     cameras: &[&str],
     tls: &TlsPaths,
@@ -199,7 +216,7 @@ pub fn station(
     json!({
         "station": id,
         "listen": listen.to_string(),
-        "cloud": cloud,
+        "cloud": clouds,
         "data_dir": folder.join(format!("station-{id}")),
         "gates": gates,
         "cameras": cameras,

@@ -9,20 +9,31 @@ use super::STATIONS;
 /// One value a station, in the order of [`STATIONS`].
 pub type ByStation<T> = [T; STATIONS.len()];
 
+/// Where one replica of the cloud listens.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudPlace {
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// HTTPS: pages and REST.
+    pub pages: SocketAddr,
+    /// HTTPS `/metrics`.
+    pub metrics: SocketAddr,
+}
+
 /// Who listens where, and what the others dial to get there.
 #[derive(Debug, Clone)]
 pub struct Network {
-    /// gRPC of the cloud.
-    pub cloud: SocketAddr,
-    /// HTTPS of the cloud: pages and REST.
-    pub pages: SocketAddr,
+    /// The first replica of the cloud: the one that people and apps are sent to.
+    pub cloud: CloudPlace,
+    /// The others, which share its database.
+    pub replicas: Vec<CloudPlace>,
     pub acquirer: SocketAddr,
     /// gRPC of the stations.
     pub stations: ByStation<SocketAddr>,
-    /// HTTPS `/metrics` of the cloud, then of the stations.
-    pub metrics: [SocketAddr; 1 + STATIONS.len()],
-    /// What each station dials to reach the cloud.
-    pub to_cloud: ByStation<SocketAddr>,
+    /// HTTPS `/metrics` of the stations.
+    pub metrics: ByStation<SocketAddr>,
+    /// What each station dials to reach the cloud: an address for each replica.
+    pub to_cloud: ByStation<Vec<SocketAddr>>,
     /// What the gates of each station dial to reach it.
     pub to_station: ByStation<SocketAddr>,
     /// Where the controllers of each station's aisles listen.
@@ -44,16 +55,20 @@ pub struct Namespaces {
 }
 
 impl Network {
-    pub fn on_loopback() -> Result<Self> {
+    /// With so many replicas of the cloud beside the first.
+    pub fn on_loopback(replicas: usize) -> Result<Self> {
         let free = || Ok::<_, anyhow::Error>(SocketAddr::new(LOOPBACK, free_port()?));
-        let (cloud, stations) = (free()?, [free()?, free()?]);
+        let place = || Ok::<_, anyhow::Error>(CloudPlace { grpc: free()?, pages: free()?, metrics: free()? });
+        let (cloud, stations) = (place()?, [free()?, free()?]);
+        let replicas = (0..replicas).map(|_| place()).collect::<Result<Vec<_>>>()?;
+        let to_cloud: Vec<_> = std::iter::once(&cloud).chain(&replicas).map(|place| place.grpc).collect();
         Ok(Self {
             cloud,
-            pages: free()?,
+            replicas,
             acquirer: free()?,
             stations,
-            metrics: [free()?, free()?, free()?],
-            to_cloud: [cloud; 2],
+            metrics: [free()?, free()?],
+            to_cloud: [to_cloud.clone(), to_cloud],
             to_station: stations,
             aisles: [LOOPBACK; 2],
             screens: [LOOPBACK; 2],
@@ -61,12 +76,18 @@ impl Network {
         })
     }
 
+    /// Every replica of the cloud, with the name of its process.
+    pub fn clouds(&self) -> impl Iterator<Item = (String, CloudPlace)> {
+        let replicas = self.replicas.iter().zip(2..).map(|(place, number)| (format!("cloud-{number}"), *place));
+        std::iter::once(("cloud".to_owned(), self.cloud)).chain(replicas)
+    }
+
     /// Every address that a certificate of the city has to name.
     pub fn hosts(&self) -> Vec<IpAddr> {
-        let servers = [self.cloud, self.pages, self.acquirer].into_iter();
-        let dialled = self.to_cloud.into_iter().chain(self.to_station);
-        let mut hosts: Vec<IpAddr> =
-            servers.chain(self.stations).chain(self.metrics).chain(dialled).map(|address| address.ip()).collect();
+        let clouds = self.clouds().flat_map(|(_, place)| [place.grpc, place.pages, place.metrics]);
+        let dialled = self.to_cloud.iter().flatten().copied().chain(self.to_station);
+        let servers = clouds.chain([self.acquirer]).chain(self.stations).chain(self.metrics);
+        let mut hosts: Vec<IpAddr> = servers.chain(dialled).map(|address| address.ip()).collect();
         hosts.sort_unstable();
         hosts.dedup();
         hosts

@@ -30,13 +30,10 @@ impl City {
 
     /// Name of a process that does not answer yet.
     async fn not_ready(&self) -> Option<String> {
-        let servers = [(Role::Cloud, self.network.cloud, "cloud".to_owned())].into_iter().chain(
-            STATIONS
-                .iter()
-                .zip(self.network.stations)
-                .map(|(id, address)| (Role::Station, address, format!("station {id}"))),
-        );
-        for (role, address, name) in servers {
+        let clouds = self.network.clouds().map(|(name, place)| (Role::Cloud, place.grpc, name));
+        let stations = STATIONS.iter().zip(self.network.stations);
+        let stations = stations.map(|(id, address)| (Role::Station, address, format!("station {id}")));
+        for (role, address, name) in clouds.chain(stations) {
             if !serves(&self.monitor, role, address).await {
                 return Some(name);
             }

@@ -49,7 +49,7 @@ pub async fn measure(folder: &Path, certificates: &Certificates, templates: usiz
     let uri = format!("https://{}", cloud.address);
     let empty = tempfile::tempdir_in(folder)?;
     let listen = SocketAddr::new(LOOPBACK, free_port()?);
-    let config = configs::station(STATION, listen, &uri, &["g-0"], &[], &tls, empty.path());
+    let config = configs::station(STATION, listen, &[uri], &["g-0"], &[], &tls, empty.path());
     let config = configs::write(folder, "station", &config)?;
     let arguments = vec!["--config".to_owned(), config.display().to_string()];
     eprintln!("an empty station takes a snapshot…");
