@@ -41,7 +41,7 @@ async fn what_the_program_tells_reaches_stations_and_the_audit_log() {
     let cloud = TestCloud::start().await;
     let head = *cloud.cloud.store.head().borrow();
     let fares = cloud.dir.path().join("next.toml");
-    std::fs::write(&fares, FARES).unwrap();
+    std::fs::write(&fares, FARES.as_str()).unwrap();
     let fares = fares.display().to_string();
     let say = async |what: &[&str]| done(&tell(&cloud, Role::Operator, what).await);
     let settings = ["settings", "--station", "north", "--sightings", "false", "--risk-budget", "5"];
@@ -57,7 +57,7 @@ async fn what_the_program_tells_reaches_stations_and_the_audit_log() {
     let Some(Change::Settings(settings)) = next(&mut changes).await.change else { panic!("settings come first") };
     assert_eq!((settings.sightings_enabled, settings.risk_budget), (Some(false), Some(5.0)));
     assert!(matches!(next(&mut changes).await.change, Some(Change::Mode(m)) if m.mode == "closed"));
-    assert!(matches!(next(&mut changes).await.change, Some(Change::FareTable(t)) if t.toml == FARES));
+    assert!(matches!(next(&mut changes).await.change, Some(Change::FareTable(t)) if t.toml == *FARES));
     say(&["mode", "none", "--station", "north"]).await;
     say(&["withdraw-fares", "test"]).await;
     let listed = say(&["list"]).await;

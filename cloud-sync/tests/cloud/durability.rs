@@ -131,7 +131,7 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
             ride_expected_max: Duration::ZERO,
             wait_for_stations: Duration::from_secs(3 * 86_400),
         };
-        let tariff = Tariff::new(vec![Arc::new(FareTable::parse(FARES).unwrap())]).unwrap();
+        let tariff = Tariff::new(vec![Arc::new(FareTable::parse(&FARES).unwrap())]).unwrap();
         settle_all(&store, &tariff, end, &policy).await.unwrap();
         let mut trips: Vec<Trip> = Vec::new();
         for n in 1..4 {

@@ -1,11 +1,10 @@
 //! One cloud on free ports with an operator's CA of its own, and clients of each role.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use facegate_cloud_sync::cloud::Cloud;
-use facegate_cloud_sync::config::{Config, RawConfig};
 use facegate_cloud_sync::enrolment::FaceCapture;
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
@@ -18,14 +17,15 @@ use facegate_proto::v1;
 use facegate_proto::v1::enrolment_service_client::EnrolmentServiceClient;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::clock::{ManualClock, SystemClock};
-use facegate_runtime::config;
 use facegate_runtime::grpc::{ChannelOptions, channel};
 use facegate_runtime::identity::ca::CertificateAuthority;
-use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role};
+use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role, TlsPaths};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+
+use crate::trial::TrialCloud;
 
 /// When every test begins.
 pub const BEGIN: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
@@ -35,27 +35,8 @@ pub const API_KEY: &str = "fgk_of-the-test";
 pub const OPERATOR: &str = "night-shift";
 pub const OPERATOR_PASSWORD: &str = "correct-horse-battery";
 
-pub const FARES: &str = r#"
-name = "test"
-valid_from = "2020-01-01T00:00:00+08:00"
-currency = "CNY"
-maximum_fare_minor = 900
-[[station]]
-id = "north"
-[[station]]
-id = "south"
-[[link]]
-from = "north"
-to = "south"
-metres = 7000
-[[band]]
-from_m = 0
-up_to_m = 6000
-price_minor = 300
-[[band]]
-from_m = 6000
-price_minor = 400
-"#;
+/// North to south is 400.
+pub static FARES: LazyLock<String> = LazyLock::new(|| crate::trial::fares(&["north", "south"], &[7000]));
 
 /// Photographs here are texts: the same text is the same face, and one that begins with "no" has none.
 #[derive(Debug)]
@@ -119,11 +100,10 @@ impl TestCloud {
         issue(&ca, dir.path(), Role::Cloud, "main");
         // The CA that renews is the one that issued.
         ca.save(&dir.path().join("ca")).unwrap();
-        std::fs::write(dir.path().join("fares.toml"), FARES).unwrap();
-        let text = config_text(dir.path());
+        let trial = trial(dir.path());
         // For the operator's commands.
-        std::fs::write(dir.path().join("cloud.toml"), &text).unwrap();
-        let config: Config = config::parse::<RawConfig, Config>(Path::new("test.toml"), &text).unwrap();
+        std::fs::write(dir.path().join("cloud.toml"), trial.text()).unwrap();
+        let config = trial.config(&FARES).unwrap();
         let server = Server::bind(config, clock.clone() as Arc<dyn Clock>, faces, None).await.unwrap();
         let uri = format!("https://{}", server.address().unwrap());
         let web_uri = format!("https://{}", server.web_address().unwrap().unwrap());
@@ -216,23 +196,13 @@ fn issue(ca: &CertificateAuthority, dir: &Path, role: Role, id: &str) -> DeviceI
     DeviceIdentity::load(&paths).unwrap()
 }
 
-fn config_text(dir: &Path) -> String {
-    let dir = dir.display();
+fn trial(dir: &Path) -> TrialCloud<'_> {
     let key_digest = hex::encode(Sha256::digest(API_KEY));
     let password_hash = operator_hash();
-    format!(
+    let more = format!(
         r#"
-        listen = "127.0.0.1:0"
-        data_dir = "{dir}/state"
-        keys_dir = "{dir}/keys"
-        models_dir = "{dir}/models"
-        fares = "{dir}/fares.toml"
-        [tls]
-        cert = "{dir}/tls/cloud-main.pem"
-        key = "{dir}/tls/cloud-main-key.pem"
-        ca = "{dir}/tls/ca.pem"
         [ca]
-        dir = "{dir}/ca"
+        dir = "{}"
         [feed]
         kept = 7000
         [journeys]
@@ -243,8 +213,12 @@ fn config_text(dir: &Path) -> String {
         image_bytes_max = 20000
         operators = [{{ name = "{OPERATOR}", password_hash = "{password_hash}" }}]
         api_keys = [{{ name = "metro-app", sha256 = "{key_digest}" }}]
-        "#
-    )
+        "#,
+        dir.join("ca").display()
+    );
+    let tls = |file: &str| dir.join("tls").join(file);
+    let tls = TlsPaths { cert: tls("cloud-main.pem"), key: tls("cloud-main-key.pem"), ca: tls("ca.pem"), crl: None };
+    TrialCloud { more, ..TrialCloud::new(dir, tls) }
 }
 
 /// Made once: it is dear by design.

@@ -1,6 +1,10 @@
 //! The cloud as its callers see it: the real server over mutual TLS, with the clock in the test's hand.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+#[path = "../../../loadtest/src/trial.rs"]
+#[expect(dead_code, reason = "these tests see faces, and have no database")]
+mod trial;
+
 mod audit;
 mod backup;
 mod backup_files;

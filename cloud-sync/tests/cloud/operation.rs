@@ -36,11 +36,11 @@ async fn what_the_operator_tells_reaches_stations_once_audited_and_stays_told() 
     let mut ops = OpsServiceClient::new(cloud.channel(Role::Operator, "ada"));
     let settings = v1::StationSettings { risk_budget: Some(3.0), offline_days_max: Some(4), ..Default::default() };
     let first = instruct(&mut ops, Instruction::Settings(settings.clone())).await.unwrap();
-    instruct(&mut ops, fares(FARES)).await.unwrap();
+    instruct(&mut ops, fares(&FARES)).await.unwrap();
     instruct(&mut ops, mode("closed")).await.unwrap();
     let mut changes = follow_with_level(&cloud, first - 1, 2).await;
     assert_eq!(next(&mut changes).await.change, Some(Change::Settings(settings)));
-    assert!(matches!(next(&mut changes).await.change, Some(Change::FareTable(t)) if t.toml == FARES));
+    assert!(matches!(next(&mut changes).await.change, Some(Change::FareTable(t)) if t.toml == *FARES));
     assert!(matches!(next(&mut changes).await.change, Some(Change::Mode(m)) if m.mode == "closed"));
     let told = ops.instructions(v1::InstructionsRequest {}).await.unwrap().into_inner().instructions;
     assert_eq!(told.len(), 3);

@@ -6,7 +6,11 @@
 #[expect(dead_code, reason = "whether it is installed is asked by the set-up alone")]
 mod postgres;
 
+#[path = "../../../loadtest/src/trial.rs"]
+mod trial;
+
 mod charges;
+mod commands;
 mod concurrency;
 mod endings;
 mod facts;
@@ -61,6 +65,7 @@ every_store! {
         riders_and_templates_are_told_page_by_page,
         an_erased_rider_is_forgotten_and_cannot_come_back,
         an_erasure_waits_for_every_station_and_is_then_final,
+        receipts_are_told_page_by_page_with_the_templates_that_went,
         an_account_stays_while_something_is_owed_on_it,
         everything_is_there_after_a_restart;
     endings:
@@ -96,6 +101,8 @@ every_store! {
         marks_tell_how_far_a_journal_is_without_a_gap,
         a_code_that_opened_two_gates_is_counted,
         the_latest_tap_says_who_is_inside,
+        what_ended_an_entry_is_not_undone_by_an_older_tap,
+        an_entry_that_ran_out_is_not_brought_back_by_an_older_tap,
         an_old_entry_moves_nobody_in,
         taps_to_pair_reach_back_and_tell_what_is_settled,
         only_riders_with_an_exit_or_an_old_tap_may_have_something_to_settle,

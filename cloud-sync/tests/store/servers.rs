@@ -2,51 +2,34 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use facegate_cloud_sync::config::{Config, RawConfig};
-use facegate_cloud_sync::enrolment::FaceCapture;
+use facegate_cloud_sync::config::Config;
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::store::{ChargeStore, FeedStore, LedgerStore, OverviewStore, RiderStore};
 use facegate_domain::Clock;
 use facegate_domain::charge::Instrument;
-use facegate_domain::ids::{GateId, ModelId, RiderId};
+use facegate_domain::ids::{GateId, RiderId};
 use facegate_domain::ledger::Account;
 use facegate_domain::tap::GateRecord;
-use facegate_models::enrolment::{Capture, CaptureProblem};
 use facegate_proto::v1;
 use facegate_proto::v1::sync_service_client::SyncServiceClient;
 use facegate_runtime::clock::{ManualClock, SystemClock};
-use facegate_runtime::config;
 use facegate_runtime::grpc::{ChannelOptions, channel_to_any};
 use facegate_runtime::identity::ca::CertificateAuthority;
-use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role};
+use facegate_runtime::identity::{DeviceIdentity, PeerIdentity, Role, TlsPaths};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 
 use crate::charges::top_up;
 use crate::places::{Backend, KEPT, Place};
-use crate::world::{Gate, NOW, after, fares};
+use crate::trial::{NoFaces, TrialCloud};
+use crate::world::{Gate, NOW, after, fares, fares_text};
 
 const RIDERS: usize = 60;
-
-/// Nobody is photographed here.
-#[derive(Debug)]
-struct NoFaces(ModelId);
-
-impl FaceCapture for NoFaces {
-    fn model(&self) -> &ModelId {
-        &self.0
-    }
-
-    fn capture(&self, _photograph: &[u8]) -> Result<Capture, CaptureProblem> {
-        Err(CaptureProblem::NoFace)
-    }
-}
 
 /// A server with an async runtime of its own, which can be dropped under it: no task of it runs on, no call ends.
 struct Replica {
@@ -57,10 +40,8 @@ struct Replica {
 impl Replica {
     fn start(place: &Place, clock: &Arc<ManualClock>, listen: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let text = config_text(place, listen);
-        let config: Config = config::parse::<RawConfig, Config>(Path::new("test.toml"), &text).unwrap();
-        let faces = Arc::new(NoFaces(ModelId::new("text").unwrap()));
-        let bound = Server::bind(config, Arc::clone(clock) as Arc<dyn Clock>, faces, None);
+        let faces = Arc::new(NoFaces::of("text").unwrap());
+        let bound = Server::bind(trial_config(place, listen), Arc::clone(clock) as Arc<dyn Clock>, faces, None);
         let server = runtime.block_on(bound).unwrap();
         let address = server.address().unwrap();
         runtime.spawn(async move { server.serve(CancellationToken::new()).await.unwrap() });
@@ -80,30 +61,18 @@ impl Drop for Replica {
     }
 }
 
-fn config_text(place: &Place, listen: SocketAddr) -> String {
-    let (dir, url) = (place.dir.path().display(), place.url.as_ref().unwrap());
+fn trial_config(place: &Place, listen: SocketAddr) -> Config {
+    let dir = place.dir.path();
+    let tls = |file: &str| dir.join("tls").join(file);
+    let tls = TlsPaths { cert: tls("cloud-main.pem"), key: tls("cloud-main-key.pem"), ca: tls("ca.pem"), crl: None };
     // Every replica has a register of its own, as on a machine of its own.
-    let register = uuid::Uuid::new_v4();
-    format!(
-        r#"
-        listen = "{listen}"
-        keys_dir = "{dir}/keys"
-        erasures_dir = "{dir}/erasures-{register}"
-        models_dir = "{dir}/models"
-        fares = "{dir}/fares.toml"
-        [store]
-        kind = "postgres"
-        url = "{url}"
-        [tls]
-        cert = "{dir}/tls/cloud-main.pem"
-        key = "{dir}/tls/cloud-main-key.pem"
-        ca = "{dir}/tls/ca.pem"
-        [journeys]
-        settle_after_ms = 1000
-        [charging]
-        pass_every_ms = 50
-        "#
-    )
+    let register = dir.join(format!("erasures-{}", uuid::Uuid::new_v4()));
+    let more = format!(
+        "erasures_dir = \"{}\"\n[journeys]\nsettle_after_ms = 1000\n[charging]\npass_every_ms = 50\n",
+        register.display()
+    );
+    let (listen, postgres) = (listen.to_string(), place.url.as_deref());
+    TrialCloud { listen, postgres, more, ..TrialCloud::new(dir, tls) }.config(&fares_text()).unwrap()
 }
 
 struct Line {
@@ -182,7 +151,6 @@ fn either_of_two_clouds_may_be_killed_at_any_time_and_nothing_is_lost_or_doubled
     let world = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _inside = world.enter();
     let place = world.block_on(Place::new(Backend::Postgres));
-    std::fs::write(place.dir.path().join("fares.toml"), crate::world::FARES).unwrap();
     let ca = CertificateAuthority::create("test", Duration::from_secs(3600), &SystemClock::new()).unwrap();
     let mut line = Line { ca, dir: place.dir.path().to_owned(), uris: Vec::new() };
     line.issue(Role::Cloud, "main");

@@ -18,26 +18,13 @@ pub const NOW: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub const FARES: &str = r#"
-name = "test"
-valid_from = "2020-01-01T00:00:00+08:00"
-currency = "CNY"
-maximum_fare_minor = 900
-[[station]]
-id = "north"
-[[station]]
-id = "south"
-[[link]]
-from = "north"
-to = "south"
-metres = 7000
-[[band]]
-from_m = 0
-price_minor = 400
-"#;
+/// North to south is 400.
+pub fn fares_text() -> String {
+    crate::trial::fares(&["north", "south"], &[7000])
+}
 
 pub fn fares() -> Tariff {
-    Tariff::new(vec![Arc::new(FareTable::parse(FARES).unwrap())]).unwrap()
+    Tariff::new(vec![Arc::new(FareTable::parse(&fares_text()).unwrap())]).unwrap()
 }
 
 pub fn after(seconds: u64) -> Timestamp {
