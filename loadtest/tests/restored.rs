@@ -89,7 +89,7 @@ async fn back_up(city: &mut City, folder: &Path, store: StoreKind) -> Result<()>
         StoreKind::Postgres => {
             let file = format!("--file={}", folder.join("backup.sql").display());
             let url = city.database_url().context("a city of replicas")?;
-            run(Command::new("pg_dump").args(["--clean", "--if-exists", "--no-owner", &file, url])).map(drop)
+            run(Command::new("pg_dump").args(["--no-owner", &file, url])).map(drop)
         }
     }
 }
@@ -111,7 +111,8 @@ async fn put_back(city: &mut City, folder: &Path, store: StoreKind) -> Result<()
             let url = city.database_url().context("a city of replicas")?;
             let quiet =
                 ["--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null"];
-            run(Command::new("psql").args(quiet).args([&file, url]))?;
+            let drop = "--command=DROP SCHEMA core, faces, identity CASCADE; DROP TABLE _sqlx_migrations";
+            run(Command::new("psql").args(quiet).args([drop, &file, url]))?;
             operator(folder, "restore", &[])?
         }
     };

@@ -37,7 +37,9 @@ Example:
   systemctl start facegate-cloud
 
 Example, PostgreSQL:
-  psql --single-transaction --file=cloud.sql postgres://facegate@db.example/facegate
+  psql --single-transaction --set=ON_ERROR_STOP=1 \\
+    --command='DROP SCHEMA core, faces, identity CASCADE; DROP TABLE _sqlx_migrations' --file=cloud.sql \\
+    postgres://facegate@db.example/facegate
   facegate-cloud-sync restore --config /etc/facegate/cloud.toml --register /mnt/replica-b/erasures";
 
 #[derive(Debug, clap::Args)]
