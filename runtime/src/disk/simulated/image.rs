@@ -56,13 +56,13 @@ mod tests {
         file.sync_data().unwrap();
         disk.sync_dir(Path::new("dir")).unwrap();
         let tree = disk.database(dir, OPTIONS).unwrap().root();
-        tree.insert(b"key".to_vec(), b"old".to_vec()).unwrap();
+        tree.insert(b"key", b"old").unwrap();
         disk.database(dir, OPTIONS).unwrap().commit().await.unwrap();
         let image = disk.image();
         file.write_at(0, b"new").unwrap();
         file.sync_data().unwrap();
         disk.create(Path::new("dir/more")).unwrap();
-        tree.insert(b"key".to_vec(), b"new".to_vec()).unwrap();
+        tree.insert(b"key", b"new").unwrap();
         disk.put_back(&image);
         assert!(file.size().is_err() && tree.get(b"key").is_err(), "handles from before are dead");
         assert_eq!(disk.content(path).unwrap(), b"old");
