@@ -22,45 +22,47 @@ fn a_seed_runs_the_same_each_time() {
     }
 }
 
-/// In a world in which something lies these seeds break this promise, each time in the same way.
-fn is_caught(sabotage: Sabotage, promise: Broken, seeds: &[u64]) {
-    for seed in seeds {
-        let (first, second) = (sabotaged(*seed, sabotage).unwrap(), sabotaged(*seed, sabotage).unwrap());
-        let caught = first.findings.iter().any(|(broken, _)| *broken == promise);
-        assert!(caught, "{sabotage:?}, seed {seed}: {:#?}", first.findings);
-        let differs = first.lines.iter().zip(&second.lines).find(|(a, b)| a != b);
-        assert_eq!(differs, None, "{sabotage:?}, seed {seed}");
-        assert_eq!(first.hash, second.hash, "{sabotage:?}, seed {seed}");
-    }
+/// Seeds in which a world that lies has to be caught: each sabotage is in about every third one or more.
+const SEEDS: std::ops::Range<u64> = 0..24;
+
+/// In a world in which something lies a seed breaks this promise, and again when it is replayed.
+fn is_caught(sabotage: Sabotage, promise: Broken) {
+    let mut runs = SEEDS.map(|seed| (seed, sabotaged(seed, sabotage).unwrap()));
+    let caught = runs.find(|(_, run)| run.findings.iter().any(|(broken, _)| *broken == promise));
+    let (seed, first) = caught.unwrap_or_else(|| panic!("{sabotage:?} is not found out"));
+    let second = sabotaged(seed, sabotage).unwrap();
+    let differs = first.lines.iter().zip(&second.lines).find(|(a, b)| a != b);
+    assert_eq!(differs, None, "{sabotage:?}, seed {seed}");
+    assert_eq!(first.hash, second.hash, "{sabotage:?}, seed {seed}");
 }
 
 #[test]
 fn taps_that_a_gates_disk_only_promised_to_keep_are_missed() {
-    is_caught(Sabotage::GateDisksLie, Broken::TapLost, &[3, 7]);
+    is_caught(Sabotage::GateDisksLie, Broken::TapLost);
 }
 
 #[test]
 fn taps_that_a_stations_disk_only_promised_to_keep_are_missed() {
-    is_caught(Sabotage::StationDisksLie, Broken::TapLost, &[7, 9]);
+    is_caught(Sabotage::StationDisksLie, Broken::TapLost);
 }
 
 /// It loses no tap: stations hand theirs in once more. What it cannot read it does not start on.
 #[test]
 fn a_cloud_whose_disk_only_promised_to_keep_is_missed() {
-    is_caught(Sabotage::CloudDiskLies, Broken::Diverged, &[1, 7]);
+    is_caught(Sabotage::CloudDiskLies, Broken::Diverged);
 }
 
 #[test]
 fn an_acquirer_that_takes_the_same_key_twice_is_found_out() {
-    is_caught(Sabotage::AcquirerForgets, Broken::DoubleCharge, &[2, 4]);
+    is_caught(Sabotage::AcquirerForgets, Broken::DoubleCharge);
 }
 
 #[test]
 fn a_station_that_keeps_the_face_of_who_has_left_is_found_out() {
-    is_caught(Sabotage::StationKeepsErased, Broken::Resurrected, &[0, 1]);
+    is_caught(Sabotage::StationKeepsErased, Broken::Resurrected);
 }
 
 #[test]
 fn a_station_that_skips_changes_is_found_out() {
-    is_caught(Sabotage::StationSkipsChanges, Broken::Diverged, &[0, 1]);
+    is_caught(Sabotage::StationSkipsChanges, Broken::Diverged);
 }

@@ -134,15 +134,14 @@ pub fn gate(
     write(&options.folder, &format!("gate-{}", place.id), &config)
 }
 
-/// Two stations 7.4 km apart: 2 yuan up to 6 km, 3 yuan to 11 km, as many Chinese metros price; no more than 12 yuan a
-/// day, and 3 yuan more for who stays beyond four hours.
+/// Two stations 7.4 km apart: 2 yuan up to 6 km, 3 yuan to 11 km, as many Chinese metros price; 3 yuan more for who
+/// stays beyond four hours. No cap: a crowd counts that each ride is captured.
 const FARES: &str = r#"name = "demo distance fares"
 valid_from = "2026-01-01T00:00:00Z"
 currency = "CNY"
 maximum_fare_minor = 900
 zone = "+08:00"
 overstay = [{ after_s = 14400, price_minor = 300 }]
-cap = [{ name = "daily cap", period = "day", most_minor = 1200 }]
 
 [[station]]
 id = "north"

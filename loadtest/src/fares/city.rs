@@ -46,7 +46,7 @@ fn table(stations: usize) -> Result<String> {
     let mut text = String::from(
         "name = \"city\"\nvalid_from = \"2025-01-01T04:30:00+08:00\"\ncurrency = \"CNY\"\nmaximum_fare_minor = 1500\n\
          zone = \"+08:00\"\nrounds_to_minor = 10\nfastest_kmh = 160\n\
-         product = [{ name = \"peak\", when = [\"mon-fri 07:00-09:00\"], lines = [\"m1\"], flat_minor = 600 }]\n\
+         product = [{ name = \"peak\", when = [\"mon-fri 07:00-09:00\"], lines = [\"m0\"], flat_minor = 600 }]\n\
          category = [{ name = \"student\", pays_bp = 5000 }]\n\
          cap = [{ name = \"day\", period = \"day\", most_minor = 1800 }, { name = \"week\", period = \"week\", most_minor = 6000 }]\n\
          overstay = [{ after_s = 14400, price_minor = 300 }]\n\
