@@ -63,8 +63,10 @@ pub async fn run(load: &SyncLoad, folder: &Path) -> Result<()> {
     let load = load.clone().resolved();
     let certificates = Certificates::make(&folder.join("certificates"), &[])?;
     eprintln!("starting a cloud and {} stations…", load.stations + 1);
-    let cloud = BenchCloud::start(&folder.join("cloud"), &certificates, 1_000_000).await?;
-    let fleet = Fleet::start(&folder.join("stations"), &certificates, &cloud, load.stations + 1).await?;
+    // Anew each time; only the snapshot's cloud is worth keeping.
+    let fresh = tempfile::tempdir_in(folder)?;
+    let cloud = BenchCloud::start(&fresh.path().join("cloud"), &certificates, 1_000_000).await?;
+    let fleet = Fleet::start(&fresh.path().join("stations"), &certificates, &cloud, load.stations + 1).await?;
     eprintln!("{} changes, one at a time, each until the last station honours it in a search…", load.changes);
     let (delta, not_honoured) = fleet.changes(&cloud, load.changes).await?;
     eprintln!("{} entries at one gate, each until all other stations know…", load.changes);
