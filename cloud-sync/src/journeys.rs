@@ -58,7 +58,7 @@ pub async fn run(
     loop {
         let settled = async {
             let tariff = tariffs.now(&*store).await?;
-            settle_round(&*store, &tariff, clock.now(), &policy, &mut caught_up).await
+            settle_round(&*store, &tariff, clock.now(), &policy, &mut caught_up, &stop).await
         };
         match settled.await {
             Ok(waiting) => metrics::gauge!("facegate_riders_to_settle").set(waiting as f64),
@@ -83,15 +83,17 @@ pub async fn settle_all(
     now: Timestamp,
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
-    settle_round(store, tariff, now, policy, &mut CaughtUp::default()).await
+    settle_round(store, tariff, now, policy, &mut CaughtUp::default(), &CancellationToken::new()).await
 }
 
+/// Between two riders it heeds `stop`: after a long outage a round has the rides of everybody, and takes minutes.
 async fn settle_round(
     store: &dyn Store,
     tariff: &Tariff,
     now: Timestamp,
     policy: &SettlingPolicy,
     caught_up: &mut CaughtUp,
+    stop: &CancellationToken,
 ) -> Result<usize, StoreError> {
     // Asked before any tap is read: what has arrived by then is among them.
     let known_until = caught_up.until(&store.stations().await?);
@@ -103,6 +105,9 @@ async fn settle_round(
         after = Some(*last);
         seen += riders.len();
         for rider in riders {
+            if stop.is_cancelled() {
+                return Ok(seen);
+            }
             settle_rider(store, tariff, rider, Moment { now, known_until }, policy).await?;
         }
     }
