@@ -96,7 +96,7 @@ struct Certificate {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 struct TierLine {
     tier: String,
-    /// Memberships; a rider may be in a tier at many stations, and is in the city at each.
+    /// Among whom a search looks for one, at the station that has most of them: everybody is in the city at each.
     riders: u64,
     decisions: u64,
     /// Recognitions that the city's prior alone would have refused.
@@ -243,7 +243,7 @@ fn refusals(stations: &[StationView]) -> Vec<NamedCount> {
     sums
 }
 
-/// Sums over all stations, in the order of `Tier`.
+/// Over all stations, in the order of `Tier`.
 fn tiers(stations: &[StationView]) -> Vec<TierLine> {
     let reports: Vec<_> = stations.iter().filter_map(|view| view.report.as_ref()).flat_map(|r| &r.tiers).collect();
     let line = |tier: Tier| {
@@ -252,7 +252,7 @@ fn tiers(stations: &[StationView]) -> Vec<TierLine> {
         let added = of_tier().map(|report| report.added).sum();
         TierLine {
             tier: tier.name().to_owned(),
-            riders: of_tier().map(|report| report.riders).sum(),
+            riders: of_tier().map(|report| report.riders).max().unwrap_or(0),
             decisions,
             added,
             risk_per_million: per_million(of_tier().map(|report| report.risk).sum(), decisions),

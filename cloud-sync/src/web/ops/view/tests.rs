@@ -106,17 +106,17 @@ fn a_riders_id_is_nowhere_in_it() {
 }
 
 #[test]
-fn tiers_are_summed_over_stations_and_risk_is_told_per_million_of_their_own() {
-    let report = |decisions, added, risk, added_risk| {
-        let tier = crate::store::TierReport { tier: "regulars".into(), riders: 10, decisions, added, risk, added_risk };
+fn what_tiers_decide_is_summed_over_stations_and_who_is_in_them_is_not() {
+    let report = |riders, decisions, added, risk, added_risk| {
+        let tier = crate::store::TierReport { tier: "regulars".into(), riders, decisions, added, risk, added_risk };
         let mut view = station_view(0, vec![]);
         view.report.as_mut().unwrap().tiers = vec![tier];
         view
     };
-    let lines = tiers(&[report(3, 1, 2e-6, 1e-6), report(1, 0, 2e-6, 0.0), station_view(0, vec![])]);
+    let lines = tiers(&[report(12, 3, 1, 2e-6, 1e-6), report(10, 1, 0, 2e-6, 0.0), station_view(0, vec![])]);
     assert_eq!(lines.len(), Tier::ALL.len());
     let line = lines.iter().find(|line| line.tier == "regulars").unwrap();
-    assert_eq!((line.riders, line.decisions, line.added), (20, 4, 1));
+    assert_eq!((line.riders, line.decisions, line.added), (12, 4, 1));
     assert!((line.risk_per_million - 1.0).abs() < 1e-9 && (line.added_risk_per_million - 1.0).abs() < 1e-9);
     assert!(tiers(&[station_view(0, vec![])]).is_empty());
 }
