@@ -83,7 +83,7 @@ impl Cloud {
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
         let leases = Leases::new(Arc::clone(&store), Arc::clone(&clock), keys, config.lease);
         let (stored, time) = (Arc::clone(&store), Arc::clone(&clock));
-        let enrolment = Enrolment::new(stored, register, faces, issuer, time, config.enrolment).await?;
+        let enrolment = Enrolment::new(stored, register, faces, issuer, time, config.enrolment.clone()).await?;
         let taps_came = Arc::new(Notify::new());
         let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake);
         let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());

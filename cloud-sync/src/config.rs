@@ -1,5 +1,6 @@
 //! The cloud's config: raw as written, checked as run, every problem at once, those of the fare table among them.
 
+mod acquirers;
 mod fares;
 mod raw;
 mod store;
@@ -21,6 +22,7 @@ use facegate_runtime::identity::TlsPaths;
 use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
+pub use acquirers::{AcquirerConfig, AcquirerKind};
 pub use raw::RawConfig;
 pub use store::StoreConfig;
 
@@ -124,7 +126,9 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     retry_max_s = 900
     charges_per_pass_max = 1000
     in_flight_max = 16                       # charges that may wait for the acquirer at once
-    [charging.acquirer]                      # without it charges by token wait until there is one
+    [[charging.acquirer]]                    # any number; charges by the token of one that is not here wait until it is
+    name    = "cards"                        # as bindings name it; a binding without a name is of the only one
+    kind    = "sandbox"                      # `facegate-loadtest acquirer`, mutual TLS under [tls]
     address = "https://acquirer.example:8443"   # required
     answer_within_ms = 10000
 
@@ -192,8 +196,8 @@ pub struct Config {
     /// Versions of the feed that stay in the log.
     pub feed_kept: u64,
     pub charging: ChargingPolicy,
-    /// None: charges by token wait until the config names one.
-    pub acquirer: Option<AcquirerConfig>,
+    /// Charges by the token of an acquirer that is not here wait until it is.
+    pub acquirers: Vec<AcquirerConfig>,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
     /// The HTTPS listener for people and apps; none without the section.
@@ -215,13 +219,6 @@ impl Config {
             StoreConfig::Postgres { .. } => Err(NoFolder),
         }
     }
-}
-
-/// Where the acquirer is, and how long a call to it may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcquirerConfig {
-    pub address: String,
-    pub answer_within: Duration,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -256,12 +253,13 @@ impl TryFrom<RawConfig> for Config {
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
             let fares = fares?;
-            let (charging, acquirer) = charging?;
+            let (charging, acquirers) = charging?;
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
                 certificate_valid_for: valid?,
                 account_kept: DAY * u32::try_from(account_days?).ok()?,
                 currency: fares.currency(),
+                acquirers: acquirers.iter().map(|acquirer| acquirer.name.clone()).collect(),
             };
             Some(Self {
                 listen: listen?,
@@ -285,7 +283,7 @@ impl TryFrom<RawConfig> for Config {
                 habits: raw.regulars.enabled.then_some(habits?),
                 feed_kept: feed_kept?,
                 charging,
-                acquirer,
+                acquirers,
                 intake: intake?,
                 audit: audit?,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,
@@ -363,28 +361,20 @@ impl raw::RawAudit {
 }
 
 impl raw::RawCharging {
-    fn check(self, path: &str, problems: &mut Problems) -> Option<(ChargingPolicy, Option<AcquirerConfig>)> {
+    fn check(self, path: &str, problems: &mut Problems) -> Option<(ChargingPolicy, Vec<AcquirerConfig>)> {
         let at = |key: &str| format!("{path}.{key}");
         let pass_every = problems.duration_ms(&at("pass_every_ms"), self.pass_every_ms, 10..=3_600_000);
         let first = problems.duration_ms(&at("retry_first_ms"), self.retry_first_ms, 10..=3_600_000);
         let max = problems.duration_s(&at("retry_max_s"), self.retry_max_s, 1..=86_400);
         let per_pass = problems.within(&at("charges_per_pass_max"), self.charges_per_pass_max, 1..=100_000);
         let in_flight = problems.within(&at("in_flight_max"), self.in_flight_max, 1..=1000);
-        let acquirer = self.acquirer.map(|acquirer| {
-            if !acquirer.address.starts_with("https://") {
-                let message = format!("`{}` is not an address like https://host:port", acquirer.address);
-                problems.add(at("acquirer.address"), message);
-            }
-            let within = acquirer.answer_within_ms;
-            let answer_within = problems.duration_ms(&at("acquirer.answer_within_ms"), within, 100..=300_000)?;
-            Some(AcquirerConfig { address: acquirer.address, answer_within })
-        });
+        let acquirers = acquirers::check(self.acquirer, &at("acquirer"), problems);
         let policy = ChargingPolicy {
             pass_every: pass_every?,
             retry: RetryPolicy { first: first?, max: max? },
             charges_per_pass_max: per_pass?,
             in_flight_max: in_flight?,
         };
-        Some((policy, acquirer.map_or(Some(None), |checked| checked.map(Some))?))
+        Some((policy, acquirers?))
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use facegate_domain::Clock;
+use facegate_domain::charge::AcquirerName;
 use facegate_domain::code::{CodeIssuer, IssuerKey};
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::Currency;
@@ -36,7 +37,7 @@ const CAPTURES_MAX: usize = 2;
 const CAPTURE_WAIT: Duration = Duration::from_secs(10);
 
 /// What an operator sets about enrolment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EnrolmentPolicy {
     /// From this similarity on, two templates are taken for the same person.
     pub same_person: Similarity,
@@ -45,6 +46,8 @@ pub struct EnrolmentPolicy {
     pub account_kept: Duration,
     /// What wallets are kept in: the fare table's.
     pub currency: Currency,
+    /// Those whose tokens are bound.
+    pub acquirers: Vec<AcquirerName>,
 }
 
 /// Who asks: the name of an integrator or of a member of staff, as the audit log has it.

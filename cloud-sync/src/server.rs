@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::charging::Scheduler;
 use crate::charging::acquirer::sandbox::{SandboxAcquirer, SandboxError};
-use crate::charging::acquirer::{Acquirer, Unconfigured};
+use crate::charging::acquirer::{Acquirer, Acquirers};
 use crate::cloud::{Cloud, CloudError};
-use crate::config::Config;
+use crate::config::{AcquirerKind, Config};
 use crate::enrolment::FaceCapture;
 use crate::renewal::Renewals;
 use crate::rotation::Rotation;
@@ -120,7 +120,7 @@ impl Server {
         let Self { cloud, identity, listener, metrics, web, rotation, renewals } = self;
         tracing::info!(address = %listener.local_addr()?, fare_tables = cloud.config.fares.tables().len(), "serving");
         let health = Health::new();
-        let mut loops = loops(&cloud, acquirer(&cloud, &identity)?);
+        let mut loops = loops(&cloud, acquirers(&cloud.config, &identity)?);
         if let Some((metrics, listener)) = metrics {
             let tls = ServerTls::mutual(&identity);
             loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));
@@ -144,9 +144,9 @@ impl Server {
 }
 
 /// What a cloud does by itself, until its `stop`.
-pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
+pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
-    let scheduler = Scheduler::new(Arc::clone(&store), acquirer, Arc::clone(&clock), cloud.config.charging);
+    let scheduler = Scheduler::new(Arc::clone(&store), acquirers, Arc::clone(&clock), cloud.config.charging);
     let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
@@ -160,11 +160,17 @@ pub fn loops(cloud: &Arc<Cloud>, acquirer: Arc<dyn Acquirer>) -> JoinSet<()> {
     loops
 }
 
-fn acquirer(cloud: &Cloud, identity: &DeviceIdentity) -> Result<Arc<dyn Acquirer>, ServerError> {
-    Ok(match &cloud.config.acquirer {
-        Some(acquirer) => Arc::new(SandboxAcquirer::new(identity, &acquirer.address, acquirer.answer_within)?),
-        None => Arc::new(Unconfigured),
-    })
+/// A client of each acquirer in the config.
+fn acquirers(config: &Config, identity: &DeviceIdentity) -> Result<Acquirers, ServerError> {
+    let clients = config.acquirers.iter().map(|acquirer| -> Result<Arc<dyn Acquirer>, ServerError> {
+        let name = acquirer.name.clone();
+        Ok(match &acquirer.kind {
+            AcquirerKind::Sandbox { address, answer_within } => {
+                Arc::new(SandboxAcquirer::new(name, identity, address, *answer_within)?)
+            }
+        })
+    });
+    Ok(Acquirers::new(clients.collect::<Result<Vec<_>, _>>()?))
 }
 
 async fn serve_grpc(

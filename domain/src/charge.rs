@@ -14,6 +14,7 @@
 //!  └─▶ captured (wallet)        declined ◀── from authorising, capturing, unknown; from due if the wallet is short
 //! ```
 
+mod acquirer;
 mod instrument;
 mod state;
 
@@ -21,8 +22,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use instrument::{AcquirerToken, AuthorisationId, IdempotencyKey, Instrument, InvalidToken};
-pub use state::{DeclineReason, Event, Found, State};
+pub use acquirer::{Again, Answer, Call, Decline, Found};
+pub use instrument::{
+    AcquirerName, AcquirerToken, AuthorisationId, IdempotencyKey, Instrument, InvalidAcquirerName, InvalidToken,
+};
+pub use state::{DeclineReason, Event, State};
 
 use crate::clock::Timestamp;
 use crate::fares::Fare;
@@ -94,13 +98,6 @@ pub struct Charge {
     /// Calls and queries without an answer since the last one with.
     troubles: u32,
     next_at: Timestamp,
-}
-
-/// What the acquirer is asked to do. Only a stored transition holds one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Call {
-    Authorise { key: IdempotencyKey, token: AcquirerToken, amount: Money },
-    Capture { key: IdempotencyKey, authorisation: AuthorisationId, amount: Money },
 }
 
 /// What to do with a charge as it is found in the store.
@@ -184,7 +181,9 @@ impl Charge {
         let state = self.state.after(event).ok_or_else(impossible)?;
         let entry = if state == State::Captured { Some(self.captured_entry(now)?) } else { None };
         let troubles = match event {
-            Event::NotReached | Event::NoAnswer | Event::QueryFailed => self.troubles.saturating_add(1),
+            Event::NotReached | Event::NoAnswer | Event::QueryFailed | Event::Found(Found::Pending { .. }) => {
+                self.troubles.saturating_add(1)
+            }
             // Trying again is not yet progress, nor is hearing that the last try came to nothing.
             Event::AuthoriseBegun | Event::CaptureBegun | Event::Found(Found::Nothing) => self.troubles,
             _ => 0,
@@ -204,7 +203,7 @@ impl Charge {
     fn call_after(&self, event: &Event) -> Option<Call> {
         let (key, amount) = (self.key.clone(), self.amount);
         match (event, &self.state, &self.instrument) {
-            (Event::AuthoriseBegun, State::Authorising, Instrument::Acquirer { token }) => {
+            (Event::AuthoriseBegun, State::Authorising, Instrument::Acquirer { token, .. }) => {
                 Some(Call::Authorise { key, token: token.clone(), amount })
             }
             (Event::CaptureBegun, State::Capturing { authorisation }, _) => {

@@ -3,7 +3,7 @@
 
 use facegate_domain::Timestamp;
 use facegate_domain::charge::{
-    AcquirerToken, AuthorisationId, Call, Charge, Event, Found, Instrument, RetryPolicy, State, Step,
+    AcquirerName, AcquirerToken, AuthorisationId, Call, Charge, Event, Found, Instrument, RetryPolicy, State, Step,
 };
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, RecordId, RiderId};
@@ -122,6 +122,7 @@ impl Acquirer {
                 }
                 Event::Captured
             }
+            Call::Void { .. } | Call::Refund { .. } => unreachable!("a charge of one fare asks for neither"),
         }
     }
 
@@ -148,7 +149,8 @@ fn due_charge() -> (Charge, Entry) {
     let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
     let line = Line { rule: Rule::MaximumFare, quantity: Quantity::Journeys(1), amount: cny(300) };
     let fare = Fare::new("t", cny(0).currency(), vec![line]).unwrap();
-    let card = Instrument::Acquirer { token: AcquirerToken::new("tok_ok_1").unwrap() };
+    let card =
+        Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_ok_1").unwrap() };
     let fares = [(JourneyId::of(&record(1), &record(2)), fare)];
     let opened = Charge::open(RiderId::from_bytes([1; 16]), &fares, card, Timestamp::default()).unwrap();
     (opened.charge, opened.entry.unwrap())

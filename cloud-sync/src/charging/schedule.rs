@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::ChargingPolicy;
-use super::acquirer::{Acquirer, Trouble, event_of_call, event_of_query};
+use super::acquirer::{Acquirer, Acquirers, Trouble, Unconfigured, event_of_call, event_of_query};
 use crate::store::{PricedJourney, Store, StoreError};
 
 /// Journeys looked up at a time.
@@ -40,7 +40,7 @@ pub struct Pass {
 #[derive(Debug)]
 pub struct Scheduler {
     store: Arc<dyn Store>,
-    acquirer: Arc<dyn Acquirer>,
+    acquirers: Acquirers,
     clock: Arc<dyn Clock>,
     policy: ChargingPolicy,
     /// Tells this scheduler from those of other replicas.
@@ -48,13 +48,8 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    pub fn new(
-        store: Arc<dyn Store>,
-        acquirer: Arc<dyn Acquirer>,
-        clock: Arc<dyn Clock>,
-        policy: ChargingPolicy,
-    ) -> Self {
-        Self { store, acquirer, clock, policy, name: uuid::Uuid::new_v4().to_string() }
+    pub fn new(store: Arc<dyn Store>, acquirers: Acquirers, clock: Arc<dyn Clock>, policy: ChargingPolicy) -> Self {
+        Self { store, acquirers, clock, policy, name: uuid::Uuid::new_v4().to_string() }
     }
 
     /// Charges until `stop`. A call that is under way then is dropped, and queried after the next start.
@@ -156,7 +151,7 @@ impl Scheduler {
                 }
                 _ if away.load(Ordering::Relaxed) => return Ok(()),
                 Step::Query(key) => {
-                    let found = self.acquirer.find(&key, charge.amount()).await;
+                    let found = self.acquirer_of(&charge).find(&key, charge.amount()).await;
                     notice(&charge, found.as_ref().err(), away);
                     self.learn(&charge, event_of_query(&found)).await?
                 }
@@ -177,8 +172,15 @@ impl Scheduler {
         }
     }
 
+    fn acquirer_of(&self, charge: &Charge) -> Arc<dyn Acquirer> {
+        match charge.instrument() {
+            Instrument::Acquirer { acquirer, .. } => self.acquirers.of(acquirer),
+            Instrument::Wallet => Arc::new(Unconfigured),
+        }
+    }
+
     async fn make(&self, charge: &Charge, call: &Call, away: &AtomicBool) -> Event {
-        let outcome = self.acquirer.make(call).await;
+        let outcome = self.acquirer_of(charge).make(call).await;
         notice(charge, outcome.as_ref().err(), away);
         event_of_call(&outcome)
     }

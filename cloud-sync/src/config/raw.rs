@@ -7,6 +7,7 @@ use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
+use super::acquirers::RawAcquirer;
 use super::fares::RawFares;
 use super::store::RawStore;
 use crate::web::RawWeb;
@@ -179,7 +180,7 @@ pub struct RawCharging {
     pub retry_max_s: u64,
     pub charges_per_pass_max: usize,
     pub in_flight_max: usize,
-    pub acquirer: Option<RawAcquirer>,
+    pub acquirer: Vec<RawAcquirer>,
 }
 
 impl Default for RawCharging {
@@ -190,21 +191,9 @@ impl Default for RawCharging {
             retry_max_s: 900,
             charges_per_pass_max: 1000,
             in_flight_max: 16,
-            acquirer: None,
+            acquirer: Vec::new(),
         }
     }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawAcquirer {
-    pub address: String,
-    #[serde(default = "ten_seconds")]
-    pub answer_within_ms: u64,
-}
-
-fn ten_seconds() -> u64 {
-    10_000
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -1,6 +1,6 @@
 //! What a rider pays with.
 
-use facegate_domain::charge::{AcquirerToken, Instrument};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::Money;
@@ -17,20 +17,18 @@ const FIRST_TOP_UP: &str = "first";
 #[derive(Clone, PartialEq, Eq)]
 pub enum AccountToBind {
     /// `reference` names the top-up: the same one is booked once, however often it is sent.
-    Wallet {
-        top_up_minor: i64,
-        reference: String,
-    },
-    Acquirer {
-        token: String,
-    },
+    Wallet { top_up_minor: i64, reference: String },
+    /// `acquirer` is whose token it is; empty: the only one's.
+    Acquirer { acquirer: String, token: String },
 }
 
 impl std::fmt::Debug for AccountToBind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wallet { top_up_minor, reference } => write!(f, "Wallet({top_up_minor}, {reference:?})"),
-            Self::Acquirer { token } => write!(f, "Acquirer(token of {} characters)", token.len()),
+            Self::Acquirer { acquirer, token } => {
+                write!(f, "Acquirer({acquirer:?}, token of {} characters)", token.len())
+            }
         }
     }
 }
@@ -44,8 +42,9 @@ impl Enrolment {
     ) -> Result<(), EnrolmentError> {
         self.rider(rider).await?;
         let (instrument, entries) = match account {
-            AccountToBind::Acquirer { token } => {
-                (Instrument::Acquirer { token: AcquirerToken::new(token)? }, Vec::new())
+            AccountToBind::Acquirer { acquirer, token } => {
+                let acquirer = self.acquirer(&acquirer)?;
+                (Instrument::Acquirer { acquirer, token: AcquirerToken::new(token)? }, Vec::new())
             }
             AccountToBind::Wallet { top_up_minor, reference } => {
                 (Instrument::Wallet, self.top_up(rider, top_up_minor, &reference)?)
@@ -53,6 +52,19 @@ impl Enrolment {
         };
         self.audit(actor, &format!("rider.bind-{}", instrument.name()), rider).await?;
         Ok(self.store.bind_account(rider, instrument, entries).await?)
+    }
+
+    /// While none is configured a token without a name may be bound: it is the first one's that is.
+    fn acquirer(&self, named: &str) -> Result<AcquirerName, EnrolmentError> {
+        let known = &self.policy.acquirers;
+        match (named, &known[..]) {
+            ("", []) => Ok(AcquirerName::default()),
+            ("", [only]) => Ok(only.clone()),
+            _ => known.iter().find(|name| name.as_str() == named).cloned().ok_or_else(|| {
+                let problem = format!("must be one of the acquirers {known:?}");
+                EnrolmentError::BadField { field: "acquirer", problem }
+            }),
+        }
     }
 
     fn top_up(&self, rider: RiderId, minor: i64, reference: &str) -> Result<Vec<Entry>, EnrolmentError> {

@@ -68,12 +68,12 @@ async fn a_card_number_never_enters() {
     let mut app = cloud.app();
     let rider = new_rider(&mut app).await;
     for number in ["4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111"] {
-        let account = Some(Account::Acquirer(v1::AcquirerAccount { token: number.into() }));
+        let account = Some(Account::Acquirer(v1::AcquirerAccount { token: number.into(), acquirer: String::new() }));
         let refused = app.bind_account(v1::BindAccountRequest { rider_id: rider.clone(), account }).await.unwrap_err();
         assert_eq!((refused.code(), code(&refused)), (Code::InvalidArgument, "card_number"));
         assert!(!refused.message().contains("4111"), "{refused}");
     }
-    let account = Some(Account::Acquirer(v1::AcquirerAccount { token: "tok_ok_1".into() }));
+    let account = Some(Account::Acquirer(v1::AcquirerAccount { token: "tok_ok_1".into(), acquirer: String::new() }));
     app.bind_account(v1::BindAccountRequest { rider_id: rider, account }).await.unwrap();
 }
 

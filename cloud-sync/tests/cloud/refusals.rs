@@ -34,7 +34,9 @@ fn every_problem_of_a_config_and_of_its_fare_table_is_told_at_once() {
         give_up_after_s = 1
         [enrolment]
         same_person_from = 7.0
-        [charging.acquirer]
+        [[charging.acquirer]]
+        name = "cards"
+        kind = "sandbox"
         address = "http://acquirer.example"
         "#,
         fares.display()
@@ -49,7 +51,7 @@ fn every_problem_of_a_config_and_of_its_fare_table_is_told_at_once() {
         "tls.ca",
         "journeys.give_up_after_s",
         "enrolment.same_person_from",
-        "charging.acquirer.address",
+        "charging.acquirer[0].address",
     ] {
         assert_eq!(at(path).len(), 1, "{path}: {found:#?}");
     }

@@ -2,7 +2,7 @@
 
 use facegate_cloud_sync::store::{ChargeCount, Store, StoreError};
 use facegate_domain::charge::{
-    AcquirerToken, Advanced, AuthorisationId, Charge, ChargeError, Event, Instrument, RetryPolicy, Step,
+    AcquirerName, AcquirerToken, Advanced, AuthorisationId, Charge, ChargeError, Event, Instrument, RetryPolicy, Step,
 };
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::Journey;
@@ -13,7 +13,7 @@ use crate::places::Place;
 use crate::world::{after, fares, rider, settled_ride};
 
 pub fn card() -> Instrument {
-    Instrument::Acquirer { token: AcquirerToken::new("tok_1".to_owned()).unwrap() }
+    Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_1".to_owned()).unwrap() }
 }
 
 pub fn opened(journeys: &[&Journey], instrument: Instrument, at: u64) -> Advanced {

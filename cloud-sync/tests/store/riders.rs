@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use facegate_cloud_sync::store::{ErasureId, ErasureReceipt, Profile, Purpose, StationReport, Store, StoreError};
-use facegate_domain::charge::{AcquirerToken, Charge, Instrument};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, Charge, Instrument};
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_proto::convert::sync::FeedChange;
 
@@ -78,7 +78,10 @@ pub async fn an_account_and_a_password_are_kept_and_replaced(place: &Place) {
     let store = place.open().await;
     let rider = rider(&*store).await;
     assert_eq!((store.account(rider).await.unwrap(), store.page_password(rider).await.unwrap()), (None, None));
-    let card = Instrument::Acquirer { token: AcquirerToken::new("tok_1".to_owned()).unwrap() };
+    let card = Instrument::Acquirer {
+        acquirer: AcquirerName::default(),
+        token: AcquirerToken::new("tok_1".to_owned()).unwrap(),
+    };
     for account in [card, Instrument::Wallet] {
         store.bind_account(rider, account.clone(), Vec::new()).await.unwrap();
         assert_eq!(store.account(rider).await.unwrap(), Some(account));

@@ -61,6 +61,61 @@ impl From<AcquirerToken> for String {
     }
 }
 
+/// Why text is not an acquirer's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an acquirer's name has 1 to 32 characters of a-z, 0-9 and '-'")]
+pub struct InvalidAcquirerName;
+
+/// Which of the operator's acquirers: its name in the config.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AcquirerName(String);
+
+impl AcquirerName {
+    pub fn new(text: impl Into<String>) -> Result<Self, InvalidAcquirerName> {
+        let text = text.into();
+        let valid = (1..=32).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if valid { Ok(Self(text)) } else { Err(InvalidAcquirerName) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Of a token that was bound while no acquirer was configured: whichever is the only one once it is.
+impl Default for AcquirerName {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl fmt::Display for AcquirerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AcquirerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for AcquirerName {
+    type Error = InvalidAcquirerName;
+    fn try_from(text: String) -> Result<Self, InvalidAcquirerName> {
+        Self::new(text)
+    }
+}
+
+impl From<AcquirerName> for String {
+    fn from(name: AcquirerName) -> Self {
+        name.0
+    }
+}
+
 /// Where the money comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -68,7 +123,7 @@ pub enum Instrument {
     /// Prepaid: an account in our own ledger.
     Wallet,
     /// A card or bank account behind an acquirer.
-    Acquirer { token: AcquirerToken },
+    Acquirer { acquirer: AcquirerName, token: AcquirerToken },
 }
 
 impl Instrument {
@@ -115,6 +170,11 @@ text!(
 impl IdempotencyKey {
     pub fn of(charge: ChargeId) -> Self {
         Self(format!("facegate-{charge}"))
+    }
+
+    /// As it was stored or sent, or the own one of a refund.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 }
 

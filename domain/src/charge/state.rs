@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::charge::AuthorisationId;
+use crate::charge::{AuthorisationId, Decline, Found};
 
 /// Why nobody paid. The rider still owes the fare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,22 +48,6 @@ pub enum State {
     },
 }
 
-/// What the acquirer says about a key when asked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Found {
-    /// It never heard of it.
-    Nothing,
-    Authorised {
-        authorisation: AuthorisationId,
-    },
-    Captured {
-        authorisation: AuthorisationId,
-    },
-    Declined {
-        reason: String,
-    },
-}
-
 /// What happens to a charge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
@@ -73,9 +57,7 @@ pub enum Event {
         authorisation: AuthorisationId,
     },
     Captured,
-    Declined {
-        reason: String,
-    },
+    Declined(Decline),
     /// The call certainly never left: no connection.
     NotReached,
     /// The call left, and no answer came that settles it.
@@ -119,8 +101,8 @@ impl State {
                 Some(Self::Unknown { authorisation: Some(authorisation.clone()) })
             }
 
-            (Self::Authorising | Self::Capturing { .. }, E::Declined { reason }) => {
-                Some(Self::Declined { reason: DeclineReason::Acquirer(reason.clone()) })
+            (Self::Authorising | Self::Capturing { .. }, E::Declined(decline)) => {
+                Some(Self::Declined { reason: DeclineReason::Acquirer(decline.reason.clone()) })
             }
             (Self::Authorising | Self::Capturing { .. } | Self::Unknown { .. }, E::QueryFailed) => {
                 Some(Self::Unknown { authorisation: self.authorisation().cloned() })
@@ -171,7 +153,14 @@ fn after_query(known: Option<&AuthorisationId>, found: &Found) -> Option<State> 
         }
         (_, Found::Authorised { authorisation }) => Some(State::Authorised { authorisation: authorisation.clone() }),
         (_, Found::Captured { .. }) => Some(State::Captured),
-        (_, Found::Declined { reason }) => Some(State::Declined { reason: DeclineReason::Acquirer(reason.clone()) }),
+        (_, Found::Voided) => Some(State::Declined { reason: DeclineReason::Acquirer("voided".to_owned()) }),
+        (_, Found::Declined(decline)) => {
+            Some(State::Declined { reason: DeclineReason::Acquirer(decline.reason.clone()) })
+        }
+        // Not at its end: in doubt until a later query tells it.
+        (_, Found::Pending { .. }) => Some(State::Unknown { authorisation: known.cloned() }),
+        // A charge's key is no refund's.
+        (_, Found::Refunded) => None,
     }
 }
 
@@ -188,14 +177,17 @@ impl fmt::Display for Event {
             Self::CaptureBegun => "asking for the capture",
             Self::Authorised { .. } => "an authorisation",
             Self::Captured => "a capture",
-            Self::Declined { .. } => "a refusal",
+            Self::Declined(_) => "a refusal",
             Self::NotReached => "an acquirer out of reach",
             Self::NoAnswer => "a call without an answer",
             Self::QueryFailed => "a query without an answer",
             Self::Found(Found::Nothing) => "an acquirer that knows nothing of it",
             Self::Found(Found::Authorised { .. }) => "an acquirer that has authorised it",
             Self::Found(Found::Captured { .. }) => "an acquirer that has captured it",
-            Self::Found(Found::Declined { .. }) => "an acquirer that has declined it",
+            Self::Found(Found::Declined(_)) => "an acquirer that has declined it",
+            Self::Found(Found::Voided) => "an acquirer that has voided it",
+            Self::Found(Found::Refunded) => "an acquirer that knows it as a refund",
+            Self::Found(Found::Pending { .. }) => "an acquirer that has yet to settle it",
             Self::WalletPaid => "a payment from the wallet",
             Self::WalletShort => "a wallet that holds too little",
         })

@@ -22,7 +22,7 @@ fn fare(minor: i64) -> (JourneyId, Fare) {
 }
 
 fn card() -> Instrument {
-    Instrument::Acquirer { token: AcquirerToken::new("tok_ok_1").unwrap() }
+    Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_ok_1").unwrap() }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]

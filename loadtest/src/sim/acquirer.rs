@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use facegate_cloud_sync::charging::acquirer::{Acquirer, Answer, Trouble};
-use facegate_domain::charge::{AuthorisationId, Call, Found, IdempotencyKey};
+use facegate_cloud_sync::charging::acquirer::{Acquirer, Trouble};
+use facegate_domain::charge::{Answer, AuthorisationId, Call, Decline, Found, IdempotencyKey};
 use facegate_domain::money::Money;
 use tokio::time::sleep;
 
@@ -22,6 +22,15 @@ pub struct Account {
     pub amount: Money,
     pub captures: u32,
     pub declined: bool,
+    pub voided: bool,
+    /// By the refunds' own keys.
+    pub refunds: BTreeMap<IdempotencyKey, Money>,
+}
+
+impl Account {
+    pub fn new(amount: Money, declined: bool) -> Self {
+        Self { amount, captures: 0, declined, voided: false, refunds: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -57,9 +66,9 @@ impl SimAcquirer {
         match call {
             Call::Authorise { key, token, amount } => {
                 let declined = token.expose().starts_with(DECLINED);
-                let account = books.entry(key.clone()).or_insert(Account { amount: *amount, captures: 0, declined });
+                let account = books.entry(key.clone()).or_insert(Account::new(*amount, declined));
                 if account.declined {
-                    Answer::Declined { reason: "do_not_honour".into() }
+                    Answer::Declined(Decline::hard("do_not_honour"))
                 } else {
                     Answer::Authorised(authorisation(key))
                 }
@@ -70,8 +79,35 @@ impl SimAcquirer {
                     account.captures = if self.forgets { account.captures + 1 } else { 1 };
                     Answer::Captured
                 }
-                _ => Answer::Declined { reason: "no_such_authorisation".into() },
+                _ => Answer::Declined(Decline::hard("no_such_authorisation")),
             },
+            Call::Void { key, .. } => match books.get_mut(key) {
+                Some(account) if !account.declined && account.captures == 0 => {
+                    account.voided = true;
+                    Answer::Voided
+                }
+                _ => Answer::Declined(Decline::hard("no_such_authorisation")),
+            },
+            Call::Refund { key, of, amount, .. } => match books.get_mut(of) {
+                Some(account) if account.captures > 0 => {
+                    account.refunds.insert(key.clone(), *amount);
+                    Answer::Refunded
+                }
+                _ => Answer::Declined(Decline::hard("nothing_captured")),
+            },
+        }
+    }
+
+    fn found(&self, key: &IdempotencyKey) -> Found {
+        let (books, authorisation) = (self.lock(), authorisation(key));
+        match books.get(key) {
+            _ if self.forgets => Found::Nothing,
+            None if books.values().any(|account| account.refunds.contains_key(key)) => Found::Refunded,
+            None => Found::Nothing,
+            Some(account) if account.declined => Found::Declined(Decline::hard("do_not_honour")),
+            Some(account) if account.captures > 0 => Found::Captured { authorisation },
+            Some(account) if account.voided => Found::Voided,
+            Some(_) => Found::Authorised { authorisation },
         }
     }
 
@@ -106,6 +142,10 @@ fn authorisation(key: &IdempotencyKey) -> AuthorisationId {
 
 #[async_trait]
 impl Acquirer for SimAcquirer {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
     async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
         sleep(self.dice.ms(5..60)).await;
         self.trouble(false).await?;
@@ -117,14 +157,7 @@ impl Acquirer for SimAcquirer {
     async fn find(&self, key: &IdempotencyKey, _: Money) -> Result<Found, Trouble> {
         sleep(self.dice.ms(5..60)).await;
         self.trouble(false).await?;
-        let authorisation = authorisation(key);
-        let found = match self.lock().get(key) {
-            None => Found::Nothing,
-            Some(_) if self.forgets => Found::Nothing,
-            Some(account) if account.declined => Found::Declined { reason: "do_not_honour".into() },
-            Some(account) if account.captures > 0 => Found::Captured { authorisation },
-            Some(_) => Found::Authorised { authorisation },
-        };
+        let found = self.found(key);
         self.trouble(true).await?;
         Ok(found)
     }

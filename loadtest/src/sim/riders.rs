@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use facegate_domain::Clock;
-use facegate_domain::charge::{AcquirerToken, Instrument};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument};
 use facegate_domain::code::{CodeIssuer, Phone};
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::RiderId;
@@ -55,8 +55,14 @@ impl Riders {
                 issuer.issue(template.rider, &Phone::public_key(&secret), dice.bytes(), now, CERTIFICATE)?;
             let account = match dice.below(6) {
                 0 | 1 => Instrument::Wallet,
-                2 => Instrument::Acquirer { token: AcquirerToken::new(format!("{DECLINED}{number}"))? },
-                _ => Instrument::Acquirer { token: AcquirerToken::new(format!("tok_ok_{number}"))? },
+                2 => Instrument::Acquirer {
+                    acquirer: AcquirerName::default(),
+                    token: AcquirerToken::new(format!("{DECLINED}{number}"))?,
+                },
+                _ => Instrument::Acquirer {
+                    acquirer: AcquirerName::default(),
+                    token: AcquirerToken::new(format!("tok_ok_{number}"))?,
+                },
             };
             let (enrolled, leaves) = Default::default();
             people.push(Person { phone: Phone::new(&secret, certificate), account, enrolled, leaves });

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use facegate_cloud_sync::charging::acquirer::sandbox::SandboxAcquirer;
-use facegate_cloud_sync::charging::acquirer::{Acquirer, Answer, Trouble};
+use facegate_cloud_sync::charging::acquirer::{Acquirer, Trouble};
 use facegate_domain::Clock;
-use facegate_domain::charge::{Call, Found, IdempotencyKey, State};
+use facegate_domain::charge::{Answer, Call, Found, IdempotencyKey, State};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_loadtest::acquirer::Statistics;
@@ -60,6 +60,10 @@ impl CutOff {
 
 #[async_trait]
 impl Acquirer for CutOff {
+    fn name(&self) -> &str {
+        self.acquirer.name()
+    }
+
     async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
         self.pass_on(self.acquirer.make(call)).await
     }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use facegate_cloud_sync::charging::acquirer::Acquirer;
 use facegate_cloud_sync::charging::acquirer::sandbox::SandboxAcquirer;
+use facegate_cloud_sync::charging::acquirer::{Acquirer, Acquirers};
 use facegate_cloud_sync::charging::{ChargingPolicy, Pass, Scheduler};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{Pricing, Profile, Settlement, Store};
-use facegate_domain::charge::{AcquirerToken, Instrument, RetryPolicy, State};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument, RetryPolicy, State};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::Journey;
@@ -120,7 +120,8 @@ impl Books {
     }
 
     pub fn scheduler(&self, acquirer: Arc<dyn Acquirer>) -> Scheduler {
-        Scheduler::new(Arc::clone(&self.store), acquirer, Arc::clone(&self.clock) as Arc<dyn Clock>, self.policy)
+        let acquirers = Acquirers::only(acquirer);
+        Scheduler::new(Arc::clone(&self.store), acquirers, Arc::clone(&self.clock) as Arc<dyn Clock>, self.policy)
     }
 
     /// Forgets all that is in memory, as a crash does, and opens the store again.
@@ -146,7 +147,11 @@ impl Books {
     }
 
     pub async fn rider_with_token(&self, token: &str) -> RiderId {
-        self.rider(Some(Instrument::Acquirer { token: AcquirerToken::new(token).unwrap() }), 0).await
+        self.rider(
+            Some(Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new(token).unwrap() }),
+            0,
+        )
+        .await
     }
 
     /// One settled journey.
@@ -196,7 +201,9 @@ impl Books {
 
 pub fn client(operator: &Operator, address: SocketAddr) -> Arc<SandboxAcquirer> {
     let identity = operator.identity(Role::Cloud);
-    Arc::new(SandboxAcquirer::new(&identity, &format!("https://{address}"), ANSWER_WITHIN).unwrap())
+    Arc::new(
+        SandboxAcquirer::new(AcquirerName::default(), &identity, &format!("https://{address}"), ANSWER_WITHIN).unwrap(),
+    )
 }
 
 async fn open_store(folder: &Path) -> Arc<dyn Store> {

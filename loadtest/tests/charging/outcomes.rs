@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use facegate_cloud_sync::charging::acquirer::{Acquirer, Answer, Trouble, Unconfigured};
-use facegate_domain::charge::{AuthorisationId, Call, DeclineReason, Found, IdempotencyKey, Instrument, State};
+use facegate_cloud_sync::charging::acquirer::{Acquirer, Trouble, Unconfigured};
+use facegate_domain::charge::{Answer, AuthorisationId, Call, DeclineReason, Found, IdempotencyKey, Instrument, State};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_loadtest::acquirer::ByToken;
@@ -150,10 +150,14 @@ struct Forgetful;
 
 #[async_trait]
 impl Acquirer for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+
     async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
         match call {
             Call::Authorise { .. } => Ok(Answer::Authorised(AuthorisationId::new("auth-1"))),
-            Call::Capture { .. } => Err(Trouble::NoAnswer("lost".to_owned())),
+            _ => Err(Trouble::NoAnswer("lost".to_owned())),
         }
     }
 

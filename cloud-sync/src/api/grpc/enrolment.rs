@@ -76,7 +76,7 @@ impl EnrolmentService for EnrolmentRpc {
             Some(Account::Wallet(wallet)) => {
                 AccountToBind::Wallet { top_up_minor: wallet.top_up_minor, reference: wallet.top_up_reference }
             }
-            Some(Account::Acquirer(acquirer)) => AccountToBind::Acquirer { token: acquirer.token },
+            Some(Account::Acquirer(bound)) => AccountToBind::Acquirer { acquirer: bound.acquirer, token: bound.token },
             None => {
                 return Err(EnrolmentError::BadField { field: "account", problem: "is missing".into() }.into());
             }

@@ -66,6 +66,10 @@ pub enum NewAccount {
     Acquirer {
         #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_-]+$")]
         token: String,
+        /// Whose token it is, where the operator has several acquirers.
+        #[serde(default)]
+        #[schema(max_length = 32, pattern = "^[a-z0-9-]*$")]
+        acquirer: String,
     },
 }
 
@@ -117,7 +121,7 @@ impl From<NewAccount> for AccountToBind {
             NewAccount::Wallet { top_up_minor, top_up_reference } => {
                 Self::Wallet { top_up_minor, reference: top_up_reference }
             }
-            NewAccount::Acquirer { token } => Self::Acquirer { token },
+            NewAccount::Acquirer { acquirer, token } => Self::Acquirer { acquirer, token },
         }
     }
 }

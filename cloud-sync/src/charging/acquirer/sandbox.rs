@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use facegate_domain::charge::{AuthorisationId, Call, Found, IdempotencyKey};
+use facegate_domain::charge::{AcquirerName, Again, Answer, AuthorisationId, Call, Decline, Found, IdempotencyKey};
 use facegate_domain::money::Money;
 use facegate_runtime::http;
 use facegate_runtime::identity::{DeviceIdentity, Role};
@@ -11,7 +11,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Acquirer, Answer, Trouble};
+use super::{Acquirer, Trouble};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,7 @@ pub enum SandboxError {
 /// A client of one sandbox acquirer.
 #[derive(Debug, Clone)]
 pub struct SandboxAcquirer {
+    name: AcquirerName,
     client: reqwest::Client,
     base: String,
 }
@@ -35,14 +36,21 @@ struct Described {
     amount_minor: i64,
     currency: String,
     reason: Option<String>,
+    /// Whether a declined charge may be tried again on another day.
+    #[serde(default)]
+    again: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     Authorised,
+    /// Taken on; captured or declined later.
+    Pending,
     Captured,
     Voided,
+    /// The key is a refund's.
+    Refunded,
     Declined,
 }
 
@@ -53,9 +61,14 @@ struct Refused {
 
 impl SandboxAcquirer {
     /// `base` is such as `https://acquirer.example:8443`; `answer_within` is how long a call may take.
-    pub fn new(identity: &DeviceIdentity, base: &str, answer_within: Duration) -> Result<Self, SandboxError> {
+    pub fn new(
+        name: AcquirerName,
+        identity: &DeviceIdentity,
+        base: &str,
+        answer_within: Duration,
+    ) -> Result<Self, SandboxError> {
         let client = http::client(identity, Role::Acquirer).timeout(answer_within).build()?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { name, client, base: base.trim_end_matches('/').to_owned() })
     }
 
     fn post(&self, path: &str, key: &IdempotencyKey, body: &serde_json::Value) -> RequestBuilder {
@@ -65,6 +78,10 @@ impl SandboxAcquirer {
 
 #[async_trait]
 impl Acquirer for SandboxAcquirer {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
     async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
         let request = match call {
             Call::Authorise { key, token, amount } => {
@@ -76,18 +93,28 @@ impl Acquirer for SandboxAcquirer {
                 let body = json!({ "amount_minor": amount.minor(), "currency": amount.currency().to_string() });
                 self.post(&format!("/v1/authorisations/{authorisation}/capture"), key, &body)
             }
+            Call::Void { key, authorisation } => {
+                self.post(&format!("/v1/authorisations/{authorisation}/void"), key, &json!({}))
+            }
+            Call::Refund { key, of: _, authorisation, amount } => {
+                let body = json!({ "amount_minor": amount.minor(), "currency": amount.currency().to_string() });
+                self.post(&format!("/v1/authorisations/{authorisation}/refunds"), key, &body)
+            }
         };
         let (status, text) = exchange(request).await?;
-        if !matches!(status, StatusCode::OK | StatusCode::PAYMENT_REQUIRED) {
+        if !matches!(status, StatusCode::OK | StatusCode::ACCEPTED | StatusCode::PAYMENT_REQUIRED) {
             return Err(Trouble::NoAnswer(format!("{status}: {text}")));
         }
         let charge: Described = read(&text)?;
         match (call, charge.status) {
-            (_, Status::Declined) => Ok(Answer::Declined { reason: charge.declined_for() }),
+            (_, Status::Declined) => Ok(Answer::Declined(charge.declined())),
+            (_, Status::Pending) => Ok(Answer::Pending),
             (Call::Authorise { .. }, Status::Authorised) => {
                 Ok(Answer::Authorised(AuthorisationId::new(charge.authorisation)))
             }
             (Call::Capture { .. }, Status::Captured) => Ok(Answer::Captured),
+            (Call::Void { .. }, Status::Voided) => Ok(Answer::Voided),
+            (Call::Refund { .. }, Status::Refunded) => Ok(Answer::Refunded),
             // The charge is elsewhere than the call would have brought it: only a query can tell what that means.
             (_, status) => Err(Trouble::NoAnswer(format!("the charge is {status:?}"))),
         }
@@ -112,14 +139,18 @@ impl Acquirer for SandboxAcquirer {
         Ok(match charge.status {
             Status::Authorised => Found::Authorised { authorisation },
             Status::Captured => Found::Captured { authorisation },
-            Status::Voided | Status::Declined => Found::Declined { reason: charge.declined_for() },
+            Status::Pending => Found::Pending { authorisation },
+            Status::Voided => Found::Voided,
+            Status::Refunded => Found::Refunded,
+            Status::Declined => Found::Declined(charge.declined()),
         })
     }
 }
 
 impl Described {
-    fn declined_for(&self) -> String {
-        self.reason.clone().unwrap_or_else(|| format!("{:?}", self.status).to_lowercase())
+    fn declined(&self) -> Decline {
+        let reason = self.reason.clone().unwrap_or_else(|| "declined".to_owned());
+        Decline { reason, again: if self.again { Again::AnotherDay } else { Again::Never } }
     }
 }
 

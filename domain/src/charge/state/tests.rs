@@ -27,14 +27,17 @@ fn events() -> Vec<Event> {
         Event::CaptureBegun,
         Event::Authorised { authorisation: id("a") },
         Event::Captured,
-        Event::Declined { reason: "no".to_owned() },
+        Event::Declined(Decline::soft("no")),
         Event::NotReached,
         Event::NoAnswer,
         Event::QueryFailed,
         Event::Found(Found::Nothing),
         Event::Found(Found::Authorised { authorisation: id("a") }),
         Event::Found(Found::Captured { authorisation: id("a") }),
-        Event::Found(Found::Declined { reason: "no".to_owned() }),
+        Event::Found(Found::Declined(Decline::soft("no"))),
+        Event::Found(Found::Voided),
+        Event::Found(Found::Refunded),
+        Event::Found(Found::Pending { authorisation: id("a") }),
         Event::WalletPaid,
         Event::WalletShort,
     ]
@@ -44,15 +47,15 @@ fn events() -> Vec<Event> {
 /// d due, i authorising, a authorised, c capturing, u unknown while authorising, U unknown while capturing,
 /// C captured, x declined, w declined because the wallet is short.
 const TABLE: [(&str, &str); 8] = [
-    //                       authorise capture | authorised captured declined | notreached noanswer queryfailed | found: nothing authorised captured declined | wallet: paid short
-    ("due", "i...........Cw"),
-    ("authorising", "..a.xduudaCx.."),
-    ("authorised", ".c............"),
-    ("capturing", "...CxaUU.aCx.."),
-    ("unknown", ".......udaCx.."),
-    ("unknown while capturing", ".......U.aCx.."),
-    ("captured", ".............."),
-    ("declined", ".............."),
+    //                       authorise capture | authorised captured declined | notreached noanswer queryfailed | found: nothing authorised captured declined voided refunded pending | wallet: paid short
+    ("due", "i..............Cw"),
+    ("authorising", "..a.xduudaCxx.u.."),
+    ("authorised", ".c..............."),
+    ("capturing", "...CxaUU.aCxx.U.."),
+    ("unknown", ".......udaCxx.u.."),
+    ("unknown while capturing", ".......U.aCxx.U.."),
+    ("captured", "................."),
+    ("declined", "................."),
 ];
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]

@@ -2,7 +2,7 @@
 
 use facegate_cloud_sync::store::Pricing;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{AcquirerToken, AuthorisationId, Event, RetryPolicy};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, AuthorisationId, Event, RetryPolicy};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, StationId};
 use facegate_domain::journey::Journey;
@@ -39,11 +39,13 @@ fn one_ride() -> Books {
     let token = AcquirerToken::new("tok_ok_1").unwrap();
     let (now, retry) = (Timestamp::from_unix_ms(0), RetryPolicy::default());
     let fares = [(journey.id, fare.clone())];
-    let opened = Charge::open(journey.rider(), &fares, Instrument::Acquirer { token }, now).unwrap();
+    let opened =
+        Charge::open(journey.rider(), &fares, Instrument::Acquirer { acquirer: AcquirerName::default(), token }, now)
+            .unwrap();
     let authorisation = AuthorisationId::new("a");
     let steps = [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured];
     let charge = steps.iter().fold(opened.charge, |charge, event| charge.apply(event, now, &retry).unwrap().charge);
-    let account = Account { amount, captures: 1, declined: false };
+    let account = Account { captures: 1, ..Account::new(amount, false) };
     Books {
         crossed: crossed.to_vec(),
         taps,
