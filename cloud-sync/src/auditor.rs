@@ -84,9 +84,14 @@ impl Auditor {
         Ok(())
     }
 
-    /// The travel day before the present one.
+    /// The present travel day.
+    pub fn today(&self) -> Date {
+        self.policy.days.of(self.clock.now())
+    }
+
+    /// The one before it.
     pub fn yesterday(&self) -> Date {
-        let today = self.policy.days.of(self.clock.now());
+        let today = self.today();
         today.yesterday().unwrap_or(today)
     }
 

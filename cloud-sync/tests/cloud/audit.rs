@@ -193,5 +193,8 @@ async fn finance_reads_a_page_and_a_file_behind_the_operators_sign_in() {
     assert_eq!(latest.headers()["location"], path.as_str());
     assert_eq!(problem(browser.get("/ops/audit/yesterday").await).await, (404, "no_such_day".into()));
     let empty = browser.get("/ops/audit/2020-01-01").await.text().await.unwrap();
+    assert!(empty.contains("rel=\"next\""));
+    let to_come = browser.get("/ops/audit/9000-01-01").await.text().await.unwrap();
+    assert!(to_come.contains("rel=\"prev\"") && !to_come.contains("rel=\"next\""), "{to_come}");
     assert!(empty.contains("No gate wrote anything"), "{empty}");
 }

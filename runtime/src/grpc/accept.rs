@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -46,7 +45,7 @@ impl Incoming {
             stream.set_nodelay(true)?;
             let handshake = TlsAcceptor::from(config).accept(stream);
             let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-            Ok(Accepted::new(stream, identity))
+            Ok(accepted(stream, identity))
         });
     }
 }
@@ -81,62 +80,19 @@ impl fmt::Debug for Incoming {
 }
 
 /// A connection whose client has shown a certificate under our CA.
-pub struct Accepted {
-    stream: Ending<TlsStream<TcpStream>>,
-    connection: Connection,
-}
+pub type Accepted = Ending<TlsStream<TcpStream>, Connection>;
 
-impl Accepted {
-    fn new(stream: TlsStream<TcpStream>, server: DeviceIdentity) -> Self {
-        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let certificate = certificate.map(|certificate| certificate.clone().into_owned());
-        let outdated = server.outdated(certificate.as_deref().unwrap_or_default().to_vec(), false);
-        Self { stream: Ending::new(stream, outdated), connection: Connection { certificate, server } }
-    }
+fn accepted(stream: TlsStream<TcpStream>, server: DeviceIdentity) -> Accepted {
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = certificate.map(|certificate| certificate.clone().into_owned());
+    let outdated = server.outdated(certificate.as_deref().unwrap_or_default().to_vec(), false);
+    Ending::new(stream, Connection { certificate, server }, outdated)
 }
 
 impl Connected for Accepted {
     type ConnectInfo = Connection;
 
     fn connect_info(&self) -> Connection {
-        self.connection.clone()
-    }
-}
-
-impl AsyncRead for Accepted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Accepted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl fmt::Debug for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Accepted")
+        self.about().clone()
     }
 }

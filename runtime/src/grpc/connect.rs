@@ -48,6 +48,6 @@ impl Connector {
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server did not finish the TLS handshake"))??;
         let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let outdated = self.identity.outdated(peer.map(|peer| peer.to_vec()).unwrap_or_default(), true);
-        Ok(TokioIo::new(Ending::new(stream, outdated)))
+        Ok(TokioIo::new(Ending::new(stream, (), outdated)))
     }
 }

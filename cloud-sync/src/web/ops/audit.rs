@@ -35,12 +35,20 @@ pub async fn day(State(pages): State<Pages>, _who: Operator, Path(asked): Path<S
         return Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], csv(&report)).into_response());
     }
     let skewed = pages.cloud.store.skewed(SKEWED_LISTED_MAX).await?;
-    Ok(Html(page(&report, &skewed)).into_response())
+    Ok(Html(page(&report, &skewed, pages.cloud.auditor.today())).into_response())
 }
 
-fn page(report: &DayReport, skewed: &[SkewedRecord]) -> String {
+fn page(report: &DayReport, skewed: &[SkewedRecord], today: Date) -> String {
     let sums = Sums::of(report);
-    let beside = |step: Result<Date, jiff::Error>| step.unwrap_or(report.day).to_string();
+    let before = report.day.yesterday().unwrap_or(report.day).to_string();
+    // Of days to come nothing can be said.
+    let after = report
+        .day
+        .tomorrow()
+        .ok()
+        .filter(|after| *after <= today)
+        .map(|after| format!("<a href=\"/ops/audit/{after}\" rel=\"next\">{after} →</a>"));
+    let after = after.unwrap_or_default();
     let (tone, verdict) = match (report.lines.is_empty(), sums.missing()) {
         (true, _) => ("note", "No records".to_owned()),
         (_, 0) => ("good", "Complete".to_owned()),
@@ -50,8 +58,8 @@ fn page(report: &DayReport, skewed: &[SkewedRecord]) -> String {
     let replaced = [
         ("{day}", report.day.to_string()),
         ("{weekday}", weekday(report.day).to_owned()),
-        ("{before}", beside(report.day.yesterday())),
-        ("{after}", beside(report.day.tomorrow())),
+        ("{before}", before),
+        ("{after}", after),
         ("{tone}", tone.to_owned()),
         ("{verdict}", verdict),
         ("{preliminary}", if report.preliminary { PRELIMINARY.to_owned() } else { String::new() }),
