@@ -4,6 +4,7 @@
 pub mod api;
 pub mod audit_report;
 pub mod auditor;
+pub mod books;
 pub mod charging;
 pub mod cloud;
 pub mod completeness;

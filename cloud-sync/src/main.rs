@@ -12,7 +12,7 @@ use facegate_cloud_sync::auditor::Auditor;
 use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
-use facegate_cloud_sync::operate::{backup, ca, fares, import, keys, restore, tell};
+use facegate_cloud_sync::operate::{backup, books, ca, fares, import, keys, restore, tell};
 use facegate_cloud_sync::server::Server;
 use facegate_cloud_sync::web::password::Password;
 use facegate_models::FaceEngine;
@@ -55,6 +55,9 @@ enum Command {
     /// Puts a backup back, while the cloud is stopped.
     #[command(after_long_help = restore::HELP)]
     Restore(restore::Restore),
+    /// The books: trial balance, settlement files, the match of a day, its close.
+    #[command(after_long_help = books::HELP)]
+    Books(books::Books),
     /// Lists, rotates and retires the keys that values are sealed under and ride codes are signed with.
     #[command(after_long_help = keys::HELP)]
     Keys(keys::Keys),
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         }
         (Some(Command::Backup(backup)), _) => backup.run(),
         (Some(Command::Restore(restore)), _) => restore.run(),
+        (Some(Command::Books(books)), _) => books.run(),
         (Some(Command::Keys(keys)), _) => keys.run(),
         (Some(Command::Ca(ca)), _) => ca.run(),
         (Some(Command::Fares(fares)), _) => fares.run(),

@@ -1,4 +1,4 @@
-//! The operator's commands beside serving: `backup`, `restore`, `keys`, `ca`, `fares`, `import`, `tell`. Each says what it did, and what is next.
+//! The operator's commands beside serving: `backup`, `restore`, `books`, `keys`, `ca`, `fares`, `import`, `tell`. Each says what it did, and what is next.
 //!
 //! [docs/OPERATING.md](../../docs/OPERATING.md) is the guide to them.
 
@@ -9,6 +9,7 @@ use facegate_runtime::config;
 use crate::config::{Config, RawConfig};
 
 pub mod backup;
+pub mod books;
 pub mod ca;
 pub mod fares;
 pub mod import;

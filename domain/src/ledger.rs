@@ -1,31 +1,19 @@
 //! The books: double entry, append-only. An entry that does not balance cannot be made; a posted one is never changed,
 //! only reversed by another.
 
+mod account;
+mod totals;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
-use crate::ids::RiderId;
-use crate::money::{Currency, Money, MoneyError};
+pub use account::{Account, Control};
+pub use totals::{Totals, Turnover, hour_begins, hour_of};
 
-/// Where money is, or whom it is owed to. Debits are positive: an account with a positive balance is owed to the
-/// operator or held by it, one with a negative balance is owed by it or was earned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "account", content = "rider", rename_all = "snake_case")]
-pub enum Account {
-    /// What the rider owes for priced journeys.
-    RiderReceivable(RiderId),
-    /// What the rider has paid in advance: owed to the rider, so negative while there is money in it.
-    Wallet(RiderId),
-    /// Fares earned: negative.
-    OperatorRevenue,
-    /// What the acquirer has captured and not yet paid out.
-    AcquirerReceivable,
-    /// Cash taken at booths and not yet banked.
-    BoothCash,
-}
+use crate::clock::Timestamp;
+use crate::money::{Currency, Money, MoneyError};
 
 /// One line of an entry: a debit if positive, a credit if negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ pub mod operation;
 pub mod passage;
 pub mod policy;
 pub mod score;
+pub mod settlement;
 pub mod tap;
 pub mod travel_day;
 

@@ -1,7 +1,8 @@
 //! The books. Entries are posted by the commands that cause them, in the same transaction.
 
 use async_trait::async_trait;
-use facegate_domain::ledger::{Account, Entry, TrialBalance};
+use facegate_domain::Timestamp;
+use facegate_domain::ledger::{Account, Entry, Totals, TrialBalance};
 use facegate_domain::money::{Currency, Money};
 
 use super::StoreError;
@@ -23,6 +24,10 @@ pub trait LedgerStore: Sync {
             page.iter().try_for_each(|(_, entry)| balance.add(entry))?;
         }
     }
+
+    /// The trial balance of a moment, by control account: of every entry that was made at `at` or earlier, exactly. Reads
+    /// the totals of the hours before, and the entries of one hour.
+    async fn totals_at(&self, at: Timestamp) -> Result<Totals, StoreError>;
 
     /// Whether the running balances of every currency sum to zero. Reads every balance, no entry.
     async fn is_balanced(&self) -> Result<bool, StoreError>;

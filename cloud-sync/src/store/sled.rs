@@ -39,6 +39,7 @@
 //! | `journey/` id · `trip/` rider time id · `uncharged/` time id | `PricedJourney` · empty · empty |
 //! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
+//! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
 //! | `audit/` number | `AuditEntry` |
 //!
 //! | database | key | sealed value |
@@ -198,6 +199,7 @@ impl SledStore {
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         digest::build_if_behind(&store)?;
+        ledger::index_if_behind(&store)?;
         reconcile::reconcile(&store)?;
         Ok(store)
     }

@@ -1,9 +1,10 @@
 //! The books and the audit log.
 
 use facegate_cloud_sync::store::{Store, StoreError};
+use facegate_domain::Timestamp;
 use facegate_domain::charge::Instrument;
 use facegate_domain::ids::RiderId;
-use facegate_domain::ledger::{Account, Entry, EntryId, LedgerError, TrialBalance};
+use facegate_domain::ledger::{Account, Entry, EntryId, LedgerError, Totals, TrialBalance};
 use facegate_domain::money::Money;
 
 use crate::places::Place;
@@ -52,6 +53,29 @@ pub async fn balances_are_the_sum_of_the_entries(place: &Place) {
         assert_eq!(store.balance(account, balance.currency()).await.unwrap(), balance);
     }
     assert!(store.is_balanced().await.unwrap() && store.overview().await.unwrap().ledger_balanced);
+}
+
+pub async fn the_trial_balance_of_any_moment_is_the_fold_of_what_was_made_by_then(place: &Place) {
+    let store = place.open().await;
+    // Around the ends of hours, some later ones posted first, and two at one moment.
+    let seconds = [3_199, 3_200, 3_201, 0, 6_900, 6_800, 90_000, 90_000, 5];
+    let mut entries = Vec::new();
+    for (n, at) in (0..).zip(seconds) {
+        let rider = rider(&*store).await;
+        let amount = Money::from_minor(100 + n, fares().currency());
+        let id = EntryId::of("top-up", n);
+        let posted = Entry::transfer(id, after(at), amount, Account::Wallet(rider), Account::BoothCash).unwrap();
+        store.bind_account(rider, Instrument::Wallet, vec![posted.clone()]).await.unwrap();
+        entries.push(posted);
+    }
+    let moments =
+        seconds.iter().flat_map(|s| [after(*s), after(s + 1)]).chain([Timestamp::from_unix_ms(0), after(1 << 40)]);
+    for at in moments {
+        let told = store.totals_at(at).await.unwrap();
+        assert_eq!(told, Totals::of(entries.iter().filter(|entry| entry.at() <= at)), "{at:?}");
+    }
+    drop(store);
+    assert_eq!(place.open().await.totals_at(after(1 << 40)).await.unwrap(), Totals::of(&entries), "after a restart");
 }
 
 pub async fn the_audit_chain_holds_over_all_lines(place: &Place) {

@@ -126,6 +126,7 @@ every_store! {
     ledger:
         an_entry_is_posted_once_and_a_contradiction_refused,
         balances_are_the_sum_of_the_entries,
+        the_trial_balance_of_any_moment_is_the_fold_of_what_was_made_by_then,
         the_audit_chain_holds_over_all_lines;
     stations:
         a_station_is_known_from_its_first_subscription_on,

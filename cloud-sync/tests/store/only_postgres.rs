@@ -38,12 +38,12 @@ async fn the_schema_itself_refuses_a_second_copy_and_a_changed_entry() {
                 WHERE c.id <> l.charge",
             "duplicate key",
         ),
-        ("INSERT INTO core.entry SELECT id, number + 1, body FROM core.entry", "duplicate key"),
+        ("INSERT INTO core.entry SELECT id, number + 1, body, at FROM core.entry", "duplicate key"),
         ("UPDATE core.entry SET body = ''", "never changed"),
         ("DELETE FROM core.posting", "never changed"),
-        ("INSERT INTO core.entry VALUES ('forged', 77, '')", "does not balance"),
+        ("INSERT INTO core.entry VALUES ('forged', 77, '', 0)", "does not balance"),
         (
-            "BEGIN; INSERT INTO core.entry VALUES ('forged', 77, '');
+            "BEGIN; INSERT INTO core.entry VALUES ('forged', 77, '', 0);
              INSERT INTO core.posting VALUES ('forged', 0, 'a', 'CNY', 5), ('forged', 1, 'b', 'CNY', -4); COMMIT",
             "does not balance",
         ),

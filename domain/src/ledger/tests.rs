@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::RiderId;
 
 const AT: Timestamp = Timestamp::from_unix_ms(0);
 
@@ -80,4 +81,57 @@ fn a_balance_that_would_overflow_leaves_the_books_as_they_were() {
     let before = balance.clone();
     assert!(balance.add(&more).is_err());
     assert_eq!(balance, before);
+}
+
+#[test]
+fn totals_tell_what_moved_on_each_side_and_between_two_moments() {
+    let transfer = |name, amount, from, to| Entry::transfer(id(name), AT, cny(amount), from, to).unwrap();
+    let other = RiderId::from_bytes([8; 16]);
+    let first = [
+        transfer("1", 300, Account::OperatorRevenue, Account::RiderReceivable(rider())),
+        transfer("2", 500, Account::OperatorRevenue, Account::RiderReceivable(other)),
+    ];
+    let later = transfer("3", 500, Account::RiderReceivable(other), Account::AcquirerReceivable);
+    let before = Totals::of(&first);
+    let after = Totals::of(first.iter().chain([&later]));
+    let currency = cny(0).currency();
+    assert_eq!(after.turnover(Control::RiderReceivable, currency), Turnover { debits: 800, credits: 500 });
+    assert_eq!(after.turnover(Control::RiderReceivable, currency).balance(), 300);
+    assert!(after.is_balanced() && after.sums()[&currency].debits == 1_300);
+    assert_eq!(after.since(&before), Totals::of([&later]));
+    assert_eq!(after.since(&after), Totals::default());
+}
+
+#[test]
+fn an_account_is_written_by_the_name_of_its_control_account() {
+    let r = rider();
+    let accounts = [
+        Account::RiderReceivable(r),
+        Account::Wallet(r),
+        Account::WalletHeld(r),
+        Account::OperatorRevenue,
+        Account::AcquirerReceivable,
+        Account::AcquirerFees,
+        Account::OperatorBank,
+        Account::BoothCash,
+        Account::RiskReserve,
+        Account::WriteOff,
+        Account::Disputed,
+        Account::Goodwill,
+    ];
+    assert_eq!(accounts.map(|account| account.control()), Control::ALL);
+    for account in accounts {
+        let written = serde_json::to_value(account).unwrap();
+        assert_eq!(written["account"], account.control().name());
+        assert_eq!(serde_json::from_value::<Account>(written).unwrap(), account);
+        assert_eq!(Control::named(account.control().name()), Some(account.control()));
+    }
+}
+
+#[test]
+fn hours_before_1970_begin_where_they_should() {
+    for (ms, hour) in [(0, 0), (3_599_999, 0), (3_600_000, 1), (-1, -1), (-3_600_000, -1), (-3_600_001, -2)] {
+        assert_eq!(hour_of(Timestamp::from_unix_ms(ms)), hour, "{ms}");
+        assert!(hour_begins(hour).unix_ms() <= ms);
+    }
 }

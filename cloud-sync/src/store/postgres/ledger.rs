@@ -1,14 +1,17 @@
-//! Posting, and the running balances.
+//! Posting, the running balances, and the totals of each hour.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use facegate_domain::ledger::{Account, Entry, LedgerError};
+use facegate_domain::Timestamp;
+use facegate_domain::ledger::{Account, Control, Entry, LedgerError, Totals, Turnover, hour_begins, hour_of};
 use facegate_domain::money::{Currency, Money};
 use sqlx::postgres::PgConnection;
 
 use super::PgStore;
 use super::error::Trouble;
 use super::tx::Tx;
-use super::values::{at_most, from_number, json, read};
+use super::values::{at_most, damaged, from_number, json, read};
 use crate::store::{LedgerStore, StoreError};
 
 fn account_name(account: &Account) -> String {
@@ -31,37 +34,94 @@ pub(super) async fn post(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
         let same = posted.postings() == entry.postings();
         return if same { Ok(()) } else { Err(LedgerError::Conflict { id: entry.id().clone() }.into()) };
     }
-    sqlx::query("INSERT INTO core.entry (id, number, body) VALUES ($1, $2, $3)")
+    sqlx::query("INSERT INTO core.entry (id, number, body, at) VALUES ($1, $2, $3, $4)")
         .bind(id)
         .bind(number)
         .bind(json(entry))
+        .bind(entry.at().unix_ms())
         .execute(tx.sql())
         .await?;
-    for (line, posting) in (0_i16..).zip(entry.postings()) {
-        let before = balance_of(tx.sql(), posting.account, posting.amount.currency()).await?;
-        let balance = before
-            .checked_add(posting.amount)
-            .map_err(|problem| LedgerError::Money { id: entry.id().clone(), problem })?;
-        let (account, currency) = (account_name(&posting.account), balance.currency());
-        sqlx::query("INSERT INTO core.posting (entry, line, account, currency, amount) VALUES ($1, $2, $3, $4, $5)")
-            .bind(id)
-            .bind(line)
-            .bind(&account)
-            .bind(currency.as_str())
-            .bind(posting.amount.minor())
-            .execute(tx.sql())
-            .await?;
-        sqlx::query(
-            "INSERT INTO core.balance (account, currency, amount) VALUES ($1, $2, $3)
-             ON CONFLICT (account, currency) DO UPDATE SET amount = excluded.amount",
-        )
-        .bind(&account)
-        .bind(currency.as_str())
-        .bind(balance.minor())
-        .execute(tx.sql())
-        .await?;
-    }
+    write_postings(tx, entry).await?;
+    change_balances(tx, entry).await?;
+    count_in_its_hour(tx, entry).await?;
     sqlx::query("UPDATE core.ledger_head SET entries = entries + 1").execute(tx.sql()).await?;
+    Ok(())
+}
+
+async fn write_postings(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
+    let postings = entry.postings();
+    let lines: Vec<i16> = (0_i16..).zip(postings).map(|(line, _)| line).collect();
+    let accounts: Vec<String> = postings.iter().map(|posting| account_name(&posting.account)).collect();
+    let currencies: Vec<String> = postings.iter().map(|p| p.amount.currency().as_str().to_owned()).collect();
+    let amounts: Vec<i64> = postings.iter().map(|posting| posting.amount.minor()).collect();
+    sqlx::query(
+        "INSERT INTO core.posting (entry, line, account, currency, amount)
+         SELECT $1, * FROM UNNEST($2::smallint[], $3::text[], $4::text[], $5::bigint[])",
+    )
+    .bind(entry.id().as_str())
+    .bind(&lines)
+    .bind(&accounts)
+    .bind(&currencies)
+    .bind(&amounts)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+async fn change_balances(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
+    let accounts: Vec<String> = entry.postings().iter().map(|posting| account_name(&posting.account)).collect();
+    let held: Vec<(String, String, i64)> =
+        sqlx::query_as("SELECT account, currency, amount FROM core.balance WHERE account = ANY($1)")
+            .bind(&accounts)
+            .fetch_all(tx.sql())
+            .await?;
+    let held: BTreeMap<(String, String), i64> = held.into_iter().map(|(a, c, amount)| ((a, c), amount)).collect();
+    let mut after = BTreeMap::<(String, String), Money>::new();
+    for (account, posting) in accounts.into_iter().zip(entry.postings()) {
+        let currency = posting.amount.currency();
+        let key = (account, currency.as_str().to_owned());
+        let before = after.get(&key).copied();
+        let before = before.unwrap_or_else(|| Money::from_minor(held.get(&key).copied().unwrap_or(0), currency));
+        let balance = before.checked_add(posting.amount);
+        after.insert(key, balance.map_err(|problem| LedgerError::Money { id: entry.id().clone(), problem })?);
+    }
+    let (keys, amounts): (Vec<_>, Vec<_>) = after.into_iter().map(|(key, balance)| (key, balance.minor())).unzip();
+    let (accounts, currencies): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO core.balance (account, currency, amount)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::bigint[])
+         ON CONFLICT (account, currency) DO UPDATE SET amount = excluded.amount",
+    )
+    .bind(&accounts)
+    .bind(&currencies)
+    .bind(&amounts)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+async fn count_in_its_hour(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
+    let (mut controls, mut currencies) = (Vec::new(), Vec::new());
+    let (mut debits, mut credits) = (Vec::new(), Vec::new());
+    for (control, currency, moved) in Totals::of([entry]).iter() {
+        controls.push(control.name());
+        currencies.push(currency.as_str().to_owned());
+        debits.push(at_most(moved.debits));
+        credits.push(at_most(moved.credits));
+    }
+    sqlx::query(
+        "INSERT INTO core.ledger_hour AS h (hour, control, currency, debits, credits)
+         SELECT $1, * FROM UNNEST($2::text[], $3::text[], $4::bigint[], $5::bigint[])
+         ON CONFLICT (hour, control, currency)
+         DO UPDATE SET debits = h.debits + excluded.debits, credits = h.credits + excluded.credits",
+    )
+    .bind(hour_of(entry.at()))
+    .bind(&controls)
+    .bind(&currencies)
+    .bind(&debits)
+    .bind(&credits)
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 
@@ -90,6 +150,33 @@ impl LedgerStore for PgStore {
                 .await
                 .map_err(Trouble::from)?;
         rows.iter().map(|(number, body)| Ok((from_number(*number), read(number, body)?))).collect()
+    }
+
+    async fn totals_at(&self, at: Timestamp) -> Result<Totals, StoreError> {
+        let hour = hour_of(at);
+        // One statement, hence one moment of the database.
+        let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+            "SELECT control, currency, sum(debits)::text, sum(credits)::text FROM (
+                SELECT control, currency, debits, credits FROM core.ledger_hour WHERE hour < $1
+                UNION ALL
+                SELECT p.account::json ->> 'account', p.currency, greatest(p.amount, 0), greatest(-p.amount, 0)
+                    FROM core.entry e JOIN core.posting p ON p.entry = e.id WHERE e.at >= $2 AND e.at <= $3
+             ) AS moved (control, currency, debits, credits) GROUP BY control, currency",
+        )
+        .bind(hour)
+        .bind(hour_begins(hour).unix_ms())
+        .bind(at.unix_ms())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        let mut totals = Totals::default();
+        for (control, currency, debits, credits) in rows {
+            let named = Control::named(&control).ok_or_else(|| damaged("an hour's totals", &control))?;
+            let currency = currency.parse().map_err(|error| damaged("an hour's totals", error))?;
+            let side = |text: &str| text.parse::<i128>().map_err(|error| damaged("an hour's totals", error));
+            totals.add_turnover(named, currency, Turnover { debits: side(&debits)?, credits: side(&credits)? });
+        }
+        Ok(totals)
     }
 
     async fn is_balanced(&self) -> Result<bool, StoreError> {

@@ -6,7 +6,7 @@ use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::journey::JourneyId;
-use facegate_domain::ledger::{Account, EntryId};
+use facegate_domain::ledger::{Account, Control, EntryId};
 use facegate_domain::money::Currency;
 use facegate_runtime::keys::KeyId;
 use jiff::civil::Date;
@@ -47,6 +47,8 @@ pub(super) const CONFLICT: &[u8] = b"conflict/";
 pub(super) const OPEN: &[u8] = b"open/";
 pub(super) const UNCHARGED: &[u8] = b"uncharged/";
 pub(super) const ENTRY: &[u8] = b"entry/";
+pub(super) const ENTRY_AT: &[u8] = b"entry-at/";
+pub(super) const HOUR: &[u8] = b"hour/";
 pub(super) const BALANCE: &[u8] = b"balance/";
 pub(super) const AUDIT: &[u8] = b"audit/";
 pub(super) const SKEWED: &[u8] = b"skewed/";
@@ -221,8 +223,13 @@ pub(super) fn after_opens(rider: RiderId) -> Key {
 
 /// The time in the key of an open tap.
 pub(super) fn time_of_open(key: &[u8]) -> Timestamp {
+    time_after(&[OPEN, &[0; 16]].concat(), key)
+}
+
+/// The time after as many bytes as `before` has.
+fn time_after(before: &[u8], key: &[u8]) -> Timestamp {
     let mut time = [0; 8];
-    time.iter_mut().zip(key.iter().skip(OPEN.len() + 16)).for_each(|(to, from)| *to = *from);
+    time.iter_mut().zip(key.iter().skip(before.len())).for_each(|(to, from)| *to = *from);
     Timestamp::from_unix_ms(i64::from_be_bytes(time) ^ i64::MIN)
 }
 
@@ -263,6 +270,33 @@ pub(super) fn due(next_at: Timestamp, id: ChargeId) -> Key {
 
 pub(super) fn entry(number: u64) -> Key {
     join(ENTRY, &[&number.to_be_bytes()])
+}
+
+/// All entries from that moment on.
+pub(super) fn entries_from(at: Timestamp) -> Key {
+    join(ENTRY_AT, &[&time(at)])
+}
+
+pub(super) fn entry_at(at: Timestamp, number: u64) -> Key {
+    join(&entries_from(at), &[&number.to_be_bytes()])
+}
+
+pub(super) fn time_of_entry(key: &[u8]) -> Timestamp {
+    time_after(ENTRY_AT, key)
+}
+
+pub(super) fn hours_from(hour: i64) -> Key {
+    join(HOUR, &[&(hour ^ i64::MIN).to_be_bytes()])
+}
+
+pub(super) fn hour(hour: i64, control: Control, currency: Currency) -> Key {
+    join(&hours_from(hour), &[currency.as_str().as_bytes(), control.name().as_bytes()])
+}
+
+/// What a key of an hour is about.
+pub(super) fn of_hour(key: &[u8]) -> Option<(Control, Currency)> {
+    let (currency, control) = std::str::from_utf8(key.get(HOUR.len() + 8..)?).ok()?.split_at_checked(3)?;
+    Some((Control::named(control)?, currency.parse().ok()?))
 }
 
 pub(super) fn entry_id(id: &EntryId) -> Key {

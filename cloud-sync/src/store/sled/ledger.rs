@@ -1,7 +1,8 @@
-//! Posting, and the running balances.
+//! Posting, the running balances, and the totals of each hour.
 
 use async_trait::async_trait;
-use facegate_domain::ledger::{Account, Entry, LedgerError};
+use facegate_domain::Timestamp;
+use facegate_domain::ledger::{Account, Entry, LedgerError, Totals, Turnover, hour_begins, hour_of};
 use facegate_domain::money::{Currency, Money};
 
 use super::tx::{Tx, damaged, decode};
@@ -9,6 +10,13 @@ use super::{SledStore, key};
 use crate::store::{LedgerStore, StoreError};
 
 const ENTRIES: &str = "entries";
+/// While entries of before are being counted in their hours: those below are. Then [`ALL`], since each is as it is posted.
+const INDEXED: &str = "entries-indexed";
+const ALL: u64 = u64::MAX;
+/// Entries read at a time.
+const PAGE: usize = 1000;
+/// How often past hours are read again because an entry of theirs came meanwhile.
+const READS_MAX: u32 = 100;
 
 /// Posts an entry. One that is posted already, with the same content, counts once.
 pub(super) fn post(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
@@ -28,7 +36,69 @@ pub(super) fn post(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
     let number = tx.count(ENTRIES, 1)?;
     tx.put(key::entry_id(entry.id()), &number);
     tx.put(key::entry(number), entry);
+    index(tx, number, entry)
+}
+
+/// Counts the entry in its hour.
+fn index(tx: &mut Tx<'_>, number: u64, entry: &Entry) -> Result<(), StoreError> {
+    tx.put(key::entry_at(entry.at(), number), &());
+    for posting in entry.postings() {
+        let key = key::hour(hour_of(entry.at()), posting.account.control(), posting.amount.currency());
+        let held = tx.get::<Turnover>(&key)?.unwrap_or_default();
+        tx.put(key, &held.plus(Turnover::of(posting.amount.minor())));
+    }
     Ok(())
+}
+
+/// Counts the entries that a version without hours has posted, once.
+pub(super) fn index_if_behind(store: &SledStore) -> Result<(), StoreError> {
+    let mut next = store.read().counted(INDEXED)?;
+    while next != ALL {
+        let mut tx = store.read();
+        let page = tx.scan_from(key::ENTRY, &key::entry(next), PAGE)?;
+        for (k, v) in &page {
+            index(&mut tx, u64::from_be_bytes(key::tail(k)), &decode(k, v)?)?;
+        }
+        next = page.last().map_or(ALL, |(last, _)| u64::from_be_bytes(key::tail(last)) + 1);
+        tx.put(key::count(INDEXED), &next);
+        tx.apply()?;
+    }
+    Ok(())
+}
+
+/// Adds up the hours before `hour`.
+fn hours_before(tx: &Tx<'_>, hour: i64) -> Result<Totals, StoreError> {
+    let mut totals = Totals::default();
+    let (mut from, end) = (key::HOUR.to_vec(), key::hours_from(hour));
+    loop {
+        let page = tx.scan_from(key::HOUR, &from, PAGE)?;
+        for (k, v) in &page {
+            if *k >= end {
+                return Ok(totals);
+            }
+            let (control, currency) = key::of_hour(k).ok_or_else(|| damaged(k, "no control account and currency"))?;
+            totals.add_turnover(control, currency, decode(k, v)?);
+        }
+        let Some((last, _)) = page.last() else { return Ok(totals) };
+        from = [last.as_slice(), &[0]].concat();
+    }
+}
+
+/// Adds the entries from the beginning of the hour of `at` to `at`.
+fn add_hour_to(tx: &Tx<'_>, at: Timestamp, totals: &mut Totals) -> Result<(), StoreError> {
+    let mut from = key::entries_from(hour_begins(hour_of(at)));
+    loop {
+        let page = tx.scan_from(key::ENTRY_AT, &from, PAGE)?;
+        for (k, _) in &page {
+            if key::time_of_entry(k) > at {
+                return Ok(());
+            }
+            let entry = key::entry(u64::from_be_bytes(key::tail(k)));
+            totals.add(&tx.get(&entry)?.ok_or_else(|| damaged(&entry, "gone"))?);
+        }
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+    }
 }
 
 pub(super) fn balance_of(tx: &Tx<'_>, account: Account, currency: Currency) -> Result<Money, StoreError> {
@@ -44,6 +114,19 @@ impl LedgerStore for SledStore {
     async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
         let found = self.read().scan_from(key::ENTRY, &key::entry(from), max)?;
         found.iter().map(|(k, v)| Ok((u64::from_be_bytes(key::tail(k)), decode(k, v)?))).collect()
+    }
+
+    async fn totals_at(&self, at: Timestamp) -> Result<Totals, StoreError> {
+        let tx = self.read();
+        for _ in 0..READS_MAX {
+            let mut totals = hours_before(&tx, hour_of(at))?;
+            // An entry of a past hour that is posted between two of its rows would be seen by half.
+            if totals.is_balanced() {
+                add_hour_to(&tx, at, &mut totals)?;
+                return Ok(totals);
+            }
+        }
+        Err(damaged(key::HOUR, "the totals of past hours do not balance: stop, and fold all entries anew"))
     }
 
     async fn is_balanced(&self) -> Result<bool, StoreError> {
