@@ -95,14 +95,16 @@ impl Cloud {
     pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, CloudError> {
         let keys = config.keys.open()?;
         let kept = config.feed_kept;
-        match config.store.clone() {
+        let store: Arc<dyn Store> = match config.store.clone() {
             StoreConfig::Sled { dir, cache_bytes } => {
                 let open = move || SledStore::open_cached(&dir, &*keys, kept, cache_bytes);
                 let opened = tokio::task::spawn_blocking(open).await;
-                Ok(Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??))
+                Arc::new(opened.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??)
             }
-            StoreConfig::Postgres { url } => Ok(Arc::new(PgStore::open(&url, &*keys, kept).await?)),
-        }
+            StoreConfig::Postgres { url } => Arc::new(PgStore::open(&url, &*keys, kept).await?),
+        };
+        store.keep_notices(config.notices.is_some());
+        Ok(store)
     }
 
     /// Puts the keys that verify rider certificates on the feed, if they are not there yet.

@@ -2,6 +2,7 @@
 
 mod acquirers;
 mod fares;
+mod notices;
 mod raw;
 mod store;
 
@@ -31,136 +32,12 @@ use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
 use crate::intake::IntakePolicy;
 use crate::journeys::SettlingPolicy;
+use crate::notify::NoticesConfig;
 use crate::renewal::CaConfig;
 use crate::web::WebConfig;
 
 /// What `--help` prints below the options: a whole config to start from.
-pub const EXAMPLE: &str = r#"The config file, with every key and its default ("required" where there is none):
-
-    listen     = "0.0.0.0:7440"              # required: gRPC for stations, integrators and monitors, mutual TLS
-    data_dir   = "/var/lib/facegate/cloud"   # required for sled: the store; one process at a time
-    # keys_dir = "/etc/facegate/cloud-keys"  # default: keys/ in data_dir; better on another disk. Required for
-                                             # PostgreSQL: every replica needs the same keys
-    # erasures_dir = "/etc/facegate/cloud-keys/erasures"   # default: erasures/ in keys_dir; the register of erasures,
-                                             # from which a restored backup learns whom to forget: not on data_dir's disk
-    models_dir = "/usr/share/facegate/models"   # required: what `cargo xtask models` made
-    fares      = "/etc/facegate/fares.toml"  # required: the fare table, or a list of them, each from its valid_from on;
-                                             # docs/FARES.md explains what a table may say
-
-    [tls]                                    # required: PEM files of this device
-    cert = "/etc/facegate/cloud.pem"
-    key  = "/etc/facegate/cloud-key.pem"
-    ca   = "/etc/facegate/ca.pem"
-    # crl = "/etc/facegate/crl.pem"          # what the CA has revoked; all these files are read again when they change
-
-    [keys]
-    kind = "file"                            # files in keys_dir, or "pkcs11": keys from an HSM, with all of these:
-    # module   = "/usr/lib/softhsm/libsofthsm2.so"   # the HSM's PKCS#11 library
-    # token    = "facegate"                  # the token's label
-    # pin_file = "/etc/facegate/hsm-pin"     # the user PIN, mode 600
-
-    # [ca]                                   # without it nobody's certificate is renewed over the wire
-    # dir = "/etc/facegate/device-ca"        # from `facegate-cloud-sync ca create`; stations and gates get theirs from it
-    # days = 30                              # how long a renewed certificate counts
-
-    [store]
-    kind = "sled"                            # or "postgres": any number of replicas share one database
-    # cache_mib = 64                         # of sled: memory for each of its three databases; more for millions of riders
-    # url = "postgres://facegate@db.example/facegate?sslmode=verify-full"   # under [tls]; none but loopback without TLS
-    # url_file = "/etc/facegate/database-url"   # instead of url, if it holds a password
-
-    [telemetry]
-    format = "text"                          # or "json"
-    filter = "info"
-    # metrics_listen = "0.0.0.0:7441"        # HTTPS for the role monitor: /metrics, /healthz
-
-    [feed]
-    kept = 1000000                           # changes that stay in the log; who is further behind takes a snapshot
-
-    [journeys]
-    settle_after_ms = 60000                  # from the exit to the settled journey: what is late may still arrive
-    give_up_after_s = 604800                 # how long an entry or exit waits for its other end
-    merge_window_ms = 10000                  # face and code at one gate within this are one tap
-    journey_max_s   = 64800                  # an exit later than this after the entry is another journey's
-    # What looks like a longer ride may be two, of which the exit and the entry between are at a station that is cut off:
-    ride_expected_max_s = 5400               # it waits until no station and no gate is behind,
-    wait_for_stations_s = 259200             # but not longer than this
-
-    [codes]
-    certificate_valid_s = 604800             # how long a phone makes ride codes without asking anew
-    memory_s = 600                           # a station that starts is told of codes spent within this
-
-    [lease]
-    duration_s = 259200                      # how long a station may recognise faces without hearing from here
-
-    [retention]
-    unused_days = 365                        # a face without a tap, by face or code, for so long is withdrawn
-    account_days = 14                        # how an erased rider pays is kept so long, for rides that gates and stations
-                                             # hand in late: longer than any of them may go on cut off
-    inside_max_s = 86400                     # an entry without an exit says nothing about where its rider is after this
-
-    [regulars]
-    enabled = true                           # stations are told daily who comes to them when, of who has consented
-    window_days = 28                         # entries that count
-    days_min = 3                             # different days in an hour, or the one before or after it
-    riders_max = 20000                       # of one station
-
-    [enrolment]
-    same_person_from = 0.55                  # cosine from which two faces are taken for one person's
-    [enrolment.quality]
-    inter_eye_px_min = 24.0
-    sharpness_min = 0.15
-    exposure_min = 0.12
-    exposure_max = 0.92
-    yaw_max = 0.6
-    roll_deg_max = 35.0
-    pitch_min = 0.3                          # nose tip between the line of the eyes (0) and of the mouth (1)
-    pitch_max = 0.8
-    uneven_light_max = 0.6                   # 0.33: one cheek twice as bright as the other
-    eyes_visible_min = 50.0                  # 0 to 100; 0 lets sunglasses pass
-    mouth_visible_min = 50.0                 # 0 lets masks pass
-
-    [charging]
-    pass_every_ms = 1000                     # pause between two looks at what is to be charged
-    retry_first_ms = 1000                    # after a call without an answer, doubling up to:
-    retry_max_s = 900
-    charges_per_pass_max = 1000
-    in_flight_max = 16                       # charges that may wait for the acquirer at once
-    [[charging.acquirer]]                    # any number; charges by the token of one that is not here wait until it is
-    name    = "cards"                        # as bindings name it; a binding without a name is of the only one
-    kind    = "sandbox"                      # `facegate-loadtest acquirer`, mutual TLS under [tls]
-    address = "https://acquirer.example:8443"   # required
-    answer_within_ms = 10000
-
-    [intake]
-    backlog_batches_max = 4                  # of stations that return with a backlog, at a time; live traffic always is
-    clock_ahead_max_s = 300                  # records stamped further ahead are taken, and listed
-
-    [audit]                                  # end of day: are all records here that the gates wrote?
-    zone = "UTC"                             # like "Asia/Shanghai" (needs tzdata) or "+08:00"
-    day_starts_at = "04:30"
-    every_s = 3600                           # between two rounds
-    close_after_s = 3600                     # from the day's end to its first audit
-    recheck_days = 2                         # complete days that are counted again; incomplete ones are for 90 days
-
-    [web]                                    # without it there are no pages and no REST
-    listen = "0.0.0.0:7443"                  # required: HTTPS, sign-in or API key instead of a device certificate
-    session_lifetime_s = 28800
-    session_idle_s = 1800
-    sign_in_failures_max = 5
-    sign_in_window_s = 300
-    image_bytes_max = 8388608
-    [[web.operators]]
-    name = "ops"
-    password_hash = "$argon2id$…"            # from `facegate-cloud-sync hash-password`
-    [[web.api_keys]]
-    name = "metro-app"
-    sha256 = "…"                             # of the key, hexadecimal
-
-    [engine]                                 # as in the gate's config
-    provider = "cpu"
-    threads = 1
-"#;
+pub const EXAMPLE: &str = include_str!("config/example.txt");
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -198,6 +75,8 @@ pub struct Config {
     pub charging: ChargingPolicy,
     /// Charges by the token of an acquirer that is not here wait until it is.
     pub acquirers: Vec<AcquirerConfig>,
+    /// None: riders are told nothing.
+    pub notices: Option<NoticesConfig>,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
     /// The HTTPS listener for people and apps; none without the section.
@@ -248,6 +127,7 @@ impl TryFrom<RawConfig> for Config {
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
+        let notices = raw.notices.map(|notices| notices.check("notices", &raw.tls.ca, &mut problems));
         let intake = raw.intake.check("intake", &mut problems);
         let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
@@ -284,6 +164,7 @@ impl TryFrom<RawConfig> for Config {
                 feed_kept: feed_kept?,
                 charging,
                 acquirers,
+                notices: notices.map_or(Some(None), |checked| checked.map(Some))?,
                 intake: intake?,
                 audit: audit?,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,

@@ -19,6 +19,7 @@ use crate::charging::acquirer::{Acquirer, Acquirers};
 use crate::cloud::{Cloud, CloudError};
 use crate::config::{AcquirerKind, Config};
 use crate::enrolment::FaceCapture;
+use crate::notify::{Notifier, NotifyError};
 use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::tariffs::Tariffs;
@@ -47,6 +48,8 @@ pub enum ServerError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Acquirer(#[from] SandboxError),
+    #[error("notices: {0}")]
+    Notices(#[from] NotifyError),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("reflection: {0}")]
@@ -121,6 +124,10 @@ impl Server {
         tracing::info!(address = %listener.local_addr()?, fare_tables = cloud.config.fares.tables().len(), "serving");
         let health = Health::new();
         let mut loops = loops(&cloud, acquirers(&cloud.config, &identity)?);
+        if let Some(config) = cloud.config.notices.clone() {
+            let notifier = Notifier::new(Arc::clone(&cloud.store), Arc::clone(&cloud.clock), config)?;
+            loops.spawn(notifier.run(cloud.stop.clone()));
+        }
         if let Some((metrics, listener)) = metrics {
             let tls = ServerTls::mutual(&identity);
             loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));

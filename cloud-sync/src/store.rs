@@ -17,6 +17,7 @@ mod keys;
 mod leases;
 mod ledger;
 mod logged;
+mod notices;
 mod operation;
 mod overview;
 pub mod postgres;
@@ -36,6 +37,7 @@ pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use leases::LeaseStore;
 pub use ledger::LedgerStore;
+pub use notices::NoticeStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
 pub use riders::{
@@ -64,6 +66,7 @@ pub trait Store:
     + JournalAuditStore
     + OverviewStore
     + LeaseStore
+    + NoticeStore
     + std::fmt::Debug
     + Send
     + Sync

@@ -19,6 +19,7 @@ pub mod journal_audit;
 pub mod journey;
 pub mod ledger;
 pub mod money;
+pub mod notice;
 pub mod operation;
 pub mod passage;
 pub mod policy;

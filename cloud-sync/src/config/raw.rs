@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::acquirers::RawAcquirer;
 use super::fares::RawFares;
+use super::notices::RawNotices;
 use super::store::RawStore;
 use crate::web::RawWeb;
 
@@ -45,6 +46,7 @@ pub struct RawConfig {
     pub enrolment: RawEnrolment,
     #[serde(default)]
     pub charging: RawCharging,
+    pub notices: Option<RawNotices>,
     #[serde(default)]
     pub intake: RawIntake,
     #[serde(default)]

@@ -6,6 +6,7 @@ use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::fares::Fare;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{Incomplete, Journey, JourneyId};
+use facegate_domain::notice::Told;
 use facegate_domain::tap::Tap;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,11 @@ impl PricedJourney {
             Pricing::Priced { fare } => Some(fare),
             Pricing::Held { .. } => None,
         }
+    }
+
+    /// What its rider is told of it.
+    pub fn told(&self) -> Option<Told> {
+        self.fare().map(|fare| Told::TripPriced { journey: self.journey.id, amount: fare.total() })
     }
 
     /// Whether there is something to charge.

@@ -27,6 +27,7 @@ mod keys;
 mod leases;
 mod ledger;
 mod migrations;
+mod notices;
 mod operation;
 mod overview;
 mod place;
@@ -39,6 +40,7 @@ mod tx;
 mod url;
 mod values;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use facegate_runtime::keys::KeyProvider;
@@ -74,6 +76,7 @@ pub struct PgStore {
     head: watch::Sender<u64>,
     log_id: [u8; 16],
     feed_kept: u64,
+    keeps_notices: AtomicBool,
     looking: JoinHandle<()>,
 }
 
@@ -116,11 +119,14 @@ impl PgStore {
         let log_id: Uuid =
             sqlx::query_scalar("SELECT log FROM core.feed_head").fetch_one(&pool).await.map_err(Trouble::from)?;
         let looking = tokio::spawn(look(pool.clone(), head.clone()));
-        Ok(Self { pool, faces, identity, head, log_id: log_id.into_bytes(), feed_kept, looking })
+        let (log_id, keeps_notices) = (log_id.into_bytes(), AtomicBool::new(false));
+        Ok(Self { pool, faces, identity, head, log_id, feed_kept, keeps_notices, looking })
     }
 
     async fn begin(&self) -> Result<Tx, Trouble> {
-        Ok(Tx::new(self.pool.begin().await?, self.head.clone(), self.feed_kept))
+        let mut tx = Tx::new(self.pool.begin().await?, self.head.clone(), self.feed_kept);
+        tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
+        Ok(tx)
     }
 }
 

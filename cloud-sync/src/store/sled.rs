@@ -41,6 +41,8 @@
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
 //! | `audit/` number | `AuditEntry` |
+//! | `notices/` rider | `NoticeQueue`: how many are written, how many delivered |
+//! | `notice/` rider number · `notice-due/` time rider | `Notice`, until it is delivered · empty, while one of the rider's waits |
 //!
 //! | database | key | sealed value |
 //! |---|---|---|
@@ -49,6 +51,7 @@
 //! | `identity` | `profile/` · `account/` · `password/` rider | `Profile` · `Instrument` · password hash |
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use facegate_runtime::disk::{Disk, RealDisk};
@@ -74,6 +77,7 @@ mod key;
 mod keys;
 mod leases;
 mod ledger;
+mod notices;
 mod operation;
 mod overview;
 mod reconcile;
@@ -101,6 +105,7 @@ pub struct SledStore {
     durable: Durable,
     feed_kept: u64,
     log_id: [u8; 16],
+    keeps_notices: AtomicBool,
 }
 
 /// Which databases a command has written to.
@@ -196,6 +201,7 @@ impl SledStore {
             leases: leases::Leases::default(),
             feed_kept,
             log_id,
+            keeps_notices: AtomicBool::new(false),
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         digest::build_if_behind(&store)?;
@@ -229,6 +235,7 @@ impl SledStore {
         // A panic in a command leaves nothing half-written, since its batch is applied last.
         let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = self.read();
+        tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
         let value = command(&mut tx)?;
         digest::keep(self, &mut tx)?;
         let head = feed::trim(&mut tx, self.feed_kept)?;

@@ -29,6 +29,7 @@ mod intake;
 mod journeys;
 mod keys;
 mod leases;
+mod notices;
 mod operation;
 mod photographs;
 mod refusals;

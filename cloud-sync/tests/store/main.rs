@@ -19,6 +19,7 @@ mod journals;
 mod journeys;
 mod ledger;
 mod model;
+mod notices;
 mod only_postgres;
 mod places;
 mod replicas;
@@ -128,6 +129,12 @@ every_store! {
         balances_are_the_sum_of_the_entries,
         the_trial_balance_of_any_moment_is_the_fold_of_what_was_made_by_then,
         the_audit_chain_holds_over_all_lines;
+    notices:
+        notices_are_numbered_and_delivered_one_after_the_other,
+        a_trip_and_its_charge_are_told_in_their_transactions,
+        one_that_fails_holds_that_riders_alone,
+        an_erased_rider_is_told_nothing_more,
+        commands_at_once_leave_no_gap;
     stations:
         a_station_is_known_from_its_first_subscription_on,
         the_overview_counts_what_is_there,

@@ -9,7 +9,7 @@ use super::error::Trouble;
 use super::overview::charges_in;
 use super::tx::Tx;
 use super::values::{at_most, charge_uuid, json, read};
-use super::{PgStore, journeys, ledger, transact};
+use super::{PgStore, journeys, ledger, notices, transact};
 use crate::store::{ChargeStore, StoreError};
 
 #[async_trait]
@@ -93,6 +93,7 @@ async fn advance(
 ) -> Result<Advanced, Trouble> {
     let before = stored(tx, id).await?;
     let advanced = before.apply(event, now, retry)?;
+    notices::tell_of_charge(tx, &before, &advanced.charge, now).await?;
     keep(tx, &before, &advanced).await?;
     Ok(advanced)
 }
@@ -105,6 +106,7 @@ async fn pay(tx: &mut Tx, id: ChargeId, now: Timestamp, retry: &RetryPolicy) -> 
     let owed = ledger::balance_of(tx.sql(), wallet, before.amount().currency()).await?;
     let funds = owed.checked_neg().map_err(ChargeError::from)?;
     let advanced = before.pay_from_wallet(funds, now, retry)?;
+    notices::tell_of_charge(tx, &before, &advanced.charge, now).await?;
     keep(tx, &before, &advanced).await?;
     Ok(advanced)
 }

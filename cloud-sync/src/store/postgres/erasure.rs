@@ -11,7 +11,7 @@ use super::error::Trouble;
 use super::overview::{ENROLLED, RIDERS};
 use super::tx::Tx;
 use super::values::{at_most, damaged, json, read};
-use super::{digest, habits, place, riders, stations};
+use super::{digest, habits, notices, place, riders, stations};
 use crate::store::logged::Logged;
 use crate::store::{Consent, ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StoreError};
 
@@ -36,6 +36,7 @@ pub(super) async fn erase(
         sqlx::query(forgotten).bind(id.as_uuid()).execute(tx.sql()).await?;
     }
     place::erase(tx, id).await?;
+    notices::close(tx, id).await?;
     let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now).await?;
     let remains = Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider };
     riders::keep(tx, &remains).await?;

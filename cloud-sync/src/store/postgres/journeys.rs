@@ -12,7 +12,7 @@ use super::error::Trouble;
 use super::overview::JOURNEYS;
 use super::tx::Tx;
 use super::values::{at_most, charge_uuid, damaged, journey_uuid, json, read, sequence};
-use super::{PgStore, place, transact};
+use super::{PgStore, notices, place, transact};
 use crate::store::{JourneyStore, PricedJourney, Settlement, StoreError, Trip};
 
 #[async_trait]
@@ -144,6 +144,9 @@ async fn add(tx: &mut Tx, priced: &PricedJourney) -> Result<(), Trouble> {
     .execute(tx.sql())
     .await?;
     tx.count(JOURNEYS, 1);
+    if let Some(told) = priced.told() {
+        notices::tell(tx, journey.rider(), priced.settled_at, told).await?;
+    }
     Ok(())
 }
 

@@ -12,9 +12,10 @@ use super::url::PostgresUrl;
 use crate::store::StoreError;
 
 /// Every migration there ever was, in order. One that was released is never changed; a change is another one.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (5, "books", include_str!("../../../migrations/0005_books.sql")),
+    (6, "after", include_str!("../../../migrations/0006_after.sql")),
 ];
 
 /// How often replicas that start together may get in each other's way.

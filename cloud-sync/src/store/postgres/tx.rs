@@ -28,11 +28,14 @@ pub(super) struct Tx {
     published: Option<u64>,
     head: watch::Sender<u64>,
     kept: u64,
+    /// Whether somebody is there to deliver notices to riders.
+    pub keeps_notices: bool,
 }
 
 impl Tx {
     pub fn new(inner: Transaction<'static, Postgres>, head: watch::Sender<u64>, kept: u64) -> Self {
-        Self { inner, counts: BTreeMap::new(), toggled: Toggled::default(), published: None, head, kept }
+        let (counts, toggled) = (BTreeMap::new(), Toggled::default());
+        Self { inner, counts, toggled, published: None, head, kept, keeps_notices: false }
     }
 
     pub fn sql(&mut self) -> &mut PgConnection {

@@ -7,7 +7,7 @@ use facegate_domain::ledger::Account;
 
 use super::overview::charges_in;
 use super::tx::{Tx, decode};
-use super::{SledStore, journeys, key, ledger};
+use super::{SledStore, journeys, key, ledger, notices};
 use crate::store::{ChargeStore, StoreError};
 
 #[async_trait]
@@ -37,6 +37,7 @@ impl ChargeStore for SledStore {
             let before = stored(tx, charge)?;
             let advanced = before.apply(&event, now, retry)?;
             keep(tx, Some(&before), &advanced)?;
+            notices::tell_of_charge(tx, &before, &advanced.charge, now)?;
             Ok(advanced)
         })
         .await
@@ -56,6 +57,7 @@ impl ChargeStore for SledStore {
             let funds = owed.checked_neg().map_err(facegate_domain::charge::ChargeError::from)?;
             let advanced = before.pay_from_wallet(funds, now, retry)?;
             keep(tx, Some(&before), &advanced)?;
+            notices::tell_of_charge(tx, &before, &advanced.charge, now)?;
             Ok(advanced)
         })
         .await

@@ -10,7 +10,7 @@ use super::intake::INSIDE;
 use super::riders::{ACCOUNT, ENROLLED, RIDERS, identity_key, living};
 use super::sealed::Sealed;
 use super::tx::{Tx, damaged, decode};
-use super::{habits, journeys, key};
+use super::{habits, journeys, key, notices};
 use crate::store::logged::Logged;
 use crate::store::{Consent, ErasureId, ErasureReceipt, ErasureScope, Purpose, Rider, StationView, StoreError};
 
@@ -26,6 +26,7 @@ pub(super) fn erase(
         let receipt = tx.get(&key::erasure(erasure))?;
         return receipt.map(|receipt| (receipt, None)).ok_or_else(|| damaged(&key::erasure(erasure), "gone"));
     }
+    notices::close(tx, id)?;
     let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now)?;
     let remains =
         Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider.clone() };

@@ -8,7 +8,7 @@ use facegate_domain::journey::JourneyId;
 use facegate_domain::tap::Tap;
 
 use super::tx::{Tx, damaged};
-use super::{SledStore, intake, key};
+use super::{SledStore, intake, key, notices};
 use crate::store::{JourneyStore, PricedJourney, Settlement, StoreError, Trip};
 
 pub(super) const JOURNEYS: &str = "journeys";
@@ -67,6 +67,9 @@ impl JourneyStore for SledStore {
                 tx.put(key::trip(journey.rider(), journey.exit.at, journey.id), &());
                 if priced.costs() {
                     tx.put(key::uncharged(now, journey.id), &());
+                }
+                if let Some(told) = priced.told() {
+                    notices::tell(tx, journey.rider(), now, told)?;
                 }
                 tx.count(JOURNEYS, 1)?;
             }

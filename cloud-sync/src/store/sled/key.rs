@@ -312,6 +312,27 @@ pub(super) fn audit(number: u64) -> Key {
     join(AUDIT, &[&number.to_be_bytes()])
 }
 
+/// How far a rider's notices are.
+pub(super) fn notices(rider: RiderId) -> Key {
+    join(b"notices/", &[rider.as_bytes()])
+}
+
+/// All notices of a rider that wait.
+pub(super) fn notices_of(rider: RiderId) -> Key {
+    join(b"notice/", &[rider.as_bytes()])
+}
+
+pub(super) fn notice(rider: RiderId, number: u64) -> Key {
+    join(&notices_of(rider), &[&number.to_be_bytes()])
+}
+
+/// Riders with notices that wait, by the time of the next try: `notice-due/` time, rider.
+pub(super) const NOTICE_DUE: &[u8] = b"notice-due/";
+
+pub(super) fn notice_due(at: Timestamp, rider: RiderId) -> Key {
+    join(NOTICE_DUE, &[&time(at), rider.as_bytes()])
+}
+
 /// What was said of a journal, by day. Dates sort as their texts do.
 pub(super) fn words(gate: &GateId, epoch: u32) -> Key {
     join(b"word/", &[&journal_part(gate, epoch)])

@@ -18,11 +18,13 @@ type Written = (Bytes, Option<Bytes>, Option<Bytes>);
 pub(super) struct Tx<'s> {
     tree: &'s Tree,
     changes: BTreeMap<Bytes, Option<Bytes>>,
+    /// Whether somebody is there to deliver notices to riders.
+    pub keeps_notices: bool,
 }
 
 impl<'s> Tx<'s> {
     pub fn new(tree: &'s Tree) -> Self {
-        Self { tree, changes: BTreeMap::new() }
+        Self { tree, changes: BTreeMap::new(), keeps_notices: false }
     }
 
     pub fn get_bytes(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
