@@ -1,3 +1,5 @@
+//! The outbox of notices to riders.
+
 use std::sync::Arc;
 use std::time::Duration;
 
