@@ -219,34 +219,25 @@ CREATE TABLE core.skewed (
     PRIMARY KEY (gate, epoch, sequence)
 );
 
--- Journeys. Whichever journey a tap is in, it is the only one.
+-- Rides, whole or with one end missing. Whichever ride that stands a tap is in, it is the only one: that is the primary
+-- key of `settled_tap`.
 CREATE TABLE core.journey (
     id uuid PRIMARY KEY,
     rider uuid NOT NULL,
-    left_at bigint NOT NULL,
-    settled_at bigint NOT NULL,
-    uncharged boolean NOT NULL, -- it costs something and is in no charge
-    body text NOT NULL, -- PricedJourney; which charge it is in says charge_journey
-    entry_gate text COLLATE "C" NOT NULL,
-    entry_epoch bigint NOT NULL,
-    entry_sequence bigint NOT NULL,
-    exit_gate text COLLATE "C" NOT NULL,
-    exit_epoch bigint NOT NULL,
-    exit_sequence bigint NOT NULL,
-    UNIQUE (entry_gate, entry_epoch, entry_sequence),
-    UNIQUE (exit_gate, exit_epoch, exit_sequence)
+    left_at bigint NOT NULL, -- its last tap
+    body text NOT NULL -- PricedRide
 );
 CREATE INDEX journey_of_rider ON core.journey (rider, left_at, id);
-CREATE INDEX journey_uncharged ON core.journey (settled_at, id) WHERE uncharged;
-CREATE TABLE core.incomplete (
+CREATE TABLE core.settled_tap (
     gate text COLLATE "C" NOT NULL,
     epoch bigint NOT NULL,
     sequence bigint NOT NULL,
-    body text NOT NULL, -- Incomplete
+    journey uuid REFERENCES core.journey (id), -- null: a second presentation
     PRIMARY KEY (gate, epoch, sequence)
 );
+-- A settlement rests on those before it; of two made at once one comes too late.
+CREATE TABLE core.settled_rider (rider uuid PRIMARY KEY, settlements bigint NOT NULL);
 
--- Charges. A journey is in one charge: that is the primary key of `charge_journey`.
 CREATE TABLE core.charge (
     id uuid PRIMARY KEY,
     next_at bigint NOT NULL,
@@ -254,10 +245,19 @@ CREATE TABLE core.charge (
     body text NOT NULL -- Charge
 );
 CREATE INDEX charge_due ON core.charge (next_at, id) WHERE NOT finished;
-CREATE TABLE core.charge_journey (
-    journey uuid PRIMARY KEY REFERENCES core.journey (id),
-    charge uuid NOT NULL REFERENCES core.charge (id)
+
+-- What bills are made of. An item is in one charge at most.
+CREATE TABLE core.item (
+    id uuid PRIMARY KEY,
+    rider uuid NOT NULL,
+    ride uuid REFERENCES core.journey (id),
+    day text COLLATE "C" NOT NULL,
+    bill_at bigint NOT NULL,
+    charge uuid REFERENCES core.charge (id),
+    body text NOT NULL -- Item
 );
+CREATE INDEX item_uncharged ON core.item (bill_at, id) WHERE charge IS NULL;
+CREATE INDEX item_uncharged_of ON core.item (rider, bill_at, id) WHERE charge IS NULL;
 
 -- The books. Numbers are taken under the lock of `ledger_head`, kept until commit, as versions of the feed are.
 CREATE TABLE core.ledger_head (one boolean PRIMARY KEY CHECK (one), entries bigint NOT NULL);

@@ -1,5 +1,6 @@
 //! Making journeys of taps. A journey is settled some time after its exit, so that what arrives late but not too late is
-//! simply paired with the rest; an entry or exit whose other end is missing waits much longer. So does what looks like a
+//! simply paired with the rest; an entry or exit whose other end is missing waits much longer, and is a broken ride then,
+//! until a tap that comes later still makes a whole one of it. So does what looks like a
 //! ride of many hours while a station or gate is behind: the exit and the entry between the two may not be here yet.
 
 mod caught_up;
@@ -9,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::Clock;
+use facegate_domain::Timestamp;
 use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
-use facegate_domain::journey::{Journey, Pairing, PairingPolicy, pair};
+use facegate_domain::journey::{Journey, PairingPolicy, Ridden, Unsettled, pair, unsettled};
 use facegate_domain::tap::Tap;
-use facegate_domain::{Timestamp, journey::Incomplete};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -121,6 +122,9 @@ struct Moment {
     known_until: Option<Timestamp>,
 }
 
+/// A settlement that another replica was faster than is made again, so often at most in one round.
+const TRIES_MAX: u32 = 3;
+
 async fn settle_rider(
     store: &dyn Store,
     tariff: &Tariff,
@@ -128,72 +132,61 @@ async fn settle_rider(
     moment: Moment,
     policy: &SettlingPolicy,
 ) -> Result<(), StoreError> {
+    for _ in 0..TRIES_MAX {
+        // Asked before anything that the settlement rests on is read.
+        let seen = store.settlements(rider).await?;
+        let found = unsettled_of(store, rider, moment, policy).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let settlement = pricing::price(store, tariff, rider, found, moment.now).await?;
+        tell(&settlement);
+        match store.settle(Settlement { seen, ..settlement }, moment.now).await {
+            // Somebody else was faster, and what he settled is to be looked at with the rest.
+            Err(StoreError::TapSettled(_) | StoreError::SettledMeanwhile(_)) => {}
+            other => return other,
+        }
+    }
+    Ok(())
+}
+
+fn tell(settlement: &Settlement) {
+    metrics::counter!("facegate_journeys_total").increment(settlement.rides.len() as u64);
+    let new = settlement.rides.iter().map(|(ride, pricing)| (ride.id(), pricing));
+    for (ride, pricing) in new.chain(settlement.repriced.iter().map(|(ride, pricing)| (*ride, pricing))) {
+        if let Pricing::Held { reason } = pricing {
+            tracing::error!(?ride, reason, "the ride has no price; it is held and not charged");
+        }
+    }
+}
+
+/// What can be settled of the rider now.
+async fn unsettled_of(
+    store: &dyn Store,
+    rider: RiderId,
+    moment: Moment,
+    policy: &SettlingPolicy,
+) -> Result<Unsettled, StoreError> {
     let reach = policy.pairing.journey_max + policy.pairing.merge_window;
     let taps = store.taps_to_pair(rider, reach).await?;
-    let pairing = pair(&taps.taps, &policy.pairing);
-    let Some((journeys, merged, given_up)) = ripe(&taps, pairing, moment, policy) else { return Ok(()) };
-    let forgotten = !journeys.is_empty() && is_forgotten(store, rider).await?;
-    let mut journeys = pricing::price(store, tariff, rider, journeys).await?;
-    if forgotten {
-        journeys = journeys.into_iter().map(|(journey, pricing)| (journey, uncollectable(pricing))).collect();
-    }
-    for (journey, pricing) in &journeys {
-        metrics::counter!("facegate_journeys_total").increment(1);
-        if let Pricing::Held { reason } = pricing {
-            tracing::error!(journey = ?journey.id, reason, "the journey has no price; it is held and not charged");
-        }
-    }
-    let settlement = Settlement { rider, journeys, merged, given_up };
-    match store.settle(settlement, moment.now).await {
-        // Somebody else was faster: the next round sees it.
-        Err(StoreError::TapSettled(_)) => Ok(()),
-        other => other,
-    }
+    let Some(first) = taps.taps.first().filter(|_| !taps.settled.is_empty()) else {
+        return Ok(ripe(&taps, &[], moment, policy));
+    };
+    let standing = store.rides_since(rider, first.at).await?.into_iter();
+    let standing: Vec<Ridden> = standing.filter(|ride| ride.superseded.is_none()).map(|ride| ride.ride).collect();
+    Ok(ripe(&taps, &standing, moment, policy))
 }
 
-/// Whether nobody knows any more how this rider pays, and nobody ever will.
-async fn is_forgotten(store: &dyn Store, rider: RiderId) -> Result<bool, StoreError> {
-    let erased = store.rider(rider).await?.is_some_and(|rider| rider.erasure.is_some());
-    Ok(erased && store.account(rider).await?.is_none())
-}
-
-/// A ride of a rider who is forgotten: revenue that is lost, and said to be.
-fn uncollectable(pricing: Pricing) -> Pricing {
-    let Pricing::Priced { fare } = pricing else { return pricing };
-    metrics::counter!("facegate_journeys_uncollectable_total").increment(1);
-    let cost = fare.total();
-    let reason =
-        format!("uncollectable: the rider and how he paid were forgotten before this ride of {cost} was known");
-    Pricing::Held { reason }
-}
-
-type Ripe = (Vec<Journey>, Vec<Tap>, Vec<Incomplete>);
-
-/// What can be settled now; None if nothing can. A journey of which one tap is used up already came too late to be
-/// paired as it should have been: it stays open, and is given up at last.
-fn ripe(taps: &RiderTaps, pairing: Pairing, moment: Moment, policy: &SettlingPolicy) -> Option<Ripe> {
+/// What looks like a second presentation may be the next ride, if the tap elsewhere between the two is on its way.
+fn ripe(taps: &RiderTaps, standing: &[Ridden], moment: Moment, policy: &SettlingPolicy) -> Unsettled {
     let now = moment.now;
-    let open = |tap: &Tap| !taps.settled.contains(&tap.id);
     let settles = |at: Timestamp| at.plus(policy.settle_after) <= now;
-    let given_up = |at: Timestamp| at.plus(policy.give_up_after) <= now;
-
-    let (mut journeys, mut lone) = (Vec::new(), Vec::new());
-    for journey in pairing.journeys {
-        match (open(&journey.entry), open(&journey.exit)) {
-            (true, true) if settles(journey.exit.at) && is_whole(&journey, moment, policy) => journeys.push(journey),
-            (true, false) => lone.push(Incomplete::MissingExit { entry: journey.entry }),
-            (false, true) => lone.push(Incomplete::MissingEntry { exit: journey.exit }),
-            _ => {}
-        }
-    }
-    // What looks like a second presentation may be the next ride, if the tap elsewhere between the two is on its way.
-    let is_second = |tap: &Tap| open(tap) && settles(tap.at) && all_is_known(tap.at, moment, policy);
-    let merged: Vec<Tap> = pairing.merged.into_iter().filter(is_second).collect();
-    let never_left = pairing.open.into_iter().map(|entry| Incomplete::MissingExit { entry });
-    lone.extend(pairing.incomplete.into_iter().chain(never_left).filter(|incomplete| open(incomplete.tap())));
-    lone.retain(|incomplete| given_up(incomplete.tap().at));
-    let nothing = journeys.is_empty() && merged.is_empty() && lone.is_empty();
-    (!nothing).then_some((journeys, merged, lone))
+    let is_ripe = |ride: &Ridden| match ride {
+        Ridden::Whole(journey) => settles(journey.exit.at) && is_whole(journey, moment, policy),
+        Ridden::Broken(incomplete) => incomplete.tap().at.plus(policy.give_up_after) <= now,
+    };
+    let is_second = |tap: &Tap| settles(tap.at) && all_is_known(tap.at, moment, policy);
+    unsettled(pair(&taps.taps, &policy.pairing), &taps.settled, standing, is_ripe, is_second)
 }
 
 /// Whether no exit and no entry can be missing between the two ends.

@@ -33,7 +33,7 @@ pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
 pub use habits::HabitStore;
 pub use journals::{Arrival, AuditedDay, JournalAuditStore, JournalWord, SkewedRecord, Wanted};
-pub use journeys::{JourneyStore, PricedJourney, Pricing, Settlement, Trip};
+pub use journeys::{BilledItem, JourneyStore, Posted, PriceAt, PricedRide, Pricing, Settlement, SupersededAt, Trip};
 pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use leases::LeaseStore;
 pub use ledger::LedgerStore;

@@ -1,4 +1,4 @@
-//! A charge: one payment for priced journeys, as a state machine whose every step is stored before the call it makes.
+//! A charge: one payment for items, as a state machine whose every step is stored before the call it makes.
 //!
 //! That order is in the types. [`Charge::next_step`] looks at a charge as it was stored and names either an event to
 //! store or a query, never a call that moves money. Such a [`Call`] is only ever found in the [`Advanced`] that
@@ -28,35 +28,34 @@ pub use instrument::{
 };
 pub use state::{DeclineReason, Event, State};
 
+use crate::billing::{Item, ItemId};
 use crate::clock::Timestamp;
-use crate::fares::Fare;
 use crate::ids::RiderId;
-use crate::journey::JourneyId;
 use crate::ledger::{Account, Entry, EntryId, LedgerError};
 use crate::money::{Money, MoneyError};
 
 digest_id!(
-    /// The identity of a charge: a digest of the journeys it is for, so that opening it twice is once.
+    /// The identity of a charge: a digest of the items it is for, so that opening it twice is once.
     ChargeId,
     "charge"
 );
 
 impl ChargeId {
-    pub fn of(journeys: &[JourneyId]) -> Self {
-        Self::digest(journeys)
+    pub fn of(items: &[ItemId]) -> Self {
+        Self::digest(items)
     }
 }
 
 /// Why a charge does not move. It stays as it is stored, and is reported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChargeError {
-    #[error("no charge is opened for {amount}: a free journey needs none")]
+    #[error("no charge is opened for {amount}: what costs nothing needs none")]
     NotPositive { amount: Money },
     #[error("charge {charge} is {state}: {event} cannot happen to it; it is left alone for a person to look at")]
     Impossible { charge: ChargeId, state: State, event: Event },
     #[error("charge {charge} is paid by {instrument}, so {event} cannot happen to it")]
     WrongInstrument { charge: ChargeId, instrument: &'static str, event: Event },
-    #[error("the fares cannot be summed: {0}")]
+    #[error("the items cannot be summed: {0}")]
     Money(#[from] MoneyError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -84,12 +83,12 @@ impl RetryPolicy {
     }
 }
 
-/// One payment for priced journeys.
+/// One payment for items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     id: ChargeId,
     rider: RiderId,
-    journeys: Vec<JourneyId>,
+    items: Vec<ItemId>,
     amount: Money,
     instrument: Instrument,
     key: IdempotencyKey,
@@ -123,20 +122,20 @@ pub struct Advanced {
 }
 
 impl Charge {
-    /// Opens a charge over `fares` and books what the rider now owes.
+    /// Opens a charge over `billed` and books what the rider now owes.
     ///
-    /// Errors: a total that is not positive, or fares in two currencies.
+    /// Errors: a total that is not positive, or items in two currencies.
     pub fn open(
         rider: RiderId,
-        fares: &[(JourneyId, Fare)],
+        billed: &[Item],
         instrument: Instrument,
         now: Timestamp,
     ) -> Result<Advanced, ChargeError> {
-        let journeys: Vec<JourneyId> = fares.iter().map(|(journey, _)| *journey).collect();
-        let id = ChargeId::of(&journeys);
-        let amount = match fares {
+        let items: Vec<ItemId> = billed.iter().map(Item::id).collect();
+        let id = ChargeId::of(&items);
+        let amount = match billed {
             [] => return Err(LedgerError::Empty { id: EntryId::of("fare", id) }.into()),
-            [(_, first), ..] => Money::checked_sum(first.total().currency(), fares.iter().map(|(_, f)| f.total()))?,
+            [first, ..] => Money::checked_sum(first.amount().currency(), billed.iter().map(Item::amount))?,
         };
         if !amount.is_positive() {
             return Err(ChargeError::NotPositive { amount });
@@ -147,7 +146,7 @@ impl Charge {
         let charge = Self {
             id,
             rider,
-            journeys,
+            items,
             amount,
             instrument,
             key,
@@ -230,8 +229,8 @@ impl Charge {
         self.rider
     }
 
-    pub fn journeys(&self) -> &[JourneyId] {
-        &self.journeys
+    pub fn items(&self) -> &[ItemId] {
+        &self.items
     }
 
     pub fn amount(&self) -> Money {

@@ -3,10 +3,9 @@
 //!
 //! A [`Tariff`] is all tables by the time from which they hold; [`Tariff::bill`] goes over a rider's rides in the order in
 //! which they began, whatever the order in which they became known, so that any permutation of the same taps gives the
-//! same bill. What was charged before is never edited: [`adjust::adjustments`] says what is still to be charged or given
+//! same bill. What was charged before is never edited: [`Tariff::settle`] says what is still to be charged or given
 //! back.
 
-pub mod adjust;
 pub mod bands;
 mod bill;
 pub mod calendar;
@@ -26,9 +25,9 @@ pub mod worked;
 pub use bill::{Bill, Billed};
 pub use explain::{Fare, Line, Quantity, Rule};
 pub use look_back::LookBack;
-pub use ride::{Ride, RideId};
+pub use ride::Ride;
 pub use rider::RiderTerms;
-pub use settle::Settled;
+pub use settle::{Change, Settled, Settling};
 pub use table::{FareTable, FareTableProblem, FareTableProblems};
 pub use tariff::{Tariff, TariffProblem};
 

@@ -1,10 +1,14 @@
 //! Taps become journeys. The result depends on the set of taps alone, never on the order or the number of times they
 //! arrived: it is computed from the beginning each time, from taps sorted by their corrected time and then by id.
 
+mod unsettled;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use unsettled::{Superseded, Unsettled, unsettled};
 
 use crate::ids::{RecordId, RiderId};
 use crate::tap::{Direction, Tap};
@@ -27,8 +31,8 @@ impl Default for PairingPolicy {
 }
 
 digest_id!(
-    /// The identity of a journey: a digest of its entry's and its exit's record ids, so that whoever pairs the same two
-    /// taps, whenever and wherever, names the journey alike.
+    /// The identity of a ride: a digest of its entry's and its exit's record ids, or of the one that there is, so that
+    /// whoever pairs the same taps, whenever and wherever, names the ride alike.
     JourneyId,
     "journey"
 );
@@ -36,6 +40,11 @@ digest_id!(
 impl JourneyId {
     pub fn of(entry: &RecordId, exit: &RecordId) -> Self {
         Self::digest([entry, exit])
+    }
+
+    /// Of a ride that has this end alone. No record's name is without its gate, so that none is taken for two.
+    pub fn of_broken(tap: &RecordId) -> Self {
+        Self::digest(["broken", &tap.to_string()])
     }
 }
 
@@ -77,6 +86,80 @@ impl Incomplete {
             Self::MissingExit { entry } => entry,
             Self::MissingEntry { exit } => exit,
         }
+    }
+}
+
+/// A ride that is over: what is settled, priced and billed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ridden {
+    Whole(Journey),
+    Broken(Incomplete),
+}
+
+impl Ridden {
+    pub fn id(&self) -> JourneyId {
+        match self {
+            Self::Whole(journey) => journey.id,
+            Self::Broken(incomplete) => JourneyId::of_broken(&incomplete.tap().id),
+        }
+    }
+
+    pub fn rider(&self) -> RiderId {
+        self.first().rider
+    }
+
+    pub fn entry(&self) -> Option<&Tap> {
+        match self {
+            Self::Whole(Journey { entry, .. }) | Self::Broken(Incomplete::MissingExit { entry }) => Some(entry),
+            Self::Broken(Incomplete::MissingEntry { .. }) => None,
+        }
+    }
+
+    pub fn exit(&self) -> Option<&Tap> {
+        match self {
+            Self::Whole(Journey { exit, .. }) | Self::Broken(Incomplete::MissingEntry { exit }) => Some(exit),
+            Self::Broken(Incomplete::MissingExit { .. }) => None,
+        }
+    }
+
+    /// The first tap that there is.
+    pub fn first(&self) -> &Tap {
+        match self {
+            Self::Whole(journey) => &journey.entry,
+            Self::Broken(incomplete) => incomplete.tap(),
+        }
+    }
+
+    /// The last tap that there is.
+    pub fn last(&self) -> &Tap {
+        match self {
+            Self::Whole(journey) => &journey.exit,
+            Self::Broken(incomplete) => incomplete.tap(),
+        }
+    }
+
+    pub fn taps(&self) -> impl Iterator<Item = &Tap> {
+        self.entry().into_iter().chain(self.exit())
+    }
+
+    pub fn whole(&self) -> Option<&Journey> {
+        match self {
+            Self::Whole(journey) => Some(journey),
+            Self::Broken(_) => None,
+        }
+    }
+}
+
+impl From<Journey> for Ridden {
+    fn from(journey: Journey) -> Self {
+        Self::Whole(journey)
+    }
+}
+
+impl From<Incomplete> for Ridden {
+    fn from(incomplete: Incomplete) -> Self {
+        Self::Broken(incomplete)
     }
 }
 

@@ -6,6 +6,7 @@
 #[macro_use]
 mod digest_id;
 
+pub mod billing;
 pub mod charge;
 pub mod clock;
 pub mod code;

@@ -51,8 +51,9 @@ impl TravelDays {
 
     /// The moment of a time on the wall, for who writes fares and examples of them.
     pub fn at(&self, local: DateTime) -> Timestamp {
+        let beyond = if local.year() < 0 { i64::MIN } else { i64::MAX };
         let moment = self.zone.to_timestamp(local);
-        Timestamp::from_unix_ms(moment.map_or(i64::MAX, jiff::Timestamp::as_millisecond))
+        Timestamp::from_unix_ms(moment.map_or(beyond, jiff::Timestamp::as_millisecond))
     }
 
     /// The moment at which `day` is over.
@@ -110,6 +111,10 @@ mod tests {
         assert_eq!(days.of(Timestamp::from_unix_ms(i64::MIN)), Date::MIN);
         assert_eq!(days.of(Timestamp::from_unix_ms(i64::MAX)), Date::MAX);
         days.end(Date::MAX);
+        let (first, last) = (Timestamp::from_unix_ms(i64::MIN), Timestamp::from_unix_ms(i64::MAX));
+        let east = TravelDays::new("+08:00", "04:30").unwrap();
+        assert!(east.end(Date::MIN) < at("2026-11-30T00:00:00Z") && east.end(Date::MIN) >= first);
+        assert!(days.end(Date::MAX) > at("2026-11-30T00:00:00Z") && days.end(Date::MAX) <= last);
     }
 
     #[test]

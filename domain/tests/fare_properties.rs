@@ -2,16 +2,20 @@
 //! less than nothing, and what a rider pays in a day keeps to the caps.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+#[path = "model/books.rs"]
+mod books;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use facegate_domain::Timestamp;
-use facegate_domain::fares::adjust::{Posted, adjustments, post};
-use facegate_domain::fares::{FareTable, Ride, RideId, RiderTerms, Rule, Tariff};
+use facegate_domain::fares::{FareTable, Ride, RiderTerms, Rule, Tariff};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
-use facegate_domain::journey::{PairingPolicy, pair};
+use facegate_domain::journey::{Incomplete, Pairing, PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
 use proptest::prelude::*;
+
+use books::Books;
 
 const TABLE: &str = include_str!("../fares/all-rules.toml");
 const BEGIN_MS: i64 = 1_740_947_400_000;
@@ -49,6 +53,14 @@ fn terms(category: usize) -> RiderTerms {
     RiderTerms { category, ..RiderTerms::default() }
 }
 
+/// Nobody waits for a missing end any more.
+fn all_given_up(taps: &[Tap]) -> Pairing {
+    let mut pairing = pair(taps, &PairingPolicy::default());
+    let never_left = std::mem::take(&mut pairing.open).into_iter();
+    pairing.incomplete.extend(never_left.map(|entry| Incomplete::MissingExit { entry }));
+    pairing
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -57,19 +69,32 @@ proptest! {
         (taps, arrived) in history().prop_flat_map(|taps| (Just(taps.clone()), Just(taps).prop_shuffle())),
         some in 1..6_usize,
         category in 0..3_usize,
+        unripe in any::<u64>(),
     ) {
         let (tariff, terms) = (tariff(), terms(category));
-        let bill = |taps: &[Tap]| tariff.bill(&Ride::of(&pair(taps, &PairingPolicy::default())), &terms);
-        let mut posted: BTreeMap<RideId, Posted> = BTreeMap::new();
-        for until in (0..=arrived.len()).step_by(some).chain([arrived.len()]) {
-            let changes = adjustments(&bill(&arrived[..until]), &posted).unwrap();
-            post(&mut posted, changes).unwrap();
+        let bill = |taps: &[Tap]| tariff.bill(&Ride::of(&all_given_up(taps)), &terms);
+        let mut books = Books::default();
+        for until in (some..arrived.len()).step_by(some) {
+            books.take_in(&arrived[..until]);
+            let ripe = |tap: &Tap| (unripe.rotate_left(until as u32) >> (tap.id.sequence % 64)) & 1 == 0;
+            books.settle(&tariff, &terms, ripe).unwrap();
+        }
+        books.take_in(&arrived);
+        // What a round opens again the next one settles.
+        for _ in 0..3 {
+            books.settle(&tariff, &terms, |_| true).unwrap();
         }
         let whole = bill(&taps);
         prop_assert_eq!(bill(&arrived), whole.clone());
+        let standing: BTreeSet<_> = books.rides.values().filter(|kept| kept.stands).map(|kept| kept.ride.id()).collect();
+        prop_assert_eq!(standing, whole.rides.iter().map(|billed| billed.ride).collect::<BTreeSet<_>>());
         for billed in &whole.rides {
-            let net: i64 = posted.values().filter(|p| p.day == billed.day).map(|p| p.amount.minor()).sum();
-            prop_assert_eq!(net, whole.of_day(&tariff, billed.day).unwrap().minor());
+            let kept = &books.rides[&billed.ride];
+            let net: i64 = kept.items.iter().map(|item| item.minor()).sum();
+            prop_assert_eq!(net, billed.total().map_or(0, facegate_domain::money::Money::minor), "{:?} {:?}", kept, billed);
+        }
+        for (day, net) in books.net() {
+            prop_assert_eq!(net, whole.of_day(&tariff, day).unwrap().minor(), "{}", day);
         }
     }
 

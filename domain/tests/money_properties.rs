@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use facegate_domain::Timestamp;
+use facegate_domain::billing::{Item, ItemKind};
 use facegate_domain::charge::{
     AcquirerName, AcquirerToken, AuthorisationId, Call, Charge, Event, Found, Instrument, RetryPolicy, State, Step,
 };
-use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, RecordId, RiderId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::{Account, Entry, EntryId, Posting, TrialBalance};
@@ -147,12 +147,12 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 fn due_charge() -> (Charge, Entry) {
     let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
-    let line = Line { rule: Rule::MaximumFare, quantity: Quantity::Journeys(1), amount: cny(300) };
-    let fare = Fare::new("t", cny(0).currency(), vec![line]).unwrap();
+    let kind = ItemKind::Ride { ride: JourneyId::of(&record(1), &record(2)) };
+    let rider = RiderId::from_bytes([1; 16]);
+    let item = Item::new(rider, jiff::civil::date(2026, 11, 30), cny(300), kind, Timestamp::default());
     let card =
         Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_ok_1").unwrap() };
-    let fares = [(JourneyId::of(&record(1), &record(2)), fare)];
-    let opened = Charge::open(RiderId::from_bytes([1; 16]), &fares, card, Timestamp::default()).unwrap();
+    let opened = Charge::open(rider, &[item], card, Timestamp::default()).unwrap();
     (opened.charge, opened.entry.unwrap())
 }
 

@@ -36,10 +36,11 @@ impl fmt::Display for Account {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Trip {
     pub journey_id: String,
-    pub entry_station: String,
-    pub exit_station: String,
-    pub entry_medium: String,
-    pub exit_medium: String,
+    /// None of a broken ride whose beginning or end nobody saw.
+    pub entry_station: Option<String>,
+    pub exit_station: Option<String>,
+    pub entry_medium: Option<String>,
+    pub exit_medium: Option<String>,
     /// None while the price is held.
     pub fare: Option<Fare>,
     pub charge_state: String,
@@ -143,8 +144,12 @@ impl MetroApp {
 impl Trip {
     /// The receipt as text, each line with the rule that priced it.
     pub fn receipt(&self, payer: &str) -> String {
-        let (from, to) = (&self.entry_station, &self.exit_station);
-        let mut text = format!("  ┌ {payer}: {from} ({}) → {to} ({})\n", self.entry_medium, self.exit_medium);
+        let end = |station: &Option<String>, medium: &Option<String>| match (station, medium) {
+            (Some(station), Some(medium)) => format!("{station} ({medium})"),
+            _ => "not seen".to_owned(),
+        };
+        let (from, to) = (end(&self.entry_station, &self.entry_medium), end(&self.exit_station, &self.exit_medium));
+        let mut text = format!("  ┌ {payer}: {from} → {to}\n");
         let Some(fare) = &self.fare else {
             return text + &format!("  └ the price is held, {}", self.charge_state);
         };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use facegate_domain::Clock;
+use facegate_domain::billing::Item;
 use facegate_domain::charge::{Advanced, Call, Charge, ChargeError, Event, Instrument, Step};
 use facegate_runtime::backoff::Backoff;
 use futures::TryStreamExt;
@@ -13,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::ChargingPolicy;
 use super::acquirer::{Acquirer, Acquirers, Trouble, Unconfigured, event_of_call, event_of_query};
-use crate::store::{PricedJourney, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-/// Journeys looked up at a time.
-const JOURNEYS_PAGE: usize = 256;
+/// Items looked up at a time.
+const ITEMS_PAGE: usize = 256;
 /// While the acquirer is out of reach, somebody knocks at least this often.
 const KNOCK_EVERY: Duration = Duration::from_secs(30);
 
@@ -110,27 +111,27 @@ impl Scheduler {
         Ok(Pass { opened, moved, acquirer_away: away.into_inner() })
     }
 
-    /// One charge for each journey; gives how many were opened. Riders without an account wait until they bind one.
+    /// One charge for each item; gives how many were opened. Riders without an account wait until they bind one.
     async fn open_charges(&self) -> Result<usize, StoreError> {
-        let (mut after, mut opened) = (None::<PricedJourney>, 0);
+        let (mut after, mut opened) = (None::<Item>, 0);
         loop {
-            let journeys = self.store.uncharged_journeys(after.as_ref(), JOURNEYS_PAGE).await?;
-            let Some(last) = journeys.last() else { return Ok(opened) };
+            let items = self.store.uncharged_items(self.clock.now(), after.as_ref(), ITEMS_PAGE).await?;
+            let Some(last) = items.last() else { return Ok(opened) };
             after = Some(last.clone());
-            for journey in &journeys {
-                opened += usize::from(self.open_charge(journey).await?);
+            for item in &items {
+                opened += usize::from(self.open_charge(item).await?);
             }
         }
     }
 
-    async fn open_charge(&self, priced: &PricedJourney) -> Result<bool, StoreError> {
-        let rider = priced.journey.rider();
-        let (Some(instrument), Some(fare)) = (self.store.account(rider).await?, priced.fare()) else {
+    async fn open_charge(&self, item: &Item) -> Result<bool, StoreError> {
+        let rider = item.rider();
+        let Some(instrument) = self.store.account(rider).await? else { return Ok(false) };
+        if !item.amount().is_positive() {
             return Ok(false);
-        };
+        }
         let paid_by = instrument.name();
-        let fares = [(priced.journey.id, fare.clone())];
-        let opened = Charge::open(rider, &fares, instrument, self.clock.now())?;
+        let opened = Charge::open(rider, std::slice::from_ref(item), instrument, self.clock.now())?;
         let charge = self.store.open_charge(opened).await?;
         metrics::counter!("facegate_charges_opened_total", "paid_by" => paid_by).increment(1);
         // A wallet needs nobody else, and must not queue behind an acquirer that is away.

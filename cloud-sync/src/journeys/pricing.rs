@@ -1,28 +1,142 @@
-//! The prices of journeys as they are settled, in the light of those that were settled before.
+//! The prices of rides as they are settled, in the light of those that were settled before, and the items that they make.
 
-use facegate_domain::fares::{RiderTerms, Settled, Tariff};
+use std::collections::{BTreeMap, BTreeSet};
+
+use facegate_domain::Timestamp;
+use facegate_domain::billing::{Item, ItemKind};
+use facegate_domain::charge::ChargeError;
+use facegate_domain::fares::{Fare, PricingError, Ride, RiderTerms, Settled, Tariff};
 use facegate_domain::ids::RiderId;
-use facegate_domain::journey::Journey;
+use facegate_domain::journey::{JourneyId, Ridden, Unsettled};
+use facegate_domain::money::Money;
+use jiff::civil::Date;
 
-use crate::store::{Pricing, Store, StoreError};
+use crate::store::{PricedRide, Pricing, Settlement, Store, StoreError};
 
-/// Asks for what was settled before only if the tariff has a rule that looks at it.
+/// Asks for what was settled before only if the tariff has a rule that looks at it, or some of it does not stand any
+/// more.
 pub async fn price(
     store: &dyn Store,
     tariff: &Tariff,
     rider: RiderId,
-    journeys: Vec<Journey>,
-) -> Result<Vec<(Journey, Pricing)>, StoreError> {
-    let began = journeys.iter().map(|journey| journey.entry.at).min();
-    let before = match began.and_then(|began| tariff.look_back(began)) {
-        Some(looked_back) => store.journeys_since(rider, looked_back.from).await?,
-        None => Vec::new(),
+    found: Unsettled,
+    now: Timestamp,
+) -> Result<Settlement, StoreError> {
+    let mut settlement = Settlement::of(rider, 0);
+    let gone: BTreeSet<JourneyId> = found.superseded.iter().map(|superseded| superseded.ride).collect();
+    let mut began: Vec<Timestamp> = found.rides.iter().map(|ride| ride.first().at).collect();
+    for ride in &gone {
+        began.extend(store.ride(*ride).await?.map(|priced| priced.ride.first().at));
+    }
+    (settlement.merged, settlement.superseded, settlement.unmerged) = (found.merged, found.superseded, found.unmerged);
+    let Some(since) = began.into_iter().min() else { return Ok(settlement) };
+    let before = before(store, tariff, rider, since, &gone, &found.rides).await?;
+    let before: BTreeMap<JourneyId, PricedRide> = before.into_iter().map(|ride| (ride.id(), ride)).collect();
+
+    if is_forgotten(store, rider).await? {
+        settlement.rides = found.rides.into_iter().map(|ride| uncollectable(tariff, ride)).collect();
+        return Ok(settlement);
+    }
+    let mut items = Items { rider, before: &before, bill_at: now, made: Vec::new() };
+    let settling = {
+        let settled = before.values().map(|priced| settled(tariff, priced, &gone)).collect::<Result<Vec<_>, _>>()?;
+        let settled: Vec<Settled<'_>> = settled.into_iter().flatten().collect();
+        let new: Vec<Ride<'_>> = found.rides.iter().map(Ride::from).collect();
+        let terms = RiderTerms::default();
+        tariff.settle(&settled, &new, since, &terms).map_err(ChargeError::from)?
     };
-    let settled: Vec<Settled<'_>> =
-        before.iter().map(|priced| Settled { journey: &priced.journey, fare: priced.fare() }).collect();
-    let prices = tariff.settle(&settled, &journeys, &RiderTerms::default()).into_iter().map(|price| match price {
+    for change in settling.changes {
+        items.add(change.ride, change.day, change.amount);
+        settlement.repriced.extend(change.price.map(|price| (change.ride, pricing(price))));
+    }
+    for (ride, billed) in found.rides.into_iter().zip(settling.new) {
+        if let Some(total) = billed.total() {
+            items.add(billed.ride, billed.day, total);
+        }
+        settlement.rides.push((ride, pricing(billed.price)));
+    }
+    settlement.items = items.made;
+    Ok(settlement)
+}
+
+/// The rides of before that matter, and those that stand again, whether they matter or not.
+async fn before(
+    store: &dyn Store,
+    tariff: &Tariff,
+    rider: RiderId,
+    since: Timestamp,
+    gone: &BTreeSet<JourneyId>,
+    new: &[Ridden],
+) -> Result<Vec<PricedRide>, StoreError> {
+    if let Some(looked_back) = tariff.look_back(since) {
+        return store.rides_since(rider, looked_back.from.min(since)).await;
+    }
+    let mut before = Vec::new();
+    let broken = new.iter().filter(|ride| ride.whole().is_none()).map(Ridden::id);
+    for ride in gone.iter().copied().chain(broken) {
+        before.extend(store.ride(ride).await?);
+    }
+    Ok(before)
+}
+
+/// None if it stood neither before nor now.
+fn settled<'a>(
+    tariff: &Tariff,
+    priced: &'a PricedRide,
+    gone: &BTreeSet<JourneyId>,
+) -> Result<Option<Settled<'a>>, StoreError> {
+    if priced.superseded.is_some() {
+        return Ok(None);
+    }
+    let posted = priced.posted(Money::zero(tariff.currency())).map_err(ChargeError::from)?;
+    let stands = !gone.contains(&priced.id());
+    Ok(Some(Settled { ride: Ride::from(&priced.ride), posted, held: priced.is_held(), stands }))
+}
+
+/// The items of one settlement.
+struct Items<'a> {
+    rider: RiderId,
+    before: &'a BTreeMap<JourneyId, PricedRide>,
+    bill_at: Timestamp,
+    made: Vec<Item>,
+}
+
+impl Items<'_> {
+    /// What costs nothing has no item.
+    fn add(&mut self, ride: JourneyId, day: Date, amount: Money) {
+        if amount.is_zero() {
+            return;
+        }
+        let items = self.before.get(&ride).map_or(0, |priced| priced.items.len());
+        let kind = match u32::try_from(items).unwrap_or(u32::MAX) {
+            0 => ItemKind::Ride { ride },
+            number => ItemKind::Adjustment { of: ride, number },
+        };
+        self.made.push(Item::new(self.rider, day, amount, kind, self.bill_at));
+    }
+}
+
+fn pricing(price: Result<Fare, PricingError>) -> Pricing {
+    match price {
         Ok(fare) => Pricing::Priced { fare },
         Err(error) => Pricing::Held { reason: error.to_string() },
-    });
-    Ok(journeys.into_iter().zip(prices).collect())
+    }
+}
+
+/// Whether nobody knows any more how this rider pays, and nobody ever will.
+async fn is_forgotten(store: &dyn Store, rider: RiderId) -> Result<bool, StoreError> {
+    let erased = store.rider(rider).await?.is_some_and(|rider| rider.erasure.is_some());
+    Ok(erased && store.account(rider).await?.is_none())
+}
+
+/// A ride of a rider who is forgotten: revenue that is lost, and said to be.
+fn uncollectable(tariff: &Tariff, ride: Ridden) -> (Ridden, Pricing) {
+    let mut bill = tariff.bill(&[Ride::from(&ride)], &RiderTerms::default()).rides;
+    let price = pricing(bill.remove(0).price);
+    let Pricing::Priced { fare } = price else { return (ride, price) };
+    metrics::counter!("facegate_journeys_uncollectable_total").increment(1);
+    let cost = fare.total();
+    let reason =
+        format!("uncollectable: the rider and how he paid were forgotten before this ride of {cost} was known");
+    (ride, Pricing::Held { reason })
 }

@@ -8,10 +8,10 @@ use super::StoreError;
 
 #[async_trait]
 pub trait ChargeStore {
-    /// Stores a charge that was just opened with its ledger entry, and marks its journeys as charged, in one
+    /// Stores a charge that was just opened with its ledger entry, and marks its items as charged, in one
     /// transaction. Opening it again gives what is stored.
     ///
-    /// Errors: `JourneyCharged` if one of the journeys is in another charge, `UnknownJourney`.
+    /// Errors: `ItemCharged` if one of the items is in another charge, `UnknownItem`.
     async fn open_charge(&self, opened: Advanced) -> Result<Charge, StoreError>;
 
     /// Applies `event` to the charge as it is stored, in one transaction; the call in the answer may be made.

@@ -1,5 +1,6 @@
 //! Why a command did not happen. After any of these the store is as it was before.
 
+use facegate_domain::billing::ItemId;
 use facegate_domain::charge::{ChargeError, ChargeId};
 use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
@@ -27,8 +28,12 @@ pub enum StoreError {
     TapSettled(RecordId),
     #[error("there is no journey {0}")]
     UnknownJourney(JourneyId),
-    #[error("journey {journey} is in charge {charge} already: leave it to that one")]
-    JourneyCharged { journey: JourneyId, charge: ChargeId },
+    #[error("rider {0} was settled meanwhile: pair and price his taps again")]
+    SettledMeanwhile(RiderId),
+    #[error("there is no item {0}")]
+    UnknownItem(ItemId),
+    #[error("item {item} is in charge {charge} already: leave it to that one")]
+    ItemCharged { item: ItemId, charge: ChargeId },
     #[error("there is no charge {0}")]
     UnknownCharge(ChargeId),
     #[error("there are as many fare tables as stations hold: withdraw one first")]

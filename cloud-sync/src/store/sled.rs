@@ -34,9 +34,10 @@
 //! | `unknown/` authorisation | `UnknownPassage` |
 //! | `conflict/` record sha256 | `Conflict` |
 //! | `tap/` rider time record · `open/` (same) | `Tap` · its direction, until a journey uses it |
-//! | `settled/` record | the journey that used it, or null for a second presentation |
-//! | `incomplete/` record | `Incomplete`, given up waiting for the other end |
-//! | `journey/` id · `trip/` rider time id · `uncharged/` time id | `PricedJourney` · empty · empty |
+//! | `settled/` record | the ride that used it, or null for a second presentation |
+//! | `journey/` id · `trip/` rider time id | `PricedRide` · empty |
+//! | `settlements/` rider | how many there were |
+//! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |
 //! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |

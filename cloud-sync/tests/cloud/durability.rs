@@ -137,7 +137,7 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
         for n in 1..4 {
             trips.extend(store.trips(RiderId::from_bytes([n; 16])).await.unwrap());
         }
-        let journeys = trips.iter().map(|trip| trip.journey.journey.id).collect();
+        let journeys = trips.iter().map(|trip| trip.priced.id()).collect();
         let overview = store.overview().await.unwrap();
         assert!(overview.gaps.is_empty());
         (journeys, overview.taps, overview.in_system, overview.passages_unknown)

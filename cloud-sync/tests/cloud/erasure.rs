@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use facegate_cloud_sync::retention;
 use facegate_cloud_sync::store::{Pricing, Trip};
+use facegate_domain::Clock;
 use facegate_domain::charge::Instrument;
 use facegate_domain::ids::RiderId;
 use facegate_proto::v1;
@@ -101,7 +102,7 @@ async fn a_ride_that_is_handed_in_after_its_rider_has_left_is_paid_for_as_long_a
     retention::pass(&cloud.cloud).await.unwrap();
     ride(&cloud, id, BEGIN.minus(Duration::from_secs(3600))).await;
     trips(&cloud, id, 1).await;
-    let charged = async || cloud.cloud.store.trips(id).await.unwrap()[0].charge.clone();
+    let charged = async || cloud.cloud.store.trips(id).await.unwrap()[0].charge().cloned();
     cloud.eventually("it is charged", charged).await;
 
     cloud.clock.advance(kept);
@@ -109,8 +110,12 @@ async fn a_ride_that_is_handed_in_after_its_rider_has_left_is_paid_for_as_long_a
     assert!(receipt(&cloud, &asked.erasure_id).await.account_forgotten);
     ride(&cloud, id, BEGIN.plus(Duration::from_secs(3600))).await;
     let late = trips(&cloud, id, 2).await.remove(0);
-    let Pricing::Held { reason } = &late.journey.pricing else { panic!("{late:?}") };
+    let Some(Pricing::Held { reason }) = late.priced.pricing() else { panic!("{late:?}") };
     assert!(reason.starts_with("uncollectable") && reason.contains("4.00 CNY"), "{reason}");
-    assert!(late.charge.is_none());
-    assert_eq!(cloud.cloud.store.uncharged_journeys(None, 10).await.unwrap(), [], "nor is it tried for ever");
+    assert!(late.charge().is_none());
+    assert_eq!(
+        cloud.cloud.store.uncharged_items(cloud.clock.now(), None, 10).await.unwrap(),
+        [],
+        "nor is it tried for ever"
+    );
 }

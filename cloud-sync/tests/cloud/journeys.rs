@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use facegate_domain::Timestamp;
 use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{Evidence, PassageOutcome};
+use facegate_domain::{Clock, Timestamp};
 use facegate_proto::v1;
 use facegate_proto::v1::ops_service_client::OpsServiceClient;
 use facegate_runtime::identity::Role;
@@ -73,9 +73,9 @@ async fn a_published_fare_table_prices_journeys_and_its_cap_counts_those_of_befo
         cloud.eventually("the trip", settled).await;
     }
     let trips = cloud.cloud.store.trips(rider).await.unwrap();
-    let paid: Vec<i64> = trips.iter().rev().map(|trip| trip.journey.fare().unwrap().total().minor()).collect();
+    let paid: Vec<i64> = trips.iter().rev().map(|trip| trip.priced.fare().unwrap().total().minor()).collect();
     assert_eq!(paid, [400, 400, 200]);
-    let said: Vec<String> = trips[0].journey.fare().unwrap().lines().iter().map(|line| line.rule.to_string()).collect();
+    let said: Vec<String> = trips[0].priced.fare().unwrap().lines().iter().map(|line| line.rule.to_string()).collect();
     assert_eq!(said, ["distance over 6 km", "daily cap: no more in a day"]);
 
     let euro = capped.replace("CNY", "EUR").replace("name = \"test\"", "name = \"euro\"");
@@ -110,7 +110,7 @@ async fn a_journey_settles_only_after_its_time_and_a_late_entry_still_pairs() {
             Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty())
         })
         .await;
-    assert_eq!(trips[0].journey.journey.duration(), Duration::from_secs(900));
+    assert_eq!(trips[0].priced.ride.whole().unwrap().duration(), Duration::from_secs(900));
 }
 
 #[tokio::test]
@@ -127,8 +127,8 @@ async fn a_station_that_the_fares_do_not_know_holds_the_journey() {
             Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| !trips.is_empty())
         })
         .await;
-    assert!(trips[0].journey.fare().is_none() && trips[0].charge.is_none(), "{trips:?}");
-    assert!(cloud.cloud.store.uncharged_journeys(None, 10).await.unwrap().is_empty());
+    assert!(trips[0].priced.fare().is_none() && trips[0].charge().is_none(), "{trips:?}");
+    assert!(cloud.cloud.store.uncharged_items(cloud.clock.now(), None, 10).await.unwrap().is_empty());
 }
 
 async fn report(cloud: &TestCloud, station: &str, backlog: u64) {
@@ -168,7 +168,10 @@ async fn who_leaves_and_comes_back_by_a_station_that_is_cut_off_made_two_rides_a
             Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| trips.len() == 2)
         })
         .await;
-    assert!(trips.iter().all(|trip| trip.journey.journey.duration() == Duration::from_secs(1200)), "{trips:?}");
+    assert!(
+        trips.iter().all(|trip| trip.priced.ride.whole().unwrap().duration() == Duration::from_secs(1200)),
+        "{trips:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Charges: opened once, moved by steps that are stored first.
 
 use facegate_cloud_sync::store::{ChargeCount, Store, StoreError};
+use facegate_domain::billing::Item;
 use facegate_domain::charge::{
     AcquirerName, AcquirerToken, Advanced, AuthorisationId, Charge, ChargeError, Event, Instrument, RetryPolicy, Step,
 };
@@ -10,16 +11,15 @@ use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::Money;
 
 use crate::places::Place;
-use crate::world::{after, fares, rider, settled_ride};
+use crate::world::{after, fares, items_of, rider, settled_ride, settlement};
 
 pub fn card() -> Instrument {
     Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_1".to_owned()).unwrap() }
 }
 
 pub fn opened(journeys: &[&Journey], instrument: Instrument, at: u64) -> Advanced {
-    let fares = fares();
-    let priced: Vec<_> = journeys.iter().map(|journey| (journey.id, fares.price(journey).unwrap())).collect();
-    Charge::open(journeys[0].rider(), &priced, instrument, after(at)).unwrap()
+    let items: Vec<Item> = journeys.iter().flat_map(|journey| settlement(journey).items).collect();
+    Charge::open(journeys[0].rider(), &items, instrument, after(at)).unwrap()
 }
 
 pub async fn top_up(store: &dyn Store, rider: RiderId, minor: i64, name: &str) {
@@ -36,34 +36,40 @@ pub async fn opening_a_charge_again_is_the_same_charge(place: &Place) {
     let again = store.open_charge(opened(&[&journey], Instrument::Wallet, 900)).await.unwrap();
     assert_eq!(again, first, "what is stored stands");
     assert_eq!(store.charge(first.id()).await.unwrap(), Some(first.clone()));
-    assert_eq!(store.journey(journey.id).await.unwrap().unwrap().charge, Some(first.id()));
-    assert!(store.uncharged_journeys(None, 10).await.unwrap().is_empty());
+    let item = items_of(&*store, journey.id).await.remove(0);
+    assert_eq!(store.item(item.id()).await.unwrap(), Some((item, Some(first.id()))));
+    assert!(store.uncharged_items(after(9999), None, 10).await.unwrap().is_empty());
     assert_eq!(store.entries(0, 10).await.unwrap().len(), 1);
-    assert_eq!(store.trips(journey.rider()).await.unwrap()[0].charge, Some(first));
+    assert_eq!(store.trips(journey.rider()).await.unwrap()[0].charge(), Some(&first));
     assert_eq!(store.overview().await.unwrap().charges, [ChargeCount { state: "due".into(), count: 1 }]);
 }
 
-pub async fn a_journey_is_in_one_charge(place: &Place) {
+pub async fn an_item_is_in_one_charge(place: &Place) {
     let store = place.open().await;
     let rider = RiderId::random();
     let (one, two) = (settled_ride(&*store, rider).await, settled_ride(&*store, rider).await);
     let first = store.open_charge(opened(&[&one], card(), 800)).await.unwrap();
     let both = opened(&[&two, &one], card(), 801);
     let refused = store.open_charge(both.clone()).await;
-    let Err(StoreError::JourneyCharged { journey, charge }) = refused else { panic!("{refused:?}") };
-    assert_eq!((journey, charge), (one.id, first.id()));
+    let Err(StoreError::ItemCharged { item, charge }) = refused else { panic!("{refused:?}") };
+    assert_eq!((item, charge), (first.items()[0], first.id()));
     assert_eq!(store.charge(both.charge.id()).await.unwrap(), None, "nothing of it is left");
-    assert_eq!(store.journey(two.id).await.unwrap().unwrap().charge, None);
-    assert_eq!(store.uncharged_journeys(None, 10).await.unwrap().len(), 1);
+    let waits = items_of(&*store, two.id).await;
+    assert_eq!(store.item(waits[0].id()).await.unwrap().unwrap().1, None);
+    assert_eq!(store.uncharged_items_of(rider).await.unwrap(), waits);
+    assert_eq!(store.uncharged_items(after(9999), None, 10).await.unwrap().len(), 1);
     assert_eq!(store.entries(0, 10).await.unwrap().len(), 1);
 }
 
-pub async fn a_charge_of_an_unknown_journey_is_refused(place: &Place) {
+pub async fn a_charge_of_an_unknown_item_is_refused(place: &Place) {
     let store = place.open().await;
     let elsewhere = Place::new(place.backend).await;
     let journey = settled_ride(&*elsewhere.open().await, RiderId::random()).await;
     let refused = store.open_charge(opened(&[&journey], card(), 800)).await;
-    assert!(matches!(refused, Err(StoreError::UnknownJourney(id)) if id == journey.id), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::UnknownItem(id)) if id == settlement(&journey).items[0].id()),
+        "{refused:?}"
+    );
     let id = opened(&[&journey], card(), 800).charge.id();
     let moved = store.advance_charge(id, Event::AuthoriseBegun, after(801), &RetryPolicy::default()).await;
     assert!(matches!(moved, Err(StoreError::UnknownCharge(_))), "{moved:?}");

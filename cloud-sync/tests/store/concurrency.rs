@@ -84,7 +84,10 @@ pub async fn one_of_many_settlements_and_one_of_many_charges_wins(place: &Place)
     };
     let settled = all_at_once((0..8).map(settle).collect()).await;
     assert_eq!(settled.iter().filter(|result| result.is_ok()).count(), 1);
-    assert!(settled.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::TapSettled(_)))), "{settled:?}");
+    assert!(
+        settled.iter().all(|result| matches!(result, Ok(()) | Err(StoreError::SettledMeanwhile(_)))),
+        "{settled:?}"
+    );
     let open = |n: u64| {
         let (store, opened) = (Arc::clone(&store), opened(&[&journey], Instrument::Wallet, 800 + n));
         async move { store.open_charge(opened).await.unwrap() }

@@ -115,12 +115,15 @@ every_store! {
         a_settlement_that_fails_leaves_nothing,
         a_held_price_is_never_waiting_for_a_charge,
         trips_are_told_the_latest_first,
-        journeys_since_a_moment_are_those_that_ended_then_or_later,
-        giving_up_moves_the_rider_out;
+        rides_since_a_moment_are_those_that_ended_then_or_later,
+        giving_up_moves_the_rider_out_and_bills_the_broken_ride,
+        of_two_settlements_that_rest_on_the_same_one_comes_too_late,
+        a_ride_that_comes_late_supersedes_a_broken_one_whose_other_taps_are_open_again,
+        what_may_be_billed_later_is_not_told_before;
     charges:
         opening_a_charge_again_is_the_same_charge,
-        a_journey_is_in_one_charge,
-        a_charge_of_an_unknown_journey_is_refused,
+        an_item_is_in_one_charge,
+        a_charge_of_an_unknown_item_is_refused,
         steps_are_stored_and_impossible_ones_refused,
         a_wallet_pays_wholly_or_not_at_all,
         due_charges_are_told_the_longest_waiting_first;

@@ -27,17 +27,8 @@ async fn the_schema_itself_refuses_a_second_copy_and_a_changed_entry() {
     for (sql, said) in [
         ("INSERT INTO core.record SELECT * FROM core.record LIMIT 1", "duplicate key"),
         ("INSERT INTO core.tap SELECT * FROM core.tap LIMIT 1", "duplicate key"),
-        (
-            "INSERT INTO core.journey SELECT gen_random_uuid(), rider, left_at, settled_at, uncharged, body, entry_gate,
-                entry_epoch, entry_sequence, exit_gate, exit_epoch, exit_sequence + 1 FROM core.journey",
-            "duplicate key",
-        ),
-        (
-            "INSERT INTO core.charge SELECT gen_random_uuid(), next_at, finished, body FROM core.charge;
-             INSERT INTO core.charge_journey SELECT l.journey, c.id FROM core.charge c, core.charge_journey l
-                WHERE c.id <> l.charge",
-            "duplicate key",
-        ),
+        ("INSERT INTO core.settled_tap SELECT gate, epoch, sequence, NULL FROM core.settled_tap", "duplicate key"),
+        ("INSERT INTO core.item SELECT id, rider, ride, day, bill_at, NULL, body FROM core.item", "duplicate key"),
         ("INSERT INTO core.entry SELECT id, number + 1, body, at FROM core.entry", "duplicate key"),
         ("UPDATE core.entry SET body = ''", "never changed"),
         ("DELETE FROM core.posting", "never changed"),

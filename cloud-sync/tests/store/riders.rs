@@ -8,7 +8,7 @@ use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_proto::convert::sync::FeedChange;
 
 use crate::places::Place;
-use crate::world::{NOW, after, consent, enrolled, rider, settled_ride, station, template};
+use crate::world::{NOW, after, consent, enrolled, items_of, rider, settled_ride, station, template};
 
 pub async fn a_rider_is_created_once_and_known_by_name_to_the_identity_store_alone(place: &Place) {
     let store = place.open().await;
@@ -204,9 +204,8 @@ pub async fn an_account_stays_while_something_is_owed_on_it(place: &Place) {
     store.erase_rider(ErasureId::random(), rider, after(800)).await.unwrap();
     assert_eq!(store.account(rider).await.unwrap(), Some(Instrument::Wallet));
     assert_eq!(store.forget_settled_accounts(after(10_000)).await.unwrap(), 0);
-    let priced = store.journey(journey.id).await.unwrap().unwrap();
-    let fares = [(journey.id, priced.fare().unwrap().clone())];
-    let opened = Charge::open(rider, &fares, Instrument::Wallet, after(900)).unwrap();
+    let items = items_of(&*store, journey.id).await;
+    let opened = Charge::open(rider, &items, Instrument::Wallet, after(900)).unwrap();
     store.open_charge(opened).await.unwrap();
     assert_eq!(store.forget_settled_accounts(after(800)).await.unwrap(), 0, "a gate may still hold a ride");
     assert_eq!(store.account(rider).await.unwrap(), Some(Instrument::Wallet));
@@ -226,7 +225,7 @@ pub async fn everything_is_there_after_a_restart(place: &Place) {
     };
     let store = place.open().await;
     assert_eq!(store.templates(None, 10).await.unwrap(), std::slice::from_ref(&face));
-    assert_eq!(store.trips(face.rider).await.unwrap()[0].journey.journey, journey);
+    assert_eq!(store.trips(face.rider).await.unwrap()[0].priced.ride.whole(), Some(&journey));
     assert_eq!(store.overview().await.unwrap(), overview);
     assert_eq!(*store.head().borrow(), head);
     assert_eq!(store.verify_audit().await.unwrap(), Ok(1));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use facegate_cloud_sync::store::Store;
 use facegate_domain::charge::{Charge, Instrument};
+use facegate_domain::fares::{Ride, RiderTerms};
 use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::journey::{PairingPolicy, pair};
+use facegate_domain::journey::{PairingPolicy, Ridden, pair};
 use facegate_domain::ledger::Account;
 use facegate_domain::tap::{Evidence, GateRecord, Passage, PassageOutcome, RecordBody, Tap};
 use facegate_proto::convert::sync::FeedChange;
@@ -121,15 +122,18 @@ async fn same_books(store: &dyn Store, model: &Model, riders: &[RiderId], seed: 
     let (mut owed, fares) = (0, fares());
     for rider in riders {
         settle_rider(store, *rider, after(9000)).await;
-        let journeys = expected.journeys.iter().filter(|journey| journey.rider() == *rider);
+        let whole = expected.journeys.iter().cloned().map(Ridden::Whole);
+        let rides = whole.chain(expected.incomplete.iter().cloned().map(Ridden::Broken));
+        let rides: Vec<Ridden> = rides.filter(|ride| ride.rider() == *rider).collect();
         let trips = store.trips(*rider).await.unwrap();
-        let ids: BTreeSet<_> = trips.iter().map(|trip| trip.journey.journey.id).collect();
-        assert_eq!(ids, journeys.clone().map(|journey| journey.id).collect(), "seed {seed}");
-        owed += journeys.map(|journey| fares.price(journey).unwrap().total().minor()).sum::<i64>();
+        let ids: BTreeSet<_> = trips.iter().map(|trip| trip.priced.id()).collect();
+        assert_eq!(ids, rides.iter().map(Ridden::id).collect(), "seed {seed}");
+        let bill = fares.bill(&rides.iter().map(Ride::from).collect::<Vec<_>>(), &RiderTerms::default());
+        owed += bill.rides.iter().map(|billed| billed.total().unwrap().minor()).sum::<i64>();
     }
-    while let Some(waiting) = store.uncharged_journeys(None, 1).await.unwrap().pop() {
-        let fares = [(waiting.journey.id, waiting.fare().unwrap().clone())];
-        let opened = Charge::open(waiting.journey.rider(), &fares, Instrument::Wallet, after(9001)).unwrap();
+    while let Some(waiting) = store.uncharged_items(after(9001), None, 1).await.unwrap().pop() {
+        let rider = waiting.rider();
+        let opened = Charge::open(rider, &[waiting], Instrument::Wallet, after(9001)).unwrap();
         store.open_charge(opened.clone()).await.unwrap();
         store.open_charge(opened).await.unwrap();
     }

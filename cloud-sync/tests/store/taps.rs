@@ -7,7 +7,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody};
 
 use crate::places::Place;
-use crate::world::{DAY, Gate, NOW, after, enrolled, face, ride, ride_code, settlement, tap_of};
+use crate::world::{DAY, Gate, NOW, after, enrolled, face, ride, ride_code, settle, settlement, tap_of};
 
 pub async fn an_authorisation_and_its_passage_are_one_tap_in_either_order(place: &Place) {
     let store = place.open().await;
@@ -201,7 +201,7 @@ pub async fn taps_to_pair_reach_back_and_tell_what_is_settled(place: &Place) {
     let old = ride(&*store, &mut entry, &mut exit, rider, NOW.minus(hour * 5)).await;
     let near = ride(&*store, &mut entry, &mut exit, rider, NOW).await;
     for journey in [&old, &near] {
-        store.settle(settlement(journey), after(700)).await.unwrap();
+        settle(&*store, settlement(journey), 700).await.unwrap();
     }
     assert!(store.riders_with_open_taps(None, 10).await.unwrap().is_empty());
     let open = entry.passed(rider, after(1800));

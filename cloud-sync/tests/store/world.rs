@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use facegate_cloud_sync::store::{Consent, Pricing, Profile, Purpose, Settlement, Store};
+use facegate_cloud_sync::store::{Consent, Pricing, Profile, Purpose, Settlement, Store, StoreError};
 use facegate_domain::Timestamp;
+use facegate_domain::billing::{Item, ItemKind};
 use facegate_domain::face::{Embedding, Template};
-use facegate_domain::fares::{FareTable, Tariff};
+use facegate_domain::fares::{FareTable, Ride, RiderTerms, Tariff};
 use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, StationId, TemplateId};
-use facegate_domain::journey::{Journey, PairingPolicy, pair};
+use facegate_domain::journey::{Journey, JourneyId, PairingPolicy, Ridden, pair};
 use facegate_domain::score::{Similarity, Tier};
 use facegate_domain::tap::{
     Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody, Tap,
@@ -138,13 +139,36 @@ pub async fn ride(store: &dyn Store, entry: &mut Gate, exit: &mut Gate, rider: R
 }
 
 pub fn settlement(journey: &Journey) -> Settlement {
-    let pricing = Pricing::Priced { fare: fares().price(journey).unwrap() };
-    Settlement {
-        rider: journey.rider(),
-        journeys: vec![(journey.clone(), pricing)],
-        merged: Vec::new(),
-        given_up: Vec::new(),
+    settlement_of(journey.rider(), &[Ridden::Whole(journey.clone())])
+}
+
+/// The first settlement of the rider.
+pub fn settlement_of(rider: RiderId, rides: &[Ridden]) -> Settlement {
+    let mut settlement = Settlement::of(rider, 0);
+    let new: Vec<Ride<'_>> = rides.iter().map(Ride::from).collect();
+    let bill = fares().settle(&[], &new, NOW, &RiderTerms::default()).unwrap();
+    for (ride, billed) in rides.iter().zip(bill.new) {
+        let fare = billed.price.unwrap();
+        let kind = ItemKind::Ride { ride: ride.id() };
+        settlement.items.push(Item::new(rider, billed.day, fare.total(), kind, after(700)));
+        settlement.rides.push((ride.clone(), Pricing::Priced { fare }));
     }
+    settlement
+}
+
+/// Stores it as the next one of its rider.
+pub async fn settle(store: &dyn Store, settlement: Settlement, at: u64) -> Result<(), StoreError> {
+    let seen = store.settlements(settlement.rider).await.unwrap();
+    store.settle(Settlement { seen, ..settlement }, after(at)).await
+}
+
+/// The items of a ride, in their order.
+pub async fn items_of(store: &dyn Store, ride: JourneyId) -> Vec<Item> {
+    let mut items = Vec::new();
+    for posted in store.ride(ride).await.unwrap().unwrap().items {
+        items.push(store.item(posted.item).await.unwrap().unwrap().0);
+    }
+    items
 }
 
 /// A ride that is settled and priced.
@@ -155,7 +179,7 @@ pub async fn settled_ride(store: &dyn Store, rider: RiderId) -> Journey {
         gate.gate = GateId::new(format!("g-{}", uuid::Uuid::new_v4().simple())).unwrap();
     }
     let journey = ride(store, &mut entry, &mut exit, rider, NOW).await;
-    store.settle(settlement(&journey), after(700)).await.unwrap();
+    settle(store, settlement(&journey), 700).await.unwrap();
     journey
 }
 
@@ -164,12 +188,8 @@ pub async fn settle_rider(store: &dyn Store, rider: RiderId, now: Timestamp) {
     let policy = PairingPolicy { merge_window: Duration::from_secs(10), journey_max: Duration::from_secs(64_800) };
     let taps = store.taps_to_pair(rider, policy.journey_max + policy.merge_window).await.unwrap();
     let pairing = pair(&taps.taps, &policy);
-    let fares = fares();
-    let journeys = pairing.journeys.into_iter().map(|journey| {
-        let fare = fares.price(&journey).unwrap();
-        (journey, Pricing::Priced { fare })
-    });
-    let settlement =
-        Settlement { rider, journeys: journeys.collect(), merged: pairing.merged, given_up: pairing.incomplete };
+    let whole = pairing.journeys.into_iter().map(Ridden::Whole);
+    let rides: Vec<Ridden> = whole.chain(pairing.incomplete.into_iter().map(Ridden::Broken)).collect();
+    let settlement = Settlement { merged: pairing.merged, ..settlement_of(rider, &rides) };
     store.settle(settlement, now).await.unwrap();
 }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::fares::{Line, Quantity, Rule};
+use crate::billing::ItemKind;
 use crate::ids::{GateId, RecordId};
+use crate::journey::JourneyId;
 use crate::ledger::TrialBalance;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
@@ -14,11 +15,10 @@ fn rider() -> RiderId {
     RiderId::from_bytes([7; 16])
 }
 
-fn fare(minor: i64) -> (JourneyId, Fare) {
+fn fare(minor: i64) -> Item {
     let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
-    let line = Line { rule: Rule::MaximumFare, quantity: Quantity::Journeys(1), amount: cny(minor) };
-    let fare = Fare::new("t", line.amount.currency(), vec![line]).unwrap();
-    (JourneyId::of(&record(1), &record(2)), fare)
+    let kind = ItemKind::Ride { ride: JourneyId::of(&record(1), &record(2)) };
+    Item::new(rider(), jiff::civil::date(2026, 11, 30), cny(minor), kind, NOW)
 }
 
 fn card() -> Instrument {

@@ -10,14 +10,14 @@ mod tally;
 use jiff::civil::Date;
 
 use crate::fares::rider::RiderTerms;
-use crate::fares::{Fare, PricingError, Ride, RideId, Tariff};
-use crate::journey::Journey;
+use crate::fares::{Fare, PricingError, Ride, Tariff};
+use crate::journey::{Journey, JourneyId};
 use crate::money::{Money, MoneyError};
 
 /// One ride with its price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Billed {
-    pub ride: RideId,
+    pub ride: JourneyId,
     /// The travel day that it began on.
     pub day: Date,
     /// An error is a held case: nothing is charged for it until a person has looked.
@@ -59,7 +59,7 @@ impl Tariff {
         let mut biller = base::Biller::new(self, terms);
         let mut bill = Bill { rides: Vec::with_capacity(rides.len()) };
         for (at, ride) in rides.into_iter().enumerate() {
-            let day = self.nearest(ride.began()).calendar().moment(ride.began()).day;
+            let day = self.day_of(ride);
             let price = match held.get_mut(at).and_then(Option::take) {
                 Some(reason) => Err(reason),
                 None => biller.price(ride),

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::fares::calendar::Period;
-use crate::fares::ride::RideId;
 use crate::ids::StationId;
 use crate::money::{Currency, Money, MoneyError};
 
@@ -73,10 +72,6 @@ pub enum Rule {
         name: String,
         period: Period,
     },
-    /// An earlier journey is priced anew because of what has become known since; what was charged for it stays.
-    Adjustment {
-        of: RideId,
-    },
 }
 
 impl fmt::Display for Rule {
@@ -99,7 +94,6 @@ impl fmt::Display for Rule {
             Self::Category { name, pays_bp } => write!(f, "{name} pays {}", Percent(*pays_bp)),
             Self::Discount { name, pays_bp } => write!(f, "{name}: {} of the fare", Percent(*pays_bp)),
             Self::Cap { name, period } => write!(f, "{name}: no more in a {}", period.name()),
-            Self::Adjustment { of } => write!(f, "adjusts {of}, priced anew by what has become known since"),
         }
     }
 }

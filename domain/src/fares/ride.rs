@@ -1,37 +1,8 @@
 //! What is priced: a journey, or a tap whose other end is missing.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
 use crate::clock::Timestamp;
-use crate::ids::RecordId;
-use crate::journey::{Incomplete, Journey, JourneyId, Pairing};
+use crate::journey::{Incomplete, Journey, JourneyId, Pairing, Ridden};
 use crate::tap::Tap;
-
-/// The identity of a ride: of its taps, whoever made it of them and when.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RideId {
-    Journey(JourneyId),
-    /// The end that is there.
-    Tap(RecordId),
-}
-
-impl fmt::Display for RideId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Journey(id) => write!(f, "journey {id}"),
-            Self::Tap(id) => write!(f, "tap {id}"),
-        }
-    }
-}
-
-impl fmt::Debug for RideId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// One ride of a rider.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +18,10 @@ impl<'a> Ride<'a> {
         whole.chain(pairing.incomplete.iter().map(Ride::Broken)).collect()
     }
 
-    pub fn id(self) -> RideId {
+    pub fn id(self) -> JourneyId {
         match self {
-            Self::Whole(journey) => RideId::Journey(journey.id),
-            Self::Broken(incomplete) => RideId::Tap(incomplete.tap().id.clone()),
+            Self::Whole(journey) => journey.id,
+            Self::Broken(incomplete) => JourneyId::of_broken(&incomplete.tap().id),
         }
     }
 
@@ -76,5 +47,14 @@ impl<'a> Ride<'a> {
 
     pub(super) fn order(self) -> impl Ord + 'a {
         (self.began(), self.last().at, &self.first().id)
+    }
+}
+
+impl<'a> From<&'a Ridden> for Ride<'a> {
+    fn from(ridden: &'a Ridden) -> Self {
+        match ridden {
+            Ridden::Whole(journey) => Self::Whole(journey),
+            Ridden::Broken(incomplete) => Self::Broken(incomplete),
+        }
     }
 }

@@ -117,7 +117,7 @@ fn differences(rides: &[Ride], trips: &[Trip]) -> Vec<String> {
     }
     for trip in trips {
         let key = [&trip.entry_station, &trip.exit_station, &trip.entry_medium, &trip.exit_medium];
-        *balance.entry(key.map(String::as_str)).or_default() -= 1;
+        *balance.entry(key.map(|end| end.as_deref().unwrap_or("not seen"))).or_default() -= 1;
     }
     let of = |([from, to, by_in, by_out], count): ([&str; 4], i64)| {
         let what = if count > 0 { "rides without a trip" } else { "trips without a ride" };
@@ -163,10 +163,10 @@ mod tests {
     fn trip(from: &str, to: &str) -> Trip {
         Trip {
             journey_id: "j".to_owned(),
-            entry_station: from.to_owned(),
-            exit_station: to.to_owned(),
-            entry_medium: "face".to_owned(),
-            exit_medium: "code".to_owned(),
+            entry_station: Some(from.to_owned()),
+            exit_station: Some(to.to_owned()),
+            entry_medium: Some("face".to_owned()),
+            exit_medium: Some("code".to_owned()),
             fare: None,
             charge_state: "captured".to_owned(),
         }

@@ -1,26 +1,34 @@
-//! Random histories of a rider, delivered in random order, some taps twice and some late, with everything charged and
-//! adjusted after each delivery: the net of each travel day must be that of the bill of all taps at once.
+//! Random histories of a rider, delivered in random order, some taps twice and some late, with everything settled and
+//! adjusted after each delivery, as the cloud does it: the net of each travel day must be that of the bill of all taps
+//! at once, and the rides that stand those that all taps make.
 
-use std::collections::BTreeMap;
+#[path = "../../../domain/tests/model/books.rs"]
+mod books;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use facegate_domain::Timestamp;
-use facegate_domain::fares::adjust::{Posted, adjustments, post};
 use facegate_domain::fares::rider::{Coupon, HeldPass, Repair};
-use facegate_domain::fares::{Bill, FareTable, Ride, RideId, RiderTerms, Tariff};
+use facegate_domain::fares::{Bill, FareTable, Ride, RiderTerms, Tariff};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
-use facegate_domain::journey::{PairingPolicy, pair};
+use facegate_domain::journey::{Incomplete, JourneyId, PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
+use books::Books;
+
 const TABLE: &str = include_str!("../../../domain/fares/all-rules.toml");
 const STATIONS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 /// Monday, 3 March 2025, half past four in the morning in the table's zone.
 const BEGIN_MS: i64 = 1_740_947_400_000;
+
+/// Rounds of settling once all has arrived.
+const ROUNDS_AT_LAST: usize = 3;
 
 /// How many of the histories failed; each is printed with its seed.
 pub fn check(first: u64, cases: u64) -> Result<u64> {
@@ -53,26 +61,37 @@ fn case(tariff: &Tariff, seed: u64) -> Result<()> {
     let again: Vec<&Tap> = taps.iter().filter(|_| random.random_bool(0.3)).collect();
     arriving.extend(again);
     arriving.shuffle(&mut random);
-    let mut arrived: Vec<Tap> = Vec::new();
-    let mut posted: BTreeMap<RideId, Posted> = BTreeMap::new();
+    let mut books = Books::default();
     while !arriving.is_empty() {
         let some = random.random_range(1..=arriving.len());
-        arrived.extend(arriving.drain(..some).cloned());
-        let now = bill(tariff, &arrived, &terms);
-        let changes = adjustments(&now, &posted)?;
-        post(&mut posted, changes)?;
+        let arrived: Vec<Tap> = arriving.drain(..some).cloned().collect();
+        books.take_in(&arrived);
+        // Which of them are given up by now, or wait for a station that is behind, is chance.
+        let waits: u64 = if random.random_bool(0.5) { 0 } else { random.random() };
+        books.settle(tariff, &terms, |tap| (waits >> (tap.id.sequence % 64)) & 1 == 0).map_err(anyhow::Error::msg)?;
     }
-    anyhow::ensure!(bill(tariff, &arrived, &terms) == whole, "the bill depends on the order of arrival");
-    for day in whole.rides.iter().map(|billed| billed.day).chain(posted.values().map(|posted| posted.day)) {
+    // What one round opens again the next one settles.
+    for _ in 0..ROUNDS_AT_LAST {
+        books.settle(tariff, &terms, |_| true).map_err(anyhow::Error::msg)?;
+    }
+    let standing: BTreeSet<JourneyId> =
+        books.rides.values().filter(|kept| kept.stands).map(|kept| kept.ride.id()).collect();
+    let expected: BTreeSet<JourneyId> = whole.rides.iter().map(|billed| billed.ride).collect();
+    anyhow::ensure!(standing == expected, "other rides stand than all taps make");
+    for (day, net) in books.net() {
         let expected = whole.of_day(tariff, day)?.minor();
-        let net: i64 = posted.values().filter(|posted| posted.day == day).map(|posted| posted.amount.minor()).sum();
-        anyhow::ensure!(net == expected, "{day}: {net} charged in all, {expected} is due");
+        anyhow::ensure!(net == expected, "{day}: {net} billed in all, {expected} is due");
     }
+    let billed: BTreeSet<_> = books.net().into_keys().collect();
+    anyhow::ensure!(whole.rides.iter().all(|ride| billed.contains(&ride.day)), "a day was not billed");
     Ok(())
 }
 
+/// Of all taps, once nobody waits for a missing end any more.
 fn bill(tariff: &Tariff, taps: &[Tap], terms: &RiderTerms) -> Bill {
-    let pairing = pair(taps, &PairingPolicy::default());
+    let mut pairing = pair(taps, &PairingPolicy::default());
+    let never_left = std::mem::take(&mut pairing.open).into_iter();
+    pairing.incomplete.extend(never_left.map(|entry| Incomplete::MissingExit { entry }));
     tariff.bill(&Ride::of(&pairing), terms)
 }
 

@@ -3,6 +3,7 @@
 mod books;
 
 use anyhow::{Context, Result};
+use facegate_domain::billing::Item;
 use facegate_domain::score::Verdict;
 use facegate_domain::tap::{Direction, Tap};
 use facegate_gallery::Gallery;
@@ -73,10 +74,17 @@ async fn read(world: &World) -> Result<Books> {
         taps: taps.map(|(key, tap)| (key[key.len() - record_bytes(&tap)..].to_vec(), tap)).collect(),
         used: used.collect::<Result<_, _>>()?,
         priced: all(&core, "journey/")?.into_iter().map(|(_, journey)| journey).collect(),
+        items: all::<KeptItem>(&core, "item/")?.into_iter().map(|(_, kept)| kept.item).collect(),
         charges: all(&core, "charge/")?.into_iter().map(|(_, charge)| charge).collect(),
         acquirer: world.acquirer.books(),
         gaps_and_conflicts,
     })
+}
+
+/// As much of an item's value as is looked at.
+#[derive(serde::Deserialize)]
+struct KeptItem {
+    item: Item,
 }
 
 /// The length of a tap's record id in a key: gate, a zero, epoch, sequence.

@@ -10,6 +10,7 @@ use facegate_cloud_sync::charging::acquirer::{Acquirer, Acquirers};
 use facegate_cloud_sync::charging::{ChargingPolicy, Pass, Scheduler};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{Pricing, Profile, Settlement, Store};
+use facegate_domain::billing::{Item, ItemKind};
 use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument, RetryPolicy, State};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
@@ -172,8 +173,11 @@ impl Books {
         let rule = Rule::DistanceBand { from_m: 6_000, up_to_m: None };
         let line = Line { rule, quantity: Quantity::Metres(7_000), amount: cny(FARE) };
         let pricing = Pricing::Priced { fare: Fare::new("test", currency(), vec![line]).unwrap() };
-        let journeys = vec![(journey, pricing)];
-        let settlement = Settlement { rider, journeys, merged: Vec::new(), given_up: Vec::new() };
+        let kind = ItemKind::Ride { ride: journey.id };
+        let item = Item::new(rider, jiff::civil::date(2026, 11, 30), cny(FARE), kind, now);
+        let seen = self.store.settlements(rider).await.unwrap();
+        let rides = vec![(journey.into(), pricing)];
+        let settlement = Settlement { rides, items: vec![item], ..Settlement::of(rider, seen) };
         self.store.settle(settlement, now).await.unwrap();
     }
 
@@ -190,7 +194,7 @@ impl Books {
     /// The states of the rider's charges, the latest ride first; none for a ride without a charge.
     pub async fn states(&self, rider: RiderId) -> Vec<Option<State>> {
         let trips = self.store.trips(rider).await.unwrap();
-        trips.iter().map(|trip| trip.charge.as_ref().map(|charge| charge.state().clone())).collect()
+        trips.iter().map(|trip| trip.charge().map(|charge| charge.state().clone())).collect()
     }
 
     pub async fn balance(&self, account: Account) -> i64 {

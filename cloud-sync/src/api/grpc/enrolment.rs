@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::cloud::Cloud;
 use crate::enrolment::{AccountToBind, Actor, EnrolmentError};
 use crate::store::{ErasureReceipt, Pricing, Trip};
+use facegate_domain::tap::Tap;
 
 #[derive(Debug)]
 pub struct EnrolmentRpc {
@@ -152,23 +153,27 @@ impl EnrolmentRpc {
 }
 
 fn trip_to_wire(trip: &Trip) -> v1::Trip {
-    let journey = &trip.journey.journey;
-    let fare = trip.journey.fare();
+    let ride = &trip.priced.ride;
+    let (entry, exit) = (ride.entry(), ride.exit());
+    let fare = trip.priced.fare().filter(|_| trip.priced.superseded.is_none());
     let lines = fare.map(facegate_domain::fares::Fare::lines).unwrap_or_default().iter();
-    let charge_state = match (&trip.charge, &trip.journey.pricing) {
+    let charge_state = match (trip.charge(), trip.priced.pricing()) {
         (Some(charge), _) => charge.state().name(),
-        (None, Pricing::Held { .. }) => "held",
-        (None, Pricing::Priced { fare }) if fare.total().is_positive() => "waiting",
-        (None, Pricing::Priced { .. }) => "nothing_due",
+        (None, Some(Pricing::Held { .. })) => "held",
+        (None, _) if !trip.items.is_empty() => "waiting",
+        (None, _) => "nothing_due",
     };
+    let station = |tap: Option<&Tap>| tap.map(|tap| tap.station.to_string()).unwrap_or_default();
+    let medium = |tap: Option<&Tap>| tap.map(|tap| tap.medium.name().to_owned()).unwrap_or_default();
+    let at = |tap: Option<&Tap>| tap.map_or(0, |tap| tap.at.unix_ms());
     v1::Trip {
-        journey_id: journey.id.to_string(),
-        entry_station: journey.entry.station.to_string(),
-        exit_station: journey.exit.station.to_string(),
-        entry_medium: journey.entry.medium.name().to_owned(),
-        exit_medium: journey.exit.medium.name().to_owned(),
-        entered_at_unix_ms: journey.entry.at.unix_ms(),
-        left_at_unix_ms: journey.exit.at.unix_ms(),
+        journey_id: ride.id().to_string(),
+        entry_station: station(entry),
+        exit_station: station(exit),
+        entry_medium: medium(entry),
+        exit_medium: medium(exit),
+        entered_at_unix_ms: at(entry),
+        left_at_unix_ms: at(exit),
         fare_minor: fare.map_or(0, |fare| fare.total().minor()),
         currency: fare.map(|fare| fare.total().currency().to_string()).unwrap_or_default(),
         lines: lines

@@ -13,28 +13,47 @@ use super::Rest;
 use super::auth::Integrator;
 use super::input::Ids;
 use super::moment::Moment;
-use crate::store::{Pricing, Trip};
+use crate::store::{BilledItem, Pricing, Trip};
 use crate::web::problem::Problem;
 
 /// A journey with its receipt.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct TripView {
     journey_id: String,
-    entry_station: String,
-    exit_station: String,
+    /// None if nobody saw where the ride began.
+    entry_station: Option<String>,
+    /// None if nobody saw where it ended.
+    exit_station: Option<String>,
     /// "face" or "code".
-    entry_medium: &'static str,
+    entry_medium: Option<&'static str>,
     /// "face" or "code".
-    exit_medium: &'static str,
-    entered_at: Moment,
-    left_at: Moment,
-    /// What it costs; none while the price is held.
+    exit_medium: Option<&'static str>,
+    entered_at: Option<Moment>,
+    left_at: Option<Moment>,
+    /// "entry" or "exit" if nobody saw it.
+    missing_end: Option<&'static str>,
+    /// True once what came late has shown another trip in the place of this one, which costs nothing any more.
+    superseded: bool,
+    /// What it costs; none while the price is held, or of a trip that is superseded.
     fare: Option<FareView>,
-    /// "due", "authorising", "authorised", "capturing", "unknown", "captured" or "declined" as the charge stands;
+    /// "due", "authorising", "authorised", "capturing", "unknown", "captured" or "declined" as the first charge stands;
     /// "nothing_due" for a free journey, "held" while a person looks at the price.
     charge_state: &'static str,
     /// Why the charge was declined, or the price is held.
     charge_detail: Option<String>,
+    /// What was charged and given back for it, which comes to its fare: first the fare as it was then, then changes.
+    items: Vec<ItemView>,
+}
+
+/// A line of a bill that is about the trip.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ItemView {
+    item_id: String,
+    /// In minor units of the fare's currency; negative if it is given back.
+    amount_minor: i64,
+    currency: String,
+    /// As the charge that it is in stands; "due" before there is one.
+    charge_state: &'static str,
 }
 
 /// A price with its reasons: the total is the sum of the lines.
@@ -89,7 +108,7 @@ pub async fn receipt(
     Ids((rider, journey)): Ids<(RiderId, JourneyId)>,
 ) -> Result<Json<TripView>, Problem> {
     let trips = rest.cloud.enrolment.trips(rider).await?;
-    let trip = trips.iter().find(|trip| trip.journey.journey.id == journey).ok_or_else(|| {
+    let trip = trips.iter().find(|trip| trip.priced.id() == journey).ok_or_else(|| {
         let detail = format!("Rider {rider} has no settled journey {journey}.");
         let next = "List the trips: a journey is settled a moment after the exit has arrived.";
         Problem::new(StatusCode::NOT_FOUND, "unknown_journey", detail, next)
@@ -99,32 +118,56 @@ pub async fn receipt(
 
 impl From<&Trip> for TripView {
     fn from(trip: &Trip) -> Self {
-        let journey = &trip.journey.journey;
+        let ride = &trip.priced.ride;
+        let (entry, exit) = (ride.entry(), ride.exit());
         let (charge_state, charge_detail) = charge_of(trip);
+        let superseded = trip.priced.superseded.is_some();
+        let missing_end = match (entry, exit) {
+            (None, _) => Some("entry"),
+            (_, None) => Some("exit"),
+            _ => None,
+        };
         Self {
-            journey_id: journey.id.to_string(),
-            entry_station: journey.entry.station.to_string(),
-            exit_station: journey.exit.station.to_string(),
-            entry_medium: journey.entry.medium.name(),
-            exit_medium: journey.exit.medium.name(),
-            entered_at: Moment(journey.entry.at),
-            left_at: Moment(journey.exit.at),
-            fare: trip.journey.fare().map(FareView::from),
+            journey_id: ride.id().to_string(),
+            entry_station: entry.map(|tap| tap.station.to_string()),
+            exit_station: exit.map(|tap| tap.station.to_string()),
+            entry_medium: entry.map(|tap| tap.medium.name()),
+            exit_medium: exit.map(|tap| tap.medium.name()),
+            entered_at: entry.map(|tap| Moment(tap.at)),
+            left_at: exit.map(|tap| Moment(tap.at)),
+            missing_end,
+            superseded,
+            fare: trip.priced.fare().filter(|_| !superseded).map(FareView::from),
             charge_state,
             charge_detail,
+            items: trip.items.iter().map(ItemView::from).collect(),
+        }
+    }
+}
+
+impl From<&BilledItem> for ItemView {
+    fn from(billed: &BilledItem) -> Self {
+        let amount = billed.item.amount();
+        Self {
+            item_id: billed.item.id().to_string(),
+            amount_minor: amount.minor(),
+            currency: amount.currency().to_string(),
+            charge_state: billed.charge.as_ref().map_or("due", |charge| charge.state().name()),
         }
     }
 }
 
 fn charge_of(trip: &Trip) -> (&'static str, Option<String>) {
-    match (&trip.charge, &trip.journey.pricing) {
-        (Some(charge), _) => match charge.state() {
+    if let Some(charge) = trip.charge() {
+        return match charge.state() {
             ChargeState::Declined { reason } => (charge.state().name(), Some(reason.to_string())),
             state => (state.name(), None),
-        },
-        (None, Pricing::Held { reason }) => ("held", Some(reason.clone())),
-        (None, Pricing::Priced { fare }) if fare.total().is_positive() => ("due", None),
-        (None, Pricing::Priced { .. }) => ("nothing_due", None),
+        };
+    }
+    match trip.priced.pricing() {
+        Some(Pricing::Held { reason }) => ("held", Some(reason.clone())),
+        _ if trip.items.is_empty() => ("nothing_due", None),
+        _ => ("due", None),
     }
 }
 

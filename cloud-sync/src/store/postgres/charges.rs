@@ -1,4 +1,4 @@
-//! Charges: each transition, its ledger entry and the marks on its journeys in one transaction.
+//! Charges: each transition, its ledger entry and the marks on its items in one transaction.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
@@ -74,8 +74,8 @@ async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
     if mine.rows_affected() == 0 {
         return stored(tx, charge.id()).await;
     }
-    for journey in charge.journeys() {
-        journeys::mark_charged(tx, *journey, charge.id()).await?;
+    for item in charge.items() {
+        journeys::mark_charged(tx, *item, charge.id()).await?;
     }
     tx.count(charges_in(charge.state()), 1);
     if let Some(entry) = &opened.entry {

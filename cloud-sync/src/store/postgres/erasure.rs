@@ -156,13 +156,13 @@ pub(super) async fn forget_accounts(tx: &mut Tx, erased_before: Timestamp) -> Re
     Ok(forgotten)
 }
 
-/// Removes the account of an erased rider once no tap waits for its journey and no journey for its charge. A charge that
-/// is under way carries what it needs itself.
+/// Removes the account of an erased rider once no tap waits for its ride and no item for its charge. A charge that is
+/// under way carries what it needs itself.
 async fn forget_account_if_settled(tx: &mut Tx, rider: RiderId) -> Result<bool, Trouble> {
     let settled = sqlx::query(
         "DELETE FROM core.leaving WHERE rider = $1
             AND NOT EXISTS (SELECT 1 FROM core.open_tap WHERE rider = $1)
-            AND NOT EXISTS (SELECT 1 FROM core.journey WHERE rider = $1 AND uncharged)",
+            AND NOT EXISTS (SELECT 1 FROM core.item WHERE rider = $1 AND charge IS NULL)",
     )
     .bind(rider.as_uuid())
     .execute(tx.sql())

@@ -1,5 +1,6 @@
 //! Domain values as columns, and back.
 
+use facegate_domain::billing::ItemId;
 use facegate_domain::charge::ChargeId;
 use facegate_domain::ids::{GateId, RecordId, RiderId};
 use facegate_domain::journey::JourneyId;
@@ -38,6 +39,10 @@ pub(super) fn sequence(id: &RecordId) -> Result<i64, StoreError> {
 }
 
 pub(super) fn journey_uuid(id: JourneyId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+pub(super) fn item_uuid(id: ItemId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! Charges: each transition, its ledger entry and the marks on its journeys in one batch.
+//! Charges: each transition, its ledger entry and the marks on its items in one batch.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
@@ -17,8 +17,8 @@ impl ChargeStore for SledStore {
             if let Some(charge) = tx.get::<Charge>(&key::charge(opened.charge.id()))? {
                 return Ok(charge);
             }
-            for journey in opened.charge.journeys() {
-                journeys::mark_charged(tx, *journey, opened.charge.id())?;
+            for item in opened.charge.items() {
+                journeys::mark_charged(tx, *item, opened.charge.id())?;
             }
             keep(tx, None, &opened)?;
             Ok(opened.charge)

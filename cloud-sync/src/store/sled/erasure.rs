@@ -94,8 +94,8 @@ fn forget_face(
     Ok(receipt)
 }
 
-/// Removes the account of a rider who was erased before that moment, once no tap waits for its journey and no journey for
-/// its charge. A charge that is under way carries what it needs itself. Gives whether it is gone.
+/// Removes the account of a rider who was erased before that moment, once no tap waits for its ride and no item for its
+/// charge. A charge that is under way carries what it needs itself. Gives whether it is gone.
 pub(super) fn forget_account(
     tx: &mut Tx<'_>,
     identity: &Sealed,

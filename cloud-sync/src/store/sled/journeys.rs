@@ -1,123 +1,181 @@
-//! Settled journeys.
+//! Settled rides and their items.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
+use facegate_domain::billing::{Item, ItemId};
 use facegate_domain::charge::ChargeId;
 use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::journey::JourneyId;
+use facegate_domain::journey::{JourneyId, Ridden};
 use facegate_domain::tap::Tap;
+use serde::{Deserialize, Serialize};
 
 use super::tx::{Tx, damaged};
 use super::{SledStore, intake, key, notices};
-use crate::store::{JourneyStore, PricedJourney, Settlement, StoreError, Trip};
+use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, StoreError, Trip};
 
 pub(super) const JOURNEYS: &str = "journeys";
 
-/// Puts the journey into a charge, in the transaction that opens it.
+/// An item and the charge that it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptItem {
+    item: Item,
+    charge: Option<ChargeId>,
+}
+
+/// Puts the item into a charge, in the transaction that opens it.
 ///
-/// Errors: `JourneyCharged` if it is in another, `UnknownJourney`.
-pub(super) fn mark_charged(tx: &mut Tx<'_>, id: JourneyId, charge: ChargeId) -> Result<(), StoreError> {
-    let mut journey: PricedJourney = tx.get(&key::journey(id))?.ok_or(StoreError::UnknownJourney(id))?;
-    match journey.charge {
-        Some(other) if other != charge => Err(StoreError::JourneyCharged { journey: id, charge: other }),
+/// Errors: `ItemCharged` if it is in another, `UnknownItem`.
+pub(super) fn mark_charged(tx: &mut Tx<'_>, id: ItemId, charge: ChargeId) -> Result<(), StoreError> {
+    let mut kept: KeptItem = tx.get(&key::item(id))?.ok_or(StoreError::UnknownItem(id))?;
+    match kept.charge {
+        Some(other) if other != charge => Err(StoreError::ItemCharged { item: id, charge: other }),
         _ => {
-            tx.remove(key::uncharged(journey.settled_at, id));
-            journey.charge = Some(charge);
-            tx.put(key::journey(id), &journey);
+            tx.remove(key::uncharged(kept.item.bill_at(), id));
+            tx.remove(key::uncharged_of(kept.item.rider(), kept.item.bill_at(), id));
+            kept.charge = Some(charge);
+            tx.put(key::item(id), &kept);
             Ok(())
         }
     }
 }
 
-/// Whether a journey of the rider waits for its charge.
+/// Whether an item of the rider waits for its charge.
 pub(super) fn has_uncharged(tx: &Tx<'_>, rider: RiderId) -> Result<bool, StoreError> {
-    Ok(journeys_of(tx, rider)?.iter().any(|journey| journey.charge.is_none() && journey.costs()))
+    let waiting = key::uncharged_ofs(rider);
+    Ok(!tx.scan_from(&waiting, &waiting, 1)?.is_empty())
 }
 
-fn journeys_of(tx: &Tx<'_>, rider: RiderId) -> Result<Vec<PricedJourney>, StoreError> {
-    journeys_since(tx, rider, Timestamp::from_unix_ms(i64::MIN))
+/// Keeps an item that is in no charge.
+///
+/// Errors: `SettledMeanwhile` if it is there already, since what made it did not know.
+pub(super) fn keep_item(tx: &mut Tx<'_>, item: &Item) -> Result<(), StoreError> {
+    if tx.contains(&key::item(item.id()))? {
+        return Err(StoreError::SettledMeanwhile(item.rider()));
+    }
+    tx.put(key::item(item.id()), &KeptItem { item: item.clone(), charge: None });
+    tx.put(key::uncharged(item.bill_at(), item.id()), &());
+    tx.put(key::uncharged_of(item.rider(), item.bill_at(), item.id()), &());
+    Ok(())
 }
 
-fn journeys_since(tx: &Tx<'_>, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError> {
+fn rides_since(tx: &Tx<'_>, rider: RiderId, since: Timestamp) -> Result<Vec<PricedRide>, StoreError> {
     let from = key::trip(rider, since, JourneyId::from_bytes([0; 16]));
     let trips = tx.scan_from(&key::trips(rider), &from, usize::MAX)?;
     let ids = trips.into_iter().map(|(k, _)| JourneyId::from_bytes(key::tail(&k)));
     ids.map(|id| tx.get(&key::journey(id))?.ok_or_else(|| damaged(&key::journey(id), "gone"))).collect()
 }
 
-fn use_up(tx: &mut Tx<'_>, tap: &Tap, journey: Option<JourneyId>) -> Result<(), StoreError> {
+/// The items that these keys end with, those alone that are in no charge: one that was charged between two reads does
+/// not wait any more.
+fn uncharged(tx: &Tx<'_>, keys: &[(Vec<u8>, Vec<u8>)]) -> Result<Vec<Item>, StoreError> {
+    let kept = keys.iter().map(|(k, _)| tx.get::<KeptItem>(&key::item(ItemId::from_bytes(key::tail(k)))));
+    kept.filter_map(|kept| kept.map(|kept| kept.filter(|kept| kept.charge.is_none())).transpose())
+        .map(|kept| kept.map(|kept| kept.item))
+        .collect()
+}
+
+fn use_up(tx: &mut Tx<'_>, tap: &Tap, ride: Option<JourneyId>) -> Result<(), StoreError> {
     if tx.contains(&key::settled(&tap.id))? {
         return Err(StoreError::TapSettled(tap.id.clone()));
     }
-    tx.put(key::settled(&tap.id), &journey);
+    tx.put(key::settled(&tap.id), &ride);
     tx.remove(key::open(tap.rider, tap.at, &tap.id));
     Ok(())
 }
 
+fn reopen(tx: &mut Tx<'_>, tap: &Tap) {
+    tx.remove(key::settled(&tap.id));
+    tx.put(key::open(tap.rider, tap.at, &tap.id), &tap.direction);
+}
+
+fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<(), StoreError> {
+    let settlements = key::settlements(settlement.rider);
+    if tx.get::<u64>(&settlements)?.unwrap_or(0) != settlement.seen {
+        return Err(StoreError::SettledMeanwhile(settlement.rider));
+    }
+    tx.put(settlements, &(settlement.seen + 1));
+    let mut rides = BTreeMap::new();
+    for id in settlement.touched() {
+        rides.extend(tx.get::<PricedRide>(&key::journey(id))?.map(|ride| (id, ride)));
+    }
+    let applied = settlement.apply(rides, now)?;
+    applied.reopened.iter().for_each(|tap| reopen(tx, tap));
+    for (ride, _) in &settlement.rides {
+        ride.taps().try_for_each(|tap| use_up(tx, tap, Some(ride.id())))?;
+        if let Ridden::Broken(incomplete) = ride {
+            let tap = incomplete.tap();
+            let inside: Option<RecordId> = tx.get(&key::inside(tap.rider))?;
+            if inside.as_ref() == Some(&tap.id) {
+                intake::leave(tx, tap.rider, tap.id.clone())?;
+            }
+        }
+    }
+    settlement.merged.iter().try_for_each(|tap| use_up(tx, tap, None))?;
+    for ride in &applied.rides {
+        tx.put(key::journey(ride.id()), ride);
+        tx.put(key::trip(ride.ride.rider(), ride.ride.last().at, ride.id()), &());
+    }
+    settlement.told().into_iter().try_for_each(|told| notices::tell(tx, settlement.rider, now, told))?;
+    tx.count(JOURNEYS, applied.journeys)?;
+    settlement.items.iter().try_for_each(|item| keep_item(tx, item))
+}
+
 #[async_trait]
 impl JourneyStore for SledStore {
-    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<(), StoreError> {
-        self.write(|tx| {
-            for (journey, pricing) in &settlement.journeys {
-                use_up(tx, &journey.entry, Some(journey.id))?;
-                use_up(tx, &journey.exit, Some(journey.id))?;
-                let priced =
-                    PricedJourney { journey: journey.clone(), pricing: pricing.clone(), settled_at: now, charge: None };
-                tx.put(key::journey(journey.id), &priced);
-                tx.put(key::trip(journey.rider(), journey.exit.at, journey.id), &());
-                if priced.costs() {
-                    tx.put(key::uncharged(now, journey.id), &());
-                }
-                if let Some(told) = priced.told() {
-                    notices::tell(tx, journey.rider(), now, told)?;
-                }
-                tx.count(JOURNEYS, 1)?;
-            }
-            settlement.merged.iter().try_for_each(|tap| use_up(tx, tap, None))?;
-            for incomplete in &settlement.given_up {
-                let tap = incomplete.tap();
-                use_up(tx, tap, None)?;
-                tx.put(key::incomplete(&tap.id), incomplete);
-                let inside: Option<RecordId> = tx.get(&key::inside(tap.rider))?;
-                if inside.as_ref() == Some(&tap.id) {
-                    intake::leave(tx, tap.rider, tap.id.clone())?;
-                }
-            }
-            Ok(())
-        })
-        .await
+    async fn settlements(&self, rider: RiderId) -> Result<u64, StoreError> {
+        Ok(self.read().get(&key::settlements(rider))?.unwrap_or(0))
     }
 
-    async fn journey(&self, id: JourneyId) -> Result<Option<PricedJourney>, StoreError> {
+    async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<(), StoreError> {
+        self.write(|tx| settle(tx, &settlement, now)).await
+    }
+
+    async fn ride(&self, id: JourneyId) -> Result<Option<PricedRide>, StoreError> {
         self.read().get(&key::journey(id))
     }
 
-    async fn uncharged_journeys(
+    async fn uncharged_items(
         &self,
-        after: Option<&PricedJourney>,
+        until: Timestamp,
+        after: Option<&Item>,
         max: usize,
-    ) -> Result<Vec<PricedJourney>, StoreError> {
+    ) -> Result<Vec<Item>, StoreError> {
         let tx = self.read();
         // The least key beyond `after`'s own.
-        let beyond = |last: &PricedJourney| [key::uncharged(last.settled_at, last.journey.id), vec![0]].concat();
-        let waiting = tx.scan_from(key::UNCHARGED, &after.map_or(key::UNCHARGED.to_vec(), beyond), max)?;
-        let ids = waiting.iter().map(|(k, _)| JourneyId::from_bytes(key::tail(k)));
-        // One that was charged between the two reads is not waiting any more.
-        ids.map(|id| Ok(tx.get::<PricedJourney>(&key::journey(id))?.filter(|journey| journey.charge.is_none())))
-            .filter_map(Result::transpose)
-            .collect()
+        let beyond = |last: &Item| [key::uncharged(last.bill_at(), last.id()), vec![0]].concat();
+        let mut waiting = tx.scan_from(key::UNCHARGED, &after.map_or(key::UNCHARGED.to_vec(), beyond), max)?;
+        waiting.retain(|(k, _)| key::time_of_uncharged(k) <= until);
+        uncharged(&tx, &waiting)
     }
 
-    async fn journeys_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<PricedJourney>, StoreError> {
-        journeys_since(&self.read(), rider, since)
+    async fn uncharged_items_of(&self, rider: RiderId) -> Result<Vec<Item>, StoreError> {
+        let tx = self.read();
+        uncharged(&tx, &tx.scan(&key::uncharged_ofs(rider))?)
+    }
+
+    async fn item(&self, id: ItemId) -> Result<Option<(Item, Option<ChargeId>)>, StoreError> {
+        let kept: Option<KeptItem> = self.read().get(&key::item(id))?;
+        Ok(kept.map(|kept| (kept.item, kept.charge)))
+    }
+
+    async fn rides_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<PricedRide>, StoreError> {
+        rides_since(&self.read(), rider, since)
     }
 
     async fn trips(&self, rider: RiderId) -> Result<Vec<Trip>, StoreError> {
         let tx = self.read();
-        let trip = |journey: PricedJourney| {
-            let charge = journey.charge.map(|charge| tx.get(&key::charge(charge))).transpose()?.flatten();
-            Ok(Trip { journey, charge })
+        let billed = |id: ItemId| {
+            let kept: KeptItem = tx.get(&key::item(id))?.ok_or_else(|| damaged(&key::item(id), "gone"))?;
+            let charge = kept.charge.map(|charge| tx.get(&key::charge(charge))).transpose()?.flatten();
+            Ok(BilledItem { item: kept.item, charge })
         };
-        journeys_of(&tx, rider)?.into_iter().rev().map(trip).collect()
+        let trip = |priced: PricedRide| {
+            let items = priced.items.iter().map(|posted| billed(posted.item)).collect::<Result<_, StoreError>>()?;
+            Ok(Trip { priced, items })
+        };
+        let rides = rides_since(&tx, rider, Timestamp::from_unix_ms(i64::MIN))?;
+        rides.into_iter().rev().filter(PricedRide::is_shown).map(trip).collect()
     }
 }

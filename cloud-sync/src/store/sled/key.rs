@@ -5,13 +5,16 @@ use facegate_domain::charge::ChargeId;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId, TemplateId};
 use facegate_domain::journal_audit::JournalRange;
-use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::{Account, Control, EntryId};
 use facegate_domain::money::Currency;
 use facegate_runtime::keys::KeyId;
 use jiff::civil::Date;
 
 use crate::store::ErasureId;
+
+mod rides;
+
+pub(super) use rides::*;
 
 type Key = Vec<u8>;
 
@@ -45,7 +48,6 @@ pub(super) const JOURNAL: &[u8] = b"journal/";
 pub(super) const UNKNOWN: &[u8] = b"unknown/";
 pub(super) const CONFLICT: &[u8] = b"conflict/";
 pub(super) const OPEN: &[u8] = b"open/";
-pub(super) const UNCHARGED: &[u8] = b"uncharged/";
 pub(super) const ENTRY: &[u8] = b"entry/";
 pub(super) const ENTRY_AT: &[u8] = b"entry-at/";
 pub(super) const HOUR: &[u8] = b"hour/";
@@ -231,30 +233,6 @@ fn time_after(before: &[u8], key: &[u8]) -> Timestamp {
     let mut time = [0; 8];
     time.iter_mut().zip(key.iter().skip(before.len())).for_each(|(to, from)| *to = *from);
     Timestamp::from_unix_ms(i64::from_be_bytes(time) ^ i64::MIN)
-}
-
-pub(super) fn settled(id: &RecordId) -> Key {
-    join(b"settled/", &[&record_part(id)])
-}
-
-pub(super) fn incomplete(id: &RecordId) -> Key {
-    join(b"incomplete/", &[&record_part(id)])
-}
-
-pub(super) fn journey(id: JourneyId) -> Key {
-    join(b"journey/", &[id.as_bytes()])
-}
-
-pub(super) fn trips(rider: RiderId) -> Key {
-    join(b"trip/", &[rider.as_bytes()])
-}
-
-pub(super) fn trip(rider: RiderId, left_at: Timestamp, id: JourneyId) -> Key {
-    join(&trips(rider), &[&time(left_at), id.as_bytes()])
-}
-
-pub(super) fn uncharged(settled_at: Timestamp, id: JourneyId) -> Key {
-    join(UNCHARGED, &[&time(settled_at), id.as_bytes()])
 }
 
 pub(super) fn charge(id: ChargeId) -> Key {

@@ -45,20 +45,52 @@ function makeTrip() {
   return el("li", { class: "card trip" }, el("details", {}, summary, el("div", { class: "receipt" })));
 }
 
-function showTrip(item, trip) {
-  const [entered, left] = [new Date(trip.entered_at), new Date(trip.left_at)];
-  const [tone, state, meaning] = CHARGES[trip.charge_state] ?? ["", words(trip.charge_state), ""];
+// What a ride with one end is called, and what its rider can do about it.
+const MISSING = {
+  entry: ["entry not seen", "Nobody saw where this trip began, so it costs the maximum."],
+  exit: ["exit not seen", "Nobody saw where this trip ended, so it costs the maximum."],
+};
+
+/** What was charged and given back, if it is more than the fare once. */
+function changes(trip) {
+  if (trip.items.length < 2) return [];
+  const lines = trip.items.map((item, number) => el("li", {}, `${number === 0 ? "First charged" : "Adjusted"}: `,
+    money(item.amount_minor, item.currency)));
+  return [el("p", {}, "This trip was priced anew when more became known:"), el("ul", {}, ...lines)];
+}
+
+function wayOf(trip) {
+  const gone = (station, end) => station ?? MISSING[end][0];
+  const arrow = el("span", { class: "arrow" }, el("span", { "aria-hidden": "true" }, "→"), el("span", { class: "unseen" }, " to "));
+  return [gone(trip.entry_station, "entry"), arrow, gone(trip.exit_station, "exit")];
+}
+
+/** When it was, and how it went, in words. */
+function howOf(trip) {
+  const [entered, left] = [trip.entered_at, trip.left_at].map((at) => at && new Date(at));
+  if (!entered || !left) {
+    const medium = MEDIA[trip.entry_medium ?? trip.exit_medium];
+    const at = entered ?? left;
+    return [`${day.format(at)}, ${time.format(at)}`, `${entered ? "In" : "Out"} ${medium}. ${MISSING[trip.missing_end][1]}`];
+  }
   const minutes = Math.max(1, Math.round((left - entered) / 60000));
+  return [`${day.format(entered)}, ${time.formatRange(entered, left)}`,
+    `In ${MEDIA[trip.entry_medium]}, out ${MEDIA[trip.exit_medium]}, ${minutes} min.`];
+}
+
+function showTrip(item, trip) {
+  const [tone, state, meaning] = trip.superseded
+    ? ["note", "Replaced", "What came late shows that you made another trip; this one costs nothing any more."]
+    : CHARGES[trip.charge_state] ?? ["", words(trip.charge_state), ""];
   const part = (name) => item.querySelector(name);
-  part(".way").replaceChildren(trip.entry_station, el("span", { class: "arrow" }, el("span", { "aria-hidden": "true" }, "→"),
-    el("span", { class: "unseen" }, " to ")), trip.exit_station);
+  const [when, how] = howOf(trip);
+  part(".way").replaceChildren(...wayOf(trip));
   say(part(".fare"), trip.fare ? money(trip.fare.total_minor, trip.fare.currency) : "–");
-  say(part(".when"), `${day.format(entered)}, ${time.formatRange(entered, left)}`);
+  say(part(".when"), when);
   setTag(part(".state .tag"), tone, state);
   const reason = trip.charge_detail ? ` (${trip.charge_detail})` : "";
-  part(".receipt").replaceChildren(...(trip.fare ? [receiptTable(trip.fare)] : []),
-    el("p", {}, `In ${MEDIA[trip.entry_medium]}, out ${MEDIA[trip.exit_medium]}, ${minutes} min. ${meaning}${reason}`),
-    el("p", { class: "soft" }, "Receipt ", el("code", {}, trip.journey_id)));
+  part(".receipt").replaceChildren(...(trip.fare ? [receiptTable(trip.fare)] : []), ...changes(trip),
+    el("p", {}, `${how} ${meaning}${reason}`), el("p", { class: "soft" }, "Receipt ", el("code", {}, trip.journey_id)));
 }
 
 function showAccount(account) {

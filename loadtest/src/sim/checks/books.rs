@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use facegate_cloud_sync::store::PricedJourney;
-use facegate_domain::charge::{Charge, ChargeId, IdempotencyKey, Instrument, State};
+use facegate_cloud_sync::store::PricedRide;
+use facegate_domain::billing::{Item, ItemId};
+use facegate_domain::charge::{Charge, IdempotencyKey, Instrument, State};
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::tap::{Direction, Tap};
 
@@ -25,9 +26,10 @@ pub struct Books {
     pub crossed: Vec<Crossed>,
     /// With the record's part of the store's key.
     pub taps: Vec<(Vec<u8>, Tap)>,
-    /// The same part of the keys of taps that were used up: in a journey, merged, or given up and reported.
+    /// The same part of the keys of taps that were used up: in a ride, or merged.
     pub used: BTreeSet<Vec<u8>>,
-    pub priced: Vec<PricedJourney>,
+    pub priced: Vec<PricedRide>,
+    pub items: Vec<Item>,
     pub charges: Vec<Charge>,
     pub acquirer: BTreeMap<IdempotencyKey, Account>,
     /// Records that are missing or contradict each other.
@@ -72,35 +74,54 @@ impl Books {
             }
         }
         let mut ends = BTreeSet::new();
-        for journey in self.priced.iter().map(|priced| &priced.journey) {
-            for end in [&journey.entry, &journey.exit] {
-                if !ends.insert(&end.id) {
-                    findings.push((Broken::DoubleCharge, format!("{} is in two journeys", end.id)));
-                }
+        for end in self.standing().flat_map(|priced| priced.ride.taps()) {
+            if !ends.insert(&end.id) {
+                findings.push((Broken::DoubleCharge, format!("{} is in two rides", end.id)));
             }
         }
         findings
     }
 
-    /// Every priced journey is in one charge, and what was charged is what the acquirer has taken.
-    pub fn charges(&self) -> Findings {
+    fn standing(&self) -> impl Iterator<Item = &PricedRide> {
+        self.priced.iter().filter(|priced| priced.superseded.is_none())
+    }
+
+    /// The items of each ride come to what it costs: nothing if it does not stand any more.
+    fn items(&self) -> Findings {
         let mut findings = Vec::new();
-        let mut charged: BTreeMap<_, Vec<ChargeId>> = BTreeMap::new();
-        for charge in &self.charges {
-            charge
-                .journeys()
-                .iter()
-                .for_each(|journey| charged.entry(*journey.as_bytes()).or_default().push(charge.id()));
+        let mut items: BTreeMap<_, i64> = BTreeMap::new();
+        for item in &self.items {
+            *items.entry(item.kind().ride()).or_default() += item.amount().minor();
         }
         for priced in &self.priced {
-            let costs = priced.fare().is_some_and(|fare| fare.total().is_positive());
-            let charges = charged.get(priced.journey.id.as_bytes()).map_or(0, Vec::len);
-            match (costs, charges) {
-                (true, 1) | (false, 0) => (),
-                (true, 0) => findings.push((Broken::TapLost, format!("{:?} was never charged", priced.journey.id))),
-                _ => findings.push((Broken::DoubleCharge, format!("{:?} is in {charges} charges", priced.journey.id))),
+            let costs = priced.fare().filter(|_| priced.superseded.is_none()).map_or(0, |fare| fare.total().minor());
+            let billed = items.remove(&Some(priced.id())).unwrap_or(0);
+            if billed != costs {
+                let broken = if billed > costs { Broken::DoubleCharge } else { Broken::TapLost };
+                findings.push((broken, format!("{:?} costs {costs}, its items come to {billed}", priced.id())));
             }
         }
+        let no_ride = items.into_keys().flatten();
+        findings.extend(no_ride.map(|ride| (Broken::DoubleCharge, format!("{ride:?} is billed and no ride"))));
+        findings
+    }
+
+    /// Every item that is to be paid is in one charge, and what was charged is what the acquirer has taken.
+    pub fn charges(&self) -> Findings {
+        let mut findings = self.items();
+        let mut charged: BTreeMap<ItemId, usize> = BTreeMap::new();
+        for item in self.charges.iter().flat_map(Charge::items) {
+            *charged.entry(*item).or_default() += 1;
+        }
+        for item in &self.items {
+            match (item.amount().is_positive(), charged.remove(&item.id()).unwrap_or(0)) {
+                (true, 1) | (false, 0 | 1) => (),
+                (true, 0) => findings.push((Broken::TapLost, format!("{item:?} was never charged"))),
+                (_, charges) => findings.push((Broken::DoubleCharge, format!("{item:?} is in {charges} charges"))),
+            }
+        }
+        let unknown = charged.into_keys();
+        findings.extend(unknown.map(|item| (Broken::DoubleCharge, format!("{item} is charged and was never made"))));
         self.charges.iter().for_each(|charge| findings.extend(self.charge(charge)));
         let keys: BTreeSet<&IdempotencyKey> = self.charges.iter().map(Charge::key).collect();
         for key in self.acquirer.keys().filter(|key| !keys.contains(key)) {
@@ -127,23 +148,26 @@ impl Books {
         }
     }
 
-    /// Nobody pays for more rides than his body made.
+    /// Nobody is billed for more rides than his body made.
     fn riders(&self) -> Findings {
         let mut ways: BTreeMap<RiderId, [usize; 2]> = BTreeMap::new();
         for crossed in &self.crossed {
             ways.entry(crossed.rider).or_default()[usize::from(crossed.way == Direction::Exit)] += 1;
         }
-        let mut paid: BTreeMap<RiderId, usize> = BTreeMap::new();
-        for charge in self.charges.iter().filter(|charge| *charge.state() == State::Captured) {
-            *paid.entry(charge.rider()).or_default() += charge.journeys().len();
+        let mut billed: BTreeMap<RiderId, [usize; 2]> = BTreeMap::new();
+        for priced in self.standing() {
+            billed.entry(priced.ride.rider()).or_default()[usize::from(priced.ride.whole().is_none())] += 1;
         }
-        let rides = |rider: &RiderId| ways.get(rider).map_or(0, |[entries, exits]| *entries.min(exits));
-        let too_many = paid.iter().filter(|(rider, paid)| **paid > rides(rider));
-        too_many
-            .map(|(rider, paid)| {
-                (Broken::DoubleCharge, format!("{rider:?} paid {paid} rides and made {}", rides(rider)))
-            })
-            .collect()
+        let mut findings = Vec::new();
+        for (rider, [whole, broken]) in billed {
+            let [entries, exits] = ways.get(&rider).copied().unwrap_or_default();
+            if whole > entries.min(exits) || 2 * whole + broken > entries + exits {
+                let what =
+                    format!("{rider:?} made {entries} entries and {exits} exits: {whole} rides, {broken} broken");
+                findings.push((Broken::DoubleCharge, what));
+            }
+        }
+        findings
     }
 }
 

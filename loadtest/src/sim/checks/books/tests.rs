@@ -1,11 +1,12 @@
 //! Each promise, broken: the checks must see it.
 
-use facegate_cloud_sync::store::Pricing;
+use facegate_cloud_sync::store::{Posted, PriceAt, Pricing};
 use facegate_domain::Timestamp;
+use facegate_domain::billing::ItemKind;
 use facegate_domain::charge::{AcquirerName, AcquirerToken, AuthorisationId, Event, RetryPolicy};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, StationId};
-use facegate_domain::journey::Journey;
+use facegate_domain::journey::{Journey, Ridden};
 use facegate_domain::money::Money;
 use facegate_domain::tap::Medium;
 
@@ -38,10 +39,10 @@ fn one_ride() -> Books {
     let fare = Fare::new("test", currency, vec![Line { rule, quantity: Quantity::Metres(9), amount }]).unwrap();
     let token = AcquirerToken::new("tok_ok_1").unwrap();
     let (now, retry) = (Timestamp::from_unix_ms(0), RetryPolicy::default());
-    let fares = [(journey.id, fare.clone())];
-    let opened =
-        Charge::open(journey.rider(), &fares, Instrument::Acquirer { acquirer: AcquirerName::default(), token }, now)
-            .unwrap();
+    let kind = ItemKind::Ride { ride: journey.id };
+    let item = Item::new(journey.rider(), jiff::civil::date(2026, 11, 30), amount, kind, now);
+    let card = Instrument::Acquirer { acquirer: AcquirerName::default(), token };
+    let opened = Charge::open(journey.rider(), std::slice::from_ref(&item), card, now).unwrap();
     let authorisation = AuthorisationId::new("a");
     let steps = [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured];
     let charge = steps.iter().fold(opened.charge, |charge, event| charge.apply(event, now, &retry).unwrap().charge);
@@ -51,12 +52,13 @@ fn one_ride() -> Books {
         taps,
         used: BTreeSet::from([vec![0], vec![1]]),
         acquirer: BTreeMap::from([(charge.key().clone(), account)]),
-        priced: vec![PricedJourney {
-            charge: Some(charge.id()),
-            settled_at: now,
-            pricing: Pricing::Priced { fare },
-            journey,
+        priced: vec![PricedRide {
+            ride: Ridden::Whole(journey),
+            prices: vec![PriceAt { at: now, pricing: Pricing::Priced { fare } }],
+            items: vec![Posted { item: item.id(), amount }],
+            superseded: None,
         }],
+        items: vec![item],
         charges: vec![charge],
         gaps_and_conflicts: 0,
     }
@@ -90,7 +92,8 @@ fn a_tap_that_is_lost_of_another_or_in_no_journey_is_found() {
 
 #[test]
 fn what_is_counted_or_taken_twice_is_found() {
-    let breaks: [fn(&mut Books); 5] = [
+    let breaks: [fn(&mut Books); 6] = [
+        |books| books.items.push(books.items[0].clone()),
         |books| books.taps.push((vec![0], tap("s0-in", 9, Direction::Entry))),
         |books| books.priced.push(books.priced[0].clone()),
         |books| books.charges.push(books.charges[0].clone()),

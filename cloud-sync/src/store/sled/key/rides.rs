@@ -1,0 +1,51 @@
+//! Keys of settled rides and what they are billed by.
+
+use facegate_domain::Timestamp;
+use facegate_domain::billing::ItemId;
+use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::journey::JourneyId;
+
+use super::{Key, join, record_part, time, time_after};
+
+pub(in crate::store::sled) const UNCHARGED: &[u8] = b"uncharged/";
+
+pub(in crate::store::sled) fn settled(id: &RecordId) -> Key {
+    join(b"settled/", &[&record_part(id)])
+}
+
+pub(in crate::store::sled) fn journey(id: JourneyId) -> Key {
+    join(b"journey/", &[id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn trips(rider: RiderId) -> Key {
+    join(b"trip/", &[rider.as_bytes()])
+}
+
+pub(in crate::store::sled) fn trip(rider: RiderId, left_at: Timestamp, id: JourneyId) -> Key {
+    join(&trips(rider), &[&time(left_at), id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn settlements(rider: RiderId) -> Key {
+    join(b"settlements/", &[rider.as_bytes()])
+}
+
+pub(in crate::store::sled) fn item(id: ItemId) -> Key {
+    join(b"item/", &[id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn uncharged(bill_at: Timestamp, id: ItemId) -> Key {
+    join(UNCHARGED, &[&time(bill_at), id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn uncharged_ofs(rider: RiderId) -> Key {
+    join(b"uncharged-of/", &[rider.as_bytes()])
+}
+
+pub(in crate::store::sled) fn uncharged_of(rider: RiderId, bill_at: Timestamp, id: ItemId) -> Key {
+    join(&uncharged_ofs(rider), &[&time(bill_at), id.as_bytes()])
+}
+
+/// The time in the key of an item that waits for its charge.
+pub(in crate::store::sled) fn time_of_uncharged(key: &[u8]) -> Timestamp {
+    time_after(UNCHARGED, key)
+}
