@@ -1,13 +1,18 @@
 //! The sandbox acquirer by itself, spoken to as a stranger would.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use facegate_cloud_sync::charging::acquirer::{Acquirer, Trouble};
+use facegate_domain::charge::{AcquirerToken, Answer, Call, Decline, Found, IdempotencyKey};
+use facegate_domain::money::Money;
+use facegate_loadtest::acquirer::Faults;
 use facegate_runtime::http;
 use facegate_runtime::identity::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{Operator, Sandbox};
+use crate::harness::{Operator, Sandbox, client};
 
 struct Caller {
     client: reqwest::Client,
@@ -64,10 +69,11 @@ async fn one_key_is_one_request_also_after_a_restart() {
     let (_, found) = cloud.get("/v1/charges?key=k1").await;
     assert_eq!(serde_json::from_str::<Value>(&found).unwrap()["status"], json!("captured"));
     assert_eq!(cloud.get("/v1/charges?key=k9").await.0, StatusCode::NOT_FOUND);
-    let (_, settlement) = cloud.get("/v1/settlement").await;
-    let lines: Vec<Value> = settlement.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 1);
-    assert_eq!((&lines[0]["key"], &lines[0]["amount_minor"]), (&json!("k1"), &json!(300)));
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let (_, settlement) = cloud.get(&format!("/v1/settlement?date={today}")).await;
+    let lines: Vec<&str> = settlement.lines().collect();
+    assert!(lines.len() == 3 && lines[1].contains(",k1,300,1,"), "{settlement}");
+    assert_eq!(cloud.get("/v1/settlement").await.0, StatusCode::BAD_REQUEST, "of which day?");
     assert_eq!(sandbox.statistics().await.charges.len(), 1);
 }
 
@@ -98,7 +104,7 @@ async fn only_the_cloud_moves_money_and_a_monitor_only_counts() {
     for role in [Role::Gate, Role::Station, Role::Integrator, Role::Monitor] {
         let caller = Caller::new(&operator, role, sandbox.address);
         assert_eq!(caller.post("/v1/authorisations", Some("k1"), &asked(300)).await.0, StatusCode::FORBIDDEN, "{role}");
-        assert_eq!(caller.get("/v1/settlement").await.0, StatusCode::FORBIDDEN, "{role}");
+        assert_eq!(caller.get("/v1/settlement?date=2026-11-30").await.0, StatusCode::FORBIDDEN, "{role}");
         let statistics = if role == Role::Monitor { StatusCode::OK } else { StatusCode::FORBIDDEN };
         assert_eq!(caller.get("/v1/statistics").await.0, statistics, "{role}");
     }
@@ -106,4 +112,109 @@ async fn only_the_cloud_moves_money_and_a_monitor_only_counts() {
     let stranger = http::client_without_identity(&ca).unwrap().build().unwrap();
     assert!(stranger.get(format!("https://{}/v1/statistics", sandbox.address)).send().await.is_err());
     assert!(sandbox.statistics().await.charges.is_empty());
+}
+
+fn cny(minor: i64) -> Money {
+    Money::from_minor(minor, "CNY".parse().unwrap())
+}
+
+/// The cloud's adapter over every call there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adapter_authorises_captures_in_part_refunds_and_voids() {
+    let operator = Operator::new();
+    let sandbox = Sandbox::open(&operator, None).await;
+    let client = client(&operator, sandbox.address);
+    let authorise = async |key: &IdempotencyKey, token: &str| {
+        let token = AcquirerToken::new(token).unwrap();
+        client.make(&Call::Authorise { key: key.clone(), token, amount: cny(900) }).await
+    };
+    let key = IdempotencyKey::new("k1");
+    let Ok(Answer::Authorised(authorisation)) = authorise(&key, "tok_ok_1").await else { panic!("not authorised") };
+    let capture = Call::Capture { key: key.clone(), authorisation: authorisation.clone(), amount: cny(400) };
+    assert_eq!(client.make(&capture).await, Ok(Answer::Captured));
+    assert_eq!(client.make(&capture).await, Ok(Answer::Captured), "the same key again is the same capture");
+    let captured = Found::Captured { authorisation: authorisation.clone() };
+    assert_eq!(client.find(&key, cny(900)).await, Ok(captured));
+    assert!(client.find(&key, cny(901)).await.is_err(), "another amount is no answer");
+
+    let refund = |name: &str, minor| Call::Refund {
+        key: IdempotencyKey::new(name),
+        of: key.clone(),
+        authorisation: authorisation.clone(),
+        amount: cny(minor),
+    };
+    assert_eq!(client.make(&refund("r1", 150)).await, Ok(Answer::Refunded));
+    assert_eq!(client.make(&refund("r1", 150)).await, Ok(Answer::Refunded));
+    assert!(matches!(client.make(&refund("r2", 251)).await, Err(Trouble::NoAnswer(_))), "more than is left");
+    assert_eq!(client.find(&IdempotencyKey::new("r1"), cny(150)).await, Ok(Found::Refunded));
+    assert_eq!(client.find(&IdempotencyKey::new("r2"), cny(251)).await, Ok(Found::Nothing));
+    let of_token = sandbox.of_token("tok_ok_1").await;
+    assert_eq!((of_token.captured_minor, of_token.refunded_minor), (400, 150));
+
+    let other = IdempotencyKey::new("k2");
+    let Ok(Answer::Authorised(authorisation)) = authorise(&other, "tok_ok_1").await else { panic!("not authorised") };
+    assert_eq!(client.make(&Call::Void { key: other.clone(), authorisation }).await, Ok(Answer::Voided));
+    assert_eq!(client.find(&other, cny(900)).await, Ok(Found::Voided));
+    for (token, decline) in
+        [("tok_declined_1", Decline::soft("do_not_honour")), ("tok_declined_hard_1", Decline::hard("stolen_card"))]
+    {
+        let key = IdempotencyKey::new(token);
+        assert_eq!(authorise(&key, token).await, Ok(Answer::Declined(decline.clone())));
+        assert_eq!(client.find(&key, cny(900)).await, Ok(Found::Declined(decline)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_that_is_taken_on_is_pending_until_it_is_done() {
+    let operator = Operator::new();
+    let sandbox = Sandbox::open(&operator, None).await;
+    let client = client(&operator, sandbox.address);
+    for (token, ends) in [("tok_slow_1", true), ("tok_slow_returned_1", false)] {
+        let (key, token) = (IdempotencyKey::new(token), AcquirerToken::new(token).unwrap());
+        let asked = client.make(&Call::Authorise { key: key.clone(), token, amount: cny(900) }).await;
+        let Ok(Answer::Authorised(authorisation)) = asked else { panic!("{asked:?}") };
+        let capture = Call::Capture { key: key.clone(), authorisation: authorisation.clone(), amount: cny(900) };
+        assert_eq!(client.make(&capture).await, Ok(Answer::Pending));
+        let pending = Found::Pending { authorisation: authorisation.clone() };
+        let mut found = client.find(&key, cny(900)).await.unwrap();
+        for _ in 0..100 {
+            if found != pending {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            found = client.find(&key, cny(900)).await.unwrap();
+        }
+        let expected =
+            if ends { Found::Captured { authorisation } } else { Found::Declined(Decline::soft("returned")) };
+        assert_eq!(found, expected);
+    }
+}
+
+/// Whatever is answered, the work is done once.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_fail_are_silent_or_cut_off_settle_nothing_and_a_query_does() {
+    let operator = Operator::new();
+    for (number, faults) in [
+        Faults { fail_after: 1.0, ..Faults::default() },
+        Faults { silent_after: 1.0, ..Faults::default() },
+        Faults { cut_after: 1.0, ..Faults::default() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sandbox = Sandbox::with(&operator, None, faults, None).await;
+        let client = client(&operator, sandbox.address);
+        let (key, token) = (IdempotencyKey::new(format!("k{number}")), AcquirerToken::new("tok_ok_1").unwrap());
+        let made = client.make(&Call::Authorise { key: key.clone(), token, amount: cny(900) }).await;
+        assert!(matches!(made, Err(Trouble::NoAnswer(_))), "{number}: {made:?}");
+        let found = client.find(&key, cny(900)).await;
+        assert!(matches!(found, Ok(Found::Authorised { .. })), "{number}: {found:?}");
+        sandbox.close().await;
+    }
+    let down = Faults { refuse_before: 1.0, ..Faults::default() };
+    let sandbox = Sandbox::with(&operator, None, down, None).await;
+    let (key, token) = (IdempotencyKey::new("k9"), AcquirerToken::new("tok_ok_1").unwrap());
+    let made = client(&operator, sandbox.address).make(&Call::Authorise { key, token, amount: cny(900) }).await;
+    assert!(matches!(made, Err(Trouble::NoAnswer(_))), "{made:?}");
+    assert_eq!(sandbox.statistics().await.charges.len(), 3, "nothing was done while it was down");
 }

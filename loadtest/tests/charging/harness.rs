@@ -19,7 +19,11 @@ use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::{Currency, Money};
 use facegate_domain::tap::{Direction, Medium, Tap};
 use facegate_domain::{Clock, Timestamp};
-use facegate_loadtest::acquirer::{ByToken, DurableBook, Faults, Statistics, router};
+use facegate_loadtest::acquirer::settlement::Terms;
+use facegate_loadtest::acquirer::webhooks::{WebhookConfig, Webhooks};
+use facegate_loadtest::acquirer::{
+    Acquirer as SandboxState, ByToken, Dice, DurableBook, Faults, Statistics, keep_settling, router,
+};
 use facegate_runtime::clock::{ManualClock, SystemClock};
 use facegate_runtime::disk::RealDisk;
 use facegate_runtime::http::{ServerTls, serve};
@@ -78,14 +82,29 @@ pub struct Sandbox {
 impl Sandbox {
     /// At a free port, or at `address` again.
     pub async fn open(operator: &Operator, address: Option<SocketAddr>) -> Self {
+        Self::with(operator, address, Faults::default(), None).await
+    }
+
+    /// With these faults, and events to somebody.
+    pub async fn with(
+        operator: &Operator,
+        address: Option<SocketAddr>,
+        faults: Faults,
+        webhooks: Option<WebhookConfig>,
+    ) -> Self {
         let listener = TcpListener::bind(address.unwrap_or("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
         let dir = operator.folder.path().join("book");
         let book = DurableBook::open(Arc::new(RealDisk), &dir, Arc::new(SystemClock::new())).await.unwrap();
         let stop = CancellationToken::new();
-        let faults = Faults { late_answer: ANSWER_WITHIN * 2, ..Faults::default() };
+        let settle_after = Duration::from_millis(300);
+        let dice = Arc::new(Dice::new(Faults { late_answer: ANSWER_WITHIN * 2, settle_after, ..faults }));
         let tls = ServerTls::mutual(&operator.identity(Role::Acquirer));
-        let served = tokio::spawn(serve(listener, router(book.clone(), faults), tls, stop.clone()));
+        let clock = Arc::new(SystemClock::new());
+        let webhooks = webhooks.map(|webhooks| Arc::new(Webhooks::new(webhooks, clock, Arc::clone(&dice)).unwrap()));
+        let state = SandboxState { book: book.clone(), dice, terms: Terms::default(), webhooks };
+        tokio::spawn(keep_settling(state.clone(), stop.clone()));
+        let served = tokio::spawn(serve(listener, router(state), tls, stop.clone()));
         Self { address, book, stop, served }
     }
 
