@@ -3,6 +3,7 @@
 
 pub mod acquirer;
 mod schedule;
+pub mod webhooks;
 
 use std::time::Duration;
 

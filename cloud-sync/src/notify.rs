@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::rest::Moment;
-use crate::signature::{self, WebhookSecret};
+use crate::signature::{self, SharedSecret};
 use crate::store::{Store, StoreError};
 
 /// Only one replica of the cloud delivers at a time: two would tell riders everything twice. Should two do so all the
@@ -36,7 +36,7 @@ const IN_A_ROW_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub struct NoticesConfig {
     pub url: reqwest::Url,
-    pub secret: WebhookSecret,
+    pub secret: SharedSecret,
     /// Whom to trust for the receiver's certificate.
     pub ca: PathBuf,
     pub answer_within: Duration,

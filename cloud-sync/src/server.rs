@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::charging::Scheduler;
-use crate::charging::acquirer::sandbox::{SandboxAcquirer, SandboxError};
-use crate::charging::acquirer::{Acquirer, Acquirers};
+use crate::charging::acquirer::sandbox::SandboxError;
+use crate::charging::acquirer::{Acquirers, build};
 use crate::cloud::{Cloud, CloudError};
-use crate::config::{AcquirerKind, Config};
+use crate::config::Config;
 use crate::enrolment::FaceCapture;
 use crate::notify::{Notifier, NotifyError};
 use crate::renewal::Renewals;
@@ -123,7 +123,11 @@ impl Server {
         let Self { cloud, identity, listener, metrics, web, rotation, renewals } = self;
         tracing::info!(address = %listener.local_addr()?, fare_tables = cloud.config.fares.tables().len(), "serving");
         let health = Health::new();
-        let mut loops = loops(&cloud, acquirers(&cloud.config, &identity)?);
+        let built = build(&cloud, &identity)?;
+        let mut loops = loops(&cloud, built.acquirers);
+        for bank in built.banks {
+            loops.spawn(bank.run(cloud.stop.clone()));
+        }
         if let Some(config) = cloud.config.notices.clone() {
             let notifier = Notifier::new(Arc::clone(&cloud.store), Arc::clone(&cloud.clock), config)?;
             loops.spawn(notifier.run(cloud.stop.clone()));
@@ -165,19 +169,6 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     loops.spawn(async move { following.enrolment.follow_feed(following.stop.clone()).await });
     loops.spawn(journeys::run(store, tariffs, clock, cloud.config.settling, taps_came, stop));
     loops
-}
-
-/// A client of each acquirer in the config.
-fn acquirers(config: &Config, identity: &DeviceIdentity) -> Result<Acquirers, ServerError> {
-    let clients = config.acquirers.iter().map(|acquirer| -> Result<Arc<dyn Acquirer>, ServerError> {
-        let name = acquirer.name.clone();
-        Ok(match &acquirer.kind {
-            AcquirerKind::Sandbox { address, answer_within } => {
-                Arc::new(SandboxAcquirer::new(name, identity, address, *answer_within)?)
-            }
-        })
-    });
-    Ok(Acquirers::new(clients.collect::<Result<Vec<_>, _>>()?))
 }
 
 async fn serve_grpc(

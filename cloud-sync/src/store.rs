@@ -4,8 +4,10 @@
 //! that a reader finds the command beside the types it speaks in; [`Store`] is all of them together, and what the rest
 //! of the server holds as `Arc<dyn Store>`.
 
+mod acquirers;
 mod audit;
 mod charges;
+mod debits;
 mod digest;
 mod error;
 mod face_bytes;
@@ -26,8 +28,10 @@ pub mod sled;
 mod stations;
 mod taps;
 
+pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
 pub use charges::ChargeStore;
+pub use debits::{DebitFile, DebitStore};
 pub use digest::{DigestStore, Roots};
 pub use error::StoreError;
 pub use feed::{FeedStore, OutOfReach, SnapshotPage};
@@ -60,6 +64,8 @@ pub trait Store:
     + TapStore
     + JourneyStore
     + ChargeStore
+    + AcquirerStore
+    + DebitStore
     + LedgerStore
     + AuditStore
     + KeyStore

@@ -10,6 +10,7 @@
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
+//! | `POST /webhooks/{acquirer}` | acquirers, by their signature |
 
 mod assets;
 mod attempts;
@@ -23,6 +24,7 @@ pub mod password;
 pub mod problem;
 mod session;
 mod sign_in;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -84,6 +86,7 @@ pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Result<Router, Password
         Rest::new(rest::Shared { cloud: Arc::clone(cloud), api_keys: config.api_keys.clone(), sessions, passwords });
     Ok(pages_router(pages)
         .merge(rest::router(rest, config.image_bytes_max))
+        .merge(webhooks::router(Arc::clone(cloud)))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(middleware::map_response(guard::set_headers)))

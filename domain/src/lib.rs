@@ -10,6 +10,7 @@ pub mod billing;
 pub mod charge;
 pub mod clock;
 pub mod code;
+pub mod debit;
 pub mod face;
 pub mod fares;
 pub mod fingerprint;

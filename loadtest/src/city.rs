@@ -3,7 +3,7 @@
 //! One cloud (or two replicas before one PostgreSQL), one sandbox acquirer, two stations with an entry and an exit gate each, one entrance camera. Each is a
 //! process of its own with its own certificate; the aisles and their bodies live here, outside of what is tested.
 
-mod books;
+pub mod books;
 mod certificates;
 pub mod configs;
 mod gate;

@@ -5,6 +5,8 @@
 pub mod acquirer;
 pub mod aisle;
 pub mod app;
+pub mod bank;
+pub mod charges;
 pub mod city;
 pub mod crowd;
 pub mod database;

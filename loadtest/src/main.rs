@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, demo, fares, intake, kill, partition, station, sync, wire};
+use facegate_loadtest::{acquirer, bank, charges, demo, fares, intake, kill, partition, station, sync, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -63,6 +63,15 @@ enum Command {
     },
     /// Prices journeys, random histories in random order, and published examples; prints one JSON line last.
     Fares(fares::FaresLoad),
+    /// Charges riders through the sandbox acquirer under every fault while the cloud is killed; prints one JSON line last.
+    Charges {
+        #[command(flatten)]
+        charges: charges::ChargesOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Plays the bank that takes debit orders by daily files.
+    Bank(bank::BankOptions),
     /// Runs the sandbox acquirer: a small real HTTP server that authorises and captures.
     Acquirer(acquirer::Arguments),
 }
@@ -122,6 +131,11 @@ async fn run(command: Command) -> Result<()> {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { partition::run(&partition, &home, &folder).await }).await
         }
+        Command::Charges { charges, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { charges::run(&charges, &home, &folder).await }).await
+        }
+        Command::Bank(options) => bank::run(options).await,
         Command::Relay(relay) => wire::relay(&relay).await,
         Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,
         Command::Intake { load, places } => places.run(|folder| async move { intake::run(&load, &folder).await }).await,

@@ -98,6 +98,17 @@ pub fn client_without_identity(ca: &Path) -> Result<reqwest::ClientBuilder, Iden
     Ok(preconfigured(config))
 }
 
+/// A client of somebody else's server in the public internet, which the machine's own list of authorities vouches for; of
+/// one on loopback without TLS too. Who it is follows from its address alone, so it is followed nowhere else.
+pub fn public_client() -> reqwest::ClientBuilder {
+    crate::install_crypto();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(30))
+}
+
 fn preconfigured(config: rustls::ClientConfig) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)

@@ -13,7 +13,6 @@
 //! | [`kv`] | ordered keys and values with atomic batches; on sled, or simulated |
 //! | [`simulation`] | work that blocks, and randomness, which a simulation replaces |
 //! | [`sled_sync`] | real durability for sled |
-//! | [`webhook`] | signatures of webhooks, in and out |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -31,7 +30,6 @@ pub mod shutdown;
 pub mod simulation;
 pub mod sled_sync;
 pub mod telemetry;
-pub mod webhook;
 
 use std::sync::Once;
 

@@ -1,6 +1,10 @@
 //! Those who move money from cards and bank accounts, behind one trait.
 
+pub mod bank_debit;
+mod build;
+mod exchange;
 pub mod sandbox;
+pub mod stripe;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +12,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use facegate_domain::charge::{AcquirerName, Answer, Call, Event, Found, IdempotencyKey};
 use facegate_domain::money::Money;
+
+pub use build::{Built, build};
+use exchange::{exchange, read};
 
 /// No answer that settles the call. What matters is whether the call may have done its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use facegate_runtime::config::Problems;
 use serde::Deserialize;
 
 use crate::notify::{NoticesConfig, NotifyPolicy};
-use crate::signature::WebhookSecret;
+use crate::signature::SharedSecret;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,9 +84,7 @@ pub(super) fn https(path: &str, text: &str, problems: &mut Problems) -> Option<r
     url
 }
 
-/// A file with a webhook's secret.
-pub(super) fn secret(path: &str, file: &Path, problems: &mut Problems) -> Option<WebhookSecret> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
-    let text = zeroize::Zeroizing::new(problems.check(path, text)?);
-    problems.check(path, WebhookSecret::new(&text))
+/// A file with a secret that we share with somebody.
+pub(super) fn secret(path: &str, file: &Path, problems: &mut Problems) -> Option<SharedSecret> {
+    problems.check(path, SharedSecret::read(file))
 }

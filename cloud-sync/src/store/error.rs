@@ -2,6 +2,7 @@
 
 use facegate_domain::billing::ItemId;
 use facegate_domain::charge::{ChargeError, ChargeId};
+use facegate_domain::debit::DebitProblem;
 use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
@@ -40,6 +41,8 @@ pub enum StoreError {
     TooManyFareTables,
     #[error(transparent)]
     Charge(#[from] ChargeError),
+    #[error(transparent)]
+    Debit(#[from] DebitProblem),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("record {0} has a sequence beyond 2^63 - 1, which no journal reaches: look at that gate")]

@@ -10,9 +10,11 @@
 //! its lock is held until the commit: versions become visible in their order, so a reader who has seen one has seen all
 //! below it. A task looks at that row every few milliseconds, so that changes of the other replicas wake readers here.
 
+mod acquirers;
 mod audit;
 mod charges;
 mod conclude;
+mod debits;
 mod digest;
 mod erasure;
 mod error;

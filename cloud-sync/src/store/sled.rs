@@ -41,6 +41,11 @@
 //! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
+//! | `asked/` acquirer 0 key | `AskedOf` |
+//! | `told-event/` acquirer 0 event · `told-event-at/` time acquirer 0 event | empty · both names |
+//! | `dispute-told/` acquirer 0 event | `DisputeNotice` |
+//! | `debit/` acquirer 0 key · `debit-ordered/` (same) | `DebitOrder` · its key, until it is in a file |
+//! | `debit-file/` acquirer 0 day · `debit-answer/` acquirer 0 number | `DebitFile` · the digest of the answer |
 //! | `audit/` number | `AuditEntry` |
 //! | `notices/` rider | `NoticeQueue`: how many are written, how many delivered |
 //! | `notice/` rider number · `notice-due/` time rider | `Notice`, until it is delivered · empty, while one of the rider's waits |
@@ -64,9 +69,11 @@ use super::{SealedValues, Store, StoreError};
 use sealed::Sealed;
 use tx::{Tx, from_kv};
 
+mod acquirers;
 pub mod at_rest;
 mod audit;
 mod charges;
+mod debits;
 mod digest;
 mod erasure;
 mod feed;

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use facegate_cloud_sync::notify::{NoticesConfig, Notifier, NotifyPolicy};
-use facegate_cloud_sync::signature::{self, WebhookSecret};
+use facegate_cloud_sync::signature::{self, SharedSecret};
 use facegate_domain::Clock;
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::Money;
@@ -50,7 +50,7 @@ struct Receiver {
 
 async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signed = headers[signature::HEADER].to_str().unwrap();
-    let secret = WebhookSecret::new(SECRET).unwrap();
+    let secret = SharedSecret::new(SECRET).unwrap();
     secret.verify(signed, &body, receiver.clock.now(), Duration::from_secs(1)).unwrap();
     let notice: serde_json::Value = serde_json::from_slice(&body).unwrap();
     let (rider, number) = (notice["rider"].as_str().unwrap().parse().unwrap(), notice["number"].as_u64().unwrap());
@@ -74,7 +74,7 @@ async fn hear(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes)
 fn posting_to(cloud: &TestCloud, port: u16) -> NoticesConfig {
     NoticesConfig {
         url: format!("https://127.0.0.1:{port}/hear").parse().unwrap(),
-        secret: WebhookSecret::new(SECRET).unwrap(),
+        secret: SharedSecret::new(SECRET).unwrap(),
         ca: cloud.dir.path().join("tls/ca.pem"),
         answer_within: Duration::from_millis(500),
         policy: NotifyPolicy {

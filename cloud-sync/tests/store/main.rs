@@ -9,9 +9,11 @@ mod postgres;
 #[path = "../../../loadtest/src/trial.rs"]
 mod trial;
 
+mod acquirers;
 mod charges;
 mod commands;
 mod concurrency;
+mod debits;
 mod endings;
 mod facts;
 mod feed;
@@ -127,6 +129,12 @@ every_store! {
         steps_are_stored_and_impossible_ones_refused,
         a_wallet_pays_wholly_or_not_at_all,
         due_charges_are_told_the_longest_waiting_first;
+    acquirers:
+        what_is_asked_is_stored_once_with_the_first_name_for_it,
+        an_event_is_taken_once_until_it_is_forgotten;
+    debits:
+        a_days_file_holds_what_was_ordered_before_and_never_changes,
+        an_answer_is_taken_wholly_in_its_order_and_once;
     ledger:
         an_entry_is_posted_once_and_a_contradiction_refused,
         balances_are_the_sum_of_the_entries,

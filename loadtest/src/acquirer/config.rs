@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use facegate_cloud_sync::signature::SharedSecret;
 use facegate_runtime::config::{Problems, RawTelemetry, RawTls};
 use facegate_runtime::identity::TlsPaths;
 use facegate_runtime::telemetry::Telemetry;
-use facegate_runtime::webhook::SharedSecret;
 use serde::Deserialize;
 
 use super::faults::{Faults, RawFaults};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use facegate_cloud_sync::signature::{HEADER, SharedSecret};
 use facegate_runtime::clock::Clock;
 use facegate_runtime::http;
-use facegate_runtime::webhook::{SIGNATURE, SharedSecret, sign};
 use serde_json::{Value, json};
 
 use super::book::{Book, Line};
@@ -68,8 +68,8 @@ impl Webhooks {
     /// Whether it was taken.
     async fn send(&self, event: &Value) -> bool {
         let body = event.to_string();
-        let signature = sign(&self.config.secret, body.as_bytes(), self.clock.now());
-        let request = self.client.post(&self.config.url).header(SIGNATURE, signature);
+        let signature = self.config.secret.sign(self.clock.now(), body.as_bytes());
+        let request = self.client.post(&self.config.url).header(HEADER, signature);
         let sent = request.header("content-type", "application/json").body(body).send().await;
         match sent {
             Ok(response) if response.status().is_success() => true,

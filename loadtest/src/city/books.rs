@@ -9,7 +9,7 @@ use facegate_proto::v1;
 use facegate_proto::v1::ops_service_client::OpsServiceClient;
 use facegate_runtime::grpc::{ChannelOptions, channel};
 use facegate_runtime::http::client;
-use facegate_runtime::identity::Role;
+use facegate_runtime::identity::{DeviceIdentity, Role};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -17,12 +17,23 @@ use super::process::beside_this_executable;
 use super::{City, STATIONS};
 use crate::acquirer::Statistics;
 
+/// What the operations centre sees of the cloud at `address`.
+pub async fn overview_of(monitor: &DeviceIdentity, address: SocketAddr) -> Result<v1::OverviewResponse> {
+    let channel = channel(monitor, &format!("https://{address}"), Role::Cloud, ChannelOptions::default())?;
+    Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
+}
+
+/// The own book of the acquirer at `address`.
+pub async fn acquirer_book_at(monitor: &DeviceIdentity, address: SocketAddr) -> Result<Statistics> {
+    let url = format!("https://{address}/v1/statistics");
+    let response = client(monitor, Role::Acquirer).build()?.get(url).send().await?;
+    Ok(response.error_for_status()?.json().await?)
+}
+
 impl City {
     /// What the operations centre sees.
     pub async fn overview(&self) -> Result<v1::OverviewResponse> {
-        let uri = format!("https://{}", self.network.cloud.grpc);
-        let channel = channel(&self.monitor, &uri, Role::Cloud, ChannelOptions::default())?;
-        Ok(OpsServiceClient::new(channel).overview(v1::OverviewRequest {}).await?.into_inner())
+        overview_of(&self.monitor, self.network.cloud.grpc).await
     }
 
     /// Waits until searches at both stations honour everything that the cloud had put on the feed when this was called.
@@ -45,9 +56,7 @@ impl City {
 
     /// The acquirer's own book of what it authorised and captured.
     pub async fn acquirer_book(&self) -> Result<Statistics> {
-        let url = format!("https://{}/v1/statistics", self.network.acquirer);
-        let response = client(&self.monitor, Role::Acquirer).build()?.get(url).send().await?;
-        Ok(response.error_for_status()?.json().await?)
+        acquirer_book_at(&self.monitor, self.network.acquirer).await
     }
 
     /// A gauge (with its labels as Prometheus writes them) of the station at that place in [`STATIONS`]; 0 if it says

@@ -223,7 +223,7 @@ pub fn station(
     })
 }
 
-fn tls_table(tls: &TlsPaths) -> Value {
+pub fn tls_table(tls: &TlsPaths) -> Value {
     json!({ "cert": tls.cert, "key": tls.key, "ca": tls.ca })
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod acquirer;
+mod bank_debit;
 mod crash;
 mod harness;
 mod outcomes;
+mod stripe;
 mod two_at_once;

@@ -1,5 +1,7 @@
 //! Builds the keys of the table in `sled.rs`. Numbers are big-endian, so that keys sort as their numbers do.
 
+pub(super) mod acquirers;
+
 use facegate_domain::Timestamp;
 use facegate_domain::charge::ChargeId;
 use facegate_domain::fingerprint::FactSet;

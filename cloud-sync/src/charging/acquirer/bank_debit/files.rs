@@ -1,0 +1,165 @@
+//! The folders that the files are exchanged over.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use facegate_domain::debit::{AnswerFile, DebitProblem, trailer};
+use sha2::{Digest, Sha256};
+
+use super::BankDebit;
+use crate::charging::webhooks::{charge_of, wake};
+use crate::store::StoreError;
+
+/// A bank's answer is no larger: some hundred thousand lines.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Files of ours so many days back are looked after, should a folder have been emptied too early.
+const DAYS_BACK: i64 = 10;
+
+/// Why files are not exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum BankFilesError {
+    #[error("{path}: {source}")]
+    Folder { path: String, source: io::Error },
+    #[error(
+        "{path} is not what was written there: our files never change. Put it back from a copy, or remove it, and it is \
+         written again as it was"
+    )]
+    Changed { path: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the day of now cannot be told: {0}")]
+    Day(String),
+}
+
+impl BankDebit {
+    /// Writes what is to be written and takes what has come; gives how many answers were taken.
+    pub async fn exchange_files(&self) -> Result<usize, BankFilesError> {
+        for folder in ["out", "in", "in/taken"] {
+            let path = self.config.folder.join(folder);
+            fs::create_dir_all(&path).map_err(|source| at(&path, source))?;
+        }
+        self.write_files().await?;
+        self.take_answers().await
+    }
+
+    async fn write_files(&self) -> Result<(), BankFilesError> {
+        let (name, today) = (self.name.as_str(), self.config.days.of(self.clock.now()));
+        self.store.cut_debit_file(name, today, self.config.currency).await?;
+        let from = today.checked_sub(jiff::Span::new().days(DAYS_BACK));
+        let from = from.map_err(|error| BankFilesError::Day(error.to_string()))?;
+        for file in self.store.debit_files(name, from).await? {
+            let seal = self.config.secret.seal(file.body.as_bytes());
+            let text = format!("{}{}", file.body, trailer(&file.body, &seal));
+            let path = self.config.folder.join("out").join(format!("{name}-{}.csv", file.day));
+            // Where it was carried on it is not written again.
+            let sent = self.config.folder.join("out/sent").join(format!("{name}-{}.csv", file.day));
+            if !sent.exists() {
+                write_once(&path, &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// In the order of the numbers, as far as they go; what is not taken stays.
+    async fn take_answers(&self) -> Result<usize, BankFilesError> {
+        let folder = self.config.folder.join("in");
+        let mut whole = Vec::new();
+        for path in csv_files(&folder)? {
+            match self.read(&path)? {
+                Ok((file, digest)) => whole.push((file, digest, path)),
+                Err(problem) => self.refused(&path, &problem),
+            }
+        }
+        whole.sort_by_key(|(file, ..)| file.number);
+        let mut taken = 0;
+        for (file, digest, path) in whole {
+            match self.store.take_debit_answer(self.name.as_str(), &file, &digest, self.clock.now()).await {
+                Ok(answered) => {
+                    let (accepted, returned) = (answered.accepted, answered.returned);
+                    let taken_back = answered.taken_back.len();
+                    tracing::info!(number = file.number, accepted, returned, taken_back, "an answer of the bank's");
+                    count(self.name.as_str(), if answered.again { "again" } else { "taken" });
+                    taken += usize::from(!answered.again);
+                    self.wake(&file).await?;
+                    let to = folder.join("taken").join(path.file_name().unwrap_or_default());
+                    fs::rename(&path, &to).map_err(|source| at(&to, source))?;
+                }
+                Err(StoreError::Debit(problem)) => self.refused(&path, &problem),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The charges that it speaks of are looked at now.
+    async fn wake(&self, file: &AnswerFile) -> Result<(), BankFilesError> {
+        for charge in file.lines.iter().filter_map(|line| charge_of(&line.key)) {
+            wake(&*self.store, charge, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> Result<Result<(AnswerFile, String), DebitProblem>, BankFilesError> {
+        let length = fs::metadata(path).map_err(|source| at(path, source))?.len();
+        if length > ANSWER_BYTES_MAX {
+            let what = format!("the file has {length} bytes, and no answer has more than {ANSWER_BYTES_MAX}");
+            return Ok(Err(DebitProblem::Malformed { line: 1, what }));
+        }
+        let bytes = fs::read(path).map_err(|source| at(path, source))?;
+        let digest = hex::encode(Sha256::digest(&bytes));
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Ok(Err(DebitProblem::Malformed { line: 1, what: "the file is not UTF-8".to_owned() }));
+        };
+        let sealed = |seal: &str, body: &[u8]| self.config.secret.is_seal(seal, body);
+        let file = AnswerFile::read(&text, self.name.as_str(), self.config.currency, sealed);
+        Ok(file.map(|file| (file, digest)))
+    }
+
+    fn refused(&self, path: &Path, problem: &DebitProblem) {
+        let file = path.display();
+        tracing::error!(acquirer = %self.name, %file, %problem, "an answer of the bank's is not taken, and nothing changed");
+        count(self.name.as_str(), if matches!(problem, DebitProblem::Early { .. }) { "early" } else { "refused" });
+    }
+}
+
+fn count(acquirer: &str, outcome: &'static str) {
+    metrics::counter!("facegate_debit_files_total", "acquirer" => acquirer.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+/// By a rename of what is durable, so that nobody ever sees half a file.
+fn write_once(path: &Path, text: &str) -> Result<(), BankFilesError> {
+    match fs::read_to_string(path) {
+        Ok(before) if before == text => return Ok(()),
+        Ok(_) => return Err(BankFilesError::Changed { path: path.display().to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(at(path, source)),
+    }
+    let half = path.with_extension("part");
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&half)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&half, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|source| at(path, source))
+}
+
+fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, BankFilesError> {
+    let entries = fs::read_dir(folder).map_err(|source| at(folder, source))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|source| at(folder, source))?.path();
+        if path.is_file() && path.extension().is_some_and(|extension| extension == "csv") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn at(path: &Path, source: io::Error) -> BankFilesError {
+    BankFilesError::Folder { path: path.display().to_string(), source }
+}

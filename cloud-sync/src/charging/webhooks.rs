@@ -1,0 +1,276 @@
+//! What acquirers tell by themselves. A webhook moves no money and settles no charge: it has the charge looked at now, by
+//! a query, or puts a dispute on record. What it claims is never believed beyond that.
+
+use std::time::Duration;
+
+use facegate_domain::Timestamp;
+use facegate_domain::charge::{ChargeId, IdempotencyKey};
+use serde::Deserialize;
+
+use crate::signature::{BadSignature, SharedSecret};
+use crate::store::{DisputeNotice, Store, StoreError};
+
+/// A signature counts for so long.
+pub const AGE_MAX: Duration = Duration::from_secs(300);
+/// An event is remembered for so long, far beyond its signature: senders repeat one for days, signed anew each time.
+pub const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+/// No event of any acquirer's comes near it.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+const ID_CHARACTERS_MAX: usize = 255;
+
+/// How an acquirer writes its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Sandbox,
+    Stripe,
+}
+
+/// Who may tell, and how he signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookPolicy {
+    pub dialect: Dialect,
+    pub secret: SharedSecret,
+}
+
+impl Dialect {
+    /// The header with the signature.
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Sandbox => crate::signature::HEADER,
+            Self::Stripe => "stripe-signature",
+        }
+    }
+}
+
+/// Why an event is not taken. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+    #[error("the event cannot be read: {0}")]
+    Malformed(String),
+    #[error("the event is about a charge that this cloud never made")]
+    UnknownCharge,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl WebhookError {
+    /// Its name in the metric.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Signature(_) => "bad_signature",
+            Self::Malformed(_) => "malformed",
+            Self::UnknownCharge => "unknown_charge",
+            Self::Store(_) => "failed",
+        }
+    }
+}
+
+/// What became of an event that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The charge is looked at now.
+    Woken,
+    /// The charge was settled already.
+    Settled,
+    /// A dispute is on record.
+    Disputed,
+    /// It was told before.
+    Known,
+    /// Nobody waits for events of its kind.
+    Ignored,
+}
+
+impl Taken {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Woken => "woken",
+            Self::Settled => "settled",
+            Self::Disputed => "disputed",
+            Self::Known => "known",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// An event, as far as it says anything to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    id: String,
+    about: About,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum About {
+    Charge(IdempotencyKey),
+    Dispute { key: IdempotencyKey, amount_minor: i64, currency: String, reversed: bool },
+    Other,
+}
+
+/// Checks and takes one event of `acquirer`.
+pub async fn take(
+    store: &dyn Store,
+    acquirer: &str,
+    policy: &WebhookPolicy,
+    signature: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Taken, WebhookError> {
+    policy.secret.verify(signature, body, now, AGE_MAX)?;
+    let told = match policy.dialect {
+        Dialect::Sandbox => sandbox(body)?,
+        Dialect::Stripe => stripe(body)?,
+    };
+    let (key, dispute) = match told.about {
+        About::Other => return Ok(Taken::Ignored),
+        About::Charge(key) => (key, None),
+        About::Dispute { key, amount_minor, currency, reversed } => {
+            let (acquirer, event) = (acquirer.to_owned(), told.id.clone());
+            let told_at = now;
+            let notice = DisputeNotice { acquirer, event, key: key.clone(), amount_minor, currency, reversed, told_at };
+            (key, Some(notice))
+        }
+    };
+    let charge = charge_of(&key).ok_or(WebhookError::UnknownCharge)?;
+    store.charge(charge).await?.ok_or(WebhookError::UnknownCharge)?;
+    if !store.take_event(acquirer, &told.id, dispute.as_ref(), now).await? {
+        return Ok(Taken::Known);
+    }
+    if dispute.is_some() {
+        return Ok(Taken::Disputed);
+    }
+    Ok(if wake(store, charge, now).await? { Taken::Woken } else { Taken::Settled })
+}
+
+/// Whose key it is, if it is one of ours.
+pub(super) fn charge_of(key: &IdempotencyKey) -> Option<ChargeId> {
+    key.as_str().strip_prefix("facegate-")?.get(..36)?.parse().ok()
+}
+
+/// Has the charge looked at soon; false if there is nothing to wait for any more.
+pub(super) async fn wake(store: &dyn Store, charge: ChargeId, _now: Timestamp) -> Result<bool, StoreError> {
+    Ok(store.charge(charge).await?.is_some_and(|charge| !charge.is_finished()))
+}
+
+#[derive(Debug, Deserialize)]
+struct SandboxEvent {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    key: String,
+    amount_minor: i64,
+    currency: String,
+}
+
+fn sandbox(body: &[u8]) -> Result<Told, WebhookError> {
+    let event: SandboxEvent = read(body)?;
+    let key = IdempotencyKey::new(event.key);
+    let (amount_minor, currency) = (event.amount_minor, event.currency);
+    let about = match event.kind.as_str() {
+        "charge.authorised" | "charge.captured" | "charge.declined" => About::Charge(key),
+        "charge.disputed" => About::Dispute { key, amount_minor, currency, reversed: false },
+        "charge.dispute_reversed" => About::Dispute { key, amount_minor, currency, reversed: true },
+        _ => About::Other,
+    };
+    told(event.id, about)
+}
+
+#[derive(Debug, Deserialize)]
+struct StripeEvent {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    data: StripeData,
+}
+
+#[derive(Debug, Deserialize)]
+struct StripeData {
+    object: StripeObject,
+}
+
+#[derive(Debug, Deserialize)]
+struct StripeObject {
+    #[serde(default)]
+    metadata: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    amount: i64,
+    #[serde(default)]
+    currency: String,
+    #[serde(default)]
+    status: String,
+}
+
+fn stripe(body: &[u8]) -> Result<Told, WebhookError> {
+    let event: StripeEvent = read(body)?;
+    let object = event.data.object;
+    // Not of our making, such as another program's of the same account.
+    let Some(key) = object.metadata.get("facegate_key").map(IdempotencyKey::new) else {
+        return told(event.id, About::Other);
+    };
+    let about = match event.kind.as_str() {
+        kind if kind.starts_with("payment_intent.") => About::Charge(key),
+        "charge.dispute.created" | "charge.dispute.closed" => About::Dispute {
+            key,
+            amount_minor: object.amount,
+            currency: object.currency.to_uppercase(),
+            reversed: object.status == "won",
+        },
+        _ => About::Other,
+    };
+    told(event.id, about)
+}
+
+fn told(id: String, about: About) -> Result<Told, WebhookError> {
+    if (1..=ID_CHARACTERS_MAX).contains(&id.len()) {
+        return Ok(Told { id, about });
+    }
+    Err(WebhookError::Malformed(format!("its id must have 1 to {ID_CHARACTERS_MAX} characters")))
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, WebhookError> {
+    serde_json::from_slice(body).map_err(|error| WebhookError::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(told: Result<Told, WebhookError>) -> Option<About> {
+        told.ok().map(|told| told.about)
+    }
+
+    #[test]
+    fn each_dialect_is_understood() {
+        let key = IdempotencyKey::new("k1");
+        let event = |kind: &str| {
+            format!(r#"{{"id":"e1","type":"{kind}","created":1,"key":"k1","amount_minor":4,"currency":"CNY"}}"#)
+        };
+        let dispute = |reversed| About::Dispute { key: key.clone(), amount_minor: 4, currency: "CNY".into(), reversed };
+        assert_eq!(about(sandbox(event("charge.captured").as_bytes())), Some(About::Charge(key.clone())));
+        assert_eq!(about(sandbox(event("charge.disputed").as_bytes())), Some(dispute(false)));
+        assert_eq!(about(sandbox(event("charge.dispute_reversed").as_bytes())), Some(dispute(true)));
+        assert_eq!(about(sandbox(event("weather.changed").as_bytes())), Some(About::Other));
+
+        let event = |kind: &str, metadata: &str, status: &str| {
+            let object = format!(r#"{{"metadata":{metadata},"amount":4,"currency":"cny","status":"{status}"}}"#);
+            format!(r#"{{"id":"e1","type":"{kind}","data":{{"object":{object}}}}}"#)
+        };
+        let ours = r#"{"facegate_key":"k1"}"#;
+        let stripe = |kind, metadata, status| about(super::stripe(event(kind, metadata, status).as_bytes()));
+        assert_eq!(stripe("payment_intent.succeeded", ours, "succeeded"), Some(About::Charge(key.clone())));
+        assert_eq!(stripe("payment_intent.succeeded", "{}", "succeeded"), Some(About::Other));
+        assert_eq!(stripe("charge.dispute.created", ours, "needs_response"), Some(dispute(false)));
+        assert_eq!(stripe("charge.dispute.closed", ours, "won"), Some(dispute(true)));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused() {
+        for body in
+            ["", "{}", "[]", r#"{"id":"","type":"charge.captured","key":"k","amount_minor":1,"currency":"CNY"}"#]
+        {
+            assert!(matches!(sandbox(body.as_bytes()), Err(WebhookError::Malformed(_))), "{body}");
+            assert!(matches!(stripe(body.as_bytes()), Err(WebhookError::Malformed(_))), "{body}");
+        }
+    }
+}

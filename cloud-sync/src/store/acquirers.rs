@@ -1,0 +1,85 @@
+//! What passes between the cloud and its acquirers beside the charges themselves: what was asked under which key, which
+//! events were told before, and what riders' banks dispute.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::charge::IdempotencyKey;
+use facegate_domain::debit::AnswerLine;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// Something that an acquirer is asked for, stored before it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedOf {
+    /// When it was begun.
+    pub asked_at: Timestamp,
+    /// The acquirer's name for the charge that a refund is of.
+    pub of: Option<String>,
+    /// The acquirer's own name for it, once that is known.
+    pub reference: Option<String>,
+    /// Whether it was begun by this very command: it was certainly not asked for before.
+    #[serde(skip)]
+    pub is_new: bool,
+}
+
+/// A rider's bank wants the money of a charge back, or has given it back after all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputeNotice {
+    pub acquirer: String,
+    /// The acquirer's name for what it told.
+    pub event: String,
+    pub key: IdempotencyKey,
+    pub amount_minor: i64,
+    pub currency: String,
+    /// Whether it was decided for us.
+    pub reversed: bool,
+    pub told_at: Timestamp,
+}
+
+impl DisputeNotice {
+    /// A debit that a bank had accepted came back with its answer of that number.
+    pub(super) fn taken_back(acquirer: &str, number: u64, line: &AnswerLine, told_at: Timestamp) -> Self {
+        Self {
+            acquirer: acquirer.to_owned(),
+            event: format!("answer-{number}/{}", line.key),
+            key: line.key.clone(),
+            amount_minor: line.amount.minor(),
+            currency: line.amount.currency().to_string(),
+            reversed: false,
+            told_at,
+        }
+    }
+}
+
+#[async_trait]
+pub trait AcquirerStore {
+    /// Stores that something is asked for under this key; gives what was stored of it before, if anything was.
+    async fn ask_acquirer(
+        &self,
+        acquirer: &str,
+        key: &IdempotencyKey,
+        of: Option<&str>,
+        now: Timestamp,
+    ) -> Result<AskedOf, StoreError>;
+
+    async fn asked_of_acquirer(&self, acquirer: &str, key: &IdempotencyKey) -> Result<Option<AskedOf>, StoreError>;
+
+    /// Stores the acquirer's own name for what was asked for; the first one stands.
+    async fn keep_reference(&self, acquirer: &str, key: &IdempotencyKey, reference: &str) -> Result<(), StoreError>;
+
+    /// Remembers an event, with the dispute that it tells of; false if it was told before, and then nothing is stored.
+    async fn take_event(
+        &self,
+        acquirer: &str,
+        event: &str,
+        dispute: Option<&DisputeNotice>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Forgets at most `max` events told before `before`; gives how many.
+    async fn forget_events(&self, before: Timestamp, max: usize) -> Result<usize, StoreError>;
+
+    /// Every dispute that was told, in the order of acquirers and events.
+    async fn disputes_told(&self) -> Result<Vec<DisputeNotice>, StoreError>;
+}

@@ -1,0 +1,55 @@
+//! What passes between the cloud and its acquirers.
+
+use std::time::Duration;
+
+use facegate_cloud_sync::store::DisputeNotice;
+use facegate_domain::charge::IdempotencyKey;
+
+use crate::places::Place;
+use crate::world::after;
+
+pub async fn what_is_asked_is_stored_once_with_the_first_name_for_it(place: &Place) {
+    let store = place.open().await;
+    let key = IdempotencyKey::new("k1");
+    assert_eq!(store.asked_of_acquirer("cards", &key).await.unwrap(), None);
+    let first = store.ask_acquirer("cards", &key, Some("pi_1"), after(1)).await.unwrap();
+    assert!(first.is_new && first.reference.is_none());
+    let again = store.ask_acquirer("cards", &key, None, after(2)).await.unwrap();
+    assert!(!again.is_new, "it was begun before");
+    assert_eq!((again.asked_at, again.of.as_deref()), (after(1), Some("pi_1")));
+    store.keep_reference("cards", &key, "re_1").await.unwrap();
+    store.keep_reference("cards", &key, "re_2").await.unwrap();
+    let kept = store.asked_of_acquirer("cards", &key).await.unwrap().unwrap();
+    assert_eq!(kept.reference.as_deref(), Some("re_1"));
+    assert_eq!(store.asked_of_acquirer("bank", &key).await.unwrap(), None, "each acquirer has its own");
+    store.keep_reference("bank", &key, "x").await.unwrap();
+    assert_eq!(store.asked_of_acquirer("bank", &key).await.unwrap(), None, "nothing was asked");
+}
+
+pub async fn an_event_is_taken_once_until_it_is_forgotten(place: &Place) {
+    let store = place.open().await;
+    let dispute = |event: &str| DisputeNotice {
+        acquirer: "cards".to_owned(),
+        event: event.to_owned(),
+        key: IdempotencyKey::new("k1"),
+        amount_minor: 400,
+        currency: "CNY".to_owned(),
+        reversed: false,
+        told_at: after(1),
+    };
+    assert!(store.take_event("cards", "e1", None, after(1)).await.unwrap());
+    assert!(!store.take_event("cards", "e1", Some(&dispute("e1")), after(2)).await.unwrap());
+    assert!(store.disputes_told().await.unwrap().is_empty(), "an event told before stores nothing");
+    assert!(store.take_event("bank", "e1", None, after(2)).await.unwrap());
+    assert!(store.take_event("cards", "e2", Some(&dispute("e2")), after(3)).await.unwrap());
+    assert_eq!(store.disputes_told().await.unwrap(), [dispute("e2")]);
+
+    assert_eq!(store.forget_events(after(3), 1).await.unwrap(), 1);
+    assert_eq!(store.forget_events(after(3), 10).await.unwrap(), 1);
+    assert_eq!(store.forget_events(after(3), 10).await.unwrap(), 0);
+    assert!(store.take_event("cards", "e1", None, after(9)).await.unwrap(), "it was forgotten");
+    assert!(!store.take_event("cards", "e2", None, after(9)).await.unwrap());
+    assert_eq!(store.disputes_told().await.unwrap().len(), 1, "disputes stay");
+    let far = after(9).plus(Duration::from_secs(1));
+    assert_eq!(store.forget_events(far, 10).await.unwrap(), 2);
+}
