@@ -3,6 +3,7 @@
 //! until a tap that comes later still makes a whole one of it. So does what looks like a
 //! ride of many hours while a station or gate is behind: the exit and the entry between the two may not be here yet.
 
+mod again;
 mod caught_up;
 mod pricing;
 
@@ -20,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use caught_up::CaughtUp;
 
-use crate::store::{Pricing, RiderTaps, Settlement, Store, StoreError};
+use crate::store::{Again, Pricing, RiderTaps, Settlement, Store, StoreError};
 use crate::tariffs::Tariffs;
+use crate::waivers;
 
 /// Riders looked up at a time.
 const RIDERS_PAGE: usize = 256;
@@ -57,10 +59,7 @@ pub async fn run(
     );
     let mut caught_up = CaughtUp::default();
     loop {
-        let settled = async {
-            let tariff = tariffs.now(&*store).await?;
-            settle_round(&*store, &tariff, clock.now(), &policy, &mut caught_up, &stop).await
-        };
+        let settled = round_of(&*store, &mut tariffs, &*clock, &policy, &mut caught_up, &stop);
         match settled.await {
             Ok(waiting) => metrics::gauge!("facegate_riders_to_settle").set(waiting as f64),
             Err(error) => tracing::error!(%error, "journeys could not be settled; the next round tries again"),
@@ -74,6 +73,26 @@ pub async fn run(
         // However fast taps come, rounds do not follow each other without a pause.
         tokio::time::sleep(round / 2).await;
     }
+}
+
+/// One round: of what has come, and of what is to be priced anew. Gives how many riders may have had something to settle.
+async fn round_of(
+    store: &dyn Store,
+    tariffs: &mut Tariffs,
+    clock: &dyn Clock,
+    policy: &SettlingPolicy,
+    caught_up: &mut CaughtUp,
+    stop: &CancellationToken,
+) -> Result<usize, StoreError> {
+    let tariff = tariffs.now(store).await?;
+    waivers::follow_modes(store, &tariff, tariffs.told(), tariffs.waivers(), clock.now()).await?;
+    waivers::spread(store, tariffs.waivers(), policy.pairing.journey_max).await?;
+    if tariffs.has_changed() {
+        again::held(store).await?;
+    }
+    let seen = settle_round(store, &tariff, clock.now(), policy, caught_up, stop).await?;
+    again::round(store, tariffs, clock.now(), policy, stop).await?;
+    Ok(seen)
 }
 
 /// One round over all riders who may have something to settle, by what the stations say at this moment; gives how many
@@ -109,7 +128,7 @@ async fn settle_round(
             if stop.is_cancelled() {
                 return Ok(seen);
             }
-            settle_rider(store, tariff, rider, Moment { now, known_until }, policy).await?;
+            settle_rider(store, tariff, (rider, None), Moment { now, known_until }, policy).await?;
         }
     }
     Ok(seen)
@@ -128,7 +147,7 @@ const TRIES_MAX: u32 = 3;
 async fn settle_rider(
     store: &dyn Store,
     tariff: &Tariff,
-    rider: RiderId,
+    (rider, again): (RiderId, Option<Again>),
     moment: Moment,
     policy: &SettlingPolicy,
 ) -> Result<(), StoreError> {
@@ -136,10 +155,10 @@ async fn settle_rider(
         // Asked before anything that the settlement rests on is read.
         let seen = store.settlements(rider).await?;
         let found = unsettled_of(store, rider, moment, policy).await?;
-        if found.is_empty() {
+        if found.is_empty() && again.is_none() {
             return Ok(());
         }
-        let settlement = pricing::price(store, tariff, rider, found, moment.now).await?;
+        let settlement = pricing::price(store, tariff, rider, (found, again), moment.now).await?;
         tell(&settlement);
         match store.settle(Settlement { seen, ..settlement }, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.

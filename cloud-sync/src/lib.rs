@@ -28,4 +28,6 @@ pub mod server;
 pub mod signature;
 pub mod store;
 pub mod tariffs;
+pub mod terms;
+pub mod waivers;
 pub mod web;

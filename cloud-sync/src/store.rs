@@ -27,6 +27,7 @@ mod riders;
 pub mod sled;
 mod stations;
 mod taps;
+mod terms;
 
 pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
@@ -52,6 +53,7 @@ pub use stations::{
     TierReport,
 };
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
+pub use terms::{Again, KeptWaiver, TermsStore};
 
 /// Everything that the cloud keeps.
 pub trait Store:
@@ -63,6 +65,7 @@ pub trait Store:
     + HabitStore
     + TapStore
     + JourneyStore
+    + TermsStore
     + ChargeStore
     + AcquirerStore
     + DebitStore

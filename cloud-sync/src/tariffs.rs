@@ -2,38 +2,73 @@
 
 use std::sync::Arc;
 
-use facegate_domain::fares::{FareTable, Tariff, TariffProblem};
-use facegate_domain::operation::PublishedFares;
+use facegate_domain::fares::{FareTable, Tariff, TariffProblem, Waiver};
+use facegate_domain::operation::{Instructions, PublishedFares};
 
-use crate::store::{Store, StoreError};
+use crate::store::{KeptWaiver, Store, StoreError};
 
-/// Follows what is published.
+/// Follows what is published and waived.
 #[derive(Debug)]
 pub struct Tariffs {
     configured: Arc<Tariff>,
-    /// What is published, as it was read last.
-    published: Vec<PublishedFares>,
+    /// As they were read last.
+    told: Instructions,
+    waivers: Vec<KeptWaiver>,
+    /// By what is published, and what is waived as well.
+    published: Arc<Tariff>,
     tariff: Arc<Tariff>,
+    /// Whether rides may have a price by it that had none by the one before.
+    changed: bool,
 }
 
 impl Tariffs {
     pub fn new(configured: Arc<Tariff>) -> Self {
-        Self { tariff: Arc::clone(&configured), configured, published: Vec::new() }
+        Self {
+            told: Instructions::default(),
+            waivers: Vec::new(),
+            published: Arc::clone(&configured),
+            tariff: Arc::clone(&configured),
+            configured,
+            changed: true,
+        }
     }
 
-    /// The tariff by what is published at this moment.
+    /// The tariff by what is published and waived at this moment.
     pub async fn now(&mut self, store: &dyn Store) -> Result<Arc<Tariff>, StoreError> {
-        let published: Vec<PublishedFares> = store.instructions().await?.fares().cloned().collect();
-        if published != self.published {
-            match with_published(&self.configured, published.iter()) {
-                Ok(tariff) => self.tariff = Arc::new(tariff),
+        let (told, waivers) = (store.instructions().await?, store.waivers().await?);
+        let is_published = told.fares().ne(self.told.fares());
+        if is_published {
+            match with_published(&self.configured, told.fares()) {
+                Ok(tariff) => self.published = Arc::new(tariff),
                 Err(error) => {
                     tracing::error!(%error, "the published fare tables make no tariff; the one before holds on");
                 }
             }
-            self.published = published;
         }
+        let waived =
+            |waivers: &[KeptWaiver]| -> Vec<Waiver> { waivers.iter().map(|kept| kept.waiver.clone()).collect() };
+        let now_waived = waived(&waivers);
+        self.changed |= is_published;
+        if is_published || now_waived != waived(&self.waivers) {
+            self.tariff = Arc::new(self.published.with_waivers(&now_waived));
+        }
+        (self.told, self.waivers) = (told, waivers);
         Ok(Arc::clone(&self.tariff))
+    }
+
+    /// Whether tables were published since this was asked last; at first they may have been while nobody looked.
+    pub fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What the operator told, as it was read last.
+    pub fn told(&self) -> &Instructions {
+        &self.told
+    }
+
+    /// What the tariff that was given last waives.
+    pub fn waivers(&self) -> &[KeptWaiver] {
+        &self.waivers
     }
 }
 

@@ -104,6 +104,7 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))
+        .route("/me/trips/{journey}/missing-end", post(me::tell_missing_end))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn(guard::same_origin_only))
         .with_state(pages)

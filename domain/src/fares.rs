@@ -27,8 +27,9 @@ pub use explain::{Fare, Line, Quantity, Rule};
 pub use look_back::LookBack;
 pub use ride::Ride;
 pub use rider::RiderTerms;
+pub use rules::Waives;
 pub use settle::{Change, Settled, Settling};
-pub use table::{FareTable, FareTableProblem, FareTableProblems};
+pub use table::{FareTable, FareTableProblem, FareTableProblems, Waiver};
 pub use tariff::{Tariff, TariffProblem};
 
 use crate::clock::Timestamp;

@@ -4,7 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 #[macro_use]
-mod digest_id;
+pub mod digest_id;
 
 pub mod billing;
 pub mod charge;
@@ -28,6 +28,7 @@ pub mod policy;
 pub mod score;
 pub mod settlement;
 pub mod tap;
+pub mod terms;
 pub mod travel_day;
 
 pub use clock::{Clock, Timestamp};

@@ -1,6 +1,7 @@
 //! gRPC under mutual TLS: for integrators, stations and monitors, each its own service.
 
 mod enrolment;
+mod held;
 mod installation;
 mod ops;
 mod renewal;

@@ -12,6 +12,10 @@
 //! | `POST /v1/riders/{id}/code-certificates` | certifies a phone for ride codes |
 //! | `GET /v1/riders/{id}/trips` | lists trips |
 //! | `GET /v1/riders/{id}/receipts/{journey}` | shows one receipt |
+//! | `PUT /v1/riders/{id}/receipts/{journey}/missing-end` | tells an end that nobody saw |
+//! | `PUT /v1/riders/{id}/category` | says what the rider is, verified |
+//! | `POST /v1/riders/{id}/passes` · `POST /v1/riders/{id}/coupons` | sells a pass · gives a coupon |
+//! | `GET /v1/riders/{id}/terms` | shows what decides what he pays |
 //! | `DELETE /v1/riders/{id}` | erases; answers the erasure receipt |
 //! | `GET /v1/erasures/{id}` | shows how far an erasure has come |
 
@@ -24,6 +28,7 @@ mod moment;
 mod openapi;
 mod refusal;
 mod riders;
+mod terms;
 mod trips;
 
 use std::ops::Deref;
@@ -83,6 +88,11 @@ pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
         .route("/v1/riders/{id}/code-certificates", post(access::certify_phone))
         .route("/v1/riders/{id}/trips", get(trips::list))
         .route("/v1/riders/{id}/receipts/{journey}", get(trips::receipt))
+        .route("/v1/riders/{id}/receipts/{journey}/missing-end", put(terms::repair))
+        .route("/v1/riders/{id}/category", put(terms::verify_category))
+        .route("/v1/riders/{id}/passes", post(terms::buy_pass))
+        .route("/v1/riders/{id}/coupons", post(terms::grant_coupon))
+        .route("/v1/riders/{id}/terms", get(terms::show))
         .route("/v1/erasures/{id}", get(erasure::show))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .route("/v1/riders/{id}/faces", post(faces::enrol).layer(DefaultBodyLimit::max(image_bytes_max)))

@@ -1,4 +1,5 @@
-//! The prices of rides as they are settled, in the light of those that were settled before, and the items that they make.
+//! The prices of rides as they are settled, in the light of those that were settled before and of what is on record of the
+//! rider, and the items that they make.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use facegate_domain::journey::{JourneyId, Ridden, Unsettled};
 use facegate_domain::money::Money;
 use jiff::civil::Date;
 
-use crate::store::{PricedRide, Pricing, Settlement, Store, StoreError};
+use crate::store::{Again, PricedRide, Pricing, Settlement, Store, StoreError};
 
 /// Asks for what was settled before only if the tariff has a rule that looks at it, or some of it does not stand any
 /// more.
@@ -19,30 +20,42 @@ pub async fn price(
     store: &dyn Store,
     tariff: &Tariff,
     rider: RiderId,
-    found: Unsettled,
+    (found, again): (Unsettled, Option<Again>),
     now: Timestamp,
 ) -> Result<Settlement, StoreError> {
-    let mut settlement = Settlement::of(rider, 0);
+    let mut settlement = Settlement { again: again.map(|again| again.version), ..Settlement::of(rider, 0) };
     let gone: BTreeSet<JourneyId> = found.superseded.iter().map(|superseded| superseded.ride).collect();
     let mut began: Vec<Timestamp> = found.rides.iter().map(|ride| ride.first().at).collect();
     for ride in &gone {
         began.extend(store.ride(*ride).await?.map(|priced| priced.ride.first().at));
     }
     (settlement.merged, settlement.superseded, settlement.unmerged) = (found.merged, found.superseded, found.unmerged);
+    began.extend(again.map(|again| again.since));
     let Some(since) = began.into_iter().min() else { return Ok(settlement) };
-    let before = before(store, tariff, rider, since, &gone, &found.rides).await?;
+    let before = match tariff.look_back(since) {
+        Some(looked_back) => store.rides_since(rider, looked_back.from.min(since)).await?,
+        None if again.is_some() => store.rides_since(rider, since).await?,
+        None => named(store, &gone, &found.rides).await?,
+    };
     let before: BTreeMap<JourneyId, PricedRide> = before.into_iter().map(|ride| (ride.id(), ride)).collect();
 
     if is_forgotten(store, rider).await? {
+        let decided = store.terms(rider).await?.decisions;
+        let waived = decided.iter().filter(|decision| decision.price_minor == 0);
+        settlement.repriced.extend(waived.filter_map(|decision| {
+            let priced = before.get(&decision.ride).filter(|priced| priced.is_held())?;
+            let fare = tariff.decided(Ride::from(&priced.ride), decision).ok()?;
+            Some((decision.ride, Pricing::Priced { fare }))
+        }));
         settlement.rides = found.rides.into_iter().map(|ride| uncollectable(tariff, ride)).collect();
         return Ok(settlement);
     }
+    let terms = store.terms(rider).await?.terms();
     let mut items = Items { rider, before: &before, bill_at: now, made: Vec::new() };
     let settling = {
         let settled = before.values().map(|priced| settled(tariff, priced, &gone)).collect::<Result<Vec<_>, _>>()?;
         let settled: Vec<Settled<'_>> = settled.into_iter().flatten().collect();
         let new: Vec<Ride<'_>> = found.rides.iter().map(Ride::from).collect();
-        let terms = RiderTerms::default();
         tariff.settle(&settled, &new, since, &terms).map_err(ChargeError::from)?
     };
     for change in settling.changes {
@@ -59,18 +72,8 @@ pub async fn price(
     Ok(settlement)
 }
 
-/// The rides of before that matter, and those that stand again, whether they matter or not.
-async fn before(
-    store: &dyn Store,
-    tariff: &Tariff,
-    rider: RiderId,
-    since: Timestamp,
-    gone: &BTreeSet<JourneyId>,
-    new: &[Ridden],
-) -> Result<Vec<PricedRide>, StoreError> {
-    if let Some(looked_back) = tariff.look_back(since) {
-        return store.rides_since(rider, looked_back.from.min(since)).await;
-    }
+/// Where every ride is priced by itself: those that do not stand any more, and those that stand again.
+async fn named(store: &dyn Store, gone: &BTreeSet<JourneyId>, new: &[Ridden]) -> Result<Vec<PricedRide>, StoreError> {
     let mut before = Vec::new();
     let broken = new.iter().filter(|ride| ride.whole().is_none()).map(Ridden::id);
     for ride in gone.iter().copied().chain(broken) {

@@ -1,5 +1,7 @@
 //! `facegate-cloud-sync tell`: the operator's instructions to stations, and about them, as calls to a running cloud.
 
+mod rides;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -66,6 +68,35 @@ enum What {
         /// The table (TOML).
         file: PathBuf,
     },
+    /// Gives up fares at stations for some time, also what was ridden and charged before.
+    Waive {
+        /// Riders read it.
+        #[arg(long)]
+        reason: String,
+        /// "fare": rides that begin or end there cost nothing; "disruption": leaving where one came in, staying too long
+        /// and a missing end do; "missing_exit": a missing exit does.
+        #[arg(long, default_value = "fare")]
+        waives: String,
+        /// Once for each; without it all.
+        #[arg(long)]
+        station: Vec<String>,
+        /// Like 2026-11-30T07:00:00+08:00.
+        #[arg(long)]
+        from: jiff::Timestamp,
+        #[arg(long)]
+        until: jiff::Timestamp,
+    },
+    /// Lists rides without a price, which somebody must look at.
+    Held,
+    /// Gives a held ride a price (0 waives it), or without one has it priced by the rules once more.
+    Release {
+        ride: String,
+        #[arg(long, requires = "reason")]
+        price_minor: Option<i64>,
+        /// The rider reads it.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// Takes a fare table back from all stations.
     WithdrawFares { name: String },
     /// Makes this installation the one that counts as the station: for a replaced machine whose old one is still heard.
@@ -114,6 +145,19 @@ async fn tell(tell: Tell) -> Result<()> {
             return Ok(());
         }
         What::Standing { station, standing } => return set_standing(&mut ops, station, standing).await,
+        What::Held => return rides::held(&mut ops).await,
+        What::Waive { reason, waives, station, from, until } => {
+            let (from_unix_ms, until_unix_ms) = (from.as_millisecond(), until.as_millisecond());
+            let asked = v1::WaiveRequest { reason, waives, stations: station, from_unix_ms, until_unix_ms };
+            let id = ops.waive(asked).await?.into_inner().waiver_id;
+            println!("waiver {id}: settled rides that it changes are priced anew");
+            return Ok(());
+        }
+        What::Release { ride, price_minor, reason } => {
+            ops.release_ride(v1::ReleaseRideRequest { ride_id: ride, price_minor, reason }).await?;
+            println!("the ride is priced in a moment");
+            return Ok(());
+        }
         told => instruction(told)?,
     };
     let request = v1::InstructRequest { instruction: Some(instruction) };
@@ -145,7 +189,7 @@ fn instruction(what: What) -> Result<v1::instruct_request::Instruction> {
             Wire::from(Instruction::Fares(PublishedFares { name, valid_from, toml }))
         }
         What::WithdrawFares { name } => Wire::from(Instruction::FaresWithdrawn { name }),
-        What::List | What::ClaimStation { .. } | What::Standing { .. } => anyhow::bail!("not an instruction"),
+        _ => anyhow::bail!("not an instruction"),
     })
 }
 

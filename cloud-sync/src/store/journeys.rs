@@ -118,6 +118,8 @@ pub struct Settlement {
     pub repriced: Vec<(JourneyId, Pricing)>,
     /// Of rides that are new or repriced or superseded.
     pub items: Vec<Item>,
+    /// The [`Again::version`](super::Again) that it does.
+    pub again: Option<u64>,
 }
 
 impl Settlement {
@@ -132,6 +134,7 @@ impl Settlement {
             unmerged: Vec::new(),
             repriced: Vec::new(),
             items: Vec::new(),
+            again: None,
         }
     }
 

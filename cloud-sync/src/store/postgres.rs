@@ -38,6 +38,7 @@ mod sealed;
 mod snapshot;
 mod stations;
 mod taps;
+mod terms;
 mod tx;
 mod url;
 mod values;

@@ -36,6 +36,8 @@
 //! | `tap/` rider time record · `open/` (same) | `Tap` · its direction, until a journey uses it |
 //! | `settled/` record | the ride that used it, or null for a second presentation |
 //! | `journey/` id · `trip/` rider time id | `PricedRide` · empty |
+//! | `ended/` time id · `held/` id | empty, by its last tap · empty, while it has no price |
+//! | `terms/` rider · `waiver/` id · `again/` rider | `KeptTerms` · `KeptWaiver` · `Again`: his rides are to be priced anew |
 //! | `settlements/` rider | how many there were |
 //! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |
 //! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
@@ -93,6 +95,7 @@ mod riders;
 mod sealed;
 mod stations;
 mod taps;
+mod terms;
 mod tx;
 
 /// Version of the table above.

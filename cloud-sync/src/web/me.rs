@@ -1,13 +1,14 @@
 //! The rider's page: trips, receipts and what is on record, for the one rider who is signed in.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use facegate_domain::charge::Instrument;
+use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account as LedgerAccount;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Pages;
 use super::assets::ME_HTML;
@@ -16,7 +17,9 @@ use super::problem::Problem;
 use super::session::Account;
 use super::sign_in::SignedInRider;
 use crate::api::rest::{Moment, TripView};
+use crate::enrolment::Actor;
 use crate::store::{Consent, StoreError};
+use crate::terms;
 
 #[derive(Debug, Serialize)]
 pub struct MeView {
@@ -27,6 +30,44 @@ pub struct MeView {
     consents: Vec<ConsentLine>,
     account: Option<AccountLine>,
     trips: Vec<TripView>,
+    /// Where a trip may have begun or ended of which nobody saw it.
+    stations: Vec<StationLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct StationLine {
+    id: String,
+    name: String,
+}
+
+/// What the rider's own page sends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MissingEnd {
+    station: String,
+}
+
+/// The rider tells where a trip of his began or ended; nobody saw it.
+pub async fn tell_missing_end(
+    State(pages): State<Pages>,
+    SignedInRider(rider): SignedInRider,
+    Path(journey): Path<String>,
+    Json(told): Json<MissingEnd>,
+) -> Result<StatusCode, Problem> {
+    let journey = journey.parse().map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_id", "This is no trip's id.", "Reload the page and try again.")
+    })?;
+    let who = Actor::new("rider", &rider.to_string());
+    terms::repair(&pages.cloud, &who, rider, journey, &told.station).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn stations(tariff: &Tariff) -> Vec<StationLine> {
+    let Some(table) = tariff.tables().last() else { return Vec::new() };
+    let line = |id| StationLine { id: ToString::to_string(id), name: table.station_name(id).to_owned() };
+    let mut stations: Vec<StationLine> = table.stations().map(line).collect();
+    stations.sort_by(|a, b| a.name.cmp(&b.name));
+    stations
 }
 
 #[derive(Debug, Serialize)]
@@ -68,13 +109,15 @@ pub async fn overview(
         let detail = "This rider is no longer on record.";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "not_signed_in", detail, "There is nothing left to do."));
     };
+    let (tariff, now) = (terms::tariff(&pages.cloud).await?, pages.cloud.clock.now());
     Ok(Json(MeView {
         rider: masked(rider),
         display_name: profile.display_name,
         face_enrolled: known.face.is_some(),
         consents: known.consents.into_iter().map(ConsentLine::from).collect(),
         account: account(&pages, rider).await?,
-        trips: store.trips(rider).await?.iter().map(TripView::from).collect(),
+        trips: store.trips(rider).await?.iter().map(|trip| TripView::of(trip, &tariff, now)).collect(),
+        stations: stations(&tariff),
     }))
 }
 

@@ -35,6 +35,7 @@ mod photographs;
 mod refusals;
 mod renewal;
 mod rest;
+mod rides;
 mod riding;
 mod snapshots;
 mod web;

@@ -10,18 +10,23 @@ use crate::browser::{App, problem};
 use crate::harness::{BEGIN, TestCloud};
 use crate::journeys::ride;
 
-const ROUTES: [(&str, &str); 11] = [
+const ROUTES: [(&str, &str); 16] = [
     ("delete", "/v1/riders/{id}"),
     ("delete", "/v1/riders/{id}/consents/{purpose}"),
     ("get", "/v1/erasures/{id}"),
     ("get", "/v1/riders/{id}/receipts/{journey}"),
+    ("get", "/v1/riders/{id}/terms"),
     ("get", "/v1/riders/{id}/trips"),
     ("post", "/v1/riders"),
     ("post", "/v1/riders/{id}/code-certificates"),
     ("post", "/v1/riders/{id}/consents"),
+    ("post", "/v1/riders/{id}/coupons"),
     ("post", "/v1/riders/{id}/faces"),
+    ("post", "/v1/riders/{id}/passes"),
     ("put", "/v1/riders/{id}/account"),
+    ("put", "/v1/riders/{id}/category"),
     ("put", "/v1/riders/{id}/page-password"),
+    ("put", "/v1/riders/{id}/receipts/{journey}/missing-end"),
 ];
 
 async fn new_rider(app: &App) -> String {

@@ -30,6 +30,7 @@ mod servers;
 mod shuffled;
 mod stations;
 mod taps;
+mod terms;
 mod world;
 
 use places::{Backend, Place};
@@ -122,6 +123,11 @@ every_store! {
         of_two_settlements_that_rest_on_the_same_one_comes_too_late,
         a_ride_that_comes_late_supersedes_a_broken_one_whose_other_taps_are_open_again,
         what_may_be_billed_later_is_not_told_before;
+    terms:
+        terms_are_kept_once_with_what_was_bought_and_forgotten_with_the_account,
+        who_is_to_be_priced_anew_stays_so_until_it_is_done_as_asked_last,
+        waivers_are_added_once_and_changed,
+        held_rides_and_rides_of_a_time_are_told_page_by_page;
     charges:
         opening_a_charge_again_is_the_same_charge,
         an_item_is_in_one_charge,

@@ -9,8 +9,8 @@ mod tally;
 
 use jiff::civil::Date;
 
-use crate::fares::rider::RiderTerms;
-use crate::fares::{Fare, PricingError, Ride, Tariff};
+use crate::fares::rider::{Decision, RiderTerms};
+use crate::fares::{Fare, Line, PricingError, Quantity, Ride, Rule, Tariff};
 use crate::journey::{Journey, JourneyId};
 use crate::money::{Money, MoneyError};
 
@@ -51,6 +51,14 @@ impl Tariff {
         base::Biller::new(self, &RiderTerms::default()).price(Ride::Whole(journey))
     }
 
+    /// The price that a person has given a ride which no rule prices.
+    pub fn decided(&self, ride: Ride<'_>, decision: &Decision) -> Result<Fare, MoneyError> {
+        let rule = Rule::Decided { reason: decision.reason.clone() };
+        let amount = Money::from_minor(decision.price_minor, self.currency());
+        let line = Line { rule, quantity: Quantity::Journeys(1), amount };
+        Fare::new(self.nearest(ride.began()).name(), self.currency(), vec![line])
+    }
+
     /// Prices all rides of one rider. Their order makes no difference; each may be there only once.
     pub fn bill(&self, rides: &[Ride<'_>], terms: &RiderTerms) -> Bill {
         let mut rides = rides.to_vec();
@@ -64,6 +72,10 @@ impl Tariff {
                 Some(reason) => Err(reason),
                 None => biller.price(ride),
             };
+            let price = price.or_else(|held| {
+                let decision = terms.decisions.iter().rev().find(|decision| decision.ride == ride.id());
+                decision.map_or(Err(held), |decision| Ok(self.decided(ride, decision)?))
+            });
             bill.rides.push(Billed { ride: ride.id(), day, price });
         }
         bill

@@ -72,6 +72,14 @@ pub enum Rule {
         name: String,
         period: Period,
     },
+    /// No rule prices the ride; a person did.
+    Decided {
+        reason: String,
+    },
+    /// An external ticketing system did, and this is what it says of it.
+    External {
+        said: String,
+    },
 }
 
 impl fmt::Display for Rule {
@@ -93,6 +101,8 @@ impl fmt::Display for Rule {
             Self::Pass { name } => write!(f, "covered by {name}"),
             Self::Category { name, pays_bp } => write!(f, "{name} pays {}", Percent(*pays_bp)),
             Self::Discount { name, pays_bp } => write!(f, "{name}: {} of the fare", Percent(*pays_bp)),
+            Self::Decided { reason } => write!(f, "priced by hand: {reason}"),
+            Self::External { said } => f.write_str(said),
             Self::Cap { name, period } => write!(f, "{name}: no more in a {}", period.name()),
         }
     }

@@ -163,6 +163,8 @@ pub struct Cap {
 #[serde(deny_unknown_fields)]
 pub struct Pass {
     pub name: String,
+    /// What it costs; without it, it is not sold here.
+    pub price_minor: Option<i64>,
     /// Travel days from the one it begins on.
     pub days: u32,
     /// None: any number.

@@ -46,7 +46,8 @@ use crate::ids::{InvalidId, StationId};
 use crate::money::{Currency, InvalidCurrency, Money};
 use crate::travel_day::TravelDayError;
 
-pub(super) use rules::{Reduction, Rules, Waiver};
+pub use rules::Waiver;
+pub(super) use rules::{Reduction, Rules};
 
 /// One thing wrong with a fare table's file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -146,6 +147,40 @@ impl FareTable {
     /// The name that riders know the station by, or its id if the table gives none.
     pub fn station_name<'a>(&'a self, station: &'a StationId) -> &'a str {
         self.station_names.get(station).map_or(station.as_str(), String::as_str)
+    }
+
+    /// Whether it says what riders of this category pay: by itself, or in a product, discount or cap.
+    pub fn knows_category(&self, name: &str) -> bool {
+        let named = |category: &Option<String>| category.as_deref() == Some(name);
+        let rules = &self.rules;
+        rules.categories.iter().any(|category| category.name == name)
+            || self.products.iter().any(|product| named(&product.category))
+            || rules.discounts.iter().any(|discount| named(&discount.rule.category))
+            || rules.caps.iter().any(|cap| named(&cap.category))
+    }
+
+    /// What a pass of this name costs; None if there is none, or it is not sold.
+    pub fn pass_price(&self, name: &str) -> Option<Money> {
+        let pass = self.rules.passes.iter().find(|pass| pass.name == name)?;
+        pass.price_minor.map(|minor| self.money(minor))
+    }
+
+    /// Whether riders can hold coupons of a discount of this name.
+    pub fn has_coupon(&self, discount: &str) -> bool {
+        self.rules.discounts.iter().any(|known| known.rule.coupon && known.rule.name == discount)
+    }
+
+    /// How many days after a ride its rider may tell a missing end; None if he may not.
+    pub fn repair_days(&self) -> Option<u32> {
+        self.rules.repairs.as_ref().map(|repairs| repairs.within_days)
+    }
+
+    /// The same table with more that is waived.
+    #[must_use]
+    pub fn with_waivers(&self, waivers: &[Waiver]) -> Self {
+        let mut table = self.clone();
+        table.rules.waivers.extend(waivers.iter().cloned());
+        table
     }
 
     pub(super) fn money(&self, minor: i64) -> Money {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::fares::{FareTable, PricingError};
+use crate::fares::{FareTable, PricingError, Waiver};
 use crate::money::Currency;
 
 /// Why some tables make no tariff.
@@ -54,6 +54,15 @@ impl Tariff {
     /// As [`Self::at`]; before the first table that one's calendar counts.
     pub(super) fn nearest(&self, began: Timestamp) -> &FareTable {
         self.at(began).unwrap_or(&self.tables[0])
+    }
+
+    /// The same tables with more that is waived, whenever it was told.
+    #[must_use]
+    pub fn with_waivers(&self, waivers: &[Waiver]) -> Self {
+        if waivers.is_empty() {
+            return self.clone();
+        }
+        Self { tables: self.tables.iter().map(|table| Arc::new(table.with_waivers(waivers))).collect() }
     }
 
     pub fn tables(&self) -> &[Arc<FareTable>] {

@@ -11,12 +11,13 @@ use facegate_proto::v1::ops_service_server::OpsService;
 use facegate_runtime::identity::{Role, require};
 use tonic::{Request, Response, Status};
 
+use super::held;
 use super::sync::report_to_wire;
 use crate::cloud::Cloud;
 use crate::enrolment::Actor;
-use crate::operation;
 use crate::store::{Gap, Standing, StationView};
 use crate::web::passage_rate::PassageRate;
+use crate::{operation, terms, waivers};
 
 #[derive(Debug)]
 pub struct OpsRpc {
@@ -93,6 +94,40 @@ impl OpsService for OpsRpc {
         require(&request, &[Role::Monitor, Role::Operator])?;
         let held = self.cloud.store.instructions().await?;
         Ok(Response::new(v1::InstructionsResponse { instructions: held.told().cloned().map(Into::into).collect() }))
+    }
+
+    async fn waive(&self, request: Request<v1::WaiveRequest>) -> Result<Response<v1::WaiveResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let waiver = held::waiver_of(request.into_inner())?;
+        let id = waivers::tell(&self.cloud, &Actor::new("operator", &operator.id), waiver).await?;
+        Ok(Response::new(v1::WaiveResponse { waiver_id: id.to_string() }))
+    }
+
+    async fn held_rides(
+        &self,
+        request: Request<v1::HeldRidesRequest>,
+    ) -> Result<Response<v1::HeldRidesResponse>, Status> {
+        require(&request, &[Role::Monitor, Role::Operator])?;
+        let asked = request.into_inner();
+        let after = (!asked.after.is_empty()).then(|| held::ride_of(&asked.after)).transpose()?;
+        let max = if asked.max == 0 { held::PAGE_MAX } else { (asked.max as usize).min(held::PAGE_MAX) };
+        let rides = self.cloud.store.held_rides(after, max).await?;
+        Ok(Response::new(v1::HeldRidesResponse { rides: rides.iter().map(held::to_wire).collect() }))
+    }
+
+    async fn release_ride(
+        &self,
+        request: Request<v1::ReleaseRideRequest>,
+    ) -> Result<Response<v1::ReleaseRideResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let asked = request.into_inner();
+        let ride = held::ride_of(&asked.ride_id)?;
+        let release = match asked.price_minor {
+            Some(price_minor) => terms::Release::At { price_minor, reason: asked.reason },
+            None => terms::Release::Again,
+        };
+        terms::release(&self.cloud, &Actor::new("operator", &operator.id), ride, release).await?;
+        Ok(Response::new(v1::ReleaseRideResponse {}))
     }
 }
 

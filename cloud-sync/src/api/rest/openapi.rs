@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{access, erasure, faces, riders, trips};
+use super::{access, erasure, faces, riders, terms, trips};
 use crate::web::problem::Problem;
 
 #[derive(OpenApi)]
@@ -26,6 +26,11 @@ use crate::web::problem::Problem;
         access::certify_phone,
         trips::list,
         trips::receipt,
+        terms::repair,
+        terms::verify_category,
+        terms::buy_pass,
+        terms::grant_coupon,
+        terms::show,
         erasure::erase,
         erasure::withdraw_consent,
         erasure::show

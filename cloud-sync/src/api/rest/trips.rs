@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use facegate_domain::Timestamp;
 use facegate_domain::charge::State as ChargeState;
+use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use super::auth::Integrator;
 use super::input::Ids;
 use super::moment::Moment;
 use crate::store::{BilledItem, Pricing, Trip};
+use crate::terms;
 use crate::web::problem::Problem;
 
 /// A journey with its receipt.
@@ -32,6 +35,8 @@ pub struct TripView {
     left_at: Option<Moment>,
     /// "entry" or "exit" if nobody saw it.
     missing_end: Option<&'static str>,
+    /// Until when the rider may tell the missing end, which prices the trip anew; none if he may not.
+    missing_end_until: Option<Moment>,
     /// True once what came late has shown another trip in the place of this one, which costs nothing any more.
     superseded: bool,
     /// What it costs; none while the price is held, or of a trip that is superseded.
@@ -95,7 +100,9 @@ pub async fn list(
     _app: Integrator,
     Ids((rider,)): Ids<(RiderId,)>,
 ) -> Result<Json<Trips>, Problem> {
-    Ok(Json(Trips { trips: rest.cloud.enrolment.trips(rider).await?.iter().map(TripView::from).collect() }))
+    let (trips, tariff) = (rest.cloud.enrolment.trips(rider).await?, terms::tariff(&rest.cloud).await?);
+    let now = rest.cloud.clock.now();
+    Ok(Json(Trips { trips: trips.iter().map(|trip| TripView::of(trip, &tariff, now)).collect() }))
 }
 
 /// One trip with the rule that priced each line.
@@ -113,15 +120,17 @@ pub async fn receipt(
         let next = "List the trips: a journey is settled a moment after the exit has arrived.";
         Problem::new(StatusCode::NOT_FOUND, "unknown_journey", detail, next)
     })?;
-    Ok(Json(trip.into()))
+    let tariff = terms::tariff(&rest.cloud).await?;
+    Ok(Json(TripView::of(trip, &tariff, rest.cloud.clock.now())))
 }
 
-impl From<&Trip> for TripView {
-    fn from(trip: &Trip) -> Self {
+impl TripView {
+    pub fn of(trip: &Trip, tariff: &Tariff, now: Timestamp) -> Self {
         let ride = &trip.priced.ride;
         let (entry, exit) = (ride.entry(), ride.exit());
         let (charge_state, charge_detail) = charge_of(trip);
         let superseded = trip.priced.superseded.is_some();
+        let until = terms::repair_until(tariff, ride).filter(|until| !superseded && now < *until);
         let missing_end = match (entry, exit) {
             (None, _) => Some("entry"),
             (_, None) => Some("exit"),
@@ -136,6 +145,7 @@ impl From<&Trip> for TripView {
             entered_at: entry.map(|tap| Moment(tap.at)),
             left_at: exit.map(|tap| Moment(tap.at)),
             missing_end,
+            missing_end_until: until.map(Moment),
             superseded,
             fare: trip.priced.fare().filter(|_| !superseded).map(FareView::from),
             charge_state,

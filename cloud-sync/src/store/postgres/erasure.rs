@@ -171,6 +171,7 @@ async fn forget_account_if_settled(tx: &mut Tx, rider: RiderId) -> Result<bool, 
         return Ok(false);
     }
     sqlx::query("DELETE FROM identity.sealed WHERE rider = $1").bind(rider.as_uuid()).execute(tx.sql()).await?;
+    sqlx::query("DELETE FROM core.terms WHERE rider = $1").bind(rider.as_uuid()).execute(tx.sql()).await?;
     Ok(true)
 }
 

@@ -15,7 +15,7 @@ use super::error::Trouble;
 use super::overview::JOURNEYS;
 use super::tx::Tx;
 use super::values::{at_most, charge_uuid, damaged, from_number, item_uuid, journey_uuid, json, read, sequence};
-use super::{PgStore, notices, place, transact};
+use super::{PgStore, notices, place, terms, transact};
 use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, StoreError, Trip};
 
 #[async_trait]
@@ -170,18 +170,22 @@ async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp) -> Result<
     for told in settlement.told() {
         notices::tell(tx, settlement.rider, now, told).await?;
     }
+    if let Some(version) = settlement.again {
+        terms::repriced(tx, settlement.rider, version).await?;
+    }
     tx.count(JOURNEYS, applied.journeys);
     place::leave(tx, &gone).await
 }
 
 async fn keep(tx: &mut Tx, ride: &PricedRide) -> Result<(), Trouble> {
     sqlx::query(
-        "INSERT INTO core.journey (id, rider, left_at, body) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        "INSERT INTO core.journey (id, rider, left_at, held, body) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET held = excluded.held, body = excluded.body",
     )
     .bind(journey_uuid(ride.id()))
     .bind(ride.ride.rider().as_uuid())
     .bind(ride.ride.last().at.unix_ms())
+    .bind(ride.is_held())
     .bind(json(ride))
     .execute(tx.sql())
     .await?;

@@ -110,6 +110,7 @@ pub(super) fn forget_account(
         return Ok(false);
     }
     tx.remove(key::leaving(rider));
+    tx.remove(key::terms(rider));
     identity.remove(&identity_key(ACCOUNT, rider))?;
     Ok(true)
 }

@@ -12,7 +12,7 @@ use facegate_domain::tap::Tap;
 use serde::{Deserialize, Serialize};
 
 use super::tx::{Tx, damaged};
-use super::{SledStore, intake, key, notices};
+use super::{SledStore, intake, key, notices, terms};
 use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, StoreError, Trip};
 
 pub(super) const JOURNEYS: &str = "journeys";
@@ -115,10 +115,18 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<()
     settlement.merged.iter().try_for_each(|tap| use_up(tx, tap, None))?;
     for ride in &applied.rides {
         tx.put(key::journey(ride.id()), ride);
-        tx.put(key::trip(ride.ride.rider(), ride.ride.last().at, ride.id()), &());
+        let left_at = ride.ride.last().at;
+        tx.put(key::trip(ride.ride.rider(), left_at, ride.id()), &());
+        tx.put(key::ended(left_at, ride.id()), &());
+        if ride.is_held() {
+            tx.put(key::held(ride.id()), &());
+        } else {
+            tx.remove(key::held(ride.id()));
+        }
     }
     settlement.told().into_iter().try_for_each(|told| notices::tell(tx, settlement.rider, now, told))?;
     tx.count(JOURNEYS, applied.journeys)?;
+    settlement.again.iter().try_for_each(|version| terms::repriced(tx, settlement.rider, *version))?;
     settlement.items.iter().try_for_each(|item| keep_item(tx, item))
 }
 

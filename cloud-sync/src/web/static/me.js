@@ -45,6 +45,8 @@ function makeTrip() {
   return el("li", { class: "card trip" }, el("details", {}, summary, el("div", { class: "receipt" })));
 }
 
+let stations = [];
+
 // What a ride with one end is called, and what its rider can do about it.
 const MISSING = {
   entry: ["entry not seen", "Nobody saw where this trip began, so it costs the maximum."],
@@ -57,6 +59,26 @@ function changes(trip) {
   const lines = trip.items.map((item, number) => el("li", {}, `${number === 0 ? "First charged" : "Adjusted"}: `,
     money(item.amount_minor, item.currency)));
   return [el("p", {}, "This trip was priced anew when more became known:"), el("ul", {}, ...lines)];
+}
+
+/** A form for the end that nobody saw, as long as it may be told. */
+function missingEnd(trip) {
+  if (!trip.missing_end_until) return [];
+  const options = stations.map((station) => el("option", { value: station.id }, station.name));
+  const select = el("select", { "aria-label": trip.missing_end === "entry" ? "Where you entered" : "Where you left" }, ...options);
+  const said = el("p", { class: "soft", role: "status" });
+  const button = el("button", { type: "button" }, "Tell us");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const answer = await fetch(`/me/trips/${trip.journey_id}/missing-end`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ station: select.value }),
+    });
+    say(said, answer.ok ? "Thank you. The price follows in a moment." : (await answer.json()).detail);
+    button.disabled = answer.ok;
+  });
+  const until = day.format(new Date(trip.missing_end_until));
+  const question = trip.missing_end === "entry" ? "Where did you enter?" : "Where did you leave?";
+  return [el("p", {}, `${question} Tell us before ${until}, and the trip costs its fare.`), el("p", {}, select, " ", button), said];
 }
 
 function wayOf(trip) {
@@ -89,8 +111,10 @@ function showTrip(item, trip) {
   say(part(".when"), when);
   setTag(part(".state .tag"), tone, state);
   const reason = trip.charge_detail ? ` (${trip.charge_detail})` : "";
+  // Somebody is about to tell where he left.
+  if (part(".receipt select") === document.activeElement && document.activeElement) return;
   part(".receipt").replaceChildren(...(trip.fare ? [receiptTable(trip.fare)] : []), ...changes(trip),
-    el("p", {}, `${how} ${meaning}${reason}`), el("p", { class: "soft" }, "Receipt ", el("code", {}, trip.journey_id)));
+    ...missingEnd(trip), el("p", {}, `${how} ${meaning}${reason}`), el("p", { class: "soft" }, "Receipt ", el("code", {}, trip.journey_id)));
 }
 
 function showAccount(account) {
@@ -122,6 +146,7 @@ function showTrips(trips) {
 async function load() {
   try {
     const me = await fetchJson("/me/overview.json");
+    stations = me.stations;
     showAbout(me);
     showTrips(me.trips);
     byId("problem").hidden = true;

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::fares::product::{Trip, spans};
 use crate::fares::rider::RiderTerms;
 use crate::fares::rules::{Transfer, TransferClock, TransferPays, Waives};
+use crate::fares::table::Waiver;
 use crate::fares::{Fare, FareTable, PricingError, Quantity, Ride, Rule, Tariff};
 use crate::ids::StationId;
 use crate::journey::Incomplete;
@@ -80,7 +81,7 @@ impl<'t> Biller<'t> {
         };
         let mut receipt = Receipt::new(table);
         let none = || PricingError::NoProduct { table: table.name().to_owned(), metres: trip.way.metres };
-        let category = self.terms.category.as_deref();
+        let category = self.terms.category_on(day);
         let found = table.products.iter().find_map(|product| Some((product, product.price(&trip, category)?)));
         let (product, (rule, quantity, minor)) = found.ok_or_else(none)?;
         let group = product.group.as_deref();
@@ -192,9 +193,8 @@ fn after_transfer(transfer: &Transfer, price: Money, before: Money) -> Result<Mo
 
 /// Why one of these is given up for the ride; the first reason in the table's order.
 fn waived(table: &FareTable, ride: Ride<'_>, what: &[Waives]) -> Option<String> {
-    let at_an_end = |waiver: &&crate::fares::table::Waiver| {
-        [ride.first(), ride.last()].into_iter().any(|tap| waiver.covers(&tap.station, tap.at))
-    };
+    let at_an_end =
+        |waiver: &&Waiver| [ride.first(), ride.last()].into_iter().any(|tap| waiver.covers(&tap.station, tap.at));
     let mut waivers = table.rules.waivers.iter().filter(|waiver| what.contains(&waiver.waives));
     waivers.find(at_an_end).map(|waiver| waiver.reason.clone())
 }

@@ -18,7 +18,7 @@ impl<'t> Biller<'t> {
         if receipt.due().is_positive() {
             self.use_pass(receipt, priced)?;
         }
-        let category = self.terms.category.as_deref();
+        let category = self.terms.category_on(priced.day);
         let rule = table.rules.categories.iter().find(|rule| Some(rule.name.as_str()) == category);
         if let Some(rule) = rule {
             let due = receipt.due().minor().saturating_sub(rule.less_minor).max(0);
@@ -87,7 +87,7 @@ impl<'t> Biller<'t> {
     /// Whether the discount is for this rider, this day, this ride of his.
     fn counts(&mut self, rule: &Discount, priced: &Priced) -> bool {
         let day = priced.day;
-        let for_him = rule.category.is_none() || rule.category == self.terms.category;
+        let for_him = rule.category.is_none() || rule.category.as_deref() == self.terms.category_on(day);
         let in_days = rule.first_day.is_none_or(|first| first <= day) && rule.last_day.is_none_or(|last| day <= last);
         if !for_him || !in_days {
             return false;
@@ -121,11 +121,11 @@ impl<'t> Biller<'t> {
     /// Each cap counts the rides that it is for; the one with the least room left holds.
     fn cap(&mut self, receipt: &mut Receipt<'t>, priced: &Priced) -> Result<(), MoneyError> {
         let table = receipt.table;
-        let category = self.terms.category.as_ref();
+        let category = self.terms.category_on(priced.day);
         // Who has a cap of his own category is not asked by those for everybody.
-        let own = table.rules.caps.iter().any(|cap| cap.category.is_some() && cap.category.as_ref() == category);
+        let own = table.rules.caps.iter().any(|cap| cap.category.is_some() && cap.category.as_deref() == category);
         let holds = |cap: &&'t Cap| {
-            let for_him = if own { cap.category.as_ref() == category } else { cap.category.is_none() };
+            let for_him = if own { cap.category.as_deref() == category } else { cap.category.is_none() };
             for_him && within(cap.zones, priced.zones)
         };
         let mut least: Option<(&Cap, i64)> = None;

@@ -24,7 +24,7 @@ pub struct Reduction {
 }
 
 /// A waiver with its times read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Waiver {
     pub reason: String,
     pub waives: Waives,
@@ -276,6 +276,7 @@ fn check_passes(passes: &[Pass], notes: &mut Notes<'_>) {
     for (number, pass) in (1..).zip(passes) {
         notes.unless((1..=366).contains(&pass.days), "pass", number, "days: use 1 to 366");
         notes.unless(pass.rides != Some(0), "pass", number, "rides is 0");
+        notes.unless(pass.price_minor.is_none_or(|price| price >= 0), "pass", number, "price_minor is negative");
         notes.unless(pass.zones.is_none_or(|[from, to]| from <= to), "pass", number, "zones: the lower first");
     }
 }

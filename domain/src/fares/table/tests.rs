@@ -206,6 +206,7 @@ fn a_rule_that_makes_no_sense_is_named_with_its_number() {
         ("pays_bp = 5000", "pays_bp = 50000", "category 1: pays_bp is over 10000"),
         ("most_minor = 2000", "most_minor = -1", "cap 1: most_minor is negative"),
         ("days = 7 }", "days = 0 }", "pass 1: days: use 1 to 366"),
+        ("days = 7 }", "days = 7, price_minor = -1 }", "pass 1: price_minor is negative"),
         ("until = \"2026-01-02", "until = \"2025-01-02", "waiver 1: from and until"),
         ("\"Asia/Shanghai\"", "\"Mars/Base\"", "`Mars/Base` is neither a time zone"),
         ("rounds_to_minor = 10", "rounds_to_minor = 0", "rounds_to_minor is 0: use 1 to 10000"),

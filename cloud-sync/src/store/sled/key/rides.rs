@@ -8,6 +8,10 @@ use facegate_domain::journey::JourneyId;
 use super::{Key, join, record_part, time, time_after};
 
 pub(in crate::store::sled) const UNCHARGED: &[u8] = b"uncharged/";
+pub(in crate::store::sled) const ENDED: &[u8] = b"ended/";
+pub(in crate::store::sled) const HELD: &[u8] = b"held/";
+pub(in crate::store::sled) const AGAIN: &[u8] = b"again/";
+pub(in crate::store::sled) const WAIVER: &[u8] = b"waiver/";
 
 pub(in crate::store::sled) fn settled(id: &RecordId) -> Key {
     join(b"settled/", &[&record_part(id)])
@@ -48,4 +52,29 @@ pub(in crate::store::sled) fn uncharged_of(rider: RiderId, bill_at: Timestamp, i
 /// The time in the key of an item that waits for its charge.
 pub(in crate::store::sled) fn time_of_uncharged(key: &[u8]) -> Timestamp {
     time_after(UNCHARGED, key)
+}
+
+/// Settled rides by their last taps.
+pub(in crate::store::sled) fn ended(at: Timestamp, id: JourneyId) -> Key {
+    join(ENDED, &[&time(at), id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn time_of_ended(key: &[u8]) -> Timestamp {
+    time_after(ENDED, key)
+}
+
+pub(in crate::store::sled) fn held(id: JourneyId) -> Key {
+    join(HELD, &[id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn terms(rider: RiderId) -> Key {
+    join(b"terms/", &[rider.as_bytes()])
+}
+
+pub(in crate::store::sled) fn again(rider: RiderId) -> Key {
+    join(AGAIN, &[rider.as_bytes()])
+}
+
+pub(in crate::store::sled) fn waiver(id: uuid::Uuid) -> Key {
+    join(WAIVER, &[id.as_bytes()])
 }

@@ -1,0 +1,93 @@
+//! What decides what riders pay, and whose rides are priced anew because of it.
+
+use facegate_cloud_sync::store::{Again, KeptWaiver, PricedRide, Pricing, Settlement, StoreError};
+use facegate_domain::billing::{Item, ItemKind, PurchaseId};
+use facegate_domain::fares::rider::{Decision, HeldPass};
+use facegate_domain::fares::{Waiver, Waives};
+use facegate_domain::ids::RiderId;
+use facegate_domain::journey::JourneyId;
+use facegate_domain::money::Money;
+use facegate_domain::terms::{BoughtPass, KeptTerms, TermsChange};
+
+use crate::places::Place;
+use crate::world::{Gate, after, fares, ride, rider, settle, settlement};
+
+pub async fn terms_are_kept_once_with_what_was_bought_and_forgotten_with_the_account(place: &Place) {
+    let store = place.open().await;
+    let rider = rider(&*store).await;
+    assert_eq!(store.terms(rider).await.unwrap(), KeptTerms::default());
+    let (day, purchase) = (jiff::civil::date(2026, 11, 18), PurchaseId::of(rider, "o-1"));
+    let pass = TermsChange::Pass(BoughtPass { purchase, held: HeldPass { pass: "week".into(), first_day: day } });
+    let kind = ItemKind::Purchase { purchase, name: "week".into() };
+    let item = Item::new(rider, day, Money::from_minor(2500, fares().currency()), kind, after(5));
+    for new in [true, false] {
+        assert_eq!(store.change_terms(rider, pass.clone(), after(5), Some(item.clone())).await.unwrap(), new);
+    }
+    assert_eq!(store.terms(rider).await.unwrap().passes.len(), 1);
+    assert_eq!(store.uncharged_items_of(rider).await.unwrap(), [item]);
+    let nobody = store.change_terms(RiderId::random(), pass, after(5), None).await;
+    assert!(matches!(nobody, Err(StoreError::UnknownRider(_))), "{nobody:?}");
+    let decision = Decision { ride: JourneyId::from_bytes([1; 16]), price_minor: 0, reason: "x".into() };
+    let told = TermsChange::Decision(decision);
+    assert!(store.change_terms(RiderId::random(), told, after(5), None).await.unwrap(), "of anybody's ride");
+}
+
+pub async fn who_is_to_be_priced_anew_stays_so_until_it_is_done_as_asked_last(place: &Place) {
+    let store = place.open().await;
+    let (one, two) = (RiderId::from_bytes([1; 16]), RiderId::from_bytes([2; 16]));
+    store.reprice(&[two, one], after(50)).await.unwrap();
+    store.reprice(&[one, one], after(40)).await.unwrap();
+    store.reprice(&[one], after(60)).await.unwrap();
+    let waiting = store.riders_to_reprice(None, 9).await.unwrap();
+    let since: Vec<_> = waiting.iter().map(|(rider, again)| (*rider, again.since)).collect();
+    assert_eq!(since, [(one, after(40)), (two, after(50))]);
+    assert_eq!(store.riders_to_reprice(Some(one), 9).await.unwrap(), waiting[1..]);
+    let done = |rider, version| Settlement { again: Some(version), ..Settlement::of(rider, 0) };
+    settle(&*store, done(one, waiting[0].1.version - 1), 70).await.unwrap();
+    settle(&*store, done(two, waiting[1].1.version), 70).await.unwrap();
+    assert_eq!(store.riders_to_reprice(None, 9).await.unwrap(), waiting[..1]);
+    store.reprice(&[two], after(80)).await.unwrap();
+    assert_eq!(store.riders_to_reprice(Some(one), 9).await.unwrap(), [(two, Again { since: after(80), version: 1 })]);
+}
+
+pub async fn waivers_are_added_once_and_changed(place: &Place) {
+    let store = place.open().await;
+    let waiver =
+        Waiver { reason: "storm".into(), waives: Waives::Fare, stations: None, from: after(0), until: after(100) };
+    let id = uuid::Uuid::from_bytes([7; 16]);
+    let kept = KeptWaiver { id, waiver, told_by: None, follows: None, spreads_from: Some(after(0)) };
+    assert!(store.add_waiver(kept.clone()).await.unwrap());
+    let other = KeptWaiver { spreads_from: None, ..kept.clone() };
+    assert!(!store.add_waiver(other.clone()).await.unwrap());
+    assert_eq!(store.waivers().await.unwrap(), [kept]);
+    store.change_waiver(other.clone()).await.unwrap();
+    assert_eq!(store.waivers().await.unwrap(), [other]);
+}
+
+pub async fn held_rides_and_rides_of_a_time_are_told_page_by_page(place: &Place) {
+    let store = place.open().await;
+    let (mut entry, mut exit) = (Gate::entry("north"), Gate::exit("south"));
+    let mut rides = Vec::new();
+    for n in 0..4 {
+        let journey = ride(&*store, &mut entry, &mut exit, RiderId::random(), after(n * 1000)).await;
+        let mut settled = settlement(&journey);
+        settled.rides[0].1 = Pricing::Held { reason: "nobody knows".into() };
+        settled.items.clear();
+        settle(&*store, settled, 9000).await.unwrap();
+        rides.push(journey);
+    }
+    let mut held = store.held_rides(None, 3).await.unwrap();
+    held.extend(store.held_rides(held.last().map(PricedRide::id), 3).await.unwrap());
+    let mut ids: Vec<_> = rides.iter().map(|journey| journey.id).collect();
+    ids.sort_unstable();
+    assert_eq!(held.iter().map(PricedRide::id).collect::<Vec<_>>(), ids);
+    let fare = fares().price(&rides[1]).unwrap();
+    let repriced = vec![(rides[1].id, Pricing::Priced { fare })];
+    settle(&*store, Settlement { repriced, ..Settlement::of(rides[1].rider(), 0) }, 9100).await.unwrap();
+    assert!(store.held_rides(None, 9).await.unwrap().iter().all(|priced| priced.id() != rides[1].id));
+    let (from, until) = (rides[1].exit.at, rides[3].exit.at);
+    let page = store.rides_ended(from, until, None, 1).await.unwrap();
+    assert_eq!(page[0].id(), rides[1].id);
+    let next = store.rides_ended(from, until, Some((page[0].ride.last().at, page[0].id())), 9).await.unwrap();
+    assert_eq!(next.iter().map(PricedRide::id).collect::<Vec<_>>(), [rides[2].id]);
+}
