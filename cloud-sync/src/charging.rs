@@ -2,6 +2,7 @@
 //! way. The rules are `facegate_domain::charge`; here are the store, the acquirer and the clock around them.
 
 pub mod acquirer;
+mod remedies;
 mod schedule;
 pub mod webhooks;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use facegate_domain::charge::RetryPolicy;
 
+pub use remedies::Remedies;
 pub use schedule::{Pass, Scheduler};
 
 /// How the scheduler goes about it.

@@ -4,6 +4,7 @@ mod acquirers;
 mod fares;
 mod notices;
 mod raw;
+mod remedies;
 mod store;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use facegate_runtime::telemetry::Telemetry;
 
 pub use acquirers::{AcquirerConfig, AcquirerKind};
 pub use raw::RawConfig;
+pub use remedies::RemediesConfig;
 pub use store::StoreConfig;
 
 use crate::auditor::AuditPolicy;
@@ -77,6 +79,7 @@ pub struct Config {
     pub acquirers: Vec<AcquirerConfig>,
     /// None: riders are told nothing.
     pub notices: Option<NoticesConfig>,
+    pub remedies: RemediesConfig,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
     /// The HTTPS listener for people and apps; none without the section.
@@ -128,6 +131,7 @@ impl TryFrom<RawConfig> for Config {
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
         let notices = raw.notices.map(|notices| notices.check("notices", &raw.tls.ca, &mut problems));
+        let remedies = raw.remedies.check("remedies", &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
         let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
@@ -164,6 +168,7 @@ impl TryFrom<RawConfig> for Config {
                 feed_kept: feed_kept?,
                 charging,
                 acquirers,
+                remedies: remedies?,
                 notices: notices.map_or(Some(None), |checked| checked.map(Some))?,
                 intake: intake?,
                 audit: audit?,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use facegate_domain::Clock;
 use facegate_domain::notice::{Notice, NoticeRest};
-use facegate_runtime::backoff::Backoff;
 use facegate_runtime::http;
 use facegate_runtime::identity::IdentityError;
 use futures::TryStreamExt;
@@ -19,15 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::api::rest::Moment;
 use crate::signature::{self, SharedSecret};
 use crate::store::{Store, StoreError};
+use crate::turns::{Reach, Turn};
 
 /// Only one replica of the cloud delivers at a time: two would tell riders everything twice. Should two do so all the
 /// same, for a moment, the receiver knows the second by its number.
 const TURN: &str = "notices";
-const TURN_LASTS: Duration = Duration::from_secs(30);
-const TURN_RENEWED_EVERY: Duration = Duration::from_secs(10);
-
-/// While the receiver is out of reach, somebody knocks at least this often.
-const KNOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Notices of one rider that are delivered before the others have their turn.
 const IN_A_ROW_MAX: usize = 32;
@@ -83,8 +78,6 @@ pub struct Notifier {
     clock: Arc<dyn Clock>,
     client: reqwest::Client,
     config: NoticesConfig,
-    /// Tells this one from those of other replicas.
-    name: String,
 }
 
 impl Notifier {
@@ -96,55 +89,14 @@ impl Notifier {
             // A notice is for the address that the operator named, and no other.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { store, clock, client, config, name: uuid::Uuid::new_v4().to_string() })
+        Ok(Self { store, clock, client, config })
     }
 
     /// Delivers until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let every = self.config.policy.pass_every;
-        let mut backoff = Backoff::new(every, KNOCK_EVERY.max(every));
-        loop {
-            let passed = tokio::select! {
-                biased;
-                () = stop.cancelled() => return self.give_turn_back().await,
-                passed = self.pass_in_turn() => passed,
-            };
-            let pause = match passed {
-                Ok(pass) if !pass.is_some_and(|pass| pass.away) => {
-                    backoff.reset();
-                    every
-                }
-                Ok(_) => backoff.next_delay().max(every),
-                Err(error) => {
-                    tracing::error!(%error, "notices were not delivered; the next pass goes on");
-                    backoff.next_delay().max(every)
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return self.give_turn_back().await,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// None while it is another replica's turn. One that stops without a word loses it after [`TURN_LASTS`].
-    async fn pass_in_turn(&self) -> Result<Option<Pass>, StoreError> {
-        let mut passing = std::pin::pin!(self.pass());
-        while self.store.hold_lease(TURN, &self.name, self.clock.now(), TURN_LASTS).await? {
-            tokio::select! {
-                biased;
-                passed = &mut passing => return passed.map(Some),
-                () = tokio::time::sleep(TURN_RENEWED_EVERY) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    async fn give_turn_back(&self) {
-        if let Err(error) = self.store.end_lease(TURN, &self.name).await {
-            tracing::warn!(%error, "another replica goes on delivering notices in half a minute");
-        }
+        let turn = Turn::new(Arc::clone(&self.store), Arc::clone(&self.clock), TURN);
+        let pass = async || self.pass().await.map(|pass| if pass.away { Reach::Away } else { Reach::There });
+        turn.run(self.config.policy.pass_every, &stop, pass).await;
     }
 
     /// Delivers what is due: many riders at a time, one after the other of each.

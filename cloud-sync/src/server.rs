@@ -13,7 +13,7 @@ use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::charging::Scheduler;
+use crate::charging::{Remedies, Scheduler};
 use crate::charging::acquirer::sandbox::SandboxError;
 use crate::charging::acquirer::{Acquirers, build};
 use crate::cloud::{Cloud, CloudError};
@@ -157,10 +157,12 @@ impl Server {
 /// What a cloud does by itself, until its `stop`.
 pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
+    let remedies = Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging);
     let scheduler = Scheduler::new(Arc::clone(&store), acquirers, Arc::clone(&clock), cloud.config.charging);
     let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
+    loops.spawn(remedies.run(stop.clone()));
     loops.spawn(retention::run(Arc::clone(cloud)));
     loops.spawn(habits::run(Arc::clone(cloud)));
     loops.spawn(figures::keep(Arc::clone(cloud)));

@@ -23,7 +23,9 @@ mod notices;
 mod operation;
 mod overview;
 pub mod postgres;
+mod remedies;
 mod riders;
+mod risk;
 pub mod sled;
 mod stations;
 mod taps;
@@ -45,9 +47,11 @@ pub use ledger::LedgerStore;
 pub use notices::NoticeStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
+pub use remedies::{Chargeback, RemedyStore};
 pub use riders::{
     Consent, Enrolled, ErasureId, ErasureReceipt, ErasureScope, Imported, Profile, Purpose, Rider, RiderStore,
 };
+pub use risk::RiskStore;
 pub use stations::{
     Claim, FareTableHeld, GateReport, Leasehold, RefusalCount, Standing, StationReport, StationStore, StationView,
     TierReport,
@@ -76,6 +80,8 @@ pub trait Store:
     + OverviewStore
     + LeaseStore
     + NoticeStore
+    + RemedyStore
+    + RiskStore
     + std::fmt::Debug
     + Send
     + Sync

@@ -7,6 +7,8 @@
 //! | `GET /sign-in`, `POST /sign-in`, `POST /sign-out` | anybody |
 //! | `GET /ops`, `GET /ops/overview.json` | operators |
 //! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
+//! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
+//! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
@@ -101,6 +103,12 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/overview.json", get(ops::overview))
         .route("/ops/audit", get(ops::audit::latest))
         .route("/ops/audit/{day}", get(ops::audit::day))
+        .route("/ops/refunds", get(ops::refunds::page))
+        .route("/ops/refunds.json", get(ops::refunds::queues))
+        .route("/ops/riders/{rider}/money.json", get(ops::refunds::of_rider))
+        .route("/ops/remedies", post(ops::refunds::ask))
+        .route("/ops/remedies/{id}/decision", post(ops::refunds::decide))
+        .route("/ops/disputes/{id}/outcome", post(ops::refunds::close_dispute))
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))

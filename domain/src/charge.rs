@@ -76,7 +76,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    fn rest(&self, troubles: u32, spread: u8) -> Duration {
+    pub fn rest(&self, troubles: u32, spread: u8) -> Duration {
         let Some(doublings) = troubles.checked_sub(1) else { return Duration::ZERO };
         let capped = self.first.saturating_mul(2_u32.saturating_pow(doublings)).min(self.max);
         capped + capped * u32::from(spread) / 1024
@@ -256,6 +256,11 @@ impl Charge {
     /// When the scheduler looks at it next; meaningless once it is finished.
     pub fn next_at(&self) -> Timestamp {
         self.next_at
+    }
+
+    /// Whether the rider owes it, and nobody is being asked for it.
+    pub fn is_owed(&self) -> bool {
+        matches!(self.state, State::Declined { .. })
     }
 
     pub fn is_finished(&self) -> bool {

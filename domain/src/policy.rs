@@ -33,6 +33,8 @@ pub enum Refusal {
     /// Too few agreeing frames before the rider was gone.
     TooFewFrames,
     DenyListed,
+    /// As much as the operator allows by face alone was paid that way today.
+    CodeAsked,
     /// The operator has closed the station.
     StationClosed,
     CodeNotOurs,
@@ -48,7 +50,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -66,6 +68,7 @@ impl Refusal {
         Self::PresentationAttack,
         Self::TooFewFrames,
         Self::DenyListed,
+        Self::CodeAsked,
         Self::StationClosed,
         Self::CodeNotOurs,
         Self::CodeForged,
@@ -96,6 +99,7 @@ impl Refusal {
             Self::PresentationAttack => "presentation_attack",
             Self::TooFewFrames => "too_few_frames",
             Self::DenyListed => "deny_listed",
+            Self::CodeAsked => "code_asked",
             Self::StationClosed => "station_closed",
             Self::CodeNotOurs => "code_not_ours",
             Self::CodeForged => "code_forged",
@@ -114,7 +118,9 @@ impl Refusal {
     /// What the gate's screen says to the rider, English.
     pub const fn message_en(self) -> &'static str {
         match self {
-            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "Please show your ride code.",
+            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack | Self::CodeAsked => {
+                "Please show your ride code."
+            }
             Self::TooFar => "Please step closer, or show your ride code.",
             Self::Blurred => "Please stand still for a moment, or show your ride code.",
             Self::Tilted => "Please hold your head upright, or show your ride code.",
@@ -144,7 +150,7 @@ impl Refusal {
     /// What the gate's screen says to the rider, Chinese.
     pub const fn message_zh(self) -> &'static str {
         match self {
-            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack => "请出示乘车码。",
+            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack | Self::CodeAsked => "请出示乘车码。",
             Self::TooFar => "请靠近一点，或出示乘车码。",
             Self::Blurred => "请稍停片刻，或出示乘车码。",
             Self::Tilted => "请抬头正视屏幕，或出示乘车码。",

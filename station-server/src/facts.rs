@@ -1,6 +1,6 @@
 //! What the change feed has told so far, as the station uses it: the gallery and the deny list, changed together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use facegate_domain::Timestamp;
@@ -21,6 +21,8 @@ pub struct Facts {
     /// Once there has been a lease that opened it.
     gallery: OnceLock<Opened>,
     denied: RwLock<Denied>,
+    /// Until when whose face alone opens no entry.
+    capped: RwLock<HashMap<RiderId, Timestamp>>,
     issuer_keys: RwLock<Vec<IssuerKey>>,
     told: RwLock<Told>,
     regulars: RwLock<Vec<Regular>>,
@@ -73,8 +75,8 @@ struct Told {
 impl Facts {
     /// Nothing yet, and no gallery, at this station.
     pub fn new(station: StationId) -> Self {
-        let (gallery, denied, issuer_keys, told, regulars) = Default::default();
-        Self { station, gallery, denied, issuer_keys, told, regulars }
+        let (gallery, denied, capped, issuer_keys, told, regulars) = Default::default();
+        Self { station, gallery, denied, capped, issuer_keys, told, regulars }
     }
 
     /// The gallery is open from now on. Whoever was known to be inside must be in it already.
@@ -105,6 +107,11 @@ impl Facts {
             (FeedChange::Allowed(rider), _) => {
                 self.denied.write().unwrap_or_else(PoisonError::into_inner).allow(*rider);
             }
+            (FeedChange::FaceCapped { rider, until }, _) => {
+                let mut capped = self.capped.write().unwrap_or_else(PoisonError::into_inner);
+                capped.retain(|_, until| *until > now);
+                capped.insert(*rider, *until);
+            }
             (FeedChange::IssuerKeys(keys), _) => {
                 self.issuer_keys.write().unwrap_or_else(PoisonError::into_inner).clone_from(keys);
             }
@@ -118,6 +125,7 @@ impl Facts {
             (FeedChange::RiderRemoved(rider), _) => {
                 let mut regulars = self.regulars.write().unwrap_or_else(PoisonError::into_inner);
                 regulars.retain(|regular| regular.rider != *rider);
+                self.capped.write().unwrap_or_else(PoisonError::into_inner).remove(rider);
             }
             // `Gallery::apply` has brought templates about, on the disk and for every search; `store::CodeStore` remembers
             // codes. Who is inside is read from the disk when the gallery is opened.
@@ -167,6 +175,12 @@ impl Facts {
 
     pub fn is_denied(&self, rider: RiderId) -> bool {
         self.denied.read().unwrap_or_else(PoisonError::into_inner).riders.contains(&rider)
+    }
+
+    /// Whether his face alone opens no entry now.
+    pub fn is_capped(&self, rider: RiderId, now: Timestamp) -> bool {
+        let capped = self.capped.read().unwrap_or_else(PoisonError::into_inner);
+        capped.get(&rider).is_some_and(|until| now < *until)
     }
 
     pub fn denied(&self) -> usize {

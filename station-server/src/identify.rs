@@ -42,7 +42,13 @@ pub async fn identify(
         Ok::<_, StationError>(gallery.identify_and_compare(&probe, frames, direction, now)?)
     });
     let Identified { verdict, needs_its_tier } = found.await??;
-    let answer = answer(&facts, verdict, frames);
+    let answer = match answer(&facts, verdict, frames) {
+        // Whoever is inside may leave: only the next ride is asked for.
+        Answer::Granted { rider, .. } if direction == Direction::Entry && facts.is_capped(rider, now) => {
+            Answer::Refused(Refusal::CodeAsked)
+        }
+        answer => answer,
+    };
     metrics::identified(stopwatch.elapsed());
     match &answer {
         Answer::Granted { evidence: Some(Evidence::Face { tier, risk, .. }), .. } => {

@@ -16,6 +16,7 @@
 //! | `PUT /v1/riders/{id}/category` | says what the rider is, verified |
 //! | `POST /v1/riders/{id}/passes` · `POST /v1/riders/{id}/coupons` | sells a pass · gives a coupon |
 //! | `GET /v1/riders/{id}/terms` | shows what decides what he pays |
+//! | `GET /v1/riders/{id}/refunds` | lists what the rider got back |
 //! | `DELETE /v1/riders/{id}` | erases; answers the erasure receipt |
 //! | `GET /v1/erasures/{id}` | shows how far an erasure has come |
 
@@ -26,6 +27,7 @@ mod faces;
 mod input;
 mod moment;
 mod openapi;
+mod refunds;
 mod refusal;
 mod riders;
 mod terms;
@@ -41,6 +43,7 @@ use axum::routing::{delete, get, post, put};
 pub use auth::{ApiKeys, InvalidApiKey, new_api_key};
 pub use moment::Moment;
 pub use openapi::document;
+pub use refunds::RefundView;
 pub use trips::TripView;
 
 use crate::cloud::Cloud;
@@ -93,6 +96,7 @@ pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
         .route("/v1/riders/{id}/passes", post(terms::buy_pass))
         .route("/v1/riders/{id}/coupons", post(terms::grant_coupon))
         .route("/v1/riders/{id}/terms", get(terms::show))
+        .route("/v1/riders/{id}/refunds", get(refunds::list))
         .route("/v1/erasures/{id}", get(erasure::show))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .route("/v1/riders/{id}/faces", post(faces::enrol).layer(DefaultBodyLimit::max(image_bytes_max)))

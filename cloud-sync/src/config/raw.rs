@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::acquirers::RawAcquirer;
 use super::fares::RawFares;
 use super::notices::RawNotices;
+use super::remedies::RawRemedies;
 use super::store::RawStore;
 use crate::web::RawWeb;
 
@@ -47,6 +48,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub charging: RawCharging,
     pub notices: Option<RawNotices>,
+    #[serde(default)]
+    pub remedies: RawRemedies,
     #[serde(default)]
     pub intake: RawIntake,
     #[serde(default)]

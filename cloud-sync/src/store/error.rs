@@ -3,9 +3,11 @@
 use facegate_domain::billing::ItemId;
 use facegate_domain::charge::{ChargeError, ChargeId};
 use facegate_domain::debit::DebitProblem;
+use facegate_domain::dispute::{DisputeError, DisputeId};
 use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
+use facegate_domain::remedy::{RemedyError, RemedyId};
 
 use super::riders::Purpose;
 
@@ -41,6 +43,14 @@ pub enum StoreError {
     TooManyFareTables,
     #[error(transparent)]
     Charge(#[from] ChargeError),
+    #[error("there is no remedy {0}")]
+    UnknownRemedy(RemedyId),
+    #[error(transparent)]
+    Remedy(#[from] RemedyError),
+    #[error("there is no dispute {0}")]
+    UnknownDispute(DisputeId),
+    #[error(transparent)]
+    Dispute(#[from] DisputeError),
     #[error(transparent)]
     Debit(#[from] DebitProblem),
     #[error(transparent)]

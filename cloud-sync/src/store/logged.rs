@@ -36,6 +36,10 @@ pub(super) enum Logged {
     Allowed {
         rider: RiderId,
     },
+    FaceCapped {
+        rider: RiderId,
+        until: Timestamp,
+    },
     IssuerKeys {
         keys: Vec<[u8; 32]>,
     },
@@ -76,6 +80,7 @@ impl Logged {
             Self::LeftSystem { rider, entry } => FeedChange::LeftSystem { rider, entry },
             Self::Denied { rider } => FeedChange::Denied(rider),
             Self::Allowed { rider } => FeedChange::Allowed(rider),
+            Self::FaceCapped { rider, until } => FeedChange::FaceCapped { rider, until },
             Self::IssuerKeys { keys } => issuer_keys(&keys)?,
             Self::CodeNonceSpent { nonce, issued_at } => FeedChange::CodeNonceSpent { nonce, issued_at },
             Self::Told { told } => FeedChange::Told(told),

@@ -49,6 +49,11 @@
 //! | `debit/` acquirer 0 key · `debit-ordered/` (same) | `DebitOrder` · its key, until it is in a file |
 //! | `debit-file/` acquirer 0 day · `debit-answer/` acquirer 0 number | `DebitFile` · the digest of the answer |
 //! | `audit/` number | `AuditEntry` |
+//! | `remedy/` id · `remedy-charge/` charge id · `remedy-rider/` rider time id | `Remedy` · empty · empty |
+//! | `remedy-due/` time id · `remedy-asked/` time id | empty, while it is under way · empty, while it waits for a second person |
+//! | `dispute/` id · `dispute-charge/` charge id · `dispute-rider/` rider time id · `dispute-open/` time id | `Dispute` · empty · empty · empty, while it is open |
+//! | `risk/` record · `risk-at/` time record | `RiskDecision` about that tap · its record id |
+//! | `capped/` rider | until when his face alone opens no entry |
 //! | `notices/` rider | `NoticeQueue`: how many are written, how many delivered |
 //! | `notice/` rider number · `notice-due/` time rider | `Notice`, until it is delivered · empty, while one of the rider's waits |
 //!
@@ -91,7 +96,9 @@ mod notices;
 mod operation;
 mod overview;
 mod reconcile;
+mod remedies;
 mod riders;
+mod risk;
 mod sealed;
 mod stations;
 mod taps;

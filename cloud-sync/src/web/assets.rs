@@ -13,7 +13,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type, content.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 11] = [
     ("/static/mark.svg", "image/svg+xml", include_str!("static/mark.svg")),
     ("/static/site.css", CSS, include_str!("static/site.css")),
     ("/static/sign-in.css", CSS, include_str!("static/sign-in.css")),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str, &str); 10] = [
     ("/static/me.css", CSS, include_str!("static/me.css")),
     ("/static/dom.js", JS, include_str!("static/dom.js")),
     ("/static/ops.js", JS, include_str!("static/ops.js")),
+    ("/static/refunds.js", JS, include_str!("static/refunds.js")),
     ("/static/me.js", JS, include_str!("static/me.js")),
     ("/favicon.ico", "image/svg+xml", include_str!("static/mark.svg")),
 ];

@@ -16,7 +16,7 @@ use super::mask::masked;
 use super::problem::Problem;
 use super::session::Account;
 use super::sign_in::SignedInRider;
-use crate::api::rest::{Moment, TripView};
+use crate::api::rest::{Moment, RefundView, TripView};
 use crate::enrolment::Actor;
 use crate::store::{Consent, StoreError};
 use crate::terms;
@@ -68,6 +68,8 @@ fn stations(tariff: &Tariff) -> Vec<StationLine> {
     let mut stations: Vec<StationLine> = table.stations().map(line).collect();
     stations.sort_by(|a, b| a.name.cmp(&b.name));
     stations
+    /// The latest first; none that were rejected.
+    refunds: Vec<RefundView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,6 +120,8 @@ pub async fn overview(
         account: account(&pages, rider).await?,
         trips: store.trips(rider).await?.iter().map(|trip| TripView::of(trip, &tariff, now)).collect(),
         stations: stations(&tariff),
+        trips: store.trips(rider).await?.iter().map(TripView::from).collect(),
+        refunds: store.remedies_of(rider).await?.iter().filter(|r| r.counts()).map(RefundView::from).collect(),
     }))
 }
 

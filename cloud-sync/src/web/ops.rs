@@ -16,6 +16,7 @@ use crate::store::{Leasehold, Standing, StoreError};
 use view::{Findings, OpsView};
 
 pub mod audit;
+pub mod refunds;
 mod view;
 
 pub async fn page(_who: Operator) -> Html<&'static str> {

@@ -119,7 +119,7 @@ async fn every_rider_hears_everything_in_its_order_whatever_the_receiver_does() 
     }
     let receiver = Receiver { heard: Arc::clone(&heard), clock: cloud.clock.clone() };
     let router = Router::new().route("/hear", post(hear)).with_state(receiver);
-    let tls = ServerTls::without_client_certificates(&cloud.identity(Role::Integrator, "metro-app"));
+    let tls = ServerTls::without_client_certificates(&cloud.identity(Role::Acquirer, "receiver"));
     let stop = CancellationToken::new();
     let served = tokio::spawn(http::serve(listener, router, tls, stop.clone()));
 

@@ -24,6 +24,7 @@ mod model;
 mod notices;
 mod only_postgres;
 mod places;
+mod remedies;
 mod replicas;
 mod riders;
 mod servers;
@@ -152,6 +153,12 @@ every_store! {
         one_that_fails_holds_that_riders_alone,
         an_erased_rider_is_told_nothing_more,
         commands_at_once_leave_no_gap;
+    remedies:
+        a_refund_goes_its_way_step_by_step,
+        no_more_is_given_back_than_was_captured,
+        another_person_decides_above_the_limit_and_the_log_says_who,
+        what_needs_no_acquirer_is_done_at_once,
+        a_dispute_is_opened_once_and_ends_once;
     stations:
         a_station_is_known_from_its_first_subscription_on,
         the_overview_counts_what_is_there,

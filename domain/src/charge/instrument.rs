@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::charge::ChargeId;
+use crate::remedy::RemedyId;
 
 /// Why text is not an acquirer's token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -170,6 +171,10 @@ text!(
 impl IdempotencyKey {
     pub fn of(charge: ChargeId) -> Self {
         Self(format!("facegate-{charge}"))
+    }
+
+    pub fn of_refund(refund: RemedyId) -> Self {
+        Self(format!("facegate-refund-{refund}"))
     }
 
     /// As it was stored or sent, or the own one of a refund.

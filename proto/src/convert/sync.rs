@@ -14,7 +14,7 @@ use crate::v1;
 use crate::v1::instruct_request::Instruction as Told;
 
 /// The newest level of changes that this software understands.
-pub const FEED_LEVEL: u32 = 2;
+pub const FEED_LEVEL: u32 = 3;
 
 /// One fact that a station must honour.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,11 @@ pub enum FeedChange {
     },
     Denied(RiderId),
     Allowed(RiderId),
+    /// Until then his face alone opens no entry.
+    FaceCapped {
+        rider: RiderId,
+        until: Timestamp,
+    },
     IssuerKeys(Vec<IssuerKey>),
     CodeNonceSpent {
         nonce: [u8; 8],
@@ -57,6 +62,7 @@ impl FeedChange {
             | Self::IssuerKeys(_)
             | Self::CodeNonceSpent { .. } => 1,
             Self::Told(_) | Self::Regulars { .. } => 2,
+            Self::FaceCapped { .. } => 3,
         }
     }
 }
@@ -131,6 +137,10 @@ impl TryFrom<v1::Change> for VersionedChange {
             },
             Wire::Denied(denied) => FeedChange::Denied(rider_from_wire(&denied.rider)?),
             Wire::Allowed(allowed) => FeedChange::Allowed(rider_from_wire(&allowed.rider)?),
+            Wire::FaceCapped(capped) => FeedChange::FaceCapped {
+                rider: rider_from_wire(&capped.rider)?,
+                until: Timestamp::from_unix_ms(capped.until_unix_ms),
+            },
             Wire::IssuerKeys(keys) => FeedChange::IssuerKeys(issuer_keys_from_wire(&keys.keys)?),
             Wire::CodeNonceSpent(spent) => FeedChange::CodeNonceSpent {
                 nonce: fixed("nonce", &spent.nonce)?,
@@ -165,6 +175,9 @@ impl From<VersionedChange> for v1::Change {
             }
             FeedChange::Denied(rider) => Wire::Denied(v1::Denied { rider: rider_bytes(rider) }),
             FeedChange::Allowed(rider) => Wire::Allowed(v1::Allowed { rider: rider_bytes(rider) }),
+            FeedChange::FaceCapped { rider, until } => {
+                Wire::FaceCapped(v1::FaceCapped { rider: rider_bytes(rider), until_unix_ms: until.unix_ms() })
+            }
             FeedChange::IssuerKeys(keys) => Wire::IssuerKeys(v1::IssuerKeys { keys: issuer_keys_to_wire(&keys) }),
             FeedChange::CodeNonceSpent { nonce, issued_at } => Wire::CodeNonceSpent(v1::CodeNonceSpent {
                 nonce: nonce.to_vec(),
@@ -203,6 +216,7 @@ mod tests {
             FeedChange::LeftSystem { rider, entry },
             FeedChange::Denied(rider),
             FeedChange::Allowed(rider),
+            FeedChange::FaceCapped { rider, until: Timestamp::from_unix_ms(7) },
             FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
             FeedChange::CodeNonceSpent { nonce: [1; 8], issued_at: Timestamp::from_unix_ms(5) },
             FeedChange::Told(Instruction::FaresWithdrawn { name: "2026".into() }),

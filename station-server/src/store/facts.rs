@@ -6,6 +6,7 @@
 //! | `g` | version of the last change of a template, 8 bytes big-endian; the templates lie in the gallery's own files |
 //! | `i` rider (16) entry's record id (text) | inside since that entry: when it was heard of, unix milliseconds, 8 bytes big-endian (empty before that was noted) |
 //! | `d` rider (16) | empty: denied |
+//! | `f` rider (16) | until when his face alone opens no entry, unix milliseconds, 8 bytes big-endian |
 //! | `k` | the issuers' public keys, 32 bytes each |
 //! | `o` place | an instruction of the operator that holds, JSON |
 //! | `l` | the level of changes understood up to the cursor, 4 bytes big-endian; without it 1 |
@@ -173,6 +174,9 @@ impl FactStore {
             FeedChange::LeftSystem { rider, entry } => batch.remove(entry_key(*rider, entry)),
             FeedChange::Denied(rider) => batch.insert(rider_key(b'd', *rider), []),
             FeedChange::Allowed(rider) => batch.remove(rider_key(b'd', *rider)),
+            FeedChange::FaceCapped { rider, until } => {
+                batch.insert(rider_key(b'f', *rider), unix_ms(*until).to_be_bytes());
+            }
             FeedChange::IssuerKeys(keys) => {
                 batch.insert(ISSUER_KEYS, keys.iter().flat_map(IssuerKey::to_bytes).collect::<Vec<u8>>());
             }
@@ -193,6 +197,7 @@ impl FactStore {
 
     /// The deny list is kept: an open debt outlives the face.
     fn remove_rider(&self, rider: RiderId, batch: &mut Batch) -> Result<(), StoreError> {
+        batch.remove(rider_key(b'f', rider));
         for entry in self.tree.scan(rider_key(b'i', rider)) {
             batch.remove(entry?.0);
         }
@@ -213,6 +218,10 @@ impl FactStore {
                 Some(FeedChange::Regulars { station, riders })
             }
             Some(b'd') => Some(FeedChange::Denied(rider_of(key)?)),
+            Some(b'f') => {
+                let until = timestamp(number(value, "time of a cap")?);
+                Some(FeedChange::FaceCapped { rider: rider_of(key)?, until })
+            }
             Some(b'k') => {
                 let keys: Vec<Vec<u8>> = value.chunks(32).map(<[u8]>::to_vec).collect();
                 Some(FeedChange::IssuerKeys(issuer_keys_from_wire(&keys).map_err(|_| damaged("issuer key"))?))
@@ -313,6 +322,7 @@ mod tests {
         let rider = RiderId::random();
         let facts = vec![
             FeedChange::Denied(rider),
+            FeedChange::FaceCapped { rider, until: NOW },
             FeedChange::EnteredSystem { rider, entry: entry(5) },
             FeedChange::IssuerKeys(vec![CodeIssuer::from_secret(&[1; 32]).public()]),
             FeedChange::Regulars { station: north(), riders: vec![Regular { rider, hours: Hours::NONE.with(8) }] },
@@ -320,10 +330,10 @@ mod tests {
         ];
         let store = store(&db);
         assert_eq!(store.cursor().unwrap(), 0);
-        store.write(&versioned(facts.clone()), 5, NOW).unwrap();
-        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..4], "templates lie elsewhere");
+        store.write(&versioned(facts.clone()), 6, NOW).unwrap();
+        assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), facts[..5], "templates lie elsewhere");
         assert_eq!(store.entries(Timestamp::default()).next().unwrap().unwrap(), (rider, entry(5), NOW));
-        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (5, 5));
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (6, 6));
         store.forget().unwrap();
         assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (0, 0));
     }
@@ -344,6 +354,7 @@ mod tests {
         let changes = vec![
             FeedChange::TemplatePut(template(gone)),
             FeedChange::TemplatePut(template(stays)),
+            FeedChange::FaceCapped { rider: gone, until: NOW },
             FeedChange::EnteredSystem { rider: gone, entry: entry(1) },
             FeedChange::EnteredSystem { rider: stays, entry: entry(2) },
             FeedChange::LeftSystem { rider: stays, entry: entry(2) },
@@ -357,9 +368,9 @@ mod tests {
             FeedChange::Allowed(stays),
         ];
         let store = store(&db);
-        store.write(&versioned(changes), 10, NOW).unwrap();
+        store.write(&versioned(changes), 11, NOW).unwrap();
         let nobody = FeedChange::Regulars { station: north(), riders: vec![] };
         assert_eq!(store.read().collect::<Result<Vec<_>, _>>().unwrap(), [nobody]);
-        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (10, 9));
+        assert_eq!((store.cursor().unwrap(), store.templates_version().unwrap()), (11, 10));
     }
 }

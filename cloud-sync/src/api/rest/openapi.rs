@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{access, erasure, faces, riders, terms, trips};
+use super::{access, erasure, faces, refunds, riders, terms, trips};
 use crate::web::problem::Problem;
 
 #[derive(OpenApi)]
@@ -24,6 +24,7 @@ use crate::web::problem::Problem;
         faces::enrol,
         access::set_page_password,
         access::certify_phone,
+        refunds::list,
         trips::list,
         trips::receipt,
         terms::repair,

@@ -38,7 +38,14 @@ impl AuditStore for PgStore {
     }
 }
 
-async fn append(tx: &mut Tx, actor: &str, action: &str, subject: &str, now: Timestamp) -> Result<(), Trouble> {
+/// Adds a line, in the transaction of what it tells: its last lock but the feed's.
+pub(super) async fn append(
+    tx: &mut Tx,
+    actor: &str,
+    action: &str,
+    subject: &str,
+    now: Timestamp,
+) -> Result<(), Trouble> {
     let (lines, hash): (i64, String) =
         sqlx::query_as("SELECT lines, hash FROM core.audit_head FOR UPDATE").fetch_one(tx.sql()).await?;
     let last = from_number(lines).checked_sub(1).map(|last| (last, hash.as_str()));

@@ -112,7 +112,7 @@ async fn pay(tx: &mut Tx, id: ChargeId, now: Timestamp, retry: &RetryPolicy) -> 
 }
 
 /// The charge, locked.
-async fn stored(tx: &mut Tx, id: ChargeId) -> Result<Charge, Trouble> {
+pub(super) async fn stored(tx: &mut Tx, id: ChargeId) -> Result<Charge, Trouble> {
     let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.charge WHERE id = $1 FOR UPDATE")
         .bind(charge_uuid(id))
         .fetch_optional(tx.sql())

@@ -31,6 +31,7 @@ pub(super) async fn erase(
     }
     for forgotten in [
         "DELETE FROM identity.sealed WHERE rider = $1 AND kind <> 'account'",
+        "DELETE FROM core.face_capped WHERE rider = $1",
         "INSERT INTO core.leaving (rider) VALUES ($1) ON CONFLICT DO NOTHING",
     ] {
         sqlx::query(forgotten).bind(id.as_uuid()).execute(tx.sql()).await?;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use facegate_domain::charge::ChargeError;
+use facegate_domain::dispute::DisputeError;
 use facegate_domain::ledger::LedgerError;
+use facegate_domain::remedy::RemedyError;
 
 use crate::store::StoreError;
 
@@ -34,6 +36,18 @@ impl From<sqlx::Error> for Trouble {
 
 impl From<ChargeError> for Trouble {
     fn from(refused: ChargeError) -> Self {
+        Self::Refused(refused.into())
+    }
+}
+
+impl From<RemedyError> for Trouble {
+    fn from(refused: RemedyError) -> Self {
+        Self::Refused(refused.into())
+    }
+}
+
+impl From<DisputeError> for Trouble {
+    fn from(refused: DisputeError) -> Self {
         Self::Refused(refused.into())
     }
 }

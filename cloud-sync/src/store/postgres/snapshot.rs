@@ -22,11 +22,20 @@ pub(super) enum Space {
     Faces,
     Inside,
     Regulars,
+    Capped,
     Nonces,
 }
 
-const SPACES: [Space; 7] =
-    [Space::IssuerKeys, Space::Told, Space::Denied, Space::Faces, Space::Inside, Space::Regulars, Space::Nonces];
+const SPACES: [Space; 8] = [
+    Space::IssuerKeys,
+    Space::Told,
+    Space::Denied,
+    Space::Faces,
+    Space::Inside,
+    Space::Regulars,
+    Space::Capped,
+    Space::Nonces,
+];
 
 /// Facts with their keys.
 type Found = Vec<(Vec<u8>, FeedChange)>;
@@ -66,6 +75,7 @@ impl PgStore {
             let within = Within { after: Some(&after), first: Uuid::nil(), last: Uuid::max(), model: None };
             let found = match table {
                 Space::Nonces => self.nonce_facts(&after, room, codes_since).await?,
+                Space::Capped => self.capped_facts(&within, room, codes_since).await?,
                 table => self.facts_within(*table, &within, room).await?,
             };
             let full = found.len() >= room;
@@ -91,7 +101,7 @@ impl PgStore {
     ) -> Result<Found, StoreError> {
         match space {
             Space::IssuerKeys if within.after.is_none_or(<[u8]>::is_empty) => self.keys_fact().await,
-            Space::IssuerKeys | Space::Nonces => Ok(Vec::new()),
+            Space::IssuerKeys | Space::Nonces | Space::Capped => Ok(Vec::new()),
             Space::Told => self.told_facts(within.after.unwrap_or_default(), max).await,
             Space::Denied => self.denied_facts(within, max).await,
             Space::Faces => self.face_facts(within, max).await,
@@ -196,6 +206,24 @@ impl PgStore {
             Ok((rider.as_bytes().to_vec(), FeedChange::EnteredSystem { rider: rider_id, entry }))
         };
         rows.into_iter().map(fact).collect()
+    }
+
+    async fn capped_facts(&self, within: &Within<'_>, max: usize, since: Timestamp) -> Result<Found, StoreError> {
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT rider, until FROM core.face_capped WHERE until >= $1 AND ($2::uuid IS NULL OR rider > $2)
+             ORDER BY rider LIMIT $3",
+        )
+        .bind(since.unix_ms())
+        .bind(within.after_id()?)
+        .bind(at_most(max))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        let fact = |(rider, until): (Uuid, i64)| {
+            let until = Timestamp::from_unix_ms(until);
+            (rider.as_bytes().to_vec(), FeedChange::FaceCapped { rider: RiderId::from_uuid(rider), until })
+        };
+        Ok(rows.into_iter().map(fact).collect())
     }
 
     /// By their time, so that the old ones are not gone through again and again.

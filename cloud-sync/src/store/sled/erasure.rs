@@ -27,6 +27,7 @@ pub(super) fn erase(
         return receipt.map(|receipt| (receipt, None)).ok_or_else(|| damaged(&key::erasure(erasure), "gone"));
     }
     notices::close(tx, id)?;
+    tx.remove(key::capped(id));
     let receipt = forget_face(tx, &rider, erasure, ErasureScope::Rider, now)?;
     let remains =
         Rider { consents: Vec::new(), face: None, erasure: Some(receipt.id), withdrawal: None, ..rider.clone() };

@@ -119,7 +119,8 @@ impl FeedStore for SledStore {
         codes_since: Timestamp,
     ) -> Result<SnapshotPage, StoreError> {
         // One keyspace after the other; a page starts in the one that its key belongs to.
-        let spaces = [key::ISSUER_KEYS, key::TOLD, key::DENIED, key::FACE, key::INSIDE, key::REGULARS, key::NONCE];
+        let spaces =
+            [key::ISSUER_KEYS, key::TOLD, key::DENIED, key::FACE, key::INSIDE, key::REGULARS, key::CAPPED, key::NONCE];
         let first = from.as_ref().map_or(0, |from| spaces.iter().position(|s| from.starts_with(s)).unwrap_or(0));
         let tx = self.read();
         let mut facts = Vec::new();
@@ -203,6 +204,7 @@ impl SledStore {
                 let station = StationId::new(name).map_err(|error| damaged(k, error))?;
                 Some(FeedChange::Regulars { station, riders: Vec::new() })
             }
+            key::CAPPED => Some(FeedChange::FaceCapped { rider: RiderId::from_bytes(id), until: decode(k, v)? }),
             key::INSIDE => Some(FeedChange::EnteredSystem { rider: RiderId::from_bytes(id), entry: decode(k, v)? }),
             _ => {
                 let spent: SpentNonce = decode(k, v)?;
@@ -213,5 +215,8 @@ impl SledStore {
 }
 
 fn is_older(fact: &FeedChange, than: Timestamp) -> bool {
-    matches!(fact, FeedChange::CodeNonceSpent { issued_at, .. } if *issued_at < than)
+    match fact {
+        FeedChange::CodeNonceSpent { issued_at: at, .. } | FeedChange::FaceCapped { until: at, .. } => *at < than,
+        _ => false,
+    }
 }

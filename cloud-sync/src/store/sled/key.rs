@@ -14,8 +14,10 @@ use jiff::civil::Date;
 
 use crate::store::ErasureId;
 
+mod after;
 mod rides;
 
+pub(super) use after::*;
 pub(super) use rides::*;
 
 type Key = Vec<u8>;
@@ -290,27 +292,6 @@ pub(super) fn balance(account: &Account, currency: Currency) -> Key {
 
 pub(super) fn audit(number: u64) -> Key {
     join(AUDIT, &[&number.to_be_bytes()])
-}
-
-/// How far a rider's notices are.
-pub(super) fn notices(rider: RiderId) -> Key {
-    join(b"notices/", &[rider.as_bytes()])
-}
-
-/// All notices of a rider that wait.
-pub(super) fn notices_of(rider: RiderId) -> Key {
-    join(b"notice/", &[rider.as_bytes()])
-}
-
-pub(super) fn notice(rider: RiderId, number: u64) -> Key {
-    join(&notices_of(rider), &[&number.to_be_bytes()])
-}
-
-/// Riders with notices that wait, by the time of the next try: `notice-due/` time, rider.
-pub(super) const NOTICE_DUE: &[u8] = b"notice-due/";
-
-pub(super) fn notice_due(at: Timestamp, rider: RiderId) -> Key {
-    join(NOTICE_DUE, &[&time(at), rider.as_bytes()])
 }
 
 /// What was said of a journal, by day. Dates sort as their texts do.

@@ -126,6 +126,12 @@ impl<'s> Tx<'s> {
         Ok(written)
     }
 
+    /// At most `max` stored pairs whose keys start with `prefix`, the highest first. For queries, which write nothing.
+    pub fn latest(&self, prefix: &[u8], max: usize) -> Result<Vec<Pair>, StoreError> {
+        let range = (Bound::Included(prefix.to_vec()), end_of(prefix));
+        self.tree.range(range).rev().take(max).map(|pair| pair.map_err(from_kv)).collect()
+    }
+
     pub fn apply(self) -> Result<(), StoreError> {
         self.tree.apply(Batch::from_iter(self.changes)).map_err(from_kv)
     }

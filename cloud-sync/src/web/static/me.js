@@ -136,6 +136,16 @@ function showAbout(me) {
   say(byId("account"), showAccount(me.account));
 }
 
+// What a refund's state means to the person who gets it.
+const REFUNDS = { done: "given back", failed: "could not be given back; the operator looks for another way" };
+
+function showRefunds(refunds) {
+  const line = (refund) => `${money(refund.amount_minor, refund.currency)}, ${words(refund.kind).toLowerCase()} of ` +
+    `${day.format(new Date(refund.asked_at))}: ${REFUNDS[refund.state] ?? "on its way"}`;
+  byId("refunds-panel").hidden = refunds.length === 0;
+  keyed(byId("refunds"), refunds, (refund) => refund.refund_id, () => el("li"), (item, refund) => say(item, line(refund)));
+}
+
 function showTrips(trips) {
   keyed(byId("trips"), trips, (trip) => trip.journey_id, makeTrip, showTrip);
   byId("trips").setAttribute("aria-busy", "false");
@@ -149,6 +159,7 @@ async function load() {
     stations = me.stations;
     showAbout(me);
     showTrips(me.trips);
+    showRefunds(me.refunds);
     byId("problem").hidden = true;
   } catch (error) {
     byId("problem").hidden = false;

@@ -1,0 +1,210 @@
+//! Risk in real time: each tap is looked at once the store has it, by the rules of the config, and what is decided is
+//! written down with its reasons before anything is done.
+//!
+//! Taps wait in a bounded queue, so that a slow list outside never holds a station's batch up. What finds the queue full,
+//! or is in it when the cloud dies, is not looked at, and counted: risk rules are a second line, and the deny list, the
+//! limits and the booth are there without them.
+
+pub mod blacklist;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use facegate_domain::charge::{Instrument, State};
+use facegate_domain::ids::{GateId, RiderId};
+use facegate_domain::ledger::Account;
+use facegate_domain::money::Currency;
+use facegate_domain::risk::{Measure, RiskDecision, RiskFacts, RiskRules};
+use facegate_domain::tap::{Evidence, GateRecord, RecordBody, Tap};
+use facegate_domain::travel_day::TravelDays;
+use facegate_domain::{Clock, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Store, StoreError};
+use blacklist::{Blacklist, Reference};
+
+/// Taps that may wait to be looked at.
+const WAITING_MAX: usize = 20_000;
+/// Taps looked at at a time.
+const AT_A_TIME: usize = 8;
+
+/// The rules, and what they need to know beside the store.
+#[derive(Debug, Clone)]
+pub struct RiskPolicy {
+    pub rules: RiskRules,
+    pub currency: Currency,
+    pub days: TravelDays,
+    /// Hashes what the list outside is asked about.
+    pub blacklist: Option<blacklist::BlacklistConfig>,
+}
+
+/// Riders whose codes nobody could check, lately, by gate.
+type Unchecked = BTreeMap<GateId, VecDeque<(Timestamp, RiderId)>>;
+
+/// Where taps are handed in to be looked at.
+#[derive(Debug, Clone)]
+pub struct RiskIntake {
+    waiting: mpsc::Sender<Tap>,
+    unchecked: Arc<Mutex<Unchecked>>,
+    window: Option<Duration>,
+}
+
+/// Looks at taps one after the other.
+#[derive(Debug)]
+pub struct Risk {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    policy: RiskPolicy,
+    blacklist: Option<Arc<dyn Blacklist>>,
+    came: mpsc::Receiver<Tap>,
+    unchecked: Arc<Mutex<Unchecked>>,
+}
+
+/// The two ends: one for the intake, one to run.
+pub fn risk(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    policy: RiskPolicy,
+    blacklist: Option<Arc<dyn Blacklist>>,
+) -> (RiskIntake, Risk) {
+    let (waiting, came) = mpsc::channel(WAITING_MAX);
+    let unchecked = Arc::<Mutex<Unchecked>>::default();
+    let window = policy.rules.gate_codes.map(|(window, _)| window);
+    let intake = RiskIntake { waiting, unchecked: Arc::clone(&unchecked), window };
+    (intake, Risk { store, clock, policy, blacklist, came, unchecked })
+}
+
+impl RiskIntake {
+    /// Records that are about to be stored: codes that nobody could check are counted by gate.
+    pub fn saw(&self, records: &[GateRecord]) {
+        let Some(window) = self.window else { return };
+        let mut unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            let RecordBody::Authorisation(granted) = &record.body else { continue };
+            if !matches!(granted.evidence, Evidence::Code { checked_online: false, .. }) {
+                continue;
+            }
+            let lately = unchecked.entry(record.id.gate.clone()).or_default();
+            lately.push_back((record.stamp.wall, granted.rider));
+            let since = record.stamp.wall.minus(window);
+            while lately.front().is_some_and(|(at, _)| *at < since) {
+                lately.pop_front();
+            }
+        }
+    }
+
+    /// Taps that are in the store.
+    pub fn hand_in(&self, taps: &[Tap]) {
+        for tap in taps {
+            if self.waiting.try_send(tap.clone()).is_err() {
+                metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
+            }
+        }
+    }
+}
+
+impl Risk {
+    /// Looks at what comes until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut batch = Vec::with_capacity(AT_A_TIME);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                taken = self.came.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
+            }
+            let looked = batch.drain(..).map(|tap| {
+                let this = &self;
+                async move {
+                    if let Err(error) = this.look(&tap).await {
+                        tracing::error!(tap = %tap.id, %error, "a tap was not looked at for risk");
+                    }
+                }
+            });
+            futures::future::join_all(looked.collect::<Vec<_>>()).await;
+        }
+    }
+
+    /// One tap: the facts, the decision, its line in the log, then what it asks for.
+    pub async fn look(&self, tap: &Tap) -> Result<Option<RiskDecision>, StoreError> {
+        let rules = &self.policy.rules;
+        let look_back = rules.look_back();
+        let mut others = self.store.taps_around(tap.rider, tap.at.minus(look_back), tap.at.plus(look_back)).await?;
+        others.retain(|other| other.id != tap.id);
+        let (has_paid, rides, unbilled_minor) = self.money(tap.rider).await?;
+        let blacklisted = self.ask_outside(tap.rider).await?;
+        let facts = RiskFacts {
+            tap,
+            others: &others,
+            has_paid,
+            rides,
+            unbilled_minor,
+            unchecked_at_gate: self.unchecked_at(&tap.id.gate),
+            blacklisted: blacklisted.as_deref(),
+        };
+        let Some(decision) = rules.decide(&facts) else { return Ok(None) };
+        if self.store.note_risk(&decision).await? {
+            self.act(&decision).await?;
+        }
+        Ok(Some(decision))
+    }
+
+    async fn act(&self, decision: &RiskDecision) -> Result<(), StoreError> {
+        let (rider, measure) = (decision.rider, decision.measure.name());
+        for finding in &decision.findings {
+            let rule = finding.rule.name();
+            metrics::counter!("facegate_risk_findings_total", "rule" => rule).increment(1);
+            tracing::warn!(%rider, tap = %decision.tap, rule, saw = finding.saw, measure, "a rule about risk was met");
+        }
+        match decision.measure {
+            // A ride that is held is asked for when it is priced.
+            Measure::Log | Measure::Hold => Ok(()),
+            Measure::AskCode => {
+                let now = self.clock.now();
+                self.store.cap_face(rider, self.policy.days.end(self.policy.days.of(now)), now).await
+            }
+            Measure::Deny => self.store.set_denied(rider, true).await.map(drop),
+        }
+    }
+
+    /// Whether he has ever paid, how often he has ridden, and what is not collected; only what a rule asks for.
+    async fn money(&self, rider: RiderId) -> Result<(bool, u64, i64), StoreError> {
+        let rules = &self.policy.rules;
+        if rules.first_rides.is_none() && rules.unbilled.is_none() {
+            return Ok((true, 0, 0));
+        }
+        let owed = self.store.balance(Account::RiderReceivable(rider), self.policy.currency).await?;
+        let trips = self.store.trips(rider).await?;
+        let paid = |charge: &facegate_domain::charge::Charge| *charge.state() == State::Captured;
+        let has_paid = trips.iter().any(|trip| trip.charge.as_ref().is_some_and(paid));
+        let unbilled = trips.iter().filter(|trip| trip.charge.is_none()).filter_map(|trip| trip.journey.fare());
+        let unbilled = unbilled.map(|fare| fare.total().minor()).fold(owed.minor(), i64::saturating_add);
+        Ok((has_paid, trips.len() as u64, unbilled))
+    }
+
+    /// A list that does not answer in time stops nobody.
+    async fn ask_outside(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
+        let (Some(list), Some(config)) = (&self.blacklist, &self.policy.blacklist) else { return Ok(None) };
+        let account = self.store.account(rider).await?;
+        let token = account.as_ref().and_then(|instrument| match instrument {
+            Instrument::Acquirer { token, .. } => Some(token),
+            Instrument::Wallet => None,
+        });
+        match list.listed(&Reference::of(&config.secret, rider, token)).await {
+            Ok(listed) => Ok(listed),
+            Err(error) => {
+                metrics::counter!("facegate_risk_blacklist_silent_total").increment(1);
+                tracing::warn!(%rider, %error, "the ride goes on unasked");
+                Ok(None)
+            }
+        }
+    }
+
+    fn unchecked_at(&self, gate: &GateId) -> u64 {
+        let unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = unchecked.get(gate).into_iter().flatten();
+        lately.map(|(_, rider)| *rider).collect::<HashSet<_>>().len() as u64
+    }
+}

@@ -1,0 +1,106 @@
+//! What was decided about risk, and who has to show his ride code for the rest of the day.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::ids::StationId;
+use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::risk::RiskDecision;
+use facegate_domain::tap::{Direction, Medium, Tap};
+
+use super::error::Trouble;
+use super::tx::Tx;
+use super::values::{at_most, damaged, json, read, record_of, sequence};
+use super::{PgStore, riders, transact};
+use crate::store::logged::Logged;
+use crate::store::{RiskStore, StoreError};
+
+#[async_trait]
+impl RiskStore for PgStore {
+    async fn taps_around(&self, rider: RiderId, from: Timestamp, to: Timestamp) -> Result<Vec<Tap>, StoreError> {
+        let rows: Vec<(String, i64, i64, i64, String, String, String)> = sqlx::query_as(
+            "SELECT gate, epoch, sequence, at, station, direction, medium FROM core.tap
+             WHERE rider = $1 AND at BETWEEN $2 AND $3 ORDER BY at, gate, epoch, sequence",
+        )
+        .bind(rider.as_uuid())
+        .bind(from.unix_ms())
+        .bind(to.unix_ms())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        let tap = |(gate, epoch, sequence, at, station, direction, medium): (_, _, _, _, _, String, String)| {
+            Ok(Tap {
+                id: record_of(gate, epoch, sequence)?,
+                rider,
+                station: StationId::new(station).map_err(|error| damaged("a station's name", error))?,
+                direction: if direction == Direction::Entry.name() { Direction::Entry } else { Direction::Exit },
+                medium: if medium == Medium::Face.name() { Medium::Face } else { Medium::Code },
+                at: Timestamp::from_unix_ms(at),
+            })
+        };
+        rows.into_iter().map(tap).collect()
+    }
+
+    async fn note_risk(&self, decision: &RiskDecision) -> Result<bool, StoreError> {
+        let noted = sqlx::query(
+            "INSERT INTO core.risk (gate, epoch, sequence, at, rider, body) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(decision.tap.gate.as_str())
+        .bind(i64::from(decision.tap.epoch))
+        .bind(sequence(&decision.tap)?)
+        .bind(decision.at.unix_ms())
+        .bind(decision.rider.as_uuid())
+        .bind(json(decision))
+        .execute(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        Ok(noted.rows_affected() == 1)
+    }
+
+    async fn risk_log(&self, max: usize) -> Result<Vec<RiskDecision>, StoreError> {
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "SELECT body FROM core.risk ORDER BY at DESC, gate DESC, epoch DESC, sequence DESC LIMIT $1",
+        )
+        .bind(at_most(max))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        bodies.iter().map(|body| read("a decision about risk", body)).collect()
+    }
+
+    async fn risk_of(&self, tap: &RecordId) -> Result<Option<RiskDecision>, StoreError> {
+        let body: Option<String> =
+            sqlx::query_scalar("SELECT body FROM core.risk WHERE gate = $1 AND epoch = $2 AND sequence = $3")
+                .bind(tap.gate.as_str())
+                .bind(i64::from(tap.epoch))
+                .bind(sequence(tap)?)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        body.map(|body| read("a decision about risk", &body)).transpose()
+    }
+
+    async fn cap_face(&self, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        transact!(self, tx => cap(&mut tx, rider, until, now).await)
+    }
+}
+
+async fn cap(tx: &mut Tx, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), Trouble> {
+    // The rider's row first, as an erasure does: whoever is second sees what the first did.
+    let erased = riders::locked(tx, rider).await?.is_some_and(|rider| rider.erasure.is_some());
+    if erased || until <= now {
+        return Ok(());
+    }
+    let capped = sqlx::query(
+        "INSERT INTO core.face_capped AS c (rider, until) VALUES ($1, $2)
+         ON CONFLICT (rider) DO UPDATE SET until = excluded.until WHERE c.until < excluded.until",
+    )
+    .bind(rider.as_uuid())
+    .bind(until.unix_ms())
+    .execute(tx.sql())
+    .await?;
+    if capped.rows_affected() == 1 {
+        tx.publish(&[Logged::FaceCapped { rider, until }]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Money given back, and disputes. A transition is stored, with its ledger entry, its notice and its line of the audit
+//! log, before the call that it leads to is made.
+
+use async_trait::async_trait;
+use facegate_domain::Timestamp;
+use facegate_domain::charge::{ChargeId, RetryPolicy};
+use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
+use facegate_domain::ids::RiderId;
+use facegate_domain::money::Money;
+use facegate_domain::remedy::{Moved, Remedy, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest};
+
+use super::StoreError;
+
+/// What an acquirer tells of a charge that a rider takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chargeback {
+    pub charge: ChargeId,
+    /// The acquirer's.
+    pub reference: String,
+    pub amount: Money,
+}
+
+#[async_trait]
+pub trait RemedyStore {
+    /// Asks for a remedy; done at once if it needs neither an approval nor an acquirer. Asking again under the same name
+    /// gives what is stored.
+    ///
+    /// Errors: what `Remedy::ask` refuses, `UnknownRider`, `UnknownCharge`, `RemedyOtherWords`.
+    async fn ask_remedy(
+        &self,
+        request: RemedyRequest,
+        policy: &RemedyPolicy,
+        now: Timestamp,
+    ) -> Result<Remedy, StoreError>;
+
+    /// The second person's word. Errors: `SamePerson`, `UnknownRemedy`.
+    async fn decide_remedy(&self, id: RemedyId, approves: bool, by: &str, now: Timestamp)
+    -> Result<Remedy, StoreError>;
+
+    /// Applies `event` to the remedy as it is stored; the call in the answer may be made.
+    async fn advance_remedy(
+        &self,
+        id: RemedyId,
+        event: RemedyEvent,
+        now: Timestamp,
+        retry: &RetryPolicy,
+    ) -> Result<Moved, StoreError>;
+
+    async fn remedy(&self, id: RemedyId) -> Result<Option<Remedy>, StoreError>;
+
+    /// At most `max` that are under way and whose next look is due, the longest waiting first.
+    async fn due_remedies(&self, now: Timestamp, max: usize) -> Result<Vec<Remedy>, StoreError>;
+
+    /// At most `max` that wait for a second person.
+    async fn awaiting_remedies(&self, max: usize) -> Result<Vec<Remedy>, StoreError>;
+
+    /// All of a rider's, the latest first.
+    async fn remedies_of(&self, rider: RiderId) -> Result<Vec<Remedy>, StoreError>;
+
+    /// A charge is taken back. Hearing so again gives what is stored.
+    ///
+    /// Errors: what `Dispute::open` refuses, `UnknownCharge`.
+    async fn open_dispute(&self, chargeback: &Chargeback, now: Timestamp) -> Result<Dispute, StoreError>;
+
+    /// The bank has decided. Hearing so again gives what is stored. Errors: `UnknownDispute`, one that ended otherwise.
+    async fn close_dispute(&self, id: DisputeId, state: DisputeState, now: Timestamp) -> Result<Dispute, StoreError>;
+
+    /// At most `max` that are open.
+    async fn open_disputes(&self, max: usize) -> Result<Vec<Dispute>, StoreError>;
+
+    async fn disputes_of(&self, rider: RiderId) -> Result<Vec<Dispute>, StoreError>;
+}

@@ -1,0 +1,203 @@
+//! Money given back, and disputes.
+
+use std::sync::Arc;
+
+use facegate_cloud_sync::store::{Chargeback, Store, StoreError};
+use facegate_domain::charge::{AuthorisationId, Call, Charge, ChargeId, Event, Found, Instrument, RetryPolicy};
+use facegate_domain::dispute::{DisputeError, DisputeState, LossPolicy};
+use facegate_domain::ids::RiderId;
+use facegate_domain::ledger::Account;
+use facegate_domain::money::Money;
+use facegate_domain::remedy::{
+    Ground, Measure, RemedyError, RemedyEvent, RemedyPolicy, RemedyRequest, RemedyState, RemedyStep,
+};
+
+use crate::charges::{card, opened, top_up};
+use crate::places::Place;
+use crate::world::{after, fares, rider, settled_ride};
+
+const POLICY: RemedyPolicy = RemedyPolicy { four_eyes_above_minor: 300 };
+
+fn money(minor: i64) -> Money {
+    Money::from_minor(minor, fares().currency())
+}
+
+fn request(order: &str, rider: RiderId, measure: Measure, minor: i64) -> RemedyRequest {
+    RemedyRequest {
+        order: order.into(),
+        rider,
+        measure,
+        amount: money(minor),
+        ground: Ground::Price,
+        reason: "the gate was broken".into(),
+        by: "operator/a".into(),
+    }
+}
+
+async fn balance(store: &dyn Store, account: Account) -> i64 {
+    store.balance(account, fares().currency()).await.unwrap().minor()
+}
+
+/// A charge of 400 by card that is captured, or declined.
+async fn charged(store: &dyn Store, captured: bool) -> Charge {
+    let rider = rider(store).await;
+    let journey = settled_ride(store, rider).await;
+    let mut charge = store.open_charge(opened(&[&journey], card(), 800)).await.unwrap();
+    let authorisation = AuthorisationId::new("auth-1");
+    let declined = facegate_domain::charge::Decline::hard("stolen");
+    let events = if captured {
+        vec![Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured]
+    } else {
+        vec![Event::AuthoriseBegun, Event::Declined(declined)]
+    };
+    for event in events {
+        charge = store.advance_charge(charge.id(), event, after(810), &RetryPolicy::default()).await.unwrap().charge;
+    }
+    charge
+}
+
+pub async fn a_refund_goes_its_way_step_by_step(place: &Place) {
+    let store = place.open().await;
+    store.keep_notices(true);
+    let charge = charged(&*store, true).await;
+    let asked = request("a", charge.rider(), Measure::Refund { charge: charge.id() }, 150);
+    let remedy = store.ask_remedy(asked.clone(), &POLICY, after(900)).await.unwrap();
+    assert_eq!(store.ask_remedy(asked.clone(), &POLICY, after(901)).await.unwrap(), remedy, "asked twice is once");
+    let other = RemedyRequest { amount: money(151), ..asked };
+    let refused = store.ask_remedy(other, &POLICY, after(902)).await;
+    assert!(matches!(refused, Err(StoreError::Remedy(RemedyError::OtherWords(_)))), "{refused:?}");
+    assert_eq!(store.due_remedies(after(899), 10).await.unwrap(), []);
+    assert_eq!(store.due_remedies(after(900), 10).await.unwrap(), [remedy.clone()]);
+    let entries = store.entries(0, 100).await.unwrap().len();
+    let step = async |event| store.advance_remedy(remedy.id(), event, after(910), &RetryPolicy::default()).await;
+    let found = Found::Captured { authorisation: AuthorisationId::new("auth-1") };
+    let located = step(RemedyEvent::Charge(found)).await.unwrap().remedy;
+    assert_eq!(located.next_step(), RemedyStep::Store(RemedyEvent::Begun));
+    let begun = step(RemedyEvent::Begun).await.unwrap();
+    assert!(matches!(begun.call, Some(Call::Refund { amount, .. }) if amount == money(150)));
+    assert!(step(RemedyEvent::Begun).await.is_err(), "it is queried, not called again");
+    assert_eq!(store.entries(0, 100).await.unwrap().len(), entries, "nothing is booked before it is certain");
+    let done = step(RemedyEvent::Refunded).await.unwrap().remedy;
+    assert_eq!((done.state(), store.remedy(done.id()).await.unwrap()), (&RemedyState::Done, Some(done.clone())));
+    assert_eq!(store.remedies_of(charge.rider()).await.unwrap(), [done]);
+    assert_eq!(store.due_remedies(after(99_999), 10).await.unwrap(), []);
+    assert_eq!(balance(&*store, Account::OperatorRevenue).await, -250);
+    assert_eq!(balance(&*store, Account::AcquirerReceivable).await, 250);
+    assert!(store.is_balanced().await.unwrap());
+    assert_eq!(store.notices_of(charge.rider()).await.unwrap().written, 3, "priced, charged, refunded");
+}
+
+pub async fn no_more_is_given_back_than_was_captured(place: &Place) {
+    let store = place.open().await;
+    let charge = charged(&*store, true).await;
+    let measure = Measure::Refund { charge: charge.id() };
+    let entries = store.entries(0, 100).await.unwrap();
+    let ask = async |order: &str, minor| {
+        store.ask_remedy(request(order, charge.rider(), measure, minor), &POLICY, after(900)).await
+    };
+    let refused = ask("a", 401).await;
+    assert!(matches!(refused, Err(StoreError::Remedy(RemedyError::TooMuch { .. }))), "{refused:?}");
+    assert_eq!(store.remedies_of(charge.rider()).await.unwrap(), []);
+    ask("b", 250).await.unwrap();
+    // At once, of which only one finds room.
+    let mut asking = tokio::task::JoinSet::new();
+    for order in ["c", "d", "e", "f"] {
+        let (store, rider) = (Arc::clone(&store), charge.rider());
+        asking.spawn(async move {
+            store.ask_remedy(request(order, rider, measure, 100), &POLICY, after(900)).await.is_ok()
+        });
+    }
+    let granted = asking.join_all().await.into_iter().filter(|granted| *granted).count();
+    assert_eq!(granted, 1);
+    let chargeback = Chargeback { charge: charge.id(), reference: "cb-1".into(), amount: money(50) };
+    store.open_dispute(&chargeback, after(950)).await.unwrap();
+    let refused = ask("g", 1).await;
+    assert!(matches!(refused, Err(StoreError::Remedy(RemedyError::TooMuch { .. }))), "in dispute: {refused:?}");
+    assert_eq!(store.entries(0, 100).await.unwrap().len(), entries.len() + 1, "the dispute's alone");
+    let nobody = request("h", RiderId::random(), Measure::Credit, 5);
+    assert!(matches!(store.ask_remedy(nobody, &POLICY, after(900)).await, Err(StoreError::UnknownRider(_))));
+    let nothing = request("i", charge.rider(), Measure::Refund { charge: ChargeId::of(&[]) }, 5);
+    assert!(matches!(store.ask_remedy(nothing, &POLICY, after(900)).await, Err(StoreError::UnknownCharge(_))));
+}
+
+pub async fn another_person_decides_above_the_limit_and_the_log_says_who(place: &Place) {
+    let store = place.open().await;
+    let charge = charged(&*store, true).await;
+    let asked = request("a", charge.rider(), Measure::Refund { charge: charge.id() }, 301);
+    let remedy = store.ask_remedy(asked, &POLICY, after(900)).await.unwrap();
+    assert!(remedy.awaits_approval() && store.due_remedies(after(9999), 10).await.unwrap().is_empty());
+    assert_eq!(store.awaiting_remedies(10).await.unwrap(), [remedy.clone()]);
+    let same = store.decide_remedy(remedy.id(), true, "operator/a", after(910)).await;
+    assert!(matches!(same, Err(StoreError::Remedy(RemedyError::SamePerson { .. }))), "{same:?}");
+    let approved = store.decide_remedy(remedy.id(), true, "operator/b", after(920)).await.unwrap();
+    assert_eq!((approved.state(), approved.decided_by()), (&RemedyState::Due, Some("operator/b")));
+    assert!(store.decide_remedy(remedy.id(), false, "operator/b", after(930)).await.is_err());
+    assert!(store.awaiting_remedies(10).await.unwrap().is_empty());
+    assert_eq!(store.due_remedies(after(920), 10).await.unwrap(), [approved]);
+    let lines = store.audit_entries(0, 10).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.actor.as_str(), line.action.as_str())).collect();
+    assert_eq!(told, [("operator/a", "remedy.ask"), ("operator/b", "remedy.approve")]);
+    assert_eq!(lines[0].subject, remedy.id().to_string());
+    assert_eq!(store.verify_audit().await.unwrap(), Ok(2));
+}
+
+pub async fn what_needs_no_acquirer_is_done_at_once(place: &Place) {
+    let store = place.open().await;
+    let paid = rider(&*store).await;
+    top_up(&*store, paid, 700, "first").await;
+    let journey = settled_ride(&*store, paid).await;
+    let charge = store.open_charge(opened(&[&journey], Instrument::Wallet, 800)).await.unwrap().id();
+    let _ = store.pay_from_wallet(charge, after(801), &RetryPolicy::default()).await.unwrap();
+    let proven = RemedyRequest { ground: Ground::WrongCharge, ..request("a", paid, Measure::Refund { charge }, 200) };
+    let remedy = store.ask_remedy(proven, &POLICY, after(900)).await.unwrap();
+    assert_eq!(remedy.state(), &RemedyState::Done);
+    assert_eq!(
+        (balance(&*store, Account::Wallet(paid)).await, balance(&*store, Account::RiskReserve).await),
+        (-500, 200)
+    );
+    let owes = charged(&*store, false).await;
+    let waived = |minor| request("b", owes.rider(), Measure::Waiver { charge: owes.id() }, minor);
+    let part = store.ask_remedy(waived(399), &POLICY, after(900)).await;
+    assert!(matches!(part, Err(StoreError::Remedy(RemedyError::NotOwed { .. }))), "{part:?}");
+    let remedy = store.ask_remedy(waived(400), &POLICY, after(900)).await.unwrap();
+    store.decide_remedy(remedy.id(), true, "operator/b", after(901)).await.unwrap();
+    assert_eq!(balance(&*store, Account::RiderReceivable(owes.rider())).await, 0);
+    let again = RemedyRequest { order: "c".into(), ..waived(400) };
+    assert!(store.ask_remedy(again, &POLICY, after(902)).await.is_err(), "waived already");
+    let goodwill = RemedyRequest { ground: Ground::Goodwill, ..request("d", owes.rider(), Measure::Credit, 100) };
+    store.ask_remedy(goodwill, &POLICY, after(903)).await.unwrap();
+    assert_eq!(balance(&*store, Account::RiderReceivable(owes.rider())).await, -100);
+    assert_eq!(balance(&*store, Account::Goodwill).await, 100);
+    assert!(store.is_balanced().await.unwrap());
+}
+
+pub async fn a_dispute_is_opened_once_and_ends_once(place: &Place) {
+    let store = place.open().await;
+    let charge = charged(&*store, true).await;
+    let chargeback = |reference: &str, minor| {
+        let (charge, reference) = (charge.id(), reference.to_owned());
+        Chargeback { charge, reference, amount: money(minor) }
+    };
+    let refused = store.open_dispute(&chargeback("cb-0", 401), after(900)).await;
+    assert!(matches!(refused, Err(StoreError::Dispute(DisputeError::Amount { .. }))), "{refused:?}");
+    let unknown = Chargeback { charge: ChargeId::of(&[]), ..chargeback("cb-0", 1) };
+    assert!(matches!(store.open_dispute(&unknown, after(900)).await, Err(StoreError::UnknownCharge(_))));
+    let won = store.open_dispute(&chargeback("cb-1", 300), after(900)).await.unwrap();
+    assert_eq!(store.open_dispute(&chargeback("cb-1", 300), after(950)).await.unwrap(), won, "heard twice");
+    assert!(store.open_dispute(&chargeback("cb-1", 299), after(950)).await.is_err());
+    let lost = store.open_dispute(&chargeback("cb-2", 100), after(901)).await.unwrap();
+    assert_eq!(store.open_disputes(10).await.unwrap(), [won.clone(), lost.clone()]);
+    assert_eq!(balance(&*store, Account::Disputed).await, 400);
+    let became = LossPolicy::Debt;
+    for _ in 0..2 {
+        store.close_dispute(won.id, DisputeState::Won, after(1000)).await.unwrap();
+        store.close_dispute(lost.id, DisputeState::Lost { became }, after(1000)).await.unwrap();
+    }
+    assert!(store.close_dispute(won.id, DisputeState::Lost { became }, after(1001)).await.is_err());
+    assert!(store.open_disputes(10).await.unwrap().is_empty());
+    assert_eq!(store.disputes_of(charge.rider()).await.unwrap().len(), 2);
+    assert_eq!(balance(&*store, Account::Disputed).await, 0);
+    assert_eq!(balance(&*store, Account::AcquirerReceivable).await, 300);
+    assert_eq!(balance(&*store, Account::RiderReceivable(charge.rider())).await, 100);
+    assert!(store.is_balanced().await.unwrap());
+}
