@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use facegate_domain::Clock;
 use facegate_domain::notice::{Notice, NoticeRest};
 use facegate_runtime::http;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::rest::Moment;
 use crate::signature::{self, SharedSecret};
 use crate::store::{Store, StoreError};
-use crate::turns::{Reach, Turn};
+use crate::turns::{Passes, Reach, Turn};
 
 /// Only one replica of the cloud delivers at a time: two would tell riders everything twice. Should two do so all the
 /// same, for a moment, the receiver knows the second by its number.
@@ -95,8 +96,7 @@ impl Notifier {
     /// Delivers until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let turn = Turn::new(Arc::clone(&self.store), Arc::clone(&self.clock), TURN);
-        let pass = async || self.pass().await.map(|pass| if pass.away { Reach::Away } else { Reach::There });
-        turn.run(self.config.policy.pass_every, &stop, pass).await;
+        turn.run(self.config.policy.pass_every, &stop, &self).await;
     }
 
     /// Delivers what is due: many riders at a time, one after the other of each.
@@ -156,6 +156,13 @@ impl Notifier {
             if error.is_connect() { Refused::NotReached(told(&error)) } else { Refused::NoAnswer(told(&error)) }
         })?;
         if response.status().is_success() { Ok(()) } else { Err(Refused::Status(response.status())) }
+    }
+}
+
+#[async_trait]
+impl Passes for Notifier {
+    async fn pass_once(&self) -> Result<Reach, StoreError> {
+        Ok(if self.pass().await?.away { Reach::Away } else { Reach::There })
     }
 }
 

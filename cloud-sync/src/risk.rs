@@ -176,11 +176,14 @@ impl Risk {
             return Ok((true, 0, 0));
         }
         let owed = self.store.balance(Account::RiderReceivable(rider), self.policy.currency).await?;
+        let items = self.store.uncharged_items_of(rider).await?;
+        let unbilled = items.iter().map(|item| item.amount().minor()).fold(owed.minor(), i64::saturating_add);
+        if rules.first_rides.is_none() {
+            return Ok((true, 0, unbilled));
+        }
         let trips = self.store.trips(rider).await?;
-        let paid = |charge: &facegate_domain::charge::Charge| *charge.state() == State::Captured;
-        let has_paid = trips.iter().any(|trip| trip.charge.as_ref().is_some_and(paid));
-        let unbilled = trips.iter().filter(|trip| trip.charge.is_none()).filter_map(|trip| trip.journey.fare());
-        let unbilled = unbilled.map(|fare| fare.total().minor()).fold(owed.minor(), i64::saturating_add);
+        let charges = trips.iter().flat_map(|trip| &trip.items).filter_map(|billed| billed.charge.as_ref());
+        let has_paid = charges.into_iter().any(|charge| *charge.state() == State::Captured);
         Ok((has_paid, trips.len() as u64, unbilled))
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use facegate_domain::Clock;
 use facegate_runtime::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,12 @@ pub enum Reach {
     Away,
 }
 
+/// What is done in turn.
+#[async_trait]
+pub trait Passes: Sync {
+    async fn pass_once(&self) -> Result<Reach, StoreError>;
+}
+
 /// One loop's turn among the replicas.
 #[derive(Debug)]
 pub struct Turn {
@@ -41,18 +48,13 @@ impl Turn {
     }
 
     /// Makes passes until `stop`. One that is under way then is dropped.
-    pub async fn run(
-        &self,
-        every: Duration,
-        stop: &CancellationToken,
-        mut pass: impl AsyncFnMut() -> Result<Reach, StoreError>,
-    ) {
+    pub async fn run(&self, every: Duration, stop: &CancellationToken, passes: &dyn Passes) {
         let mut backoff = Backoff::new(every, KNOCK_EVERY.max(every));
         loop {
             let passed = tokio::select! {
                 biased;
                 () = stop.cancelled() => return self.give_back().await,
-                passed = self.pass(&mut pass) => passed,
+                passed = self.pass(passes) => passed,
             };
             let pause = match passed {
                 Ok(None | Some(Reach::There)) => {
@@ -74,11 +76,8 @@ impl Turn {
     }
 
     /// None while it is another replica's turn.
-    async fn pass(
-        &self,
-        pass: &mut impl AsyncFnMut() -> Result<Reach, StoreError>,
-    ) -> Result<Option<Reach>, StoreError> {
-        let mut passing = std::pin::pin!(pass());
+    async fn pass(&self, passes: &dyn Passes) -> Result<Option<Reach>, StoreError> {
+        let mut passing = passes.pass_once();
         while self.store.hold_lease(self.name, &self.holder, self.clock.now(), TURN_LASTS).await? {
             tokio::select! {
                 biased;

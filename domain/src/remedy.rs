@@ -23,9 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use request::{Ground, Measure, REASON_MAX, RemedyError, RemedyPolicy, RemedyRequest, Returned};
 pub use state::{RemedyEvent, RemedyState};
 
-use crate::charge::{
-    AcquirerName, Call, Charge, ChargeId, IdempotencyKey, Instrument, RetryPolicy, State as ChargeState,
-};
+use crate::charge::{AcquirerName, Call, Charge, IdempotencyKey, Instrument, RetryPolicy, State as ChargeState};
 use crate::clock::Timestamp;
 use crate::ids::RiderId;
 use crate::ledger::{Account, Entry, EntryId, LedgerError};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use facegate_domain::Clock;
 use facegate_domain::charge::Answer;
 use facegate_domain::remedy::{Moved, Remedy, RemedyError, RemedyEvent, RemedyStep};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::ChargingPolicy;
 use super::acquirer::{Acquirer, Acquirers, Trouble, Unconfigured};
 use crate::store::{Store, StoreError};
-use crate::turns::{Reach, Turn};
+use crate::turns::{Passes, Reach, Turn};
 
 /// Only one replica makes passes at a time. That a refund is made once rests on its states in the store.
 const TURN: &str = "remedies";
@@ -35,7 +36,7 @@ impl Remedies {
     /// Refunds until `stop`. A call that is under way then is dropped, and queried after the next start.
     pub async fn run(self, stop: CancellationToken) {
         let turn = Turn::new(Arc::clone(&self.store), Arc::clone(&self.clock), TURN);
-        turn.run(self.policy.pass_every, &stop, async || self.pass().await).await;
+        turn.run(self.policy.pass_every, &stop, &self).await;
     }
 
     /// Moves what is due, each as far as it goes now.
@@ -105,6 +106,13 @@ impl Remedies {
 
     async fn store_event(&self, remedy: &Remedy, event: RemedyEvent) -> Result<Moved, StoreError> {
         self.store.advance_remedy(remedy.id(), event, self.clock.now(), &self.policy.retry).await
+    }
+}
+
+#[async_trait]
+impl Passes for Remedies {
+    async fn pass_once(&self) -> Result<Reach, StoreError> {
+        self.pass().await
     }
 }
 

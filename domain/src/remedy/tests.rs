@@ -1,9 +1,10 @@
+use jiff::civil::Date;
 use proptest::prelude::*;
 
 use super::*;
+use crate::billing::{Item, ItemKind};
 use crate::charge::{AcquirerToken, AuthorisationId, Decline, Event, Found};
 use crate::dispute::{Dispute, DisputeState, LossPolicy};
-use crate::fares::{Fare, Line, Quantity, Rule};
 use crate::ids::{GateId, RecordId};
 use crate::journey::JourneyId;
 use crate::ledger::TrialBalance;
@@ -24,10 +25,9 @@ fn rider() -> RiderId {
 /// A charge that came to its end, and the entries of its way there.
 fn charge(minor: i64, instrument: Instrument, end: Event) -> (Charge, Vec<Entry>) {
     let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
-    let line = Line { rule: Rule::MaximumFare, quantity: Quantity::Journeys(1), amount: cny(minor) };
-    let fare = Fare::new("t", line.amount.currency(), vec![line]).unwrap();
-    let fares = [(JourneyId::of(&record(1), &record(2)), fare)];
-    let opened = Charge::open(rider(), &fares, instrument, NOW).unwrap();
+    let ride = JourneyId::of(&record(1), &record(2));
+    let items = [Item::new(rider(), Date::MIN, cny(minor), ItemKind::Ride { ride }, NOW)];
+    let opened = Charge::open(rider(), &items, instrument, NOW).unwrap();
     let (mut charge, mut entries) = (opened.charge, Vec::from_iter(opened.entry));
     let by_card = [Event::AuthoriseBegun, Event::Authorised { authorisation: authorisation() }, Event::CaptureBegun];
     let events = if end == Event::Captured { by_card.to_vec() } else { Vec::new() };

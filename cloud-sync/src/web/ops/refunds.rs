@@ -127,7 +127,8 @@ pub async fn of_rider(
     let remedies = store.remedies_of(rider).await?;
     let mut seen = BTreeSet::new();
     let trips = store.trips(rider).await?;
-    let charges = trips.iter().filter_map(|trip| trip.charge.as_ref()).filter(|charge| seen.insert(charge.id()));
+    let charges = trips.iter().flat_map(|trip| &trip.items).filter_map(|billed| billed.charge.as_ref());
+    let charges = charges.filter(|charge| seen.insert(charge.id()));
     Ok(Json(RiderMoney {
         charges: charges.map(|charge| ChargeView::new(charge, &remedies)).collect(),
         remedies: remedies.iter().map(RemedyView::from).collect(),
