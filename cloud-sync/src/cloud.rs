@@ -15,7 +15,9 @@ use crate::config::{Config, StoreConfig};
 use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
 use crate::intake::Intakes;
 use crate::leases::Leases;
+use crate::notify::NotifyError;
 use crate::register::{self, Register, RegisterError};
+use crate::risk::Risk;
 use crate::store::postgres::PgStore;
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
@@ -31,6 +33,8 @@ pub enum CloudError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Register(#[from] RegisterError),
+    #[error("asking a list outside: {0}")]
+    Outside(#[from] NotifyError),
     #[error(transparent)]
     Enrolment(#[from] EnrolmentError),
 }
@@ -46,6 +50,8 @@ pub struct Cloud {
     pub completeness: Completeness,
     pub auditor: Auditor,
     pub leases: Leases,
+    /// None without rules about risk.
+    pub risk: Option<Arc<Risk>>,
     /// Rung when taps have come.
     pub taps_came: Arc<Notify>,
     /// Cancelled when the server stops: long streams end with it.
@@ -85,10 +91,14 @@ impl Cloud {
         let (stored, time) = (Arc::clone(&store), Arc::clone(&clock));
         let enrolment = Enrolment::new(stored, register, faces, issuer, time, config.enrolment.clone()).await?;
         let taps_came = Arc::new(Notify::new());
-        let intakes = Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake);
+        let (currency, days) = (config.fares.currency(), config.audit.days.clone());
+        let risk = Risk::open(Arc::clone(&store), Arc::clone(&clock), config.after.risk.clone(), currency, days)?;
+        let looks = risk.as_ref().map(|risk| risk.intake());
+        let intakes =
+            Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake, looks);
         let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());
         let auditor = Auditor::new(Arc::clone(&store), Arc::clone(&clock), config.audit.clone());
-        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, leases, taps_came, stop })
+        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, leases, risk, taps_came, stop })
     }
 
     /// The store alone, as the config has it: for the operator's commands.
@@ -103,7 +113,7 @@ impl Cloud {
             }
             StoreConfig::Postgres { url } => Arc::new(PgStore::open(&url, &*keys, kept).await?),
         };
-        store.keep_notices(config.notices.is_some());
+        store.keep_notices(config.after.notices.is_some());
         Ok(store)
     }
 

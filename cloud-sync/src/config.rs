@@ -1,10 +1,12 @@
 //! The cloud's config: raw as written, checked as run, every problem at once, those of the fare table among them.
 
 mod acquirers;
+mod after;
 mod fares;
 mod notices;
 mod raw;
 mod remedies;
+mod risk;
 mod store;
 
 use std::net::SocketAddr;
@@ -25,8 +27,8 @@ use facegate_runtime::keys::KeysConfig;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use acquirers::{AcquirerConfig, AcquirerKind};
+pub use after::AfterConfig;
 pub use raw::RawConfig;
-pub use remedies::RemediesConfig;
 pub use store::StoreConfig;
 
 use crate::auditor::AuditPolicy;
@@ -34,7 +36,6 @@ use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
 use crate::intake::IntakePolicy;
 use crate::journeys::SettlingPolicy;
-use crate::notify::NoticesConfig;
 use crate::renewal::CaConfig;
 use crate::web::WebConfig;
 
@@ -77,9 +78,7 @@ pub struct Config {
     pub charging: ChargingPolicy,
     /// Charges by the token of an acquirer that is not here wait until it is.
     pub acquirers: Vec<AcquirerConfig>,
-    /// None: riders are told nothing.
-    pub notices: Option<NoticesConfig>,
-    pub remedies: RemediesConfig,
+    pub after: AfterConfig,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
     /// The HTTPS listener for people and apps; none without the section.
@@ -130,8 +129,7 @@ impl TryFrom<RawConfig> for Config {
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
-        let notices = raw.notices.map(|notices| notices.check("notices", &raw.tls.ca, &mut problems));
-        let remedies = raw.remedies.check("remedies", &mut problems);
+        let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
         let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
@@ -168,8 +166,7 @@ impl TryFrom<RawConfig> for Config {
                 feed_kept: feed_kept?,
                 charging,
                 acquirers,
-                remedies: remedies?,
-                notices: notices.map_or(Some(None), |checked| checked.map(Some))?,
+                after: after?,
                 intake: intake?,
                 audit: audit?,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,

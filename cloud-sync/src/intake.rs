@@ -8,6 +8,7 @@ use facegate_domain::ids::StationId;
 use facegate_domain::tap::GateRecord;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+use crate::risk::RiskIntake;
 use crate::store::{Intake, SkewedRecord, Store, StoreError};
 
 /// Records of one call; a station sends a few hundred.
@@ -48,12 +49,19 @@ pub struct Intakes {
     taps_came: Arc<Notify>,
     policy: IntakePolicy,
     backlogs: Semaphore,
+    risk: Option<RiskIntake>,
 }
 
 impl Intakes {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, taps_came: Arc<Notify>, policy: IntakePolicy) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        taps_came: Arc<Notify>,
+        policy: IntakePolicy,
+        risk: Option<RiskIntake>,
+    ) -> Self {
         let backlogs = Semaphore::new(policy.backlog_batches_max);
-        Self { store, clock, taps_came, policy, backlogs }
+        Self { store, clock, taps_came, policy, backlogs, risk }
     }
 
     /// Leave to deliver a batch behind which `waiting` records wait; to be held meanwhile. Live traffic always has it, a
@@ -82,6 +90,9 @@ impl Intakes {
             return Err(IntakeError::TooLarge { records: records.len(), max: RECORDS_MAX });
         }
         let ahead = self.ahead(&records);
+        if let Some(risk) = &self.risk {
+            risk.saw(&records);
+        }
         let mut whole = Intake::default();
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -120,6 +131,9 @@ impl Intakes {
         for record in &intake.conflicts {
             metrics::counter!("facegate_record_conflicts_total").increment(1);
             tracing::error!(%station, %record, "ALARM: a record came again with another content; the first one stands");
+        }
+        if let Some(risk) = &self.risk {
+            risk.hand_in(&intake.taps);
         }
         if !intake.taps.is_empty() {
             self.taps_came.notify_one();

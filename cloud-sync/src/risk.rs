@@ -16,28 +16,53 @@ use facegate_domain::ids::{GateId, RiderId};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Currency;
 use facegate_domain::risk::{Measure, RiskDecision, RiskFacts, RiskRules};
-use facegate_domain::tap::{Evidence, GateRecord, RecordBody, Tap};
+use facegate_domain::tap::{Direction, Evidence, GateRecord, Medium, RecordBody, Tap};
 use facegate_domain::travel_day::TravelDays;
 use facegate_domain::{Clock, Timestamp};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::notify::NotifyError;
 use crate::store::{Store, StoreError};
-use blacklist::{Blacklist, Reference};
+use blacklist::{Blacklist, BlacklistConfig, HttpBlacklist, Reference};
 
 /// Taps that may wait to be looked at.
 const WAITING_MAX: usize = 20_000;
 /// Taps looked at at a time.
 const AT_A_TIME: usize = 8;
 
-/// The rules, and what they need to know beside the store.
+/// What the operator wants.
 #[derive(Debug, Clone)]
-pub struct RiskPolicy {
+pub struct RiskConfig {
     pub rules: RiskRules,
-    pub currency: Currency,
-    pub days: TravelDays,
-    /// Hashes what the list outside is asked about.
-    pub blacklist: Option<blacklist::BlacklistConfig>,
+    pub blacklist: Option<BlacklistConfig>,
+    pub face_only: FaceOnly,
+}
+
+/// How much a rider may pay by face alone in one travel day before he is asked for his ride code at entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FaceOnly {
+    /// Entries by face.
+    pub rides_per_day: Option<u64>,
+    /// Of rides entered by face that are priced, in minor units.
+    pub amount_minor_per_day: Option<i64>,
+}
+
+impl RiskConfig {
+    /// Whether taps need not be looked at.
+    fn is_idle(&self) -> bool {
+        self.rules.is_empty() && self.face_only == FaceOnly::default()
+    }
+}
+
+/// What is to be looked at.
+#[derive(Debug)]
+enum Came {
+    Tap(Tap),
+    /// A rider's rides have new prices.
+    Priced(RiderId),
 }
 
 /// Riders whose codes nobody could check, lately, by gate.
@@ -46,34 +71,47 @@ type Unchecked = BTreeMap<GateId, VecDeque<(Timestamp, RiderId)>>;
 /// Where taps are handed in to be looked at.
 #[derive(Debug, Clone)]
 pub struct RiskIntake {
-    waiting: mpsc::Sender<Tap>,
+    waiting: mpsc::Sender<Came>,
     unchecked: Arc<Mutex<Unchecked>>,
     window: Option<Duration>,
 }
 
-/// Looks at taps one after the other.
+/// Looks at taps as they come.
 #[derive(Debug)]
 pub struct Risk {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    policy: RiskPolicy,
-    blacklist: Option<Arc<dyn Blacklist>>,
-    came: mpsc::Receiver<Tap>,
-    unchecked: Arc<Mutex<Unchecked>>,
+    config: RiskConfig,
+    currency: Currency,
+    days: TravelDays,
+    blacklist: Option<HttpBlacklist>,
+    came: tokio::sync::Mutex<mpsc::Receiver<Came>>,
+    intake: RiskIntake,
 }
 
-/// The two ends: one for the intake, one to run.
-pub fn risk(
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    policy: RiskPolicy,
-    blacklist: Option<Arc<dyn Blacklist>>,
-) -> (RiskIntake, Risk) {
-    let (waiting, came) = mpsc::channel(WAITING_MAX);
-    let unchecked = Arc::<Mutex<Unchecked>>::default();
-    let window = policy.rules.gate_codes.map(|(window, _)| window);
-    let intake = RiskIntake { waiting, unchecked: Arc::clone(&unchecked), window };
-    (intake, Risk { store, clock, policy, blacklist, came, unchecked })
+impl Risk {
+    /// None if the operator has no rule and no limit.
+    pub fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: RiskConfig,
+        currency: Currency,
+        days: TravelDays,
+    ) -> Result<Option<Arc<Self>>, NotifyError> {
+        if config.is_idle() {
+            return Ok(None);
+        }
+        let (waiting, came) = mpsc::channel(WAITING_MAX);
+        let window = config.rules.gate_codes.map(|(window, _)| window);
+        let intake = RiskIntake { waiting, unchecked: Arc::default(), window };
+        let blacklist = config.blacklist.as_ref().map(HttpBlacklist::new).transpose()?;
+        let came = tokio::sync::Mutex::new(came);
+        Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, came, intake })))
+    }
+
+    pub fn intake(&self) -> RiskIntake {
+        self.intake.clone()
+    }
 }
 
 impl RiskIntake {
@@ -97,39 +135,75 @@ impl RiskIntake {
 
     /// Taps that are in the store.
     pub fn hand_in(&self, taps: &[Tap]) {
-        for tap in taps {
-            if self.waiting.try_send(tap.clone()).is_err() {
-                metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
-            }
+        taps.iter().for_each(|tap| self.put(Came::Tap(tap.clone())));
+    }
+
+    /// The rider's rides have prices that they had not before.
+    pub fn priced(&self, rider: RiderId) {
+        self.put(Came::Priced(rider));
+    }
+
+    fn put(&self, came: Came) {
+        if self.waiting.try_send(came).is_err() {
+            metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
         }
     }
 }
 
 impl Risk {
     /// Looks at what comes until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut receiver = self.came.lock().await;
         let mut batch = Vec::with_capacity(AT_A_TIME);
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                taken = self.came.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
+                taken = receiver.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
             }
-            let looked = batch.drain(..).map(|tap| {
-                let this = &self;
-                async move {
-                    if let Err(error) = this.look(&tap).await {
-                        tracing::error!(tap = %tap.id, %error, "a tap was not looked at for risk");
-                    }
-                }
-            });
-            futures::future::join_all(looked.collect::<Vec<_>>()).await;
+            futures::future::join_all(batch.drain(..).map(|came| self.take(came)).collect::<Vec<_>>()).await;
         }
+    }
+
+    async fn take(&self, came: Came) {
+        let looked = async {
+            match &came {
+                Came::Tap(tap) => {
+                    self.look(tap).await?;
+                    self.limit_face(tap.rider, tap.at).await
+                }
+                Came::Priced(rider) => self.limit_face(*rider, self.clock.now()).await,
+            }
+        };
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "a tap was not looked at for risk");
+        }
+    }
+
+    /// Asks the rider for his code for the rest of the travel day, if he has paid enough of it by face alone.
+    async fn limit_face(&self, rider: RiderId, at: Timestamp) -> Result<(), StoreError> {
+        let FaceOnly { rides_per_day, amount_minor_per_day } = self.config.face_only;
+        let day = self.days.of(at);
+        let ends = self.days.end(day);
+        let begins = day.yesterday().map_or(at, |before| self.days.end(before));
+        let by_face = |tap: &Tap| tap.medium == Medium::Face && tap.direction == Direction::Entry && tap.at < ends;
+        let mut reached = false;
+        if let Some(most) = rides_per_day {
+            let taps = self.store.taps_around(rider, begins, ends).await?;
+            reached |= taps.iter().filter(|tap| by_face(tap)).count() as u64 >= most;
+        }
+        if let Some(most) = amount_minor_per_day {
+            let rides = self.store.rides_since(rider, begins).await?;
+            let paid = rides.iter().filter(|priced| priced.ride.entry().is_some_and(|entry| by_face(entry)));
+            let paid = paid.filter_map(|priced| priced.fare()).map(|fare| fare.total().minor());
+            reached |= paid.fold(0, i64::saturating_add) >= most;
+        }
+        if reached { self.store.cap_face(rider, ends, self.clock.now()).await } else { Ok(()) }
     }
 
     /// One tap: the facts, the decision, its line in the log, then what it asks for.
     pub async fn look(&self, tap: &Tap) -> Result<Option<RiskDecision>, StoreError> {
-        let rules = &self.policy.rules;
+        let rules = &self.config.rules;
         let look_back = rules.look_back();
         let mut others = self.store.taps_around(tap.rider, tap.at.minus(look_back), tap.at.plus(look_back)).await?;
         others.retain(|other| other.id != tap.id);
@@ -163,7 +237,7 @@ impl Risk {
             Measure::Log | Measure::Hold => Ok(()),
             Measure::AskCode => {
                 let now = self.clock.now();
-                self.store.cap_face(rider, self.policy.days.end(self.policy.days.of(now)), now).await
+                self.store.cap_face(rider, self.days.end(self.days.of(now)), now).await
             }
             Measure::Deny => self.store.set_denied(rider, true).await.map(drop),
         }
@@ -171,11 +245,11 @@ impl Risk {
 
     /// Whether he has ever paid, how often he has ridden, and what is not collected; only what a rule asks for.
     async fn money(&self, rider: RiderId) -> Result<(bool, u64, i64), StoreError> {
-        let rules = &self.policy.rules;
+        let rules = &self.config.rules;
         if rules.first_rides.is_none() && rules.unbilled.is_none() {
             return Ok((true, 0, 0));
         }
-        let owed = self.store.balance(Account::RiderReceivable(rider), self.policy.currency).await?;
+        let owed = self.store.balance(Account::RiderReceivable(rider), self.currency).await?;
         let items = self.store.uncharged_items_of(rider).await?;
         let unbilled = items.iter().map(|item| item.amount().minor()).fold(owed.minor(), i64::saturating_add);
         if rules.first_rides.is_none() {
@@ -189,7 +263,7 @@ impl Risk {
 
     /// A list that does not answer in time stops nobody.
     async fn ask_outside(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
-        let (Some(list), Some(config)) = (&self.blacklist, &self.policy.blacklist) else { return Ok(None) };
+        let (Some(list), Some(config)) = (&self.blacklist, &self.config.blacklist) else { return Ok(None) };
         let account = self.store.account(rider).await?;
         let token = account.as_ref().and_then(|instrument| match instrument {
             Instrument::Acquirer { token, .. } => Some(token),
@@ -206,7 +280,7 @@ impl Risk {
     }
 
     fn unchecked_at(&self, gate: &GateId) -> u64 {
-        let unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+        let unchecked = self.intake.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = unchecked.get(gate).into_iter().flatten();
         lately.map(|(_, rider)| *rider).collect::<HashSet<_>>().len() as u64
     }

@@ -128,7 +128,7 @@ impl Server {
         for bank in built.banks {
             loops.spawn(bank.run(cloud.stop.clone()));
         }
-        if let Some(config) = cloud.config.notices.clone() {
+        if let Some(config) = cloud.config.after.notices.clone() {
             let notifier = Notifier::new(Arc::clone(&cloud.store), Arc::clone(&cloud.clock), config)?;
             loops.spawn(notifier.run(cloud.stop.clone()));
         }
@@ -163,6 +163,9 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
     loops.spawn(remedies.run(stop.clone()));
+    if let Some(risk) = &cloud.risk {
+        loops.spawn(Arc::clone(risk).run(stop.clone()));
+    }
     loops.spawn(retention::run(Arc::clone(cloud)));
     loops.spawn(habits::run(Arc::clone(cloud)));
     loops.spawn(figures::keep(Arc::clone(cloud)));

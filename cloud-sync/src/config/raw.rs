@@ -11,6 +11,7 @@ use super::acquirers::RawAcquirer;
 use super::fares::RawFares;
 use super::notices::RawNotices;
 use super::remedies::RawRemedies;
+use super::risk::RawRisk;
 use super::store::RawStore;
 use crate::web::RawWeb;
 
@@ -50,6 +51,8 @@ pub struct RawConfig {
     pub notices: Option<RawNotices>,
     #[serde(default)]
     pub remedies: RawRemedies,
+    #[serde(default)]
+    pub risk: RawRisk,
     #[serde(default)]
     pub intake: RawIntake,
     #[serde(default)]

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use facegate_domain::money::Currency;
 use facegate_domain::risk::{Limit, Measure, RiskRules};
-use facegate_domain::travel_day::TravelDays;
 use facegate_runtime::config::Problems;
 use serde::Deserialize;
 
 use super::notices::{https, secret};
-use crate::risk::RiskPolicy;
 use crate::risk::blacklist::BlacklistConfig;
+use crate::risk::{FaceOnly, RiskConfig};
 
 /// A rule that is not written is not looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,6 +22,7 @@ pub struct RawRisk {
     unbilled_minor: Option<Limit>,
     gate_codes: Option<RawWindow>,
     blacklist: Option<RawBlacklist>,
+    face_only: FaceOnly,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -57,26 +56,21 @@ fn second() -> u64 {
 }
 
 impl RawRisk {
-    /// `ca`: whom to trust if the list does not say. The currency and the days are known once the rest is checked.
-    pub fn check(self, path: &str, ca: &Path, problems: &mut Problems) -> (RiskRules, Option<BlacklistConfig>) {
-        let at = |key: &str| format!("{path}.{key}");
-        let mut window = |key: &str, within_s| problems.duration_s(&at(key), within_s, 1..=86_400);
-        let mut limited = |key: &str, raw: Option<RawWindow>| {
-            raw.and_then(|raw| Some((window(key, raw.within_s)?, Limit { most: raw.most, then: raw.then })))
+    /// `ca`: whom to trust if the list does not say.
+    pub fn check(self, path: &str, ca: &Path, problems: &mut Problems) -> RiskConfig {
+        let mut window = |key: &str, within_s: u64| {
+            problems.duration_s(&format!("{path}.{key}.within_s"), within_s, 1..=86_400).unwrap_or(Duration::ZERO)
         };
-        let velocity = limited("velocity.within_s", self.velocity);
-        let gate_codes = limited("gate_codes.within_s", self.gate_codes);
-        let mut within = |key: &str, raw: Option<RawWithin>| {
-            raw.and_then(|raw| Some((window(key, raw.within_s)?, raw.then)))
-        };
-        let two_places: Option<(Duration, Measure)> = within("two_places.within_s", self.two_places);
-        let face_and_code = within("face_and_code.within_s", self.face_and_code);
+        let limit = |raw: RawWindow| Limit { most: raw.most, then: raw.then };
+        let velocity = self.velocity.map(|raw| (window("velocity", raw.within_s), limit(raw)));
+        let gate_codes = self.gate_codes.map(|raw| (window("gate_codes", raw.within_s), limit(raw)));
+        let two_places = self.two_places.map(|raw| (window("two_places", raw.within_s), raw.then));
+        let face_and_code = self.face_and_code.map(|raw| (window("face_and_code", raw.within_s), raw.then));
         let blacklisted = self.blacklist.as_ref().map(|list| list.then);
-        let blacklist = self.blacklist.and_then(|list| list.check(&at("blacklist"), ca, problems));
+        let blacklist = self.blacklist.and_then(|list| list.check(&format!("{path}.blacklist"), ca, problems));
         let (first_rides, unbilled) = (self.first_rides, self.unbilled_minor);
-        let rules =
-            RiskRules { velocity, two_places, face_and_code, first_rides, unbilled, gate_codes, blacklisted };
-        (rules, blacklist)
+        let rules = RiskRules { velocity, two_places, face_and_code, first_rides, unbilled, gate_codes, blacklisted };
+        RiskConfig { rules, blacklist, face_only: self.face_only }
     }
 }
 
@@ -89,13 +83,4 @@ impl RawBlacklist {
         let ca = self.ca.unwrap_or_else(|| ca.to_owned());
         Some(BlacklistConfig { url: url?, secret: secret?, ca, answer_within: answer_within? })
     }
-}
-
-/// None if there is no rule.
-pub fn policy(
-    (rules, blacklist): (RiskRules, Option<BlacklistConfig>),
-    currency: Currency,
-    days: TravelDays,
-) -> Option<RiskPolicy> {
-    (!rules.is_empty()).then_some(RiskPolicy { rules, currency, days, blacklist })
 }

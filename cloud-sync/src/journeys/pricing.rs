@@ -10,6 +10,7 @@ use facegate_domain::fares::{Fare, PricingError, Ride, RiderTerms, Settled, Tari
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{JourneyId, Ridden, Unsettled};
 use facegate_domain::money::Money;
+use facegate_domain::risk::Measure;
 use jiff::civil::Date;
 
 use crate::store::{Again, PricedRide, Pricing, Settlement, Store, StoreError};
@@ -63,6 +64,10 @@ pub async fn price(
         settlement.repriced.extend(change.price.map(|price| (change.ride, pricing(price))));
     }
     for (ride, billed) in found.rides.into_iter().zip(settling.new) {
+        if let Some(reason) = held_for_risk(store, &ride).await? {
+            settlement.rides.push((ride, Pricing::Held { reason }));
+            continue;
+        }
         if let Some(total) = billed.total() {
             items.add(billed.ride, billed.day, total);
         }
@@ -124,6 +129,18 @@ fn pricing(price: Result<Fare, PricingError>) -> Pricing {
         Ok(fare) => Pricing::Priced { fare },
         Err(error) => Pricing::Held { reason: error.to_string() },
     }
+}
+
+/// Why a person should look at the ride before it is charged.
+async fn held_for_risk(store: &dyn Store, ride: &Ridden) -> Result<Option<String>, StoreError> {
+    for tap in ride.taps() {
+        let decided = store.risk_of(&tap.id).await?.filter(|decision| decision.measure == Measure::Hold);
+        if let Some(decision) = decided {
+            let saw: Vec<String> = decision.findings.iter().map(|f| format!("{}: {}", f.rule.name(), f.saw)).collect();
+            return Ok(Some(format!("risk: {}", saw.join("; "))));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether nobody knows any more how this rider pays, and nobody ever will.

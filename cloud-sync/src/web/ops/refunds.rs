@@ -111,7 +111,7 @@ pub async fn queues(State(pages): State<Pages>, _who: Operator) -> Result<Json<Q
         awaiting: store.awaiting_remedies(LISTED_MAX).await?.iter().map(RemedyView::from).collect(),
         disputes: store.open_disputes(LISTED_MAX).await?.iter().map(DisputeView::from).collect(),
         reserve: Money::from_minor(reserve.minor().saturating_neg(), currency),
-        four_eyes_above: Money::from_minor(pages.cloud.config.remedies.policy.four_eyes_above_minor, currency),
+        four_eyes_above: Money::from_minor(pages.cloud.config.after.remedies.policy.four_eyes_above_minor, currency),
     }))
 }
 
@@ -160,7 +160,7 @@ pub async fn ask(
         reason: asked.reason.clone(),
         by: format!("operator/{name}"),
     };
-    let (policy, now) = (&pages.cloud.config.remedies.policy, pages.cloud.clock.now());
+    let (policy, now) = (&pages.cloud.config.after.remedies.policy, pages.cloud.clock.now());
     let remedy = pages.cloud.store.ask_remedy(request, policy, now).await.map_err(refused)?;
     Ok(Json(RemedyView::from(&remedy)))
 }
@@ -187,7 +187,7 @@ pub async fn close_dispute(
 ) -> Result<Json<DisputeView>, Problem> {
     let id: DisputeId = read("dispute", &id)?;
     let (store, now) = (&pages.cloud.store, pages.cloud.clock.now());
-    let lost = DisputeState::Lost { became: pages.cloud.config.remedies.lost_disputes };
+    let lost = DisputeState::Lost { became: pages.cloud.config.after.remedies.lost_disputes };
     let state = if outcome.won { DisputeState::Won } else { lost };
     store.audit(&format!("operator/{name}"), &format!("dispute.{}", state.name()), &id.to_string(), now).await?;
     Ok(Json(DisputeView::from(&store.close_dispute(id, state, now).await.map_err(refused)?)))
