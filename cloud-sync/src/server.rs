@@ -13,9 +13,9 @@ use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::charging::{Remedies, Scheduler};
 use crate::charging::acquirer::sandbox::SandboxError;
 use crate::charging::acquirer::{Acquirers, build};
+use crate::charging::{Remedies, Scheduler};
 use crate::cloud::{Cloud, CloudError};
 use crate::config::Config;
 use crate::enrolment::FaceCapture;

@@ -102,13 +102,6 @@ impl SharedSecret {
         Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length")
     }
 
-    /// A hash that only who knows the secret can compute, hexadecimal.
-    pub fn keyed_hash(&self, bytes: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
-        mac.update(bytes);
-        hex::encode(mac.finalize().into_bytes())
-    }
-
     fn mac(&self, seconds: i64, body: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.key();
         mac.update(format!("{seconds}.").as_bytes());

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::notify::NotifyError;
-use crate::signature::WebhookSecret;
+use crate::signature::SharedSecret;
 
 /// Whom or what is asked about, hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn of(secret: &WebhookSecret, rider: RiderId, token: Option<&AcquirerToken>) -> Self {
-        let hash = |kind: &str, text: &str| secret.keyed_hash(format!("{kind}/{text}").as_bytes());
+    pub fn of(secret: &SharedSecret, rider: RiderId, token: Option<&AcquirerToken>) -> Self {
+        let hash = |kind: &str, text: &str| secret.seal(format!("{kind}/{text}").as_bytes());
         Self { rider: hash("rider", &rider.to_string()), token: token.map(|token| hash("token", token.expose())) }
     }
 }
@@ -44,7 +44,7 @@ pub trait Blacklist: Send + Sync + std::fmt::Debug {
 pub struct BlacklistConfig {
     pub url: reqwest::Url,
     /// Hashes and signs what is asked.
-    pub secret: WebhookSecret,
+    pub secret: SharedSecret,
     pub ca: std::path::PathBuf,
     pub answer_within: Duration,
 }
