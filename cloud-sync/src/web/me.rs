@@ -32,6 +32,8 @@ pub struct MeView {
     trips: Vec<TripView>,
     /// Where a trip may have begun or ended of which nobody saw it.
     stations: Vec<StationLine>,
+    /// The latest first; none that were rejected.
+    refunds: Vec<RefundView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,8 +70,6 @@ fn stations(tariff: &Tariff) -> Vec<StationLine> {
     let mut stations: Vec<StationLine> = table.stations().map(line).collect();
     stations.sort_by(|a, b| a.name.cmp(&b.name));
     stations
-    /// The latest first; none that were rejected.
-    refunds: Vec<RefundView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,7 +120,6 @@ pub async fn overview(
         account: account(&pages, rider).await?,
         trips: store.trips(rider).await?.iter().map(|trip| TripView::of(trip, &tariff, now)).collect(),
         stations: stations(&tariff),
-        trips: store.trips(rider).await?.iter().map(TripView::from).collect(),
         refunds: store.remedies_of(rider).await?.iter().filter(|r| r.counts()).map(RefundView::from).collect(),
     }))
 }
