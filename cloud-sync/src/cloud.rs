@@ -1,6 +1,7 @@
 //! What every interface of the cloud works on: one store, one enrolment, one clock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use facegate_domain::Clock;
 use facegate_domain::code::CodeIssuer;
@@ -92,7 +93,8 @@ impl Cloud {
         let enrolment = Enrolment::new(stored, register, faces, issuer, time, config.enrolment.clone()).await?;
         let taps_came = Arc::new(Notify::new());
         let (currency, days) = (config.fares.currency(), config.audit.days.clone());
-        let risk = Risk::open(Arc::clone(&store), Arc::clone(&clock), config.after.risk.clone(), currency, days)?;
+        let (rules, priced_after) = (config.after.risk.clone(), config.settling.settle_after + Duration::from_secs(3));
+        let risk = Risk::open(Arc::clone(&store), Arc::clone(&clock), rules, currency, days, priced_after)?;
         let looks = risk.as_ref().map(|risk| risk.intake());
         let intakes =
             Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake, looks);

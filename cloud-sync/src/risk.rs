@@ -31,6 +31,8 @@ use blacklist::{Blacklist, BlacklistConfig, HttpBlacklist, Reference};
 const WAITING_MAX: usize = 20_000;
 /// Taps looked at at a time.
 const AT_A_TIME: usize = 8;
+/// How often those are looked at whose ride has its price by now.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the operator wants.
 #[derive(Debug, Clone)]
@@ -57,21 +59,13 @@ impl RiskConfig {
     }
 }
 
-/// What is to be looked at.
-#[derive(Debug)]
-enum Came {
-    Tap(Tap),
-    /// A rider's rides have new prices.
-    Priced(RiderId),
-}
-
 /// Riders whose codes nobody could check, lately, by gate.
 type Unchecked = BTreeMap<GateId, VecDeque<(Timestamp, RiderId)>>;
 
 /// Where taps are handed in to be looked at.
 #[derive(Debug, Clone)]
 pub struct RiskIntake {
-    waiting: mpsc::Sender<Came>,
+    waiting: mpsc::Sender<Tap>,
     unchecked: Arc<Mutex<Unchecked>>,
     window: Option<Duration>,
 }
@@ -85,7 +79,9 @@ pub struct Risk {
     currency: Currency,
     days: TravelDays,
     blacklist: Option<HttpBlacklist>,
-    came: tokio::sync::Mutex<mpsc::Receiver<Came>>,
+    /// From an exit to the price of its ride, as a rule.
+    priced_after: Duration,
+    came: tokio::sync::Mutex<mpsc::Receiver<Tap>>,
     intake: RiskIntake,
 }
 
@@ -97,6 +93,7 @@ impl Risk {
         config: RiskConfig,
         currency: Currency,
         days: TravelDays,
+        priced_after: Duration,
     ) -> Result<Option<Arc<Self>>, NotifyError> {
         if config.is_idle() {
             return Ok(None);
@@ -106,7 +103,7 @@ impl Risk {
         let intake = RiskIntake { waiting, unchecked: Arc::default(), window };
         let blacklist = config.blacklist.as_ref().map(HttpBlacklist::new).transpose()?;
         let came = tokio::sync::Mutex::new(came);
-        Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, came, intake })))
+        Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, priced_after, came, intake })))
     }
 
     pub fn intake(&self) -> RiskIntake {
@@ -135,17 +132,10 @@ impl RiskIntake {
 
     /// Taps that are in the store.
     pub fn hand_in(&self, taps: &[Tap]) {
-        taps.iter().for_each(|tap| self.put(Came::Tap(tap.clone())));
-    }
-
-    /// The rider's rides have prices that they had not before.
-    pub fn priced(&self, rider: RiderId) {
-        self.put(Came::Priced(rider));
-    }
-
-    fn put(&self, came: Came) {
-        if self.waiting.try_send(came).is_err() {
-            metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
+        for tap in taps {
+            if self.waiting.try_send(tap.clone()).is_err() {
+                metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
+            }
         }
     }
 }
@@ -153,29 +143,33 @@ impl RiskIntake {
 impl Risk {
     /// Looks at what comes until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut receiver = self.came.lock().await;
+        let mut came = self.came.lock().await;
         let mut batch = Vec::with_capacity(AT_A_TIME);
+        let mut later = VecDeque::new();
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                taken = receiver.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
+                taken = came.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            futures::future::join_all(batch.drain(..).map(|came| self.take(came)).collect::<Vec<_>>()).await;
+            futures::future::join_all(batch.iter().map(|tap| self.take(tap)).collect::<Vec<_>>()).await;
+            let now = self.clock.now();
+            let left = batch.drain(..).filter(|tap| tap.direction == Direction::Exit);
+            later.extend(left.map(|tap| (now.plus(self.priced_after), tap.rider)));
+            while let Some((_, rider)) = later.pop_front_if(|(due, _)| *due <= now) {
+                self.told(self.limit_face(rider, now).await);
+            }
         }
     }
 
-    async fn take(&self, came: Came) {
-        let looked = async {
-            match &came {
-                Came::Tap(tap) => {
-                    self.look(tap).await?;
-                    self.limit_face(tap.rider, tap.at).await
-                }
-                Came::Priced(rider) => self.limit_face(*rider, self.clock.now()).await,
-            }
-        };
-        if let Err(error) = looked.await {
+    async fn take(&self, tap: &Tap) {
+        self.told(self.look(tap).await.map(drop));
+        self.told(self.limit_face(tap.rider, tap.at).await);
+    }
+
+    fn told(&self, looked: Result<(), StoreError>) {
+        if let Err(error) = looked {
             tracing::error!(%error, "a tap was not looked at for risk");
         }
     }

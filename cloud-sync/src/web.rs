@@ -7,6 +7,7 @@
 //! | `GET /sign-in`, `POST /sign-in`, `POST /sign-out` | anybody |
 //! | `GET /ops`, `GET /ops/overview.json` | operators |
 //! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
+//! | `GET /ops/risk.json` | operators: what was decided about risk |
 //! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
@@ -103,6 +104,7 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/overview.json", get(ops::overview))
         .route("/ops/audit", get(ops::audit::latest))
         .route("/ops/audit/{day}", get(ops::audit::day))
+        .route("/ops/risk.json", get(ops::risk::log))
         .route("/ops/refunds", get(ops::refunds::page))
         .route("/ops/refunds.json", get(ops::refunds::queues))
         .route("/ops/riders/{rider}/money.json", get(ops::refunds::of_rider))

@@ -17,6 +17,7 @@ use view::{Findings, OpsView};
 
 pub mod audit;
 pub mod refunds;
+pub mod risk;
 mod view;
 
 pub async fn page(_who: Operator) -> Html<&'static str> {

@@ -37,6 +37,7 @@ mod renewal;
 mod rest;
 mod rides;
 mod riding;
+mod risk;
 mod snapshots;
 mod web;
 mod withdrawal;

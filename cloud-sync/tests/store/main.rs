@@ -27,6 +27,7 @@ mod places;
 mod remedies;
 mod replicas;
 mod riders;
+mod risk;
 mod servers;
 mod shuffled;
 mod stations;
@@ -159,6 +160,10 @@ every_store! {
         another_person_decides_above_the_limit_and_the_log_says_who,
         what_needs_no_acquirer_is_done_at_once,
         a_dispute_is_opened_once_and_ends_once;
+    risk:
+        a_decision_is_written_once_a_tap_and_read_the_latest_first,
+        taps_around_a_moment_are_told_by_time,
+        a_capped_face_is_on_the_feed_and_in_snapshots_until_then;
     stations:
         a_station_is_known_from_its_first_subscription_on,
         the_overview_counts_what_is_there,

@@ -7,5 +7,6 @@ mod bank_debit;
 mod crash;
 mod harness;
 mod outcomes;
+mod refunds;
 mod stripe;
 mod two_at_once;

@@ -4,6 +4,7 @@
 mod access;
 mod attendance;
 mod bad_batches;
+mod capped;
 mod cloud;
 mod codes;
 mod erased;

@@ -1,0 +1,63 @@
+//! Decisions about risk, and riders who have to show their ride code.
+
+use std::time::Duration;
+
+use facegate_cloud_sync::store::ErasureId;
+use facegate_domain::ids::RiderId;
+use facegate_domain::risk::{Finding, Measure, RiskDecision, RuleName};
+use facegate_proto::convert::sync::FeedChange;
+
+use crate::places::Place;
+use crate::world::{Gate, NOW, after, rider, tap_of};
+
+pub async fn a_decision_is_written_once_a_tap_and_read_the_latest_first(place: &Place) {
+    let store = place.open().await;
+    let mut gate = Gate::entry("north");
+    let mut decisions = Vec::new();
+    for second in [20, 10, 30] {
+        let [granted, _] = gate.passed(RiderId::random(), after(second));
+        let tap = tap_of(&granted);
+        let findings = vec![Finding { rule: RuleName::Velocity, saw: "9 taps".into(), asks: Measure::Hold }];
+        let decision = RiskDecision { tap: tap.id, rider: tap.rider, at: tap.at, findings, measure: Measure::Hold };
+        assert!(store.note_risk(&decision).await.unwrap());
+        decisions.push(decision);
+    }
+    let other = RiskDecision { measure: Measure::Deny, ..decisions[0].clone() };
+    assert!(!store.note_risk(&other).await.unwrap(), "the first stands");
+    assert_eq!(store.risk_of(&other.tap).await.unwrap(), Some(decisions[0].clone()));
+    let log = store.risk_log(2).await.unwrap();
+    assert_eq!(log, [decisions[2].clone(), decisions[0].clone()]);
+}
+
+pub async fn taps_around_a_moment_are_told_by_time(place: &Place) {
+    let store = place.open().await;
+    let (rider, mut gate) = (rider(&*store).await, Gate::entry("north"));
+    let mut taps = Vec::new();
+    for second in [30, 10, 20] {
+        let [granted, seen] = gate.passed(rider, after(second));
+        taps.push(tap_of(&granted));
+        store.record_taps(vec![granted, seen], NOW).await.unwrap();
+    }
+    let around = store.taps_around(rider, after(10), after(20)).await.unwrap();
+    assert_eq!(around, [taps[1].clone(), taps[2].clone()]);
+    assert!(store.taps_around(RiderId::random(), after(0), after(99)).await.unwrap().is_empty());
+}
+
+pub async fn a_capped_face_is_on_the_feed_and_in_snapshots_until_then(place: &Place) {
+    let store = place.open().await;
+    let [stays, gone] = [rider(&*store).await, rider(&*store).await];
+    let until = NOW.plus(Duration::from_secs(3600));
+    for rider in [stays, stays, gone] {
+        store.cap_face(rider, until, NOW).await.unwrap();
+    }
+    store.cap_face(stays, NOW, NOW).await.unwrap();
+    let (changes, _) = store.changes_after(0, 100).await.unwrap().unwrap();
+    let capped = |rider| FeedChange::FaceCapped { rider, until };
+    let told: Vec<_> = changes.into_iter().map(|change| change.change).collect();
+    assert_eq!(told, [capped(stays), capped(gone)], "once each");
+    store.erase_rider(ErasureId::random(), gone, after(10)).await.unwrap();
+    store.cap_face(gone, until.plus(Duration::from_secs(1)), after(11)).await.unwrap();
+    let facts = async |since| store.snapshot_page(None, 100, since).await.unwrap().facts;
+    assert_eq!(facts(NOW).await, [capped(stays)]);
+    assert_eq!(facts(until.plus(Duration::from_secs(1))).await, []);
+}
