@@ -21,3 +21,30 @@ INSERT INTO core.ledger_hour
     SELECT floor(e.at / 3600000.0)::bigint, p.account::json ->> 'account', p.currency,
         sum(greatest(p.amount, 0)), sum(greatest(-p.amount, 0))
     FROM core.posting p JOIN core.entry e ON e.id = p.entry GROUP BY 1, 2, 3;
+
+-- What acquirers have settled. Lines count once their file is finished.
+CREATE TABLE core.settlement (
+    day text COLLATE "C" NOT NULL,
+    acquirer text COLLATE "C" NOT NULL,
+    body text, -- SettlementFile; none while its lines are being taken over
+    PRIMARY KEY (day, acquirer)
+);
+CREATE TABLE core.settled_line (
+    acquirer text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL, -- the acquirer's; one line of each kind has it, in all files together
+    day text COLLATE "C" NOT NULL, -- of the file
+    subject uuid NOT NULL, -- the charge or refund that its key names; all zeros if it names none
+    body text NOT NULL, -- SettledLine
+    PRIMARY KEY (acquirer, kind, reference)
+);
+CREATE INDEX settled_line_of_file ON core.settled_line (acquirer, day, subject, kind, reference);
+CREATE INDEX settled_line_about ON core.settled_line (subject);
+
+-- Days that are closed stay as they are.
+CREATE TABLE core.closed_day (day text COLLATE "C" PRIMARY KEY, body text NOT NULL); -- DayClose
+CREATE TRIGGER closed_day_is_never_changed BEFORE UPDATE OR DELETE ON core.closed_day
+    FOR EACH ROW EXECUTE FUNCTION core.is_never_changed();
+
+-- Taps of a day, in whatever order of gates: they come about in the order of their time.
+CREATE INDEX tap_at ON core.tap USING brin (at);

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auditor::Auditor;
+use crate::books::Desk;
 use crate::completeness::Completeness;
 use crate::config::{Config, StoreConfig};
 use crate::enrolment::{Enrolment, EnrolmentError, FaceCapture};
@@ -50,6 +51,8 @@ pub struct Cloud {
     pub intakes: Intakes,
     pub completeness: Completeness,
     pub auditor: Auditor,
+    /// What finance does.
+    pub desk: Arc<Desk>,
     pub leases: Leases,
     /// None without rules about risk.
     pub risk: Option<Arc<Risk>>,
@@ -100,7 +103,8 @@ impl Cloud {
             Intakes::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&taps_came), config.intake, looks);
         let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());
         let auditor = Auditor::new(Arc::clone(&store), Arc::clone(&clock), config.audit.clone());
-        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, leases, risk, taps_came, stop })
+        let desk = Arc::new(Desk::new(Arc::clone(&store), Arc::clone(&clock), &config));
+        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, desk, leases, risk, taps_came, stop })
     }
 
     /// The store alone, as the config has it: for the operator's commands.

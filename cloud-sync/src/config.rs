@@ -2,6 +2,7 @@
 
 mod acquirers;
 mod after;
+mod books;
 mod fares;
 mod notices;
 mod raw;
@@ -32,6 +33,7 @@ pub use raw::RawConfig;
 pub use store::StoreConfig;
 
 use crate::auditor::AuditPolicy;
+use crate::books::BooksConfig;
 use crate::charging::ChargingPolicy;
 use crate::enrolment::EnrolmentPolicy;
 use crate::intake::IntakePolicy;
@@ -81,6 +83,7 @@ pub struct Config {
     pub after: AfterConfig,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
+    pub books: BooksConfig,
     /// The HTTPS listener for people and apps; none without the section.
     pub web: Option<WebConfig>,
 }
@@ -110,10 +113,11 @@ impl TryFrom<RawConfig> for Config {
         let listen = problems.address("listen", &raw.listen);
         let tls = raw.tls.check("tls", &mut problems);
         let store = raw.store.check(raw.data_dir.as_ref(), tls.as_ref(), &mut problems);
-        let keys_dir = raw.keys_dir.or_else(|| raw.data_dir.map(|dir| dir.join("keys"))).unwrap_or_else(|| {
-            problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
-            PathBuf::new()
-        });
+        let keys_dir =
+            raw.keys_dir.or_else(|| raw.data_dir.as_ref().map(|dir| dir.join("keys"))).unwrap_or_else(|| {
+                problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
+                PathBuf::new()
+            });
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
@@ -131,6 +135,8 @@ impl TryFrom<RawConfig> for Config {
         let charging = raw.charging.check("charging", &mut problems);
         let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
+        let books_dir = raw.data_dir.clone().unwrap_or_else(|| keys_dir.clone()).join("books");
+        let books = raw.books.check("books", books_dir, &mut problems);
         let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
@@ -169,6 +175,7 @@ impl TryFrom<RawConfig> for Config {
                 after: after?,
                 intake: intake?,
                 audit: audit?,
+                books: books?,
                 web: web.map_or(Some(None), |checked| checked.map(Some))?,
             })
         })();

@@ -24,7 +24,7 @@ use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::tariffs::Tariffs;
 use crate::web::password::PasswordError;
-use crate::{api, figures, habits, journeys, retention, web};
+use crate::{api, books, figures, habits, journeys, retention, web};
 
 /// How long open calls may take once the server stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -170,6 +170,7 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     loops.spawn(habits::run(Arc::clone(cloud)));
     loops.spawn(figures::keep(Arc::clone(cloud)));
     loops.spawn(cloud.auditor.clone().run(stop.clone()));
+    loops.spawn(books::inbox::run(Arc::clone(&cloud.desk), stop.clone()));
     let following = Arc::clone(cloud);
     loops.spawn(async move { following.enrolment.follow_feed(following.stop.clone()).await });
     loops.spawn(journeys::run(store, tariffs, clock, cloud.config.settling, taps_came, stop));

@@ -6,6 +6,7 @@
 
 mod acquirers;
 mod audit;
+mod books;
 mod charges;
 mod debits;
 mod digest;
@@ -26,6 +27,7 @@ pub mod postgres;
 mod remedies;
 mod riders;
 mod risk;
+mod settlements;
 pub mod sled;
 mod stations;
 mod taps;
@@ -33,6 +35,7 @@ mod terms;
 
 pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
+pub use books::{BooksStore, DayClose, Span, WrittenFile};
 pub use charges::ChargeStore;
 pub use debits::{DebitFile, DebitStore};
 pub use digest::{DigestStore, Roots};
@@ -52,6 +55,7 @@ pub use riders::{
     Consent, Enrolled, ErasureId, ErasureReceipt, ErasureScope, Imported, Profile, Purpose, Rider, RiderStore,
 };
 pub use risk::RiskStore;
+pub use settlements::{LinePlace, SettlementFile, SettlementRefusal, SettlementStore, subject};
 pub use stations::{
     Claim, FareTableHeld, GateReport, Leasehold, RefusalCount, Standing, StationReport, StationStore, StationView,
     TierReport,
@@ -82,6 +86,8 @@ pub trait Store:
     + NoticeStore
     + RemedyStore
     + RiskStore
+    + BooksStore
+    + SettlementStore
     + std::fmt::Debug
     + Send
     + Sync

@@ -11,12 +11,14 @@
 //! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
+//! | `GET /books` and below | operators: the books, see [`books`] |
 //! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
 //! | `POST /webhooks/{acquirer}` | acquirers, by their signature |
 
 mod assets;
 mod attempts;
+mod books;
 mod config;
 mod guard;
 mod mask;
@@ -62,6 +64,7 @@ struct Shared {
     operators: BTreeMap<String, String>,
     attempts: Attempts,
     passages: PassageRate,
+    books: Arc<books::Books>,
 }
 
 impl Deref for Pages {
@@ -84,6 +87,7 @@ pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Result<Router, Password
         operators: config.operators.clone(),
         attempts: Attempts::new(config.attempts),
         passages: PassageRate::default(),
+        books: Arc::new(books::Books::new(Arc::clone(&cloud.desk))),
     }));
     let rest =
         Rest::new(rest::Shared { cloud: Arc::clone(cloud), api_keys: config.api_keys.clone(), sessions, passwords });
@@ -112,6 +116,15 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/remedies/{id}/decision", post(ops::refunds::decide))
         .route("/ops/disputes/{id}/outcome", post(ops::refunds::close_dispute))
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
+        .route("/books", get(books::page))
+        .route("/books/days.json", get(books::days))
+        .route("/books/days/{day}", get(books::day))
+        .route("/books/days/{day}/differences", get(books::differences))
+        .route("/books/days/{day}/files/{name}", get(books::file))
+        .route("/books/days/{day}/match", post(books::begin_match))
+        .route("/books/days/{day}/close", post(books::begin_close))
+        .route("/books/trial-balance", get(books::trial_balance))
+        .route("/books/trial-balance.csv", get(books::trial_balance_csv))
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))
         .route("/me/trips/{journey}/missing-end", post(me::tell_missing_end))

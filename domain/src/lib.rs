@@ -26,6 +26,7 @@ pub mod notice;
 pub mod operation;
 pub mod passage;
 pub mod policy;
+pub mod reconcile;
 pub mod remedy;
 pub mod risk;
 pub mod score;

@@ -8,6 +8,7 @@ use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
 use super::acquirers::RawAcquirer;
+use super::books::RawBooks;
 use super::fares::RawFares;
 use super::notices::RawNotices;
 use super::remedies::RawRemedies;
@@ -57,6 +58,8 @@ pub struct RawConfig {
     pub intake: RawIntake,
     #[serde(default)]
     pub audit: RawAudit,
+    #[serde(default)]
+    pub books: RawBooks,
     pub web: Option<RawWeb>,
     #[serde(default)]
     pub engine: EngineOptions,

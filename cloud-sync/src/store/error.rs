@@ -42,6 +42,8 @@ pub enum StoreError {
     #[error("there are as many fare tables as stations hold: withdraw one first")]
     TooManyFareTables,
     #[error(transparent)]
+    Settlement(#[from] super::SettlementRefusal),
+    #[error(transparent)]
     Charge(#[from] ChargeError),
     #[error("there is no remedy {0}")]
     UnknownRemedy(RemedyId),

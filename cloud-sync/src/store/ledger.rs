@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::ledger::{Account, Entry, Totals, TrialBalance};
+use facegate_domain::ledger::{Account, Entry, EntryId, Totals, TrialBalance};
 use facegate_domain::money::{Currency, Money};
 
 use super::StoreError;
@@ -13,6 +13,12 @@ pub trait LedgerStore: Sync {
 
     /// At most `max` entries in the order they were posted, from number `from` on, each with its number.
     async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
+
+    /// Posts an entry that a person has ordered, with a line in the audit log. Posted already, it counts once.
+    async fn post_entry(&self, entry: Entry, actor: &str, action: &str, subject: &str) -> Result<(), StoreError>;
+
+    /// Which of these entries are posted.
+    async fn posted(&self, ids: &[EntryId]) -> Result<Vec<bool>, StoreError>;
 
     /// Every balance, folded anew from all entries: what the running balances are checked against.
     async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {

@@ -12,6 +12,7 @@
 
 mod acquirers;
 mod audit;
+mod books;
 mod charges;
 mod conclude;
 mod debits;
@@ -37,6 +38,7 @@ mod remedies;
 mod riders;
 mod risk;
 mod sealed;
+mod settlements;
 mod snapshot;
 mod stations;
 mod taps;

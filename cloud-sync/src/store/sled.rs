@@ -48,6 +48,10 @@
 //! | `dispute-told/` acquirer 0 event | `DisputeNotice` |
 //! | `debit/` acquirer 0 key · `debit-ordered/` (same) | `DebitOrder` · its key, until it is in a file |
 //! | `debit-file/` acquirer 0 day · `debit-answer/` acquirer 0 number | `DebitFile` · the digest of the answer |
+//! | `settlement/` date acquirer | `Kept`: a settlement file, begun or imported |
+//! | `settled-line/` date acquirer 0 subject kind 0 reference | `KeptLine`: a line, by the charge or refund that it is about |
+//! | `settled-ref/` acquirer 0 kind 0 reference · `settled-of/` subject date acquirer 0 kind 0 reference | `Seen` · empty |
+//! | `closed/` day | `DayClose` |
 //! | `audit/` number | `AuditEntry` |
 //! | `remedy/` id · `remedy-charge/` charge id · `remedy-rider/` rider time id | `Remedy` · empty · empty |
 //! | `remedy-due/` time id · `remedy-asked/` time id | empty, while it is under way · empty, while it waits for a second person |
@@ -79,6 +83,7 @@ use tx::{Tx, from_kv};
 mod acquirers;
 pub mod at_rest;
 mod audit;
+mod books;
 mod charges;
 mod debits;
 mod digest;
@@ -100,6 +105,7 @@ mod remedies;
 mod riders;
 mod risk;
 mod sealed;
+mod settlements;
 mod stations;
 mod taps;
 mod terms;

@@ -13,13 +13,15 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type, content.
-const FILES: [(&str, &str, &str); 11] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("/static/mark.svg", "image/svg+xml", include_str!("static/mark.svg")),
     ("/static/site.css", CSS, include_str!("static/site.css")),
     ("/static/sign-in.css", CSS, include_str!("static/sign-in.css")),
     ("/static/ops.css", CSS, include_str!("static/ops.css")),
     ("/static/audit.css", CSS, include_str!("static/audit.css")),
     ("/static/me.css", CSS, include_str!("static/me.css")),
+    ("/static/books.css", CSS, include_str!("static/books.css")),
+    ("/static/books.js", JS, include_str!("static/books.js")),
     ("/static/dom.js", JS, include_str!("static/dom.js")),
     ("/static/ops.js", JS, include_str!("static/ops.js")),
     ("/static/refunds.js", JS, include_str!("static/refunds.js")),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::ledger::{Account, Control, Entry, LedgerError, Totals, Turnover, hour_begins, hour_of};
+use facegate_domain::ledger::{Account, Control, Entry, EntryId, LedgerError, Totals, Turnover, hour_begins, hour_of};
 use facegate_domain::money::{Currency, Money};
 use sqlx::postgres::PgConnection;
 
-use super::PgStore;
 use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{at_most, damaged, from_number, json, read};
+use super::{PgStore, audit, transact};
 use crate::store::{LedgerStore, StoreError};
 
 fn account_name(account: &Account) -> String {
@@ -45,6 +45,15 @@ pub(super) async fn post(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
     change_balances(tx, entry).await?;
     count_in_its_hour(tx, entry).await?;
     sqlx::query("UPDATE core.ledger_head SET entries = entries + 1").execute(tx.sql()).await?;
+    Ok(())
+}
+
+async fn order(tx: &mut Tx, entry: &Entry, actor: &str, action: &str, subject: &str) -> Result<(), Trouble> {
+    let before = alone(tx).await?;
+    post(tx, entry).await?;
+    if alone(tx).await? > before {
+        audit::append(tx, actor, action, subject, entry.at()).await?;
+    }
     Ok(())
 }
 
@@ -150,6 +159,20 @@ impl LedgerStore for PgStore {
                 .await
                 .map_err(Trouble::from)?;
         rows.iter().map(|(number, body)| Ok((from_number(*number), read(number, body)?))).collect()
+    }
+
+    async fn post_entry(&self, entry: Entry, actor: &str, action: &str, subject: &str) -> Result<(), StoreError> {
+        transact!(self, tx => order(&mut tx, &entry, actor, action, subject).await)
+    }
+
+    async fn posted(&self, ids: &[EntryId]) -> Result<Vec<bool>, StoreError> {
+        let asked: Vec<&str> = ids.iter().map(EntryId::as_str).collect();
+        let known: Vec<String> = sqlx::query_scalar("SELECT id FROM core.entry WHERE id = ANY($1)")
+            .bind(&asked)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        Ok(asked.iter().map(|id| known.iter().any(|known| known == id)).collect())
     }
 
     async fn totals_at(&self, at: Timestamp) -> Result<Totals, StoreError> {

@@ -13,15 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use super::tx::{Tx, damaged};
 use super::{SledStore, intake, key, notices, terms};
-use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, StoreError, Trip};
+use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, Span, StoreError, Trip};
 
 pub(super) const JOURNEYS: &str = "journeys";
+/// More rides than anybody makes within a span that the books look at.
+const RIDES_MAX: usize = 10_000;
 
 /// An item and the charge that it is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct KeptItem {
-    item: Item,
-    charge: Option<ChargeId>,
+pub(super) struct KeptItem {
+    pub item: Item,
+    pub charge: Option<ChargeId>,
 }
 
 /// Puts the item into a charge, in the transaction that opens it.
@@ -58,6 +60,16 @@ pub(super) fn keep_item(tx: &mut Tx<'_>, item: &Item) -> Result<(), StoreError> 
     tx.put(key::uncharged(item.bill_at(), item.id()), &());
     tx.put(key::uncharged_of(item.rider(), item.bill_at(), item.id()), &());
     Ok(())
+}
+
+/// The rides that ended within `span`.
+pub(super) fn rides_within(tx: &Tx<'_>, rider: RiderId, span: Span) -> Result<Vec<PricedRide>, StoreError> {
+    let nobody = JourneyId::from_bytes([0; 16]);
+    let (from, to) = (key::trip(rider, span.from, nobody), key::trip(rider, span.to, nobody));
+    let trips = tx.scan_from(&key::trips(rider), &from, RIDES_MAX)?;
+    let within = trips.into_iter().map(|(k, _)| k).take_while(|k| *k < to);
+    let ids = within.map(|k| JourneyId::from_bytes(key::tail(&k)));
+    ids.map(|id| tx.get(&key::journey(id))?.ok_or_else(|| damaged(&key::journey(id), "gone"))).collect()
 }
 
 fn rides_since(tx: &Tx<'_>, rider: RiderId, since: Timestamp) -> Result<Vec<PricedRide>, StoreError> {

@@ -1,6 +1,7 @@
 //! Builds the keys of the table in `sled.rs`. Numbers are big-endian, so that keys sort as their numbers do.
 
 pub(super) mod acquirers;
+pub(super) mod books;
 
 use facegate_domain::Timestamp;
 use facegate_domain::charge::ChargeId;
@@ -51,6 +52,7 @@ pub(super) const REGULARS_AT: &[u8] = b"regulars-at";
 pub(super) const JOURNAL: &[u8] = b"journal/";
 pub(super) const UNKNOWN: &[u8] = b"unknown/";
 pub(super) const CONFLICT: &[u8] = b"conflict/";
+pub(super) const TAP: &[u8] = b"tap/";
 pub(super) const OPEN: &[u8] = b"open/";
 pub(super) const ENTRY: &[u8] = b"entry/";
 pub(super) const ENTRY_AT: &[u8] = b"entry-at/";
@@ -203,7 +205,7 @@ pub(super) fn conflict(id: &RecordId, content: &[u8; 32]) -> Key {
 }
 
 pub(super) fn taps(rider: RiderId) -> Key {
-    join(b"tap/", &[rider.as_bytes()])
+    join(TAP, &[rider.as_bytes()])
 }
 
 pub(super) fn taps_from(rider: RiderId, at: Timestamp) -> Key {

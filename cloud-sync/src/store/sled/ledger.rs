@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::ledger::{Account, Entry, LedgerError, Totals, Turnover, hour_begins, hour_of};
+use facegate_domain::ledger::{Account, Entry, EntryId, LedgerError, Totals, Turnover, hour_begins, hour_of};
 use facegate_domain::money::{Currency, Money};
 
 use super::tx::{Tx, damaged, decode};
-use super::{SledStore, key};
+use super::{SledStore, audit, key};
 use crate::store::{LedgerStore, StoreError};
 
 const ENTRIES: &str = "entries";
@@ -101,6 +101,12 @@ fn add_hour_to(tx: &Tx<'_>, at: Timestamp, totals: &mut Totals) -> Result<(), St
     }
 }
 
+/// The entry of that name, if it is posted.
+pub(super) fn entry(tx: &Tx<'_>, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+    let number: Option<u64> = tx.get(&key::entry_id(id))?;
+    number.map_or(Ok(None), |number| tx.get(&key::entry(number)))
+}
+
 pub(super) fn balance_of(tx: &Tx<'_>, account: Account, currency: Currency) -> Result<Money, StoreError> {
     Ok(tx.get(&key::balance(&account, currency))?.unwrap_or(Money::zero(currency)))
 }
@@ -114,6 +120,21 @@ impl LedgerStore for SledStore {
     async fn entries(&self, from: u64, max: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
         let found = self.read().scan_from(key::ENTRY, &key::entry(from), max)?;
         found.iter().map(|(k, v)| Ok((u64::from_be_bytes(key::tail(k)), decode(k, v)?))).collect()
+    }
+
+    async fn post_entry(&self, entry: Entry, actor: &str, action: &str, subject: &str) -> Result<(), StoreError> {
+        self.write(|tx| {
+            if self::entry(tx, entry.id())?.is_none() {
+                audit::append(tx, actor, action, subject, entry.at())?;
+            }
+            post(tx, &entry)
+        })
+        .await
+    }
+
+    async fn posted(&self, ids: &[EntryId]) -> Result<Vec<bool>, StoreError> {
+        let tx = self.read();
+        ids.iter().map(|id| tx.contains(&key::entry_id(id))).collect()
     }
 
     async fn totals_at(&self, at: Timestamp) -> Result<Totals, StoreError> {
