@@ -8,6 +8,7 @@ pub mod app;
 pub mod bank;
 pub mod charges;
 pub mod city;
+pub mod closing;
 pub mod crowd;
 pub mod database;
 pub mod demo;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, bank, charges, demo, fares, intake, kill, partition, station, sync, wire};
+use facegate_loadtest::{acquirer, bank, charges, closing, demo, fares, intake, kill, partition, station, sync, wire};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -58,6 +58,13 @@ enum Command {
     Intake {
         #[command(flatten)]
         load: intake::IntakeLoad,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Fills a city's day and closes it in a process of its own; prints one JSON line last.
+    CloseOfDay {
+        #[command(flatten)]
+        load: closing::CloseOfDay,
         #[command(flatten)]
         places: Places,
     },
@@ -139,6 +146,9 @@ async fn run(command: Command) -> Result<()> {
         Command::Relay(relay) => wire::relay(&relay).await,
         Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,
         Command::Intake { load, places } => places.run(|folder| async move { intake::run(&load, &folder).await }).await,
+        Command::CloseOfDay { load, places } => {
+            places.run(|folder| async move { closing::run(&load, &folder).await }).await
+        }
         Command::Fares(load) => fares::run(&load),
         Command::Acquirer(arguments) => acquirer::run(arguments).await,
     }

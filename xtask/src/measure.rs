@@ -107,6 +107,17 @@ const MEASUREMENTS: &[Measurement] = &[
     },
     Measurement {
         kind: Kind::Bench,
+        name: "close-of-day",
+        what: "a day of 3 million taps matched and closed, planted differences found (--taps, --store sled|postgres, --check)",
+        binaries: &["facegate-loadtest"],
+        driver_args: &["close-of-day"],
+        needs: &[POSTGRESQL],
+        models: false,
+        peers: Peers::Never,
+        profile: Profile::Release,
+    },
+    Measurement {
+        kind: Kind::Bench,
         name: "sync",
         what: "a change and an entry from the cloud to 100 stations, and a snapshot of 3 million templates into one",
         binaries: &["facegate-loadtest", "facegate-station-server"],

@@ -192,7 +192,7 @@ mod tests {
         let root = read(text.as_bytes(), NAMESPACE).unwrap();
         assert_eq!((root.name.as_str(), root.children.len()), ("A", 2));
         let b = root.at("B").unwrap();
-        assert_eq!((b.text.as_str(), b.currency.as_deref()), ("1<2", Some("CNY")));
+        assert_eq!((b.text.as_str(), b.currency.as_deref()), ("1 <2", Some("CNY")));
         assert!(root.need("C/D").unwrap_err().to_string().contains("A/C/D: is missing"));
     }
 

@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod backup_files;
 mod bad_batches;
+mod books;
 mod browser;
 mod ca;
 mod commands;

@@ -10,6 +10,7 @@ mod postgres;
 mod trial;
 
 mod acquirers;
+mod books;
 mod charges;
 mod commands;
 mod concurrency;
@@ -164,6 +165,12 @@ every_store! {
         a_decision_is_written_once_a_tap_and_read_the_latest_first,
         taps_around_a_moment_are_told_by_time,
         a_capped_face_is_on_the_feed_and_in_snapshots_until_then;
+    books:
+        a_day_is_read_rider_by_rider_with_what_became_of_each_tap,
+        many_riders_are_told_each_once,
+        a_settlement_file_counts_wholly_and_once,
+        a_refund_and_a_chargeback_are_known_by_their_entries,
+        a_day_is_closed_once_and_stays;
     stations:
         a_station_is_known_from_its_first_subscription_on,
         the_overview_counts_what_is_there,
