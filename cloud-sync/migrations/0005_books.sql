@@ -46,5 +46,9 @@ CREATE TABLE core.closed_day (day text COLLATE "C" PRIMARY KEY, body text NOT NU
 CREATE TRIGGER closed_day_is_never_changed BEFORE UPDATE OR DELETE ON core.closed_day
     FOR EACH ROW EXECUTE FUNCTION core.is_never_changed();
 
+-- Items of days that were closed before they came.
+CREATE TABLE core.late_item (item uuid PRIMARY KEY REFERENCES core.item (id), at bigint NOT NULL);
+CREATE INDEX late_item_at ON core.late_item (at, item);
+
 -- Taps of a day, in whatever order of gates: they come about in the order of their time.
 CREATE INDEX tap_at ON core.tap USING brin (at);

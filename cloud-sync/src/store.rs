@@ -35,7 +35,7 @@ mod terms;
 
 pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
-pub use books::{BooksStore, DayClose, Span, WrittenFile};
+pub use books::{BooksStore, DayClose, LateItem, LatePlace, Span, WrittenFile};
 pub use charges::ChargeStore;
 pub use debits::{DebitFile, DebitStore};
 pub use digest::{DigestStore, Roots};

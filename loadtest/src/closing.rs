@@ -98,10 +98,10 @@ pub async fn run(load: &CloseOfDay, folder: &Path) -> Result<()> {
     let filled_s = begun.elapsed().as_secs_f64();
     eprintln!("filled in {filled_s:.0} s; a process of its own closes {}…", filled.day);
     let program = std::env::current_exe()?;
-    let folder_text = folder.display().to_string();
-    let arguments = ["close-of-day", "--closing", "--folder", &folder_text];
-    let closing = move || Command::new(program).args(arguments).stderr(std::process::Stdio::inherit()).output();
-    let output = tokio::task::spawn_blocking(move || closing()).await?.context("starting the closing process")?;
+    let mut closing = Command::new(program);
+    closing.args(["close-of-day", "--closing", "--folder"]).arg(folder).stderr(std::process::Stdio::inherit());
+    let output =
+        tokio::task::spawn_blocking(move || closing.output()).await?.context("starting the closing process")?;
     ensure!(output.status.success(), "the closing process failed: {}", output.status);
     let closed: Closed = serde_json::from_slice(&output.stdout).context("what the closing process said")?;
     let found = found(&folder.join("books").join(filled.day.to_string()).join("differences.csv"))?;

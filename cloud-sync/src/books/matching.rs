@@ -171,6 +171,7 @@ impl Matcher {
             page.iter().try_for_each(|rows| run.rider(rows))?;
         }
         drop(riders);
+        self.late(&mut run).await?;
         let since = day.checked_sub(jiff::Span::new().days(COUNTED_WITHIN_DAYS)).unwrap_or(Date::MIN);
         let files = self.store.settlement_files(since).await?;
         for file in files.iter().filter(|file| file.counts_on == day) {
@@ -180,6 +181,17 @@ impl Matcher {
         let tables = [run.differences.finish()?, run.rides.finish()?, run.bills.finish()?];
         Summary { matched_at: now, totals: run.totals.clone() }.write(folder)?;
         Ok(Matched { day, totals: run.totals, differences: run.listed, files: tables.into_iter().flatten().collect() })
+    }
+
+    /// Lists what came on this day and belongs to one that was closed.
+    async fn late(&self, run: &mut Run) -> Result<(), BooksError> {
+        let (span, mut after) = (self.span(run.day), None);
+        loop {
+            let page = self.store.late_items(span, after, LINES).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.at, last.item.id()));
+            page.iter().try_for_each(|late| run.difference(Difference::late(&late.item)))?;
+        }
     }
 
     async fn lines(&self, run: &mut Run, file: &SettlementFile) -> Result<(), BooksError> {

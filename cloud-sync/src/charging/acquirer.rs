@@ -7,11 +7,13 @@ pub mod sandbox;
 pub mod stripe;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use facegate_domain::charge::{AcquirerName, Answer, Call, Event, Found, IdempotencyKey};
-use facegate_domain::money::Money;
+use facegate_domain::money::{Currency, Money};
+use jiff::civil::Date;
 
 pub use build::{Built, build};
 use exchange::{exchange, read};
@@ -36,6 +38,11 @@ pub trait Acquirer: Send + Sync + std::fmt::Debug {
 
     /// What the acquirer knows of `key`: a charge's or a refund's. Another amount than `amount` under it is no answer.
     async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble>;
+
+    /// Writes what it has settled on `date` into a new file at `to`, with the folders above it. False if it hands no such file out.
+    async fn settlement(&self, _date: Date, _currency: Currency, _to: &Path) -> Result<bool, Trouble> {
+        Ok(false)
+    }
 }
 
 /// The operator's acquirers, by name.
@@ -45,6 +52,10 @@ pub struct Acquirers(BTreeMap<String, Arc<dyn Acquirer>>);
 impl Acquirers {
     pub fn new(acquirers: impl IntoIterator<Item = Arc<dyn Acquirer>>) -> Self {
         Self(acquirers.into_iter().map(|acquirer| (acquirer.name().to_owned(), acquirer)).collect())
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Acquirer>> {
+        self.0.values()
     }
 
     pub fn only(acquirer: Arc<dyn Acquirer>) -> Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::billing::Item;
+use facegate_domain::billing::{Item, ItemId};
 use facegate_domain::charge::{Charge, ChargeId, Instrument, State};
 use facegate_domain::money::Money;
 use facegate_domain::reconcile::{BillRow, DayTotals, ItemRow, LineRow, Outcome, Price, RideRow, RiderDay};
@@ -26,6 +26,16 @@ impl Span {
         self.from <= at && at < self.to
     }
 }
+
+/// An item of a day that was closed before it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateItem {
+    pub at: Timestamp,
+    pub item: Item,
+}
+
+/// A place in the order in which items came late.
+pub type LatePlace = (Timestamp, ItemId);
 
 /// One of the files that a close has written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +64,9 @@ pub trait BooksStore {
     /// Every rider who tapped within `span`, by id, some at a time: his taps and the rides that ended within it, with
     /// their items and the bills that those are in. Holds a few of them in memory, however many there are.
     fn rider_days(&self, span: Span) -> BoxStream<'_, Result<Vec<RiderDay>, StoreError>>;
+
+    /// At most `max` items of days that were closed before they came, those that came within `span`, behind `after`.
+    async fn late_items(&self, span: Span, after: Option<LatePlace>, max: usize) -> Result<Vec<LateItem>, StoreError>;
 
     /// Records the close, with a line in the audit log. Gives the first that was recorded of this day.
     async fn close_day(&self, close: DayClose) -> Result<DayClose, StoreError>;

@@ -51,7 +51,7 @@
 //! | `settlement/` date acquirer | `Kept`: a settlement file, begun or imported |
 //! | `settled-line/` date acquirer 0 subject kind 0 reference | `KeptLine`: a line, by the charge or refund that it is about |
 //! | `settled-ref/` acquirer 0 kind 0 reference · `settled-of/` subject date acquirer 0 kind 0 reference | `Seen` · empty |
-//! | `closed/` day | `DayClose` |
+//! | `closed/` day · `late/` time item | `DayClose` · the time, of an item of a closed day |
 //! | `audit/` number | `AuditEntry` |
 //! | `remedy/` id · `remedy-charge/` charge id · `remedy-rider/` rider time id | `Remedy` · empty · empty |
 //! | `remedy-due/` time id · `remedy-asked/` time id | empty, while it is under way · empty, while it waits for a second person |

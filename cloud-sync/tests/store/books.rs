@@ -181,6 +181,30 @@ pub async fn a_refund_and_a_chargeback_are_known_by_their_entries(place: &Place)
     assert_eq!(audit.iter().filter(|line| line.action == "books.chargeback").count(), 1);
 }
 
+pub async fn what_comes_after_the_close_is_late_and_the_days_before_are_not(place: &Place) {
+    let store = place.open().await;
+    let early = settled_ride(&*store, rider(&*store).await).await;
+    let day = store.item(store.ride(early.id).await.unwrap().unwrap().items[0].item).await.unwrap().unwrap().0.day();
+    let close = DayClose {
+        day,
+        closed_at: after(750),
+        by: "operator/ada".into(),
+        note: None,
+        forced: Vec::new(),
+        totals: DayTotals::new(fares().currency()),
+        files: Vec::new(),
+    };
+    store.close_day(close).await.unwrap();
+    let late = settled_ride(&*store, rider(&*store).await).await;
+    let all = Span { from: NOW, to: after(90_000) };
+    let found = store.late_items(all, None, 10).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].at, found[0].item.kind().ride()), (after(700), Some(late.id)));
+    let place_of_it = (found[0].at, found[0].item.id());
+    assert!(store.late_items(all, Some(place_of_it), 10).await.unwrap().is_empty());
+    assert!(store.late_items(Span { from: NOW, to: after(700) }, None, 10).await.unwrap().is_empty());
+}
+
 pub async fn a_day_is_closed_once_and_stays(place: &Place) {
     let store = place.open().await;
     let mut totals = DayTotals::new(fares().currency());

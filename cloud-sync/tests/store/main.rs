@@ -170,6 +170,7 @@ every_store! {
         many_riders_are_told_each_once,
         a_settlement_file_counts_wholly_and_once,
         a_refund_and_a_chargeback_are_known_by_their_entries,
+        what_comes_after_the_close_is_late_and_the_days_before_are_not,
         a_day_is_closed_once_and_stays;
     stations:
         a_station_is_known_from_its_first_subscription_on,

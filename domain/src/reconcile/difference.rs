@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LineRow, TapRow};
-use crate::billing::ItemId;
+use crate::billing::{Item, ItemId};
 use crate::charge::ChargeId;
 use crate::ids::RiderId;
 use crate::journey::JourneyId;
@@ -201,9 +201,13 @@ impl Difference {
         Self { kind: Kind::FileMissing, rider: None, amount: None, expected: None, about }
     }
 
-    /// A ride of a day that was closed when it was settled.
-    pub fn late(rider: RiderId, ride: JourneyId, item: ItemId, amount: Money) -> Self {
-        Self::new(Kind::Late, rider).ride(ride).item(item).amount(amount)
+    /// An item of a day that was closed when it came.
+    pub fn late(item: &Item) -> Self {
+        let late = Self::new(Kind::Late, item.rider()).item(item.id()).amount(item.amount());
+        match item.kind().ride() {
+            Some(ride) => late.ride(ride),
+            None => late,
+        }
     }
 
     pub(super) fn of_line(kind: Kind, row: &LineRow) -> Self {

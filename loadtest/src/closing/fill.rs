@@ -15,7 +15,7 @@ use facegate_domain::charge::{Advanced, AuthorisationId, Charge, Decline, Event,
 use facegate_domain::ids::RiderId;
 use facegate_domain::reconcile::Kind;
 use facegate_domain::tap::{Direction, GateRecord};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use jiff::civil::Date;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

@@ -1,15 +1,18 @@
 //! The adapter for the sandbox acquirer (`facegate-loadtest acquirer`), over HTTPS under mutual TLS.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use facegate_domain::charge::{AcquirerName, Again, Answer, AuthorisationId, Call, Decline, Found, IdempotencyKey};
-use facegate_domain::money::Money;
+use facegate_domain::money::{Currency, Money};
 use facegate_runtime::http;
 use facegate_runtime::identity::{DeviceIdentity, Role};
+use jiff::civil::Date;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use super::{Acquirer, Trouble, exchange, read};
 
@@ -76,6 +79,9 @@ impl SandboxAcquirer {
     }
 }
 
+/// A file of a day is larger than any other answer.
+const FILE_WITHIN: Duration = Duration::from_secs(600);
+
 #[async_trait]
 impl Acquirer for SandboxAcquirer {
     fn name(&self) -> &str {
@@ -118,6 +124,27 @@ impl Acquirer for SandboxAcquirer {
             // The charge is elsewhere than the call would have brought it: only a query can tell what that means.
             (_, status) => Err(Trouble::NoAnswer(format!("the charge is {status:?}"))),
         }
+    }
+
+    async fn settlement(&self, date: Date, currency: Currency, to: &Path) -> Result<bool, Trouble> {
+        let asked = [("date", date.to_string()), ("currency", currency.to_string())];
+        let request = self.client.get(format!("{}/v1/settlement", self.base)).query(&asked).timeout(FILE_WITHIN);
+        let away = |error: reqwest::Error| Trouble::NoAnswer(error.to_string());
+        let mut answer = request.send().await.map_err(away)?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        if answer.status() != StatusCode::OK {
+            return Err(Trouble::NoAnswer(answer.status().to_string()));
+        }
+        let disk = |error: std::io::Error| Trouble::NoAnswer(format!("{}: {error}", to.display()));
+        tokio::fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).await.map_err(disk)?;
+        let mut file = tokio::fs::File::create(to).await.map_err(disk)?;
+        while let Some(part) = answer.chunk().await.map_err(away)? {
+            file.write_all(&part).await.map_err(disk)?;
+        }
+        file.sync_all().await.map_err(disk)?;
+        Ok(true)
     }
 
     async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble> {

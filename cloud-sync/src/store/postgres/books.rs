@@ -22,10 +22,10 @@ use uuid::Uuid;
 use super::error::Trouble;
 use super::settlements::lines_about;
 use super::tx::Tx;
-use super::values::{IdColumns, at_most, damaged, json, read, record_of, rider_of};
+use super::values::{IdColumns, at_most, damaged, item_uuid, json, read, record_of, rider_of};
 use super::{PgStore, audit, transact};
 use crate::store::books::{bill_row, ride_row};
-use crate::store::{BooksStore, DayClose, PricedRide, Span, StoreError};
+use crate::store::{BooksStore, DayClose, LateItem, LatePlace, PricedRide, Span, StoreError};
 
 /// Riders asked for together.
 const RIDERS: usize = 1000;
@@ -155,6 +155,22 @@ async fn name_uses(pool: &PgPool, taps: &mut BTreeMap<RiderId, Vec<TapRow>>) -> 
     Ok(())
 }
 
+/// Notes those of the items whose day is closed.
+pub(super) async fn note_late(tx: &mut Tx, items: &[Item], now: Timestamp) -> Result<(), Trouble> {
+    let ids: Vec<Uuid> = items.iter().map(|item| item_uuid(item.id())).collect();
+    let days: Vec<String> = items.iter().map(|item| item.day().to_string()).collect();
+    sqlx::query(
+        "INSERT INTO core.late_item (item, at)
+         SELECT item, $3 FROM UNNEST($1::uuid[], $2::text[]) AS new (item, day) JOIN core.closed_day USING (day)",
+    )
+    .bind(&ids)
+    .bind(&days)
+    .bind(now.unix_ms())
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
 async fn rider_days(
     pool: &PgPool,
     mut taps: BTreeMap<RiderId, Vec<TapRow>>,
@@ -216,6 +232,26 @@ impl BooksStore for PgStore {
         .map_err(|error| StoreError::from(Trouble::from(error)))
         .and_then(|columns| async move { found(columns) });
         by_riders(taps).and_then(move |taps| async move { Ok(rider_days(&self.pool, taps, span).await?) }).boxed()
+    }
+
+    async fn late_items(&self, span: Span, after: Option<LatePlace>, max: usize) -> Result<Vec<LateItem>, StoreError> {
+        let (at, item) = after.map_or((i64::MIN, Uuid::nil()), |(at, item)| (at.unix_ms(), item_uuid(item)));
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT l.at, i.body FROM core.late_item l JOIN core.item i ON i.id = l.item
+             WHERE l.at >= $1 AND l.at < $2 AND (l.at, l.item) > ($3, $4) ORDER BY l.at, l.item LIMIT $5",
+        )
+        .bind(span.from.unix_ms())
+        .bind(span.to.unix_ms())
+        .bind(at)
+        .bind(item)
+        .bind(at_most(max))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        let late = |(at, body): (i64, String)| {
+            Ok(LateItem { at: Timestamp::from_unix_ms(at), item: read("a late item", &body)? })
+        };
+        rows.into_iter().map(late).collect()
     }
 
     async fn close_day(&self, closing: DayClose) -> Result<DayClose, StoreError> {

@@ -7,21 +7,6 @@ use super::tx::{Tx, decode};
 use super::{SledStore, key};
 use crate::store::{AuditEntry, AuditStore, StoreError};
 
-/// Adds a line, with what else the command does.
-pub(super) fn append(
-    tx: &mut Tx<'_>,
-    actor: &str,
-    action: &str,
-    subject: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let last: Option<AuditEntry> = tx.last(key::AUDIT)?.map(|(k, v)| decode(&k, &v)).transpose()?;
-    let last = last.as_ref().map(|last| (last.number, last.hash.as_str()));
-    let line = AuditEntry::after(last, now, actor, action, subject);
-    tx.put(key::audit(line.number), &line);
-    Ok(())
-}
-
 #[async_trait]
 impl AuditStore for SledStore {
     async fn audit(&self, actor: &str, action: &str, subject: &str, now: Timestamp) -> Result<(), StoreError> {

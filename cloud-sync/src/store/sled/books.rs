@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use facegate_domain::billing::Item;
+use facegate_domain::Timestamp;
+use facegate_domain::billing::{Item, ItemId};
 use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
@@ -20,7 +21,7 @@ use super::settlements::lines_about;
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, audit, key};
 use crate::store::books::{bill_row, ride_row};
-use crate::store::{BooksStore, DayClose, Span, StoreError};
+use crate::store::{BooksStore, DayClose, LateItem, LatePlace, Span, StoreError};
 
 /// Riders looked at before the others get a turn.
 const RIDERS: usize = 500;
@@ -67,7 +68,7 @@ fn tap_row(tx: &Tx<'_>, tap: Tap, rides: &BTreeSet<JourneyId>) -> Result<TapRow,
 
 fn item(tx: &Tx<'_>, id: [u8; 16], known: &mut Items) -> Result<(), StoreError> {
     if !known.contains_key(&id) {
-        let kept: Option<KeptItem> = tx.get(&key::item(facegate_domain::billing::ItemId::from_bytes(id)))?;
+        let kept: Option<KeptItem> = tx.get(&key::item(ItemId::from_bytes(id)))?;
         known.extend(kept.map(|kept| (id, (kept.item, kept.charge))));
     }
     Ok(())
@@ -79,6 +80,14 @@ fn bill(tx: &Tx<'_>, id: ChargeId, known: &mut Items) -> Result<BillRow, StoreEr
     let items = charge.items().iter().filter_map(|id| known.get(id.as_bytes()));
     let items: Vec<Item> = items.map(|(item, _)| item.clone()).collect();
     Ok(bill_row(&charge, &items, lines_about(tx, Uuid::from_bytes(*id.as_bytes()))?))
+}
+
+/// Notes an item of a day that is closed.
+pub(super) fn note_late(tx: &mut Tx<'_>, item: &Item, now: Timestamp) -> Result<(), StoreError> {
+    if tx.contains(&keys::closed(item.day()))? {
+        tx.put(keys::late(now, item.id()), &now);
+    }
+    Ok(())
 }
 
 fn rider_day(tx: &Tx<'_>, rider: RiderId, span: Span) -> Result<Option<RiderDay>, StoreError> {
@@ -126,6 +135,23 @@ impl BooksStore for SledStore {
             Ok(Some((days, last.map(Some))))
         })
         .boxed()
+    }
+
+    async fn late_items(&self, span: Span, after: Option<LatePlace>, max: usize) -> Result<Vec<LateItem>, StoreError> {
+        let tx = self.read();
+        let from =
+            after.map_or_else(|| keys::late_from(span.from), |(at, item)| [keys::late(at, item), vec![0]].concat());
+        let mut late = Vec::new();
+        for (k, v) in tx.scan_from(keys::LATE, &from, max)? {
+            let at: Timestamp = decode(&k, &v)?;
+            if !span.holds(at) {
+                break;
+            }
+            let id = ItemId::from_bytes(key::tail(&k));
+            let kept: KeptItem = tx.get(&key::item(id))?.ok_or_else(|| damaged(&key::item(id), "gone"))?;
+            late.push(LateItem { at, item: kept.item });
+        }
+        Ok(late)
     }
 
     async fn close_day(&self, close: DayClose) -> Result<DayClose, StoreError> {

@@ -12,7 +12,7 @@ use facegate_domain::tap::Tap;
 use serde::{Deserialize, Serialize};
 
 use super::tx::{Tx, damaged};
-use super::{SledStore, intake, key, notices, terms};
+use super::{SledStore, books, intake, key, notices, terms};
 use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, Span, StoreError, Trip};
 
 pub(super) const JOURNEYS: &str = "journeys";
@@ -139,7 +139,10 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<()
     settlement.told().into_iter().try_for_each(|told| notices::tell(tx, settlement.rider, now, told))?;
     tx.count(JOURNEYS, applied.journeys)?;
     settlement.again.iter().try_for_each(|version| terms::repriced(tx, settlement.rider, *version))?;
-    settlement.items.iter().try_for_each(|item| keep_item(tx, item))
+    settlement.items.iter().try_for_each(|item| {
+        keep_item(tx, item)?;
+        books::note_late(tx, item, now)
+    })
 }
 
 #[async_trait]

@@ -1,10 +1,12 @@
 //! Keys of what finance keeps. Dates sort as their texts do; names of acquirers end where no name can have a byte.
 
+use facegate_domain::Timestamp;
+use facegate_domain::billing::ItemId;
 use facegate_domain::settlement::SettledKind;
 use jiff::civil::Date;
 use uuid::Uuid;
 
-use super::{Key, join};
+use super::{Key, join, time};
 use crate::store::LinePlace;
 
 pub(in crate::store::sled) const SETTLEMENT: &[u8] = b"settlement/";
@@ -50,6 +52,17 @@ pub(in crate::store::sled) fn settled_ofs(subject: Uuid) -> Key {
 pub(in crate::store::sled) fn settled_of(acquirer: &str, date: Date, place: &LinePlace) -> Key {
     let (kind, reference) = (place.kind.name().as_bytes(), place.reference.as_bytes());
     join(&settled_ofs(place.subject), &[&date_text(date), acquirer.as_bytes(), &[0], kind, &[0], reference])
+}
+
+/// Items of closed days, by the moment at which they came.
+pub(in crate::store::sled) const LATE: &[u8] = b"late/";
+
+pub(in crate::store::sled) fn late_from(at: Timestamp) -> Key {
+    join(LATE, &[&time(at)])
+}
+
+pub(in crate::store::sled) fn late(at: Timestamp, item: ItemId) -> Key {
+    join(&late_from(at), &[item.as_bytes()])
 }
 
 pub(in crate::store::sled) fn closed(day: Date) -> Key {
