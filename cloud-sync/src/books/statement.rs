@@ -242,3 +242,134 @@ pub fn match_entries(mut lines: Vec<StatementEntry>, mut expected: Vec<Expected>
     }));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn entry(reference: &str, amount: &str, side: &str, day: &str, text: &str) -> String {
+        format!(
+            "<Ntry><NtryRef>{reference}</NtryRef><Amt Ccy=\"CNY\">{amount}</Amt><CdtDbtInd>{side}</CdtDbtInd>\
+             <Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>{day}</Dt></BookgDt><BkTxCd><Prtry><Cd>X</Cd></Prtry></BkTxCd>\
+             <NtryDtls><TxDtls><RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"
+        )
+    }
+
+    fn balance(code: &str, amount: &str) -> String {
+        format!(
+            "<Bal><Tp><CdOrPrtry><Cd>{code}</Cd></CdOrPrtry></Tp><Amt Ccy=\"CNY\">{amount}</Amt>\
+             <CdtDbtInd>CRDT</CdtDbtInd><Dt><Dt>2026-12-01</Dt></Dt></Bal>"
+        )
+    }
+
+    fn document(closing: &str, entries: &[String]) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Document xmlns=\"{NAMESPACE}\"><BkToCstmrStmt>\
+             <GrpHdr><MsgId>m</MsgId><CreDtTm>2026-12-01T06:00:00Z</CreDtTm></GrpHdr><Stmt><Id>s-1</Id>\
+             <Acct><Id><IBAN>DE89370400440532013000</IBAN></Id></Acct>{}{}{}</Stmt></BkToCstmrStmt></Document>",
+            balance("OPBD", "100.00"),
+            balance("CLBD", closing),
+            entries.concat()
+        )
+    }
+
+    fn good() -> String {
+        let paid = entry("b-1", "644.0", "CRDT", "2026-11-30", "sandbox settlement 2026-11-29");
+        let ours = entry("b-2", "600", "DBIT", "2026-12-01", "facegate-2026-11-29-1");
+        document("144.00", &[paid, ours, entry("b-3", "0.00", "CRDT", "2026-12-01", "nothing")])
+    }
+
+    fn cny(minor: i64) -> Money {
+        Money::from_minor(minor, "CNY".parse().unwrap())
+    }
+
+    fn refused(text: &str) -> String {
+        read(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_statement_is_read_with_its_balances() {
+        let statements = read(good().as_bytes()).unwrap();
+        let statement = &statements[0];
+        assert_eq!((statement.account.as_str(), statement.opening), ("DE89370400440532013000", cny(10_000)));
+        let amounts: Vec<i64> = statement.entries.iter().map(|entry| entry.amount.minor()).collect();
+        assert_eq!(amounts, [64_400, -60_000, 0]);
+        assert_eq!(statement.entries[0].booked, date(2026, 11, 30));
+        assert_eq!(statement.entries[0].texts, ["sandbox settlement 2026-11-29"]);
+    }
+
+    #[test]
+    fn a_statement_that_does_not_hold_together_is_refused() {
+        let good = good();
+        for (text, said) in [
+            (good.replace("144.00", "144.01"), "the closing balance is 144.01"),
+            (good.replace("OPBD", "XXXX"), "OPBD"),
+            (good.replace("<Amt Ccy=\"CNY\">600<", "<Amt Ccy=\"CNY\">600.001<"), "600.001"),
+            (good.replace("<Amt Ccy=\"CNY\">600<", "<Amt Ccy=\"EUR\">600<"), "two currencies"),
+            (good.replace("<Amt Ccy=\"CNY\">600<", "<Amt>600<"), "no currency"),
+            (good.replace("DBIT", "BOTH"), "neither CRDT nor DBIT"),
+            (good.replace("<Id>s-1</Id>", ""), "Id: is missing"),
+            (good.replace("camt.053.001.08", "camt.053.001.02"), "camt.053.001.02"),
+            (good.replace("<BookgDt><Dt>2026-12-01</Dt></BookgDt>", ""), "BookgDt"),
+            (good.replace("BkTxCd>", "Surprise>"), "does not belong there"),
+            (
+                good.replacen(
+                    "<NtryRef>b-1</NtryRef><Amt Ccy=\"CNY\">644.0</Amt>",
+                    "<Amt Ccy=\"CNY\">644.0</Amt><NtryRef>b-1</NtryRef>",
+                    1,
+                ),
+                "stands behind",
+            ),
+            (good.replace("BkToCstmrStmt", "BkToCstmrAcctRpt"), "BkToCstmrStmt"),
+            (good[..good.len() / 2].to_owned(), "cut short"),
+        ] {
+            assert!(refused(&text).contains(said), "{said}: {}", refused(&text));
+        }
+        let bomb = good.replace("<Document", "<!DOCTYPE d [<!ENTITY x \"y\">]><Document");
+        assert!(refused(&bomb).contains("document type"));
+    }
+
+    fn expected(name: &str, minor: i64, since: Date) -> Expected {
+        let names = name.split(' ').map(str::to_owned).collect();
+        Expected { entry: format!("payout/{name}"), names, amount: cny(minor), since }
+    }
+
+    #[test]
+    fn movements_meet_what_the_books_expect_and_the_rest_is_listed_with_what_to_do() {
+        let lines = read(good().as_bytes()).unwrap().remove(0).entries;
+        let day = date(2026, 11, 29);
+        let all = vec![
+            expected("sandbox 2026-11-29", 64_400, day),
+            expected("facegate-2026-11-29-1", -60_000, day),
+            expected("bank 2026-11-29", 5_000, day),
+        ];
+        let found = match_entries(lines.clone(), all);
+        let both = found.iter().filter(|matched| matches!(matched, Matched::Both { .. })).count();
+        let bank = found.iter().filter(|matched| matches!(matched, Matched::OnlyBank { .. })).count();
+        let books = found.iter().filter(|matched| matches!(matched, Matched::OnlyBooks { .. })).count();
+        assert_eq!((both, bank, books), (2, 1, 1), "{found:?}");
+        let less = match_entries(lines.clone(), vec![expected("sandbox 2026-11-29", 64_300, day)]);
+        assert!(matches!(&less[0], Matched::AmountDiffers { .. }), "{less:?}");
+        // Nothing that is named is matched to what came before it, or long after.
+        for since in [date(2026, 12, 2), date(2026, 11, 1)] {
+            let found = match_entries(lines.clone(), vec![expected("sandbox 2026-11-29", 64_400, since)]);
+            assert!(!found.iter().any(|matched| matches!(matched, Matched::Both { .. })), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_amount_alone_matches_only_where_it_leaves_no_doubt() {
+        let line = |reference: &str| StatementEntry {
+            reference: reference.into(),
+            amount: cny(500),
+            booked: date(2026, 11, 30),
+            texts: Vec::new(),
+        };
+        let wanted = || vec![expected("sandbox x", 500, date(2026, 11, 29))];
+        assert!(matches!(match_entries(vec![line("a")], wanted())[0], Matched::Both { .. }));
+        let doubtful = match_entries(vec![line("a"), line("b")], wanted());
+        assert!(!doubtful.iter().any(|matched| matches!(matched, Matched::Both { .. })), "{doubtful:?}");
+    }
+}

@@ -26,6 +26,12 @@ function money(minor) {
   return `${value} ${overview.currency}`;
 }
 
+/** Thousands apart, in a text that may be beyond what numbers hold exactly. */
+function grouped(text) {
+  const [whole, part] = text.split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part === undefined ? "" : `.${part}`);
+}
+
 function plural(n, one, many) {
   return `${count.format(n)} ${n === 1 ? one : many}`;
 }
@@ -88,6 +94,8 @@ function showChart() {
   });
   picture.append(svg("line", { class: "axis", x1: 0, x2: width, y1: height, y2: height }));
   byId("chart").replaceChildren(picture);
+  const ends = known.length ? [days[0].day, `highest ${money(most)}`, days.at(-1).day] : [];
+  byId("chart-days").replaceChildren(...ends.map((text) => el("span", {}, text)));
 }
 
 function showFiles() {
@@ -224,7 +232,7 @@ async function showTrial() {
   setTag(byId("balanced"), trial.balanced ? "good" : "bad", trial.balanced ? "Balanced" : "Does not balance");
   keyed(byId("trial"), trial.accounts, (line) => `${line.account} ${line.currency}`,
     () => el("tr", {}, el("th", { scope: "row" }), el("td", { class: "number" }), el("td", { class: "number" }), el("td", { class: "number" })),
-    (row, line) => [`${words(line.account)}, ${line.currency}`, line.debited, line.credited, line.balance].forEach((text, i) => say(row.children[i], text)));
+    (row, line) => [`${words(line.account)}, ${line.currency}`, ...[line.debited, line.credited, line.balance].map(grouped)].forEach((text, i) => say(row.children[i], text)));
 }
 
 function told(error) {
