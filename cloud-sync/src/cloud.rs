@@ -104,7 +104,20 @@ impl Cloud {
         let completeness = Completeness::new(Arc::clone(&store), Arc::clone(&clock), config.audit.days.clone());
         let auditor = Auditor::new(Arc::clone(&store), Arc::clone(&clock), config.audit.clone());
         let desk = Arc::new(Desk::new(Arc::clone(&store), Arc::clone(&clock), &config));
-        Ok(Self { config, clock, store, enrolment, intakes, completeness, auditor, desk, leases, risk, taps_came, stop })
+        Ok(Self {
+            config,
+            clock,
+            store,
+            enrolment,
+            intakes,
+            completeness,
+            auditor,
+            desk,
+            leases,
+            risk,
+            taps_came,
+            stop,
+        })
     }
 
     /// The store alone, as the config has it: for the operator's commands.
