@@ -113,11 +113,11 @@ impl TryFrom<RawConfig> for Config {
         let listen = problems.address("listen", &raw.listen);
         let tls = raw.tls.check("tls", &mut problems);
         let store = raw.store.check(raw.data_dir.as_ref(), tls.as_ref(), &mut problems);
-        let keys_dir =
-            raw.keys_dir.or_else(|| raw.data_dir.as_ref().map(|dir| dir.join("keys"))).unwrap_or_else(|| {
-                problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
-                PathBuf::new()
-            });
+        let data_dir = raw.data_dir.clone();
+        let keys_dir = raw.keys_dir.or_else(|| raw.data_dir.map(|dir| dir.join("keys"))).unwrap_or_else(|| {
+            problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
+            PathBuf::new()
+        });
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
@@ -126,26 +126,23 @@ impl TryFrom<RawConfig> for Config {
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
         let lease = problems.duration_s("lease.duration_s", raw.lease.duration_s, 60..=30 * 86_400);
-        let unused_days = problems.within("retention.unused_days", raw.retention.unused_days, 1..=36_500);
-        let account_days = problems.within("retention.account_days", raw.retention.account_days, 1..=400);
-        let inside_max = problems.duration_s("retention.inside_max_s", raw.retention.inside_max_s, 3600..=7 * 86_400);
+        let retention = raw.retention.check("retention", &mut problems);
         let habits = raw.regulars.check("regulars", &mut problems);
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let charging = raw.charging.check("charging", &mut problems);
         let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
-        let books_dir = raw.data_dir.clone().unwrap_or_else(|| keys_dir.clone()).join("books");
-        let books = raw.books.check("books", books_dir, &mut problems);
+        let books = raw.books.check("books", data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
         let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
-            let fares = fares?;
-            let (charging, acquirers) = charging?;
+            let (fares, (charging, acquirers)) = (fares?, charging?);
+            let (unused_max, account_kept, inside_max) = retention?;
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
                 certificate_valid_for: valid?,
-                account_kept: DAY * u32::try_from(account_days?).ok()?,
+                account_kept,
                 currency: fares.currency(),
                 acquirers: acquirers.iter().map(|acquirer| acquirer.name.clone()).collect(),
             };
@@ -166,8 +163,8 @@ impl TryFrom<RawConfig> for Config {
                 engine: raw.engine,
                 code_memory: code_memory?,
                 lease: lease?,
-                unused_max: DAY * u32::try_from(unused_days?).ok()?,
-                inside_max: inside_max?,
+                unused_max,
+                inside_max,
                 habits: raw.regulars.enabled.then_some(habits?),
                 feed_kept: feed_kept?,
                 charging,
@@ -191,6 +188,18 @@ impl raw::RawCa {
         }
         let days = problems.within(&format!("{path}.days"), self.days, 1..=825)?;
         Some(CaConfig { dir: self.dir, valid_for: Duration::from_secs(days * 86_400) })
+    }
+}
+
+impl raw::RawRetention {
+    /// How long an unused face is kept, how long an erased rider's account, and how long somebody is taken to be inside.
+    fn check(self, path: &str, problems: &mut Problems) -> Option<(Duration, Duration, Duration)> {
+        let at = |key: &str| format!("{path}.{key}");
+        let unused = problems.within(&at("unused_days"), self.unused_days, 1..=36_500);
+        let account = problems.within(&at("account_days"), self.account_days, 1..=400);
+        let inside = problems.duration_s(&at("inside_max_s"), self.inside_max_s, 3600..=7 * 86_400);
+        let days = |days: u64| u32::try_from(days).ok().map(|days| DAY * days);
+        Some((days(unused?)?, days(account?)?, inside?))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where finance's tables go, and who is paid.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use facegate_domain::money::BasisPoints;
 use facegate_runtime::config::Problems;
@@ -36,8 +36,8 @@ pub struct RawPayee {
 }
 
 impl RawBooks {
-    /// `dir` where the section does not say.
-    pub fn check(self, path: &str, dir: PathBuf, problems: &mut Problems) -> Option<BooksConfig> {
+    /// In `beside` where the section does not say.
+    pub fn check(self, path: &str, beside: &Path, problems: &mut Problems) -> Option<BooksConfig> {
         let at = |key: &str| format!("{path}.{key}");
         let every = self.inbox_every_s.unwrap_or(60);
         let inbox_every = problems.duration_s(&at("inbox_every_s"), every, 1..=86_400);
@@ -53,7 +53,11 @@ impl RawBooks {
                 None
             }
         };
-        Some(BooksConfig { dir: self.dir.unwrap_or(dir), inbox_every: inbox_every?, payees: payees? })
+        Some(BooksConfig {
+            dir: self.dir.unwrap_or_else(|| beside.join("books")),
+            inbox_every: inbox_every?,
+            payees: payees?,
+        })
     }
 }
 
@@ -86,7 +90,7 @@ mod tests {
     fn check(text: &str) -> Result<BooksConfig, String> {
         let raw: RawBooks = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut problems = Problems::new();
-        let checked = raw.check("books", PathBuf::from("/d/books"), &mut problems);
+        let checked = raw.check("books", Path::new("/d"), &mut problems);
         problems.into_result(checked).map_err(|problems| problems.to_string())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::{Item, ItemId};
-use facegate_domain::charge::{Charge, ChargeId, Instrument, State};
+use facegate_domain::charge::{Charge, ChargeId, Instrument};
 use facegate_domain::money::Money;
 use facegate_domain::reconcile::{BillRow, DayTotals, ItemRow, LineRow, Outcome, Price, RideRow, RiderDay};
 use futures::stream::BoxStream;
@@ -101,7 +101,7 @@ pub(super) fn bill_row(charge: &Charge, items: &[Item], settled: Vec<LineRow>) -
         billed: charge.amount(),
         items_come_to: sum.ok().filter(|_| complete),
         amount: charge.amount(),
-        outcome: outcome(charge.state()),
+        outcome: outcome(charge),
         acquirer: match charge.instrument() {
             Instrument::Wallet => None,
             Instrument::Acquirer { acquirer, .. } => Some(acquirer.to_string()),
@@ -110,11 +110,14 @@ pub(super) fn bill_row(charge: &Charge, items: &[Item], settled: Vec<LineRow>) -
     }
 }
 
-fn outcome(state: &State) -> Outcome {
-    match state {
-        State::Captured => Outcome::Captured,
-        State::Declined { .. } => Outcome::Debt,
-        waiting => Outcome::Waiting(waiting.name().to_owned()),
+/// By the state's name: of those that are final all are told apart, and every other is waited for.
+fn outcome(charge: &Charge) -> Outcome {
+    match charge.state().name() {
+        "captured" => Outcome::Captured,
+        "settled" | "voided" | "refused" => Outcome::Nothing,
+        "debt" => Outcome::Debt,
+        "declined" if charge.is_finished() => Outcome::Debt,
+        waiting => Outcome::Waiting(waiting.to_owned()),
     }
 }
 
