@@ -3,6 +3,7 @@
 mod acquirers;
 mod after;
 mod books;
+mod charging;
 mod fares;
 mod notices;
 mod raw;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use facegate_domain::charge::RetryPolicy;
+use facegate_domain::billing::BillingPolicy;
 use facegate_domain::fares::Tariff;
 use facegate_domain::habits::HabitPolicy;
 use facegate_domain::journey::PairingPolicy;
@@ -122,7 +123,9 @@ impl TryFrom<RawConfig> for Config {
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
         let fares = raw.fares.check("fares", &mut problems);
-        let settling = raw.journeys.check("journeys", &mut problems);
+        let audit = raw.audit.check("audit", &mut problems);
+        let charging = raw.charging.check(audit.as_ref().map(|audit| &audit.days), "charging", &mut problems);
+        let settling = raw.journeys.check("journeys", charging.billing(), &mut problems);
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
         let code_memory = problems.duration_s("codes.memory_s", raw.codes.memory_s, 60..=86_400);
         let lease = problems.duration_s("lease.duration_s", raw.lease.duration_s, 60..=30 * 86_400);
@@ -130,14 +133,13 @@ impl TryFrom<RawConfig> for Config {
         let habits = raw.regulars.check("regulars", &mut problems);
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
-        let charging = raw.charging.check("charging", &mut problems);
         let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
         let books = raw.books.check("books", data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
-        let audit = raw.audit.check("audit", &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
-            let (fares, (charging, acquirers)) = (fares?, charging?);
+            let fares = fares?;
+            let (policy, acquirers) = (charging.policy(fares.currency())?, charging.acquirers?);
             let (unused_max, account_kept, inside_max) = retention?;
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
@@ -167,7 +169,7 @@ impl TryFrom<RawConfig> for Config {
                 inside_max,
                 habits: raw.regulars.enabled.then_some(habits?),
                 feed_kept: feed_kept?,
-                charging,
+                charging: policy,
                 acquirers,
                 after: after?,
                 intake: intake?,
@@ -216,7 +218,7 @@ impl raw::RawRegulars {
 }
 
 impl raw::RawJourneys {
-    fn check(self, path: &str, problems: &mut Problems) -> Option<SettlingPolicy> {
+    fn check(self, path: &str, billing: Option<&BillingPolicy>, problems: &mut Problems) -> Option<SettlingPolicy> {
         let at = |key: &str| format!("{path}.{key}");
         let settle_after = problems.duration_ms(&at("settle_after_ms"), self.settle_after_ms, 0..=7 * 86_400_000);
         let give_up = problems.duration_s(&at("give_up_after_s"), self.give_up_after_s, 3600..=90 * 86_400);
@@ -231,6 +233,7 @@ impl raw::RawJourneys {
             give_up_after: give_up?,
             ride_expected_max: expected?,
             wait_for_stations: wait?,
+            billing: billing?.clone(),
         })
     }
 }
@@ -256,24 +259,5 @@ impl raw::RawAudit {
         let close_after = problems.duration_s(&at("close_after_s"), self.close_after_s, 0..=86_400);
         let recheck_days = problems.within(&at("recheck_days"), self.recheck_days, 0..=90);
         Some(AuditPolicy { days: days?, every: every?, close_after: close_after?, recheck_days: recheck_days? })
-    }
-}
-
-impl raw::RawCharging {
-    fn check(self, path: &str, problems: &mut Problems) -> Option<(ChargingPolicy, Vec<AcquirerConfig>)> {
-        let at = |key: &str| format!("{path}.{key}");
-        let pass_every = problems.duration_ms(&at("pass_every_ms"), self.pass_every_ms, 10..=3_600_000);
-        let first = problems.duration_ms(&at("retry_first_ms"), self.retry_first_ms, 10..=3_600_000);
-        let max = problems.duration_s(&at("retry_max_s"), self.retry_max_s, 1..=86_400);
-        let per_pass = problems.within(&at("charges_per_pass_max"), self.charges_per_pass_max, 1..=100_000);
-        let in_flight = problems.within(&at("in_flight_max"), self.in_flight_max, 1..=1000);
-        let acquirers = acquirers::check(self.acquirer, &at("acquirer"), problems);
-        let policy = ChargingPolicy {
-            pass_every: pass_every?,
-            retry: RetryPolicy { first: first?, max: max? },
-            charges_per_pass_max: per_pass?,
-            in_flight_max: in_flight?,
-        };
-        Some((policy, acquirers?))
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use facegate_domain::Clock;
 use facegate_domain::Timestamp;
+use facegate_domain::billing::BillingPolicy;
 use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{Journey, PairingPolicy, Ridden, Unsettled, pair, unsettled};
@@ -32,7 +33,7 @@ const RIDERS_PAGE: usize = 256;
 const ROUND_MS_MIN: u64 = 50;
 const ROUND_MS_MAX: u64 = 1000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettlingPolicy {
     pub pairing: PairingPolicy,
     /// From the exit (by its gate's clock) to the settled journey.
@@ -43,6 +44,8 @@ pub struct SettlingPolicy {
     pub ride_expected_max: Duration,
     /// But not longer than this after its exit.
     pub wait_for_stations: Duration,
+    /// When what is settled is billed.
+    pub billing: BillingPolicy,
 }
 
 /// Settles until `stop`. `taps_came` wakes it early.
@@ -158,7 +161,7 @@ async fn settle_rider(
         if found.is_empty() && again.is_none() {
             return Ok(());
         }
-        let settlement = pricing::price(store, tariff, rider, (found, again), moment.now).await?;
+        let settlement = pricing::price(store, tariff, rider, (found, again), &policy.billing, moment.now).await?;
         tell(&settlement);
         match store.settle(Settlement { seen, ..settlement }, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.

@@ -157,8 +157,9 @@ impl Server {
 /// What a cloud does by itself, until its `stop`.
 pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
-    let remedies = Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging);
-    let scheduler = Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging);
+    let remedies =
+        Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
+    let scheduler = Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
     let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
@@ -173,7 +174,7 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     loops.spawn(books::inbox::run(Arc::clone(&cloud.desk), acquirers.clone(), stop.clone()));
     let following = Arc::clone(cloud);
     loops.spawn(async move { following.enrolment.follow_feed(following.stop.clone()).await });
-    loops.spawn(journeys::run(store, tariffs, clock, cloud.config.settling, taps_came, stop));
+    loops.spawn(journeys::run(store, tariffs, clock, cloud.config.settling.clone(), taps_came, stop));
     loops
 }
 

@@ -32,11 +32,12 @@ pub mod sled;
 mod stations;
 mod taps;
 mod terms;
+mod wallets;
 
 pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
 pub use books::{BooksStore, DayClose, LateItem, LatePlace, Span, WrittenFile};
-pub use charges::ChargeStore;
+pub use charges::{ChargeStore, Credit, FirstRide};
 pub use debits::{DebitFile, DebitStore};
 pub use digest::{DigestStore, Roots};
 pub use error::StoreError;
@@ -62,6 +63,7 @@ pub use stations::{
 };
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
 pub use terms::{Again, KeptWaiver, TermsStore};
+pub use wallets::{Held, WalletStore};
 
 /// Everything that the cloud keeps.
 pub trait Store:
@@ -77,6 +79,7 @@ pub trait Store:
     + ChargeStore
     + AcquirerStore
     + DebitStore
+    + WalletStore
     + LedgerStore
     + AuditStore
     + KeyStore

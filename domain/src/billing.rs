@@ -2,8 +2,12 @@
 //! a ride costs otherwise, by all that is known later, is an item of its own, so that the items of a ride always come to
 //! its price.
 
+mod policy;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+
+pub use policy::{BillingPolicy, Bills, Unbilled};
 
 use crate::clock::Timestamp;
 use crate::ids::RiderId;

@@ -11,6 +11,7 @@ pub mod charge;
 pub mod clock;
 pub mod code;
 pub mod debit;
+pub mod deny;
 pub mod dispute;
 pub mod face;
 pub mod fares;

@@ -85,7 +85,7 @@ impl Told {
     pub fn of_charge(charge: ChargeId, amount: Money, state: &State) -> Option<Self> {
         match state {
             State::Captured => Some(Self::Charged { charge, amount }),
-            State::Declined { .. } => Some(Self::ChargeFailed { charge, amount }),
+            State::Debt { .. } => Some(Self::ChargeFailed { charge, amount }),
             _ => None,
         }
     }

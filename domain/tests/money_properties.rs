@@ -1,13 +1,8 @@
-//! Money and the books against random amounts, and a charge against random histories of its acquirer.
+//! Money and the books against random amounts.
 #![allow(clippy::unwrap_used)]
 
 use facegate_domain::Timestamp;
-use facegate_domain::billing::{Item, ItemKind};
-use facegate_domain::charge::{
-    AcquirerName, AcquirerToken, AuthorisationId, Call, Charge, Event, Found, Instrument, RetryPolicy, State, Step,
-};
-use facegate_domain::ids::{GateId, RecordId, RiderId};
-use facegate_domain::journey::JourneyId;
+use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::{Account, Entry, EntryId, Posting, TrialBalance};
 use facegate_domain::money::{BasisPoints, Money, Rounding};
 use proptest::prelude::*;
@@ -85,123 +80,4 @@ proptest! {
 fn round_trip(money: &Money) -> Money {
     let text = toml::to_string(money).unwrap();
     toml::from_str(&text).unwrap()
-}
-
-/// An acquirer with idempotency keys, and the faults of the road to it.
-#[derive(Default)]
-struct Acquirer {
-    authorised: Option<AuthorisationId>,
-    captures: u32,
-    captured: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    None,
-    NotReached,
-    /// The work is done and the answer lost.
-    AnswerLost,
-    /// We crash before the call: the step is stored, nothing else happens.
-    CrashBefore,
-    /// We crash after the call: its answer is never stored.
-    CrashAfter,
-}
-
-impl Acquirer {
-    fn call(&mut self, call: &Call) -> Event {
-        match call {
-            Call::Authorise { .. } => {
-                let authorisation = self.authorised.get_or_insert(AuthorisationId::new("auth-1")).clone();
-                Event::Authorised { authorisation }
-            }
-            Call::Capture { authorisation, .. } => {
-                assert_eq!(Some(authorisation), self.authorised.as_ref(), "capture of what was authorised");
-                if !self.captured {
-                    self.captures += 1;
-                    self.captured = true;
-                }
-                Event::Captured
-            }
-            Call::Void { .. } | Call::Refund { .. } => unreachable!("a charge of one fare asks for neither"),
-        }
-    }
-
-    fn find(&self) -> Found {
-        match (&self.authorised, self.captured) {
-            (None, _) => Found::Nothing,
-            (Some(authorisation), false) => Found::Authorised { authorisation: authorisation.clone() },
-            (Some(authorisation), true) => Found::Captured { authorisation: authorisation.clone() },
-        }
-    }
-}
-
-fn fault() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        Just(Fault::None),
-        Just(Fault::NotReached),
-        Just(Fault::AnswerLost),
-        Just(Fault::CrashBefore),
-        Just(Fault::CrashAfter)
-    ]
-}
-
-fn due_charge() -> (Charge, Entry) {
-    let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
-    let kind = ItemKind::Ride { ride: JourneyId::of(&record(1), &record(2)) };
-    let rider = RiderId::from_bytes([1; 16]);
-    let item = Item::new(rider, jiff::civil::date(2026, 11, 30), cny(300), kind, Timestamp::default());
-    let card =
-        Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_ok_1").unwrap() };
-    let opened = Charge::open(rider, &[item], card, Timestamp::default()).unwrap();
-    (opened.charge, opened.entry.unwrap())
-}
-
-proptest! {
-    /// Only what `apply` returned is kept between rounds, as it would be on the disk.
-    #[test]
-    fn a_charge_is_captured_once_and_booked_once_whatever_goes_wrong_on_the_way(
-        faults in proptest::collection::vec(fault(), 0..30),
-    ) {
-        let retry = RetryPolicy::default();
-        let (mut stored, opened) = due_charge();
-        let mut books = vec![opened];
-        let mut acquirer = Acquirer::default();
-        let mut rounds = 0;
-        for fault in faults.into_iter().chain(std::iter::repeat(Fault::None)) {
-            rounds += 1;
-            prop_assert!(rounds < 60, "a charge without faults comes to an end");
-            let (mut charge, mut then) = match stored.next_step() {
-                Step::Nothing => break,
-                Step::PayFromWallet => unreachable!("it is paid by card"),
-                Step::Query(_) => match fault {
-                    Fault::None => (stored.clone(), Some(Event::Found(acquirer.find()))),
-                    Fault::CrashBefore | Fault::CrashAfter => (stored.clone(), None),
-                    Fault::NotReached | Fault::AnswerLost => (stored.clone(), Some(Event::QueryFailed)),
-                },
-                Step::Store(event) => {
-                    let begun = stored.apply(&event, Timestamp::default(), &retry).unwrap();
-                    let call = begun.call.expect("a begun step holds its call");
-                    let answer = match fault {
-                        Fault::None => Some(acquirer.call(&call)),
-                        Fault::NotReached => Some(Event::NotReached),
-                        Fault::CrashBefore => None,
-                        Fault::AnswerLost => { acquirer.call(&call); Some(Event::NoAnswer) }
-                        Fault::CrashAfter => { acquirer.call(&call); None }
-                    };
-                    (begun.charge, answer)
-                }
-            };
-            if let Some(event) = then.take() {
-                let advanced = charge.apply(&event, Timestamp::default(), &retry).unwrap();
-                books.extend(advanced.entry);
-                charge = advanced.charge;
-            }
-            stored = charge;
-        }
-        prop_assert_eq!(stored.state(), &State::Captured);
-        prop_assert_eq!(acquirer.captures, 1);
-        let balance = TrialBalance::of(&books).unwrap();
-        prop_assert_eq!(balance.balance(Account::AcquirerReceivable, cny(0).currency()), cny(300));
-        prop_assert_eq!(balance.balance(Account::RiderReceivable(stored.rider()), cny(0).currency()), cny(0));
-    }
 }

@@ -5,6 +5,7 @@ mod build;
 mod exchange;
 pub mod sandbox;
 pub mod stripe;
+pub mod wallet;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,11 +48,15 @@ pub trait Acquirer: Send + Sync + std::fmt::Debug {
 
 /// The operator's acquirers, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Acquirers(BTreeMap<String, Arc<dyn Acquirer>>);
+pub struct Acquirers {
+    named: BTreeMap<String, Arc<dyn Acquirer>>,
+    wallet: Option<Arc<dyn Acquirer>>,
+}
 
 impl Acquirers {
     pub fn new(acquirers: impl IntoIterator<Item = Arc<dyn Acquirer>>) -> Self {
-        Self(acquirers.into_iter().map(|acquirer| (acquirer.name().to_owned(), acquirer)).collect())
+        let named = acquirers.into_iter().map(|acquirer| (acquirer.name().to_owned(), acquirer)).collect();
+        Self { named, wallet: None }
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Acquirer>> {
@@ -62,10 +67,19 @@ impl Acquirers {
         Self::new([acquirer])
     }
 
+    /// With the adapter over our own books.
+    #[must_use]
+    pub fn with_wallet(self, wallet: Arc<dyn Acquirer>) -> Self {
+        Self { wallet: Some(wallet), ..self }
+    }
+
     /// The one of that name; of the name `default` the only one there is. Charges of another wait until there is one.
     pub fn of(&self, name: &AcquirerName) -> Arc<dyn Acquirer> {
-        let named = self.0.get(name.as_str());
-        let only = || self.0.values().next().filter(|_| self.0.len() == 1 && *name == AcquirerName::default());
+        if *name == AcquirerName::wallet() {
+            return self.wallet.clone().unwrap_or_else(|| Arc::new(Unconfigured));
+        }
+        let named = self.named.get(name.as_str());
+        let only = || self.named.values().next().filter(|_| self.named.len() == 1 && *name == AcquirerName::default());
         named.or_else(only).cloned().unwrap_or_else(|| Arc::new(Unconfigured))
     }
 }
@@ -94,9 +108,11 @@ pub(super) fn event_of_call(outcome: &Result<Answer, Trouble>) -> Event {
     match outcome {
         Ok(Answer::Authorised(authorisation)) => Event::Authorised { authorisation: authorisation.clone() },
         Ok(Answer::Captured) => Event::Captured,
+        Ok(Answer::Voided) => Event::Voided,
+        Ok(Answer::Pending) => Event::TakenOn,
         Ok(Answer::Declined(decline)) => Event::Declined(decline.clone()),
-        // Nothing certain: a query tells more.
-        Ok(Answer::Pending | Answer::Voided | Answer::Refunded) | Err(Trouble::NoAnswer(_)) => Event::NoAnswer,
+        // A refund is no charge's answer: a query tells more.
+        Ok(Answer::Refunded) | Err(Trouble::NoAnswer(_)) => Event::NoAnswer,
         Err(Trouble::NotReached(_)) => Event::NotReached,
     }
 }

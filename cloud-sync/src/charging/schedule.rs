@@ -1,23 +1,21 @@
 //! The loop that opens charges and moves them on. It keeps nothing in memory that matters: a pass that is dropped
 //! anywhere, by a crash or a stop, is continued by the next from what the store holds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use facegate_domain::Clock;
-use facegate_domain::billing::Item;
-use facegate_domain::charge::{Advanced, Call, Charge, ChargeError, Event, Instrument, Step};
+use facegate_domain::charge::{AcquirerName, Advanced, Charge, ChargeError, Event, Step};
 use facegate_runtime::backoff::Backoff;
 use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::ChargingPolicy;
-use super::acquirer::{Acquirer, Acquirers, Trouble, Unconfigured, event_of_call, event_of_query};
+use super::acquirer::wallet::Wallets;
+use super::acquirer::{Acquirers, Trouble, event_of_call, event_of_query};
 use crate::store::{Store, StoreError};
 
-/// Items looked up at a time.
-const ITEMS_PAGE: usize = 256;
 /// While the acquirer is out of reach, somebody knocks at least this often.
 const KNOCK_EVERY: Duration = Duration::from_secs(30);
 
@@ -40,16 +38,18 @@ pub struct Pass {
 /// Brings charges to their end.
 #[derive(Debug)]
 pub struct Scheduler {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     acquirers: Acquirers,
-    clock: Arc<dyn Clock>,
-    policy: ChargingPolicy,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: ChargingPolicy,
     /// Tells this scheduler from those of other replicas.
     name: String,
 }
 
 impl Scheduler {
     pub fn new(store: Arc<dyn Store>, acquirers: Acquirers, clock: Arc<dyn Clock>, policy: ChargingPolicy) -> Self {
+        let wallets = Wallets::new(Arc::clone(&store), Arc::clone(&clock), policy.wallet_low);
+        let acquirers = acquirers.with_wallet(Arc::new(wallets));
         Self { store, acquirers, clock, policy, name: uuid::Uuid::new_v4().to_string() }
     }
 
@@ -100,116 +100,118 @@ impl Scheduler {
         }
     }
 
-    /// Opens what is uncharged and moves what is due, each as far as it goes now.
+    /// Opens what is to be billed and moves what is due, each as far as it goes now.
     pub async fn pass(&self) -> Result<Pass, StoreError> {
-        let opened = self.open_charges().await?;
+        self.open_verifications().await?;
+        let (opened, by_wallet) = self.open_bills().await?;
+        let away = Away::default();
+        // A wallet needs nobody else, and must not queue behind an acquirer that is away.
+        for charge in by_wallet {
+            self.advance(charge, &away).await?;
+        }
         let due = self.store.due_charges(self.clock.now(), self.policy.charges_per_pass_max).await?;
-        let (moved, away) = (due.len(), AtomicBool::new(false));
+        let moved = due.len();
         futures::stream::iter(due.into_iter().map(Ok))
             .try_for_each_concurrent(self.policy.in_flight_max, |charge| self.advance(charge, &away))
             .await?;
-        Ok(Pass { opened, moved, acquirer_away: away.into_inner() })
+        Ok(Pass { opened, moved, acquirer_away: away.any() })
     }
 
-    /// One charge for each item; gives how many were opened. Riders without an account wait until they bind one.
-    async fn open_charges(&self) -> Result<usize, StoreError> {
-        let (mut after, mut opened) = (None::<Item>, 0);
+    /// Takes one charge step by step until it is finished, has to rest, or is another replica's.
+    async fn advance(&self, mut charge: Charge, away: &Away) -> Result<(), StoreError> {
         loop {
-            let items = self.store.uncharged_items(self.clock.now(), after.as_ref(), ITEMS_PAGE).await?;
-            let Some(last) = items.last() else { return Ok(opened) };
-            after = Some(last.clone());
-            for item in &items {
-                opened += usize::from(self.open_charge(item).await?);
-            }
-        }
-    }
-
-    async fn open_charge(&self, item: &Item) -> Result<bool, StoreError> {
-        let rider = item.rider();
-        let Some(instrument) = self.store.account(rider).await? else { return Ok(false) };
-        if !item.amount().is_positive() {
-            return Ok(false);
-        }
-        let paid_by = instrument.name();
-        let opened = Charge::open(rider, std::slice::from_ref(item), instrument, self.clock.now())?;
-        let charge = self.store.open_charge(opened).await?;
-        metrics::counter!("facegate_charges_opened_total", "paid_by" => paid_by).increment(1);
-        // A wallet needs nobody else, and must not queue behind an acquirer that is away.
-        if matches!(charge.instrument(), Instrument::Wallet) && charge.next_step() == Step::PayFromWallet {
-            let paid = self.store.pay_from_wallet(charge.id(), self.clock.now(), &self.policy.retry).await?;
-            told(&paid.charge);
-        }
-        Ok(true)
-    }
-
-    /// Takes one charge step by step until it is finished or has to rest.
-    async fn advance(&self, mut charge: Charge, away: &AtomicBool) -> Result<(), StoreError> {
-        loop {
+            let acquirer = charge.instrument().account(charge.rider()).0;
             let advanced = match charge.next_step() {
                 Step::Nothing => return Ok(()),
-                Step::PayFromWallet => {
-                    self.store.pay_from_wallet(charge.id(), self.clock.now(), &self.policy.retry).await?
+                Step::Choose => {
+                    let event = self.choose(&charge).await?;
+                    self.store_event(&charge, event).await?
                 }
-                _ if away.load(Ordering::Relaxed) => return Ok(()),
+                _ if away.is(&acquirer) => return Ok(()),
                 Step::Query(key) => {
-                    let found = self.acquirer_of(&charge).find(&key, charge.amount()).await;
-                    notice(&charge, found.as_ref().err(), away);
+                    let found = self.acquirers.of(&acquirer).find(&key, charge.asked()).await;
+                    away.notice(&charge, &acquirer, found.as_ref().err());
                     self.learn(&charge, event_of_query(&found)).await?
                 }
                 Step::Store(begin) => {
-                    let begun = self.store_event(&charge, begin).await?;
+                    let Some(begun) = self.store_event(&charge, begin).await? else { return Ok(()) };
                     let Some(call) = begun.call else { return Ok(()) };
-                    let event = self.make(&charge, &call, away).await;
-                    self.learn(&charge, event).await?
+                    let outcome = self.acquirers.of(&acquirer).make(&call).await;
+                    away.notice(&charge, &acquirer, outcome.as_ref().err());
+                    self.learn(&begun.charge, event_of_call(&outcome)).await?
                 }
             };
+            let Some(advanced) = advanced else { return Ok(()) };
             charge = advanced.charge;
-            if charge.is_finished() {
+            if charge.is_finished() || charge.state().is_debt() {
                 told(&charge);
             }
-            if charge.next_at() > self.clock.now() {
+            if charge.is_finished() || charge.next_at() > self.clock.now() {
                 return Ok(());
             }
         }
     }
 
-    fn acquirer_of(&self, charge: &Charge) -> Arc<dyn Acquirer> {
-        match charge.instrument() {
-            Instrument::Acquirer { acquirer, .. } => self.acquirers.of(acquirer),
-            Instrument::Wallet => Arc::new(Unconfigured),
-        }
-    }
-
-    async fn make(&self, charge: &Charge, call: &Call, away: &AtomicBool) -> Event {
-        let outcome = self.acquirer_of(charge).make(call).await;
-        notice(charge, outcome.as_ref().err(), away);
-        event_of_call(&outcome)
+    async fn choose(&self, charge: &Charge) -> Result<Event, StoreError> {
+        let now = self.clock.now();
+        let instruments = self.store.instruments(charge.rider()).await?;
+        let used = self.used_today(charge.rider(), &instruments, now).await?;
+        Ok(charge.choose(&self.circumstances(&instruments, &used, now)))
     }
 
     /// Stores what the acquirer said. Something impossible is not believed: the charge stays as it is and rests, longer
     /// each time, while the log and the metric call for a person.
-    async fn learn(&self, charge: &Charge, event: Event) -> Result<Advanced, StoreError> {
-        match self.store_event(charge, event).await {
-            Err(StoreError::Charge(error @ ChargeError::Impossible { .. })) => {
-                tracing::error!(%error, "an acquirer contradicts itself; look at this charge");
-                metrics::counter!("facegate_charges_impossible_total").increment(1);
-                self.store_event(charge, Event::QueryFailed).await
-            }
-            other => other,
+    async fn learn(&self, charge: &Charge, event: Event) -> Result<Option<Advanced>, StoreError> {
+        if let Some(advanced) = self.store_event(charge, event).await? {
+            return Ok(Some(advanced));
         }
+        let stored = self.store.charge(charge.id()).await?;
+        if stored.is_some_and(|stored| (stored.attempt(), stored.state()) != (charge.attempt(), charge.state())) {
+            return Ok(None);
+        }
+        tracing::error!(charge = %charge.id(), "an acquirer contradicts itself; look at this charge");
+        metrics::counter!("facegate_charges_impossible_total").increment(1);
+        self.store_event(charge, Event::QueryFailed).await
     }
 
-    async fn store_event(&self, charge: &Charge, event: Event) -> Result<Advanced, StoreError> {
-        self.store.advance_charge(charge.id(), event, self.clock.now(), &self.policy.retry).await
+    /// None if it cannot happen to the charge as it is stored: another replica has moved it, or the event is nonsense.
+    async fn store_event(&self, charge: &Charge, event: Event) -> Result<Option<Advanced>, StoreError> {
+        let (id, attempt, now) = (charge.id(), charge.attempt(), self.clock.now());
+        match self.store.advance_charge(id, attempt, event, now, &self.policy.retry).await {
+            Ok(advanced) => Ok(Some(advanced)),
+            Err(StoreError::Charge(error @ (ChargeError::Impossible { .. } | ChargeError::OtherAttempt { .. }))) => {
+                tracing::debug!(%error, "not stored");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
-fn notice(charge: &Charge, trouble: Option<&Trouble>, away: &AtomicBool) {
-    let Some(trouble) = trouble else { return };
-    tracing::warn!(charge = %charge.id(), %trouble, "the charge waits and is looked at again");
-    metrics::counter!("facegate_acquirer_troubles_total").increment(1);
-    if matches!(trouble, Trouble::NotReached(_)) {
-        away.store(true, Ordering::Relaxed);
+/// The acquirers that were out of reach in this pass: the rest of their charges is left for later.
+#[derive(Debug, Default)]
+struct Away(Mutex<BTreeSet<AcquirerName>>);
+
+impl Away {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<AcquirerName>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, acquirer: &AcquirerName) -> bool {
+        self.names().contains(acquirer)
+    }
+
+    fn any(&self) -> bool {
+        !self.names().is_empty()
+    }
+
+    fn notice(&self, charge: &Charge, acquirer: &AcquirerName, trouble: Option<&Trouble>) {
+        let Some(trouble) = trouble else { return };
+        tracing::warn!(charge = %charge.id(), %acquirer, %trouble, "the charge waits and is looked at again");
+        metrics::counter!("facegate_acquirer_troubles_total").increment(1);
+        if matches!(trouble, Trouble::NotReached(_)) {
+            self.names().insert(acquirer.clone());
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{RawKeys, RawTelemetry, RawTls};
 use serde::Deserialize;
 
-use super::acquirers::RawAcquirer;
 use super::books::RawBooks;
+use super::charging::RawCharging;
 use super::fares::RawFares;
 use super::notices::RawNotices;
 use super::remedies::RawRemedies;
@@ -180,30 +180,6 @@ impl Default for RawEnrolment {
     /// comparisons.
     fn default() -> Self {
         Self { same_person_from: 0.55, quality: QualityPolicy::default() }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawCharging {
-    pub pass_every_ms: u64,
-    pub retry_first_ms: u64,
-    pub retry_max_s: u64,
-    pub charges_per_pass_max: usize,
-    pub in_flight_max: usize,
-    pub acquirer: Vec<RawAcquirer>,
-}
-
-impl Default for RawCharging {
-    fn default() -> Self {
-        Self {
-            pass_every_ms: 1000,
-            retry_first_ms: 1000,
-            retry_max_s: 900,
-            charges_per_pass_max: 1000,
-            in_flight_max: 16,
-            acquirer: Vec::new(),
-        }
     }
 }
 

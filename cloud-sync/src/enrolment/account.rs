@@ -1,6 +1,6 @@
 //! What a rider pays with.
 
-use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument};
+use facegate_domain::charge::{AcquirerName, AcquirerToken, Change, Instrument};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::Money;
@@ -51,7 +51,9 @@ impl Enrolment {
             }
         };
         self.audit(actor, &format!("rider.bind-{}", instrument.name()), rider).await?;
-        Ok(self.store.bind_account(rider, instrument, entries).await?)
+        let only = Change::Only(instrument.into());
+        self.store.change_instruments(rider, Some(only), entries, self.clock.now()).await?;
+        Ok(())
     }
 
     /// While none is configured a token without a name may be bound: it is the first one's that is.

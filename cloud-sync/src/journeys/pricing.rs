@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use facegate_domain::Timestamp;
-use facegate_domain::billing::{Item, ItemKind};
+use facegate_domain::billing::{BillingPolicy, Item, ItemKind, Unbilled};
 use facegate_domain::charge::ChargeError;
 use facegate_domain::fares::{Fare, PricingError, Ride, RiderTerms, Settled, Tariff};
 use facegate_domain::ids::RiderId;
@@ -22,6 +22,7 @@ pub async fn price(
     tariff: &Tariff,
     rider: RiderId,
     (found, again): (Unsettled, Option<Again>),
+    billing: &BillingPolicy,
     now: Timestamp,
 ) -> Result<Settlement, StoreError> {
     let mut settlement = Settlement { again: again.map(|again| again.version), ..Settlement::of(rider, 0) };
@@ -52,7 +53,8 @@ pub async fn price(
         return Ok(settlement);
     }
     let terms = store.terms(rider).await?.terms();
-    let mut items = Items { rider, before: &before, bill_at: now, made: Vec::new() };
+    let owing = owing(store, rider, billing).await?;
+    let mut items = Items { rider, before: &before, billing, owing, now, made: Vec::new() };
     let settling = {
         let settled = before.values().map(|priced| settled(tariff, priced, &gone)).collect::<Result<Vec<_>, _>>()?;
         let settled: Vec<Settled<'_>> = settled.into_iter().flatten().collect();
@@ -105,8 +107,20 @@ fn settled<'a>(
 struct Items<'a> {
     rider: RiderId,
     before: &'a BTreeMap<JourneyId, PricedRide>,
-    bill_at: Timestamp,
+    billing: &'a BillingPolicy,
+    owing: Unbilled,
+    now: Timestamp,
     made: Vec<Item>,
+}
+
+/// What the rider owes and is not billed for yet, if that matters for when he is.
+async fn owing(store: &dyn Store, rider: RiderId, billing: &BillingPolicy) -> Result<Unbilled, StoreError> {
+    if !billing.looks_at_unbilled() {
+        return Ok(Unbilled { minor: 0, has_paid: true });
+    }
+    let waiting = store.uncharged_items_of(rider).await?;
+    let minor = waiting.iter().map(|item| item.amount().minor()).fold(0_i64, i64::saturating_add);
+    Ok(Unbilled { minor, has_paid: store.has_paid(rider).await? })
 }
 
 impl Items<'_> {
@@ -120,7 +134,9 @@ impl Items<'_> {
             0 => ItemKind::Ride { ride },
             number => ItemKind::Adjustment { of: ride, number },
         };
-        self.made.push(Item::new(self.rider, day, amount, kind, self.bill_at));
+        self.owing.minor = self.owing.minor.saturating_add(amount.minor());
+        let bill_at = self.billing.bill_at(day, self.owing, self.now);
+        self.made.push(Item::new(self.rider, day, amount, kind, bill_at));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Why a command did not happen. After any of these the store is as it was before.
 
 use facegate_domain::billing::ItemId;
-use facegate_domain::charge::{ChargeError, ChargeId};
+use facegate_domain::charge::{ChargeError, ChargeId, IdempotencyKey, InstrumentProblem};
 use facegate_domain::debit::DebitProblem;
 use facegate_domain::dispute::{DisputeError, DisputeId};
 use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
+use facegate_domain::money::Money;
 use facegate_domain::remedy::{RemedyError, RemedyId};
 
 use super::riders::Purpose;
@@ -39,6 +40,12 @@ pub enum StoreError {
     ItemCharged { item: ItemId, charge: ChargeId },
     #[error("there is no charge {0}")]
     UnknownCharge(ChargeId),
+    #[error("nothing is held under {0}")]
+    UnknownHold(IdempotencyKey),
+    #[error("the wallet holds {funds}, and no more can be taken")]
+    WalletShort { funds: Money },
+    #[error(transparent)]
+    Instruments(#[from] InstrumentProblem),
     #[error("there are as many fare tables as stations hold: withdraw one first")]
     TooManyFareTables,
     #[error(transparent)]

@@ -1,8 +1,11 @@
 //! The change feed: an ordered log of facts that stations must honour.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
+use facegate_domain::deny::DenyReason;
 use facegate_domain::habits::Regular;
 use facegate_domain::ids::{RiderId, StationId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
@@ -38,7 +41,7 @@ impl SnapshotPage {
 }
 
 #[async_trait]
-pub trait FeedStore {
+pub trait FeedStore: Sync {
     /// The last durable version; 0 before the first change. Changes wake the receiver.
     fn head(&self) -> watch::Receiver<u64>;
 
@@ -72,8 +75,17 @@ pub trait FeedStore {
     /// the time is such a number, also after several restores of one backup.
     async fn restart_feed(&self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Puts the rider on the deny list at every gate, or takes him off. True if that changed anything.
-    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError>;
+    /// Puts the rider on the deny list at every gate for this reason, or takes the reason away; he is taken off with the
+    /// last one. True if the reason was not there, or was.
+    async fn deny(&self, rider: RiderId, reason: DenyReason, denied: bool) -> Result<bool, StoreError>;
+
+    /// [`FeedStore::deny`] by a person.
+    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError> {
+        self.deny(rider, DenyReason::Operator, denied).await
+    }
+
+    /// Why the rider is on the deny list; nothing if he is not.
+    async fn denied_for(&self, rider: RiderId) -> Result<BTreeSet<DenyReason>, StoreError>;
 
     async fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError>;
 }

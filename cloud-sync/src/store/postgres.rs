@@ -40,12 +40,14 @@ mod risk;
 mod sealed;
 mod settlements;
 mod snapshot;
+mod standing;
 mod stations;
 mod taps;
 mod terms;
 mod tx;
 mod url;
 mod values;
+mod wallets;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::Instrument;
+use facegate_domain::charge::{Change, Instrument, Instruments};
 use facegate_domain::face::Template;
 use facegate_domain::ids::{RiderId, StationId, TemplateId};
 use facegate_domain::ledger::Entry;
@@ -189,9 +189,24 @@ pub trait RiderStore: Sync {
     /// passed over. Gives how many were new.
     async fn import(&self, riders: Vec<Imported>, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Binds what the rider pays with, in place of what was bound before. `entries` (a wallet's top-up) are posted with
-    /// it; one that is posted already counts once.
-    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError>;
+    /// Changes what the rider pays with, if `change` says so. `entries` (a wallet's top-up) are posted with it; one that
+    /// is posted already counts once. His debts are tried at once, since there may be more to pay them with.
+    ///
+    /// Errors: `Instruments` for a change that cannot be made; nothing is posted then.
+    async fn change_instruments(
+        &self,
+        rider: RiderId,
+        change: Option<Change>,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Instruments, StoreError>;
+
+    /// Binds the one instrument that the rider pays with, in place of all that were bound before, as of when the entries
+    /// were made.
+    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let now = entries.iter().map(Entry::at).max().unwrap_or_default();
+        self.change_instruments(rider, Some(Change::Only(account.into())), entries, now).await.map(drop)
+    }
 
     /// `hash` is a password hash in PHC form, for the rider page.
     async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError>;
@@ -241,7 +256,13 @@ pub trait RiderStore: Sync {
     /// None for an unknown or erased rider.
     async fn profile(&self, rider: RiderId) -> Result<Option<Profile>, StoreError>;
 
-    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError>;
+    /// What the rider pays with, in the order in which it is asked.
+    async fn instruments(&self, rider: RiderId) -> Result<Instruments, StoreError>;
+
+    /// The first of them.
+    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
+        Ok(self.instruments(rider).await?.first().map(|bound| bound.instrument.clone()))
+    }
 
     async fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError>;
 

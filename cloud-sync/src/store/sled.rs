@@ -17,7 +17,7 @@
 //! | `feed-id` | 16 random bytes that name this log |
 //! | `feed-head` · `feed-first` · `feed/` version | last version · the last one gone · `Logged`; a face's entry names the template and never holds it |
 //! | `digest/` set 0 bucket · `digest-roots` · `digest-at/` version · `digest-head`, `digest-contents-head` | exclusive or of the hashes of a bucket's facts · each set's root · the same as of that version · the version that they, and those of contents, are of |
-//! | `issuer-keys` · `denied/` rider | published keys · empty |
+//! | `issuer-keys` · `denied/` rider | published keys · why, a set of `DenyReason` |
 //! | `told/` place | `Instruction` of the operator that holds |
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
@@ -40,7 +40,10 @@
 //! | `terms/` rider · `waiver/` id · `again/` rider | `KeptTerms` · `KeptWaiver` · `Again`: his rides are to be priced anew |
 //! | `settlements/` rider | how many there were |
 //! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |
-//! | `charge/` id · `due/` time id | `Charge` · empty, until it is finished |
+//! | `charge/` id · `due/` time id · `rider-charge/` rider time id | `Charge` · empty, until it is finished · empty |
+//! | `debt/` rider charge · `credit/` rider currency · `paid/` rider | empty, until it is paid · `Credit` · empty, once a charge was captured |
+//! | `verified/` rider instrument · `unverified/` rider · `first-ride/` rider | empty: was shown to pay · empty: is to be, on a ride · the entry of that ride |
+//! | `wallet-entry/` rider number | empty: that entry moves the wallet |
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
 //! | `asked/` acquirer 0 key | `AskedOf` |
@@ -65,7 +68,7 @@
 //! |---|---|---|
 //! | `faces` | template | model and float32 values of one embedding |
 //! | both, tree `key-check` | `facegate` | itself, to tell a wrong key |
-//! | `identity` | `profile/` · `account/` · `password/` rider | `Profile` · `Instrument` · password hash |
+//! | `identity` | `profile/` · `account/` · `password/` rider | `Profile` · `Instruments` · password hash |
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,10 +109,12 @@ mod riders;
 mod risk;
 mod sealed;
 mod settlements;
+mod standing;
 mod stations;
 mod taps;
 mod terms;
 mod tx;
+mod wallets;
 
 /// Version of the table above.
 const LAYOUT: u32 = 1;

@@ -9,10 +9,12 @@ use facegate_cloud_sync::journeys::{SettlingPolicy, settle_all};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{JourneyStore, OverviewStore};
 use facegate_cloud_sync::store::{Profile, RiderStore, TapStore, Trip};
+use facegate_domain::billing::BillingPolicy;
 use facegate_domain::fares::{FareTable, Tariff};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{JourneyId, PairingPolicy};
 use facegate_domain::tap::{GateRecord, PassageOutcome};
+use facegate_domain::travel_day::TravelDays;
 use facegate_runtime::keys::FileKeys;
 use proptest::prelude::*;
 
@@ -130,6 +132,7 @@ fn journeys_of(batches: &[Vec<GateRecord>]) -> Outcome {
             give_up_after: Duration::from_secs(30 * 86_400),
             ride_expected_max: Duration::ZERO,
             wait_for_stations: Duration::from_secs(3 * 86_400),
+            billing: BillingPolicy::per_trip(TravelDays::new("UTC", "04:30").unwrap()),
         };
         let tariff = Tariff::new(vec![Arc::new(FareTable::parse(&FARES).unwrap())]).unwrap();
         settle_all(&store, &tariff, end, &policy).await.unwrap();

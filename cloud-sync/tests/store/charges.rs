@@ -11,7 +11,7 @@ use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::Money;
 
 use crate::places::Place;
-use crate::world::{after, fares, items_of, rider, settled_ride, settlement};
+use crate::world::{after, fares, items_of, settled_ride, settlement};
 
 pub fn card() -> Instrument {
     Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_1".to_owned()).unwrap() }
@@ -71,7 +71,7 @@ pub async fn a_charge_of_an_unknown_item_is_refused(place: &Place) {
         "{refused:?}"
     );
     let id = opened(&[&journey], card(), 800).charge.id();
-    let moved = store.advance_charge(id, Event::AuthoriseBegun, after(801), &RetryPolicy::default()).await;
+    let moved = store.advance_charge(id, 1, Event::AuthoriseBegun, after(801), &RetryPolicy::default()).await;
     assert!(matches!(moved, Err(StoreError::UnknownCharge(_))), "{moved:?}");
     assert!(store.entries(0, 10).await.unwrap().is_empty());
     elsewhere.remove().await;
@@ -82,7 +82,7 @@ pub async fn steps_are_stored_and_impossible_ones_refused(place: &Place) {
     let journey = settled_ride(&*store, RiderId::random()).await;
     let charge = store.open_charge(opened(&[&journey], card(), 800)).await.unwrap();
     let authorisation = AuthorisationId::new("a-1".to_owned());
-    let step = async |event| store.advance_charge(charge.id(), event, after(810), &RetryPolicy::default()).await;
+    let step = async |event| store.advance_charge(charge.id(), 1, event, after(810), &RetryPolicy::default()).await;
     let begun = step(Event::AuthoriseBegun).await.unwrap();
     assert!(begun.call.is_some(), "the call may be made once the step is stored");
     let twice = step(Event::AuthoriseBegun).await;
@@ -106,26 +106,6 @@ pub async fn steps_are_stored_and_impossible_ones_refused(place: &Place) {
     assert_eq!(nonzero, [ChargeCount { state: "captured".into(), count: 1 }]);
 }
 
-pub async fn a_wallet_pays_wholly_or_not_at_all(place: &Place) {
-    let store = place.open().await;
-    let rider = rider(&*store).await;
-    top_up(&*store, rider, 700, "first").await;
-    top_up(&*store, rider, 700, "first").await;
-    let mut states = Vec::new();
-    for _ in 0..2 {
-        let journey = settled_ride(&*store, rider).await;
-        let charge = store.open_charge(opened(&[&journey], Instrument::Wallet, 800)).await.unwrap();
-        let paid = store.pay_from_wallet(charge.id(), after(801), &RetryPolicy::default()).await.unwrap();
-        states.push(paid.charge.state().name());
-        let again = store.pay_from_wallet(charge.id(), after(802), &RetryPolicy::default()).await;
-        assert!(matches!(again, Err(StoreError::Charge(_))), "{again:?}");
-    }
-    assert_eq!(states, ["captured", "declined"]);
-    let wallet = store.balance(Account::Wallet(rider), fares().currency()).await.unwrap();
-    assert_eq!(wallet.minor(), -300, "seven yuan paid in, four paid out");
-    assert!(store.is_balanced().await.unwrap());
-}
-
 pub async fn due_charges_are_told_the_longest_waiting_first(place: &Place) {
     let store = place.open().await;
     let mut ids = Vec::new();
@@ -142,7 +122,7 @@ pub async fn due_charges_are_told_the_longest_waiting_first(place: &Place) {
     assert_eq!(due(815, 10).await, [ids[1]]);
     // One that found nobody rests, and makes room for those behind it.
     let retry = RetryPolicy::default();
-    let _ = store.advance_charge(ids[1], Event::AuthoriseBegun, after(840), &retry).await.unwrap();
-    let _ = store.advance_charge(ids[1], Event::NotReached, after(840), &retry).await.unwrap();
+    let _ = store.advance_charge(ids[1], 1, Event::AuthoriseBegun, after(840), &retry).await.unwrap();
+    let _ = store.advance_charge(ids[1], 1, Event::NotReached, after(840), &retry).await.unwrap();
     assert_eq!(due(840, 1).await, [ids[0]]);
 }

@@ -1,18 +1,20 @@
 //! Many at once. Each case says what must be true whoever comes first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{Store, StoreError};
-use facegate_domain::charge::{Instrument, RetryPolicy};
+use facegate_domain::charge::{IdempotencyKey, Instrument};
 use facegate_domain::ids::{GateId, RiderId};
 use facegate_domain::ledger::Account;
+use facegate_domain::money::Money;
 use facegate_domain::tap::GateRecord;
 use futures::future::join_all;
 
 use crate::charges::{opened, top_up};
 use crate::places::Place;
-use crate::world::{Gate, NOW, after, fares, ride, rider, settled_ride, settlement};
+use crate::world::{Gate, NOW, after, fares, ride, rider, settlement};
 
 /// Runs all at the same time, on as many threads as there are.
 async fn all_at_once<T: Send + 'static>(tasks: Vec<impl Future<Output = T> + Send + 'static>) -> Vec<T> {
@@ -102,21 +104,16 @@ pub async fn no_money_is_spent_twice_from_a_wallet(place: &Place) {
     let store = place.open().await;
     let rider = rider(&*store).await;
     top_up(&*store, rider, 1300, "first").await;
-    let mut charges = Vec::new();
-    for n in 0..6 {
-        let journey = settled_ride(&*store, rider).await;
-        charges.push(store.open_charge(opened(&[&journey], Instrument::Wallet, 800 + n)).await.unwrap().id());
-    }
-    // Two schedulers look at each of them.
-    let pay = |id| {
-        let store = Arc::clone(&store);
-        async move {
-            let paid = store.pay_from_wallet(id, after(900), &RetryPolicy::default()).await;
-            paid.is_ok_and(|paid| paid.charge.state().name() == "captured")
-        }
+    let key = |n: u8| IdempotencyKey::new(format!("facegate-{n}"));
+    // Two schedulers ask for each of them.
+    let hold = |n| {
+        let (store, amount) = (Arc::clone(&store), Money::from_minor(400, fares().currency()));
+        async move { (n, store.hold_in_wallet(&key(n), rider, amount, None, after(900)).await.unwrap()) }
     };
-    let paid = all_at_once(charges.iter().chain(&charges).map(|id| pay(*id)).collect()).await;
-    assert_eq!(paid.into_iter().filter(|paid| *paid).count(), 3, "four yuan each out of thirteen");
+    let asked = all_at_once((0..6).chain(0..6).map(hold).collect()).await;
+    let paid: BTreeSet<u8> = asked.into_iter().filter_map(|(n, held)| held.then_some(n)).collect();
+    assert_eq!(paid.len(), 3, "four yuan each out of thirteen");
+    assert_eq!(store.balance(Account::WalletHeld(rider), fares().currency()).await.unwrap().minor(), -1200);
     assert_eq!(store.balance(Account::Wallet(rider), fares().currency()).await.unwrap().minor(), -100);
     assert!(store.trial_balance().await.unwrap().is_balanced() && store.is_balanced().await.unwrap());
 }

@@ -15,6 +15,7 @@ mod charges;
 mod commands;
 mod concurrency;
 mod debits;
+mod debts;
 mod endings;
 mod facts;
 mod feed;
@@ -136,7 +137,6 @@ every_store! {
         an_item_is_in_one_charge,
         a_charge_of_an_unknown_item_is_refused,
         steps_are_stored_and_impossible_ones_refused,
-        a_wallet_pays_wholly_or_not_at_all,
         due_charges_are_told_the_longest_waiting_first;
     acquirers:
         what_is_asked_is_stored_once_with_the_first_name_for_it,
@@ -144,6 +144,13 @@ every_store! {
     debits:
         a_days_file_holds_what_was_ordered_before_and_never_changes,
         an_answer_is_taken_wholly_in_its_order_and_once;
+    debts:
+        a_debt_denies_its_rider_until_the_last_one_is_paid,
+        a_late_word_about_an_earlier_attempt_is_refused,
+        a_credit_is_used_by_the_next_bill_and_once,
+        instruments_are_added_ordered_and_removed,
+        a_new_instrument_is_verified_when_its_rider_comes_in,
+        a_wallet_holds_releases_and_gives_out_no_more_than_it_has;
     ledger:
         an_entry_is_posted_once_and_a_contradiction_refused,
         balances_are_the_sum_of_the_entries,

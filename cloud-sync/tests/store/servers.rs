@@ -68,7 +68,7 @@ fn trial_config(place: &Place, listen: SocketAddr) -> Config {
     // Every replica has a register of its own, as on a machine of its own.
     let register = dir.join(format!("erasures-{}", uuid::Uuid::new_v4()));
     let more = format!(
-        "erasures_dir = \"{}\"\n[journeys]\nsettle_after_ms = 1000\n[charging]\npass_every_ms = 50\n",
+        "erasures_dir = \"{}\"\n[journeys]\nsettle_after_ms = 1000\n[charging]\npass_every_ms = 50\nbills = \"trip\"\nverify_minor = 0\n",
         register.display()
     );
     let (listen, postgres) = (listen.to_string(), place.url.as_deref());

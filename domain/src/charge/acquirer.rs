@@ -1,5 +1,9 @@
 //! What is said between a charge and an acquirer: the calls that move money, their answers, and what a query finds.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::charge::{AcquirerToken, AuthorisationId, IdempotencyKey};
 use crate::money::Money;
 
@@ -56,7 +60,7 @@ pub enum Answer {
 }
 
 /// Why the acquirer will not do it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Decline {
     /// The acquirer's own word for it.
     pub reason: String,
@@ -64,7 +68,8 @@ pub struct Decline {
 }
 
 /// Whether the card schemes let the same instrument be tried again for the same debt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Again {
     /// A soft decline, such as too little money now.
     AnotherDay,
@@ -79,6 +84,12 @@ impl Decline {
 
     pub fn hard(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), again: Again::Never }
+    }
+}
+
+impl fmt::Display for Decline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
 }
 

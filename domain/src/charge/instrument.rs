@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::charge::ChargeId;
+use crate::ids::RiderId;
 use crate::remedy::RemedyId;
 
 /// Why text is not an acquirer's token.
@@ -19,7 +20,7 @@ pub enum InvalidToken {
 }
 
 /// The acquirer's name for a payment instrument in its vault. Whoever holds it can ask for money: it is not printed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AcquirerToken(String);
 
@@ -35,6 +36,11 @@ impl AcquirerToken {
         let valid =
             (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if valid { Ok(Self(text)) } else { Err(InvalidToken::Characters) }
+    }
+
+    /// The wallet's: it knows riders by their id, which is 36 characters of what a token may have.
+    pub(super) fn of_wallet(rider: RiderId) -> Self {
+        Self(rider.to_string())
     }
 
     /// For the request to the acquirer, and nothing else.
@@ -80,6 +86,11 @@ impl AcquirerName {
         if valid { Ok(Self(text)) } else { Err(InvalidAcquirerName) }
     }
 
+    /// Of the adapter over our own books; no acquirer of the config may be named so.
+    pub fn wallet() -> Self {
+        Self("wallet".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -118,7 +129,7 @@ impl From<AcquirerName> for String {
 }
 
 /// Where the money comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Instrument {
     /// Prepaid: an account in our own ledger.
@@ -175,6 +186,23 @@ impl IdempotencyKey {
 
     pub fn of_refund(refund: RemedyId) -> Self {
         Self(format!("facegate-refund-{refund}"))
+    }
+
+    /// Each attempt has its own, so that what became of one says nothing about another.
+    pub fn of_attempt(charge: ChargeId, attempt: u32) -> Self {
+        if attempt == 1 { Self::of(charge) } else { Self(format!("facegate-{charge}-{attempt}")) }
+    }
+
+    /// The charge and the attempt that it names; None for what is no such key, such as a refund's.
+    pub fn attempt(&self) -> Option<(ChargeId, u32)> {
+        let name = self.0.strip_prefix("facegate-")?;
+        let (charge, rest) = name.split_at_checked(36)?;
+        let attempt = match rest.strip_prefix('-') {
+            None if rest.is_empty() => 1,
+            Some(number) if !number.starts_with('0') => number.parse().ok().filter(|attempt| *attempt > 1)?,
+            _ => return None,
+        };
+        Some((charge.parse().ok()?, attempt))
     }
 
     /// As it was stored or sent, or the own one of a refund.

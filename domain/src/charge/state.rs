@@ -4,30 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::charge::{AuthorisationId, Decline, Found};
-
-/// Why nobody paid. The rider still owes the fare.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeclineReason {
-    WalletShort,
-    /// The acquirer's own word for it.
-    Acquirer(String),
-}
-
-impl fmt::Display for DeclineReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WalletShort => f.write_str("not enough in the wallet"),
-            Self::Acquirer(reason) => f.write_str(reason),
-        }
-    }
-}
+use crate::charge::{AuthorisationId, Bound, Decline, Found};
+use crate::clock::Timestamp;
 
 /// Where a charge stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum State {
+    /// Nobody was asked under the key of this attempt.
     Due,
     /// Stored before the authorisation is asked for.
     Authorising,
@@ -38,25 +22,56 @@ pub enum State {
     Capturing {
         authorisation: AuthorisationId,
     },
+    /// Stored before the authorisation is given back.
+    Voiding {
+        authorisation: AuthorisationId,
+    },
+    /// The acquirer has taken a call on and tells its outcome later.
+    Pending {
+        authorisation: Option<AuthorisationId>,
+    },
     /// A call was made, or may have been, and its outcome is not known. `authorisation` is the one being captured.
     Unknown {
         authorisation: Option<AuthorisationId>,
     },
     Captured,
+    /// The authorisation was given back: nobody pays.
+    Voided,
+    /// This attempt has come to nothing; which instrument is asked next is to be chosen.
     Declined {
-        reason: DeclineReason,
+        decline: Decline,
     },
+    /// Nobody is left to ask before `again_at`, or until the rider does something. He owes the amount.
+    Debt {
+        decline: Decline,
+        again_at: Option<Timestamp>,
+    },
+    /// Nobody is left to ask, and nothing is owed: a verification that no instrument has passed.
+    Refused {
+        decline: Decline,
+    },
+    /// There was nothing to collect: a credit paid for all of it, or the bill is one itself.
+    Settled,
 }
 
 /// What happens to a charge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
+    /// The next attempt, under a key of its own. Only a decline makes room for one.
+    Chosen(Bound),
+    NoneLeft {
+        again_at: Option<Timestamp>,
+    },
     AuthoriseBegun,
     CaptureBegun,
+    VoidBegun,
     Authorised {
         authorisation: AuthorisationId,
     },
     Captured,
+    Voided,
+    /// The acquirer has taken the call on.
+    TakenOn,
     Declined(Decline),
     /// The call certainly never left: no connection.
     NotReached,
@@ -64,58 +79,107 @@ pub enum Event {
     NoAnswer,
     QueryFailed,
     Found(Found),
-    WalletPaid,
-    WalletShort,
-}
-
-impl Event {
-    pub(super) fn is_wallets(&self) -> bool {
-        matches!(self, Self::WalletPaid | Self::WalletShort)
-    }
 }
 
 impl State {
     /// The state after `event`; None if it cannot happen in this one.
     pub fn after(&self, event: &Event) -> Option<Self> {
         use Event as E;
+        let known = self.authorisation();
         match (self, event) {
+            (Self::Declined { .. } | Self::Debt { .. }, E::Chosen(_)) => Some(Self::Due),
+            (Self::Declined { decline } | Self::Debt { decline, .. }, E::NoneLeft { again_at }) => {
+                Some(Self::Debt { decline: decline.clone(), again_at: *again_at })
+            }
+
             (Self::Due, E::AuthoriseBegun) => Some(Self::Authorising),
-            (Self::Due, E::WalletPaid) => Some(Self::Captured),
-            (Self::Due, E::WalletShort) => Some(Self::Declined { reason: DeclineReason::WalletShort }),
+            (Self::Authorised { authorisation }, E::CaptureBegun) => {
+                Some(Self::Capturing { authorisation: authorisation.clone() })
+            }
+            (Self::Authorised { authorisation }, E::VoidBegun) => {
+                Some(Self::Voiding { authorisation: authorisation.clone() })
+            }
 
             (Self::Authorising, E::Authorised { authorisation }) => {
                 Some(Self::Authorised { authorisation: authorisation.clone() })
             }
-            (Self::Authorising, E::NotReached) => Some(Self::Due),
-            (Self::Authorising, E::NoAnswer) => Some(Self::Unknown { authorisation: None }),
-
-            (Self::Authorised { authorisation }, E::CaptureBegun) => {
-                Some(Self::Capturing { authorisation: authorisation.clone() })
+            (Self::Capturing { .. }, E::Captured) => Some(Self::Captured),
+            (Self::Voiding { .. }, E::Voided) => Some(Self::Voided),
+            (Self::Authorising | Self::Capturing { .. }, E::Declined(decline)) => {
+                Some(Self::Declined { decline: decline.clone() })
             }
 
-            (Self::Capturing { .. }, E::Captured) => Some(Self::Captured),
-            (Self::Capturing { authorisation }, E::NotReached) => {
+            (Self::Authorising, E::NotReached) => Some(Self::Due),
+            (Self::Capturing { authorisation } | Self::Voiding { authorisation }, E::NotReached) => {
                 Some(Self::Authorised { authorisation: authorisation.clone() })
             }
-            (Self::Capturing { authorisation }, E::NoAnswer) => {
-                Some(Self::Unknown { authorisation: Some(authorisation.clone()) })
+            (Self::Authorising | Self::Capturing { .. } | Self::Voiding { .. }, E::TakenOn) => {
+                Some(Self::Pending { authorisation: known.cloned() })
             }
-
-            (Self::Authorising | Self::Capturing { .. }, E::Declined(decline)) => {
-                Some(Self::Declined { reason: DeclineReason::Acquirer(decline.reason.clone()) })
+            (Self::Authorising | Self::Capturing { .. } | Self::Voiding { .. }, E::NoAnswer) => {
+                Some(Self::Unknown { authorisation: known.cloned() })
             }
-            (Self::Authorising | Self::Capturing { .. } | Self::Unknown { .. }, E::QueryFailed) => {
-                Some(Self::Unknown { authorisation: self.authorisation().cloned() })
-            }
-            (Self::Authorising | Self::Capturing { .. } | Self::Unknown { .. }, E::Found(found)) => {
-                after_query(self.authorisation(), found)
-            }
+            (Self::Pending { .. }, E::QueryFailed) => Some(self.clone()),
+            (_, E::QueryFailed) if self.is_in_flight() => Some(Self::Unknown { authorisation: known.cloned() }),
+            (_, E::Found(found)) if self.is_in_flight() => self.after_query(found),
             _ => None,
         }
     }
 
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Captured | Self::Declined { .. })
+    /// What a query resolves to. An acquirer that forgot an authorisation it gave or a call it took on, or names another
+    /// authorisation under our key, is an impossible state: the charge stops there.
+    fn after_query(&self, found: &Found) -> Option<Self> {
+        let known = self.authorisation();
+        match (known, found) {
+            (None, Found::Nothing) if !matches!(self, Self::Pending { .. }) => Some(Self::Due),
+            (_, Found::Nothing) => None,
+            (
+                Some(ours),
+                Found::Authorised { authorisation }
+                | Found::Captured { authorisation }
+                | Found::Pending { authorisation },
+            ) if ours != authorisation => None,
+            (_, Found::Authorised { authorisation }) => Some(Self::Authorised { authorisation: authorisation.clone() }),
+            (_, Found::Captured { .. }) => Some(Self::Captured),
+            (_, Found::Voided) => Some(Self::Voided),
+            (_, Found::Declined(decline)) => Some(Self::Declined { decline: decline.clone() }),
+            (_, Found::Pending { authorisation }) => Some(Self::Pending { authorisation: Some(authorisation.clone()) }),
+            // A charge's key is no refund's.
+            (_, Found::Refunded) => None,
+        }
+    }
+
+    /// Somewhere around a call: only a query tells what became of it.
+    pub const fn is_in_flight(&self) -> bool {
+        matches!(
+            self,
+            Self::Authorising
+                | Self::Capturing { .. }
+                | Self::Voiding { .. }
+                | Self::Pending { .. }
+                | Self::Unknown { .. }
+        )
+    }
+
+    /// Whether nothing happens any more unless somebody does something.
+    pub const fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Captured | Self::Voided | Self::Refused { .. } | Self::Settled | Self::Debt { again_at: None, .. }
+        )
+    }
+
+    /// Whether the rider is behind with it: gates refuse him.
+    pub const fn is_debt(&self) -> bool {
+        matches!(self, Self::Debt { .. })
+    }
+
+    /// Why the last attempt came to nothing, where that is how it stands.
+    pub const fn decline(&self) -> Option<&Decline> {
+        match self {
+            Self::Declined { decline } | Self::Debt { decline, .. } | Self::Refused { decline } => Some(decline),
+            _ => None,
+        }
     }
 
     /// The name in metrics, logs and pages.
@@ -125,42 +189,26 @@ impl State {
             Self::Authorising => "authorising",
             Self::Authorised { .. } => "authorised",
             Self::Capturing { .. } => "capturing",
+            Self::Voiding { .. } => "voiding",
+            Self::Pending { .. } => "pending",
             Self::Unknown { .. } => "unknown",
             Self::Captured => "captured",
+            Self::Voided => "voided",
             Self::Declined { .. } => "declined",
+            Self::Debt { .. } => "debt",
+            Self::Refused { .. } => "refused",
+            Self::Settled => "settled",
         }
     }
 
-    fn authorisation(&self) -> Option<&AuthorisationId> {
+    pub(super) const fn authorisation(&self) -> Option<&AuthorisationId> {
         match self {
-            Self::Authorised { authorisation } | Self::Capturing { authorisation } => Some(authorisation),
-            Self::Unknown { authorisation } => authorisation.as_ref(),
+            Self::Authorised { authorisation }
+            | Self::Capturing { authorisation }
+            | Self::Voiding { authorisation } => Some(authorisation),
+            Self::Unknown { authorisation } | Self::Pending { authorisation } => authorisation.as_ref(),
             _ => None,
         }
-    }
-}
-
-/// What a query resolves to, with the authorisation that we know of. An acquirer that forgot an authorisation it gave,
-/// or names another one under our key, is an impossible state: the charge stops there.
-fn after_query(known: Option<&AuthorisationId>, found: &Found) -> Option<State> {
-    match (known, found) {
-        (None, Found::Nothing) => Some(State::Due),
-        (Some(_), Found::Nothing) => None,
-        (Some(ours), Found::Authorised { authorisation } | Found::Captured { authorisation })
-            if ours != authorisation =>
-        {
-            None
-        }
-        (_, Found::Authorised { authorisation }) => Some(State::Authorised { authorisation: authorisation.clone() }),
-        (_, Found::Captured { .. }) => Some(State::Captured),
-        (_, Found::Voided) => Some(State::Declined { reason: DeclineReason::Acquirer("voided".to_owned()) }),
-        (_, Found::Declined(decline)) => {
-            Some(State::Declined { reason: DeclineReason::Acquirer(decline.reason.clone()) })
-        }
-        // Not at its end: in doubt until a later query tells it.
-        (_, Found::Pending { .. }) => Some(State::Unknown { authorisation: known.cloned() }),
-        // A charge's key is no refund's.
-        (_, Found::Refunded) => None,
     }
 }
 
@@ -173,10 +221,15 @@ impl fmt::Display for State {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Chosen(_) => "another attempt",
+            Self::NoneLeft { .. } => "nobody left to ask",
             Self::AuthoriseBegun => "asking for the authorisation",
             Self::CaptureBegun => "asking for the capture",
+            Self::VoidBegun => "giving the authorisation back",
             Self::Authorised { .. } => "an authorisation",
             Self::Captured => "a capture",
+            Self::Voided => "an authorisation that was given back",
+            Self::TakenOn => "an acquirer that answers later",
             Self::Declined(_) => "a refusal",
             Self::NotReached => "an acquirer out of reach",
             Self::NoAnswer => "a call without an answer",
@@ -188,8 +241,6 @@ impl fmt::Display for Event {
             Self::Found(Found::Voided) => "an acquirer that has voided it",
             Self::Found(Found::Refunded) => "an acquirer that knows it as a refund",
             Self::Found(Found::Pending { .. }) => "an acquirer that has yet to settle it",
-            Self::WalletPaid => "a payment from the wallet",
-            Self::WalletShort => "a wallet that holds too little",
         })
     }
 }

@@ -1,11 +1,15 @@
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::billing::ItemKind;
-use crate::ids::{GateId, RecordId};
+use crate::billing::{Item, ItemKind};
+use crate::ids::GateId;
 use crate::journey::JourneyId;
 use crate::ledger::TrialBalance;
+use crate::travel_day::TravelDays;
 
-const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
+const NOW: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
 const RETRY: RetryPolicy = RetryPolicy { first: Duration::from_secs(1), max: Duration::from_secs(60) };
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn cny(minor: i64) -> Money {
     Money::from_minor(minor, "CNY".parse().unwrap())
@@ -15,14 +19,25 @@ fn rider() -> RiderId {
     RiderId::from_bytes([7; 16])
 }
 
-fn fare(minor: i64) -> Item {
-    let record = |sequence| RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence };
-    let kind = ItemKind::Ride { ride: JourneyId::of(&record(1), &record(2)) };
+fn record(sequence: u64) -> RecordId {
+    RecordId { gate: GateId::new("g").unwrap(), epoch: 1, sequence }
+}
+
+fn item(sequence: u64, minor: i64) -> Item {
+    let kind = ItemKind::Ride { ride: JourneyId::of(&record(sequence), &record(sequence + 1)) };
     Item::new(rider(), jiff::civil::date(2026, 11, 30), cny(minor), kind, NOW)
 }
 
+fn token(text: &str) -> Instrument {
+    Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new(text).unwrap() }
+}
+
 fn card() -> Instrument {
-    Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new("tok_ok_1").unwrap() }
+    token("tok_ok_1")
+}
+
+fn open(minor: i64, instrument: Instrument) -> Charge {
+    Charge::open(rider(), &[item(1, minor)], instrument, NOW).unwrap().charge
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]
@@ -34,9 +49,18 @@ fn authorisation() -> AuthorisationId {
     AuthorisationId::new("auth-1")
 }
 
+fn declined(charge: &Charge, decline: Decline, at: Timestamp) -> Charge {
+    let begun = charge.apply(&Event::AuthoriseBegun, at, &RETRY).unwrap().charge;
+    begun.apply(&Event::Declined(decline), at, &RETRY).unwrap().charge
+}
+
+fn stands(entries: &[Entry], account: Account) -> Money {
+    TrialBalance::of(entries).unwrap().balance(account, cny(0).currency())
+}
+
 #[test]
 fn a_smooth_charge_makes_two_calls_under_one_key_and_books_two_entries() {
-    let opened = Charge::open(rider(), &[fare(300)], card(), NOW).unwrap();
+    let opened = Charge::open(rider(), &[item(1, 300)], card(), NOW).unwrap();
     let mut entries = vec![opened.entry.unwrap()];
     let key = opened.charge.key().clone();
 
@@ -54,62 +78,167 @@ fn a_smooth_charge_makes_two_calls_under_one_key_and_books_two_entries() {
     let captured = apply(&capturing.charge, Event::Captured);
     entries.push(captured.entry.unwrap());
     assert_eq!(captured.charge.next_step(), Step::Nothing);
-    let books = TrialBalance::of(&entries).unwrap();
-    let stands = |account| books.balance(account, cny(0).currency());
-    assert_eq!(stands(Account::OperatorRevenue), cny(-300));
-    assert_eq!(stands(Account::AcquirerReceivable), cny(300));
-    assert_eq!(stands(Account::RiderReceivable(rider())), cny(0));
+    assert_eq!(stands(&entries, Account::OperatorRevenue), cny(-300));
+    assert_eq!(stands(&entries, Account::AcquirerReceivable), cny(300));
+    assert_eq!(stands(&entries, Account::RiderReceivable(rider())), cny(0));
 }
 
 #[test]
 fn a_charge_found_in_the_middle_of_a_call_is_queried_and_never_called_again() {
-    let opened = Charge::open(rider(), &[fare(300)], card(), NOW).unwrap().charge;
+    let opened = open(300, card());
+    let query = Step::Query(opened.key().clone());
     let authorising = apply(&opened, Event::AuthoriseBegun).charge;
-    assert_eq!(authorising.next_step(), Step::Query(opened.key().clone()));
+    assert_eq!(authorising.next_step(), query);
+    assert_eq!(apply(&authorising, Event::TakenOn).charge.next_step(), query);
     let authorised = apply(&authorising, Event::Authorised { authorisation: authorisation() }).charge;
     let capturing = apply(&authorised, Event::CaptureBegun).charge;
-    assert_eq!(capturing.next_step(), Step::Query(opened.key().clone()));
+    assert_eq!(capturing.next_step(), query);
     let found = apply(&capturing, Event::Found(Found::Captured { authorisation: authorisation() }));
     assert_eq!(found.charge.state(), &State::Captured);
     assert_eq!(found.entry.unwrap().id(), &EntryId::of("capture", opened.id()), "booked however it was learnt");
 }
 
 #[test]
-fn a_wallet_pays_wholly_or_not_at_all() {
-    let opened = Charge::open(rider(), &[fare(300)], Instrument::Wallet, NOW).unwrap().charge;
-    assert_eq!(opened.next_step(), Step::PayFromWallet);
-    let short = opened.pay_from_wallet(cny(299), NOW, &RETRY).unwrap();
-    assert_eq!(short.charge.state(), &State::Declined { reason: DeclineReason::WalletShort });
-    assert_eq!(short.entry, None);
-    let paid = opened.pay_from_wallet(cny(300), NOW, &RETRY).unwrap();
-    assert_eq!(paid.charge.state(), &State::Captured);
-    let books = TrialBalance::of([&paid.entry.unwrap()]).unwrap();
-    assert_eq!(books.balance(Account::Wallet(rider()), cny(0).currency()), cny(300));
-    assert!(opened.pay_from_wallet(Money::from_minor(300, "EUR".parse().unwrap()), NOW, &RETRY).is_err());
+fn the_wallet_is_asked_as_an_acquirer_is_and_knows_its_rider() {
+    let begun = apply(&open(300, Instrument::Wallet), Event::AuthoriseBegun);
+    let Some(Call::Authorise { token, .. }) = begun.call else { panic!("{begun:?}") };
+    assert_eq!(token.expose(), rider().to_string());
+    let authorised = apply(&begun.charge, Event::Authorised { authorisation: authorisation() }).charge;
+    let captured = apply(&apply(&authorised, Event::CaptureBegun).charge, Event::Captured);
+    let entries = [captured.entry.unwrap()];
+    assert_eq!(stands(&entries, Account::WalletHeld(rider())), cny(300), "what was held is the operator's");
 }
 
 #[test]
-fn a_wallet_and_an_acquirer_do_not_take_each_others_events() {
-    let wallet = Charge::open(rider(), &[fare(300)], Instrument::Wallet, NOW).unwrap().charge;
-    let by_card = Charge::open(rider(), &[fare(300)], card(), NOW).unwrap().charge;
-    for (charge, event) in [(&wallet, Event::AuthoriseBegun), (&by_card, Event::WalletPaid)] {
-        assert!(matches!(charge.apply(&event, NOW, &RETRY), Err(ChargeError::WrongInstrument { .. })));
-    }
-    assert!(matches!(by_card.apply(&Event::Captured, NOW, &RETRY), Err(ChargeError::Impossible { .. })));
-}
-
-#[test]
-fn only_a_positive_total_is_charged_and_the_same_journeys_make_the_same_charge() {
-    assert_eq!(Charge::open(rider(), &[fare(0)], card(), NOW), Err(ChargeError::NotPositive { amount: cny(0) }));
-    assert!(Charge::open(rider(), &[], card(), NOW).is_err());
-    let first = Charge::open(rider(), &[fare(300)], card(), NOW).unwrap().charge;
-    let later = Charge::open(rider(), &[fare(300)], card(), NOW.plus(Duration::from_secs(9))).unwrap().charge;
+fn the_same_items_make_the_same_charge_and_a_bill_is_never_empty() {
+    assert_eq!(Charge::open(rider(), &[], card(), NOW), Err(ChargeError::Nothing));
+    let first = open(300, card());
+    let later = Charge::open(rider(), &[item(1, 300)], card(), NOW.plus(DAY)).unwrap().charge;
     assert_eq!((first.id(), first.key()), (later.id(), later.key()));
+    let mixed = Item::new(
+        rider(),
+        jiff::civil::date(2026, 11, 30),
+        Money::from_minor(5, "EUR".parse().unwrap()),
+        ItemKind::Ride { ride: JourneyId::of(&record(8), &record(9)) },
+        NOW,
+    );
+    assert!(matches!(Charge::open(rider(), &[item(1, 3), mixed], card(), NOW), Err(ChargeError::Money(_))));
+}
+
+#[test]
+fn what_is_given_back_is_a_credit_that_the_next_bill_uses() {
+    let back = Charge::open(rider(), &[item(1, 300), item(3, -500)], card(), NOW).unwrap();
+    assert_eq!((back.charge.state(), back.charge.amount()), (&State::Settled, cny(0)));
+    assert_eq!(back.charge.next_step(), Step::Nothing);
+    assert_eq!(back.charge.credit_change().unwrap(), cny(200));
+    assert_eq!(stands(&[back.entry.unwrap()], Account::RiderReceivable(rider())), cny(-200));
+
+    let even = Charge::open(rider(), &[item(1, 300), item(3, -300)], card(), NOW).unwrap();
+    assert_eq!((even.entry, even.charge.state()), (None, &State::Settled));
+
+    let next = || Charge::open(rider(), &[item(5, 300)], card(), NOW).unwrap();
+    let partly = next().with_credit(cny(200)).unwrap();
+    assert_eq!(
+        (partly.charge.amount(), partly.charge.credit_used(), partly.charge.billed()),
+        (cny(100), cny(200), cny(300))
+    );
+    assert_eq!(partly.charge.credit_change().unwrap(), cny(-200));
+    assert_eq!(stands(&[partly.entry.unwrap()], Account::RiderReceivable(rider())), cny(300), "all of it is earned");
+    let wholly = next().with_credit(cny(450)).unwrap();
+    assert_eq!((wholly.charge.state(), wholly.charge.credit_used()), (&State::Settled, cny(300)));
+    assert_eq!(next().with_credit(cny(0)).unwrap(), next());
+}
+
+#[test]
+fn a_decline_is_followed_by_an_attempt_under_another_key_and_late_words_name_the_old_one() {
+    let first = declined(&open(300, card()), Decline::soft("insufficient_funds"), NOW);
+    assert_eq!((first.next_step(), first.tried().len()), (Step::Choose, 1));
+    let second = apply(&first, Event::Chosen(Instrument::Wallet.into())).charge;
+    assert_eq!((second.attempt(), second.state()), (2, &State::Due));
+    assert_eq!(second.key().to_string(), format!("facegate-{}-2", second.id()));
+    assert_eq!(second.key().attempt(), Some((second.id(), 2)));
+    assert_eq!(first.key().attempt(), Some((second.id(), 1)));
+    for other in
+        ["facegate-x", "refund-1", &format!("facegate-{}-1", second.id()), &format!("facegate-{}-02", second.id())]
+    {
+        assert_eq!(IdempotencyKey::new(other).attempt(), None, "{other}");
+    }
+    assert!(matches!(
+        second.apply(&Event::Declined(Decline::soft("x")), NOW, &RETRY),
+        Err(ChargeError::Impossible { .. })
+    ));
+}
+
+#[test]
+fn a_debt_is_final_until_the_rider_asks_or_its_day_comes() {
+    let first = declined(&open(300, card()), Decline::hard("stolen_card"), NOW);
+    let debt = apply(&first, Event::NoneLeft { again_at: None }).charge;
+    assert!(debt.is_finished() && debt.state().is_debt());
+    let asked = debt.asked_for(NOW.plus(DAY)).unwrap();
+    assert_eq!((asked.next_at(), asked.is_finished(), asked.next_step()), (NOW.plus(DAY), false, Step::Choose));
+    let waits = apply(&first, Event::NoneLeft { again_at: Some(NOW.plus(DAY)) }).charge;
+    assert_eq!((waits.next_at(), waits.is_finished()), (NOW.plus(DAY), false));
+    assert_eq!(first.asked_for(NOW), None, "it is no debt yet");
+}
+
+#[test]
+fn a_verification_and_a_hold_are_given_back_and_never_captured() {
+    let until = NOW.plus(DAY);
+    for purpose in [Purpose::Verification, Purpose::Hold { until }] {
+        let id = ChargeId::of_hold(&record(1));
+        let opened = Charge::ahead(rider(), id, purpose.clone(), cny(100), card(), NOW);
+        assert_eq!(opened.entry, None);
+        let begun = apply(&opened.charge, Event::AuthoriseBegun).charge;
+        let authorised = apply(&begun, Event::Authorised { authorisation: authorisation() }).charge;
+        let held = matches!(purpose, Purpose::Hold { .. });
+        assert_eq!(authorised.next_at(), if held { until } else { NOW }, "a hold waits for its ride");
+        assert!(authorised.apply(&Event::CaptureBegun, NOW, &RETRY).is_err());
+        let voiding = apply(&authorised, Event::VoidBegun);
+        assert!(matches!(voiding.call, Some(Call::Void { .. })));
+        assert!(
+            voiding
+                .charge
+                .apply(&Event::Found(Found::Captured { authorisation: authorisation() }), NOW, &RETRY)
+                .is_err()
+        );
+        assert_eq!(apply(&voiding.charge, Event::Voided).charge.state(), &State::Voided);
+        let refused =
+            apply(&apply(&begun, Event::Declined(Decline::hard("no"))).charge, Event::NoneLeft { again_at: None });
+        assert!(matches!(refused.charge.state(), State::Refused { .. }), "nothing is owed");
+    }
+}
+
+#[test]
+fn a_hold_takes_its_rides_bill_and_captures_what_the_ride_costs() {
+    let hold = Charge::ahead(
+        rider(),
+        ChargeId::of_hold(&record(1)),
+        Purpose::Hold { until: NOW.plus(DAY) },
+        cny(900),
+        card(),
+        NOW,
+    );
+    let begun = apply(&hold.charge, Event::AuthoriseBegun).charge;
+    let authorised = apply(&begun, Event::Authorised { authorisation: authorisation() }).charge;
+    assert!(authorised.takes_bill(cny(300)) && !authorised.takes_bill(cny(901)) && !authorised.takes_bill(cny(0)));
+    assert!(matches!(authorised.bill_held(&[item(1, 901)], NOW), Err(ChargeError::BeyondHold { .. })));
+    let billed = authorised.bill_held(&[item(1, 300)], NOW).unwrap();
+    assert_eq!(
+        (billed.charge.id(), billed.charge.asked(), billed.charge.amount()),
+        (hold.charge.id(), cny(900), cny(300))
+    );
+    let capturing = apply(&billed.charge, Event::CaptureBegun);
+    assert!(matches!(capturing.call, Some(Call::Capture { amount, .. }) if amount == cny(300)));
+    let captured = apply(&capturing.charge, Event::Captured);
+    let entries = [billed.entry.unwrap(), captured.entry.unwrap()];
+    assert_eq!(stands(&entries, Account::RiderReceivable(rider())), cny(0));
+    let free = authorised.let_go(NOW).unwrap();
+    assert_eq!((free.next_at(), free.next_step()), (NOW, Step::Store(Event::VoidBegun)));
 }
 
 #[test]
 fn trouble_makes_a_charge_rest_longer_each_time_and_an_answer_ends_that() {
-    let mut charge = Charge::open(rider(), &[fare(300)], card(), NOW).unwrap().charge;
+    let mut charge = open(300, card());
     let mut rests = Vec::new();
     for _ in 0..70 {
         charge = apply(&apply(&charge, Event::AuthoriseBegun).charge, Event::NotReached).charge;
@@ -121,7 +250,158 @@ fn trouble_makes_a_charge_rest_longer_each_time_and_an_answer_ends_that() {
 
     let unknown = apply(&apply(&charge, Event::AuthoriseBegun).charge, Event::NoAnswer).charge;
     assert!(unknown.next_at() > NOW);
+    assert_eq!(unknown.hurried(NOW).map(|charge| charge.next_at()), Some(NOW));
     assert!(apply(&unknown, Event::Found(Found::Nothing)).charge.next_at() > NOW, "it came to nothing again");
     let found = Found::Authorised { authorisation: authorisation() };
     assert_eq!(apply(&unknown, Event::Found(found)).charge.next_at(), NOW);
+}
+
+/// The order of use, limits and the schedule, from one charge that its first instrument has declined.
+mod choosing {
+    use super::*;
+
+    struct Case {
+        instruments: Instruments,
+        used: BTreeMap<InstrumentId, Used>,
+        schedule: RetrySchedule,
+        days: TravelDays,
+    }
+
+    fn case(bound: Vec<Bound>) -> Case {
+        Case {
+            instruments: bound.into_iter().collect(),
+            used: BTreeMap::new(),
+            schedule: RetrySchedule { days: vec![1, 3] },
+            days: TravelDays::new("UTC", "04:30").unwrap(),
+        }
+    }
+
+    impl Case {
+        fn choose(&self, charge: &Charge, now: Timestamp) -> Event {
+            let Self { instruments, used, schedule, days } = self;
+            charge.choose(&Circumstances { instruments, used, schedule, days, now })
+        }
+    }
+
+    fn limited(instrument: Instrument, limits: Limits) -> Bound {
+        Bound { instrument, limits }
+    }
+
+    #[test]
+    fn the_next_in_order_is_asked_and_then_nobody_until_another_day() {
+        let (a, b) = (token("tok_a"), token("tok_b"));
+        let case = case(vec![a.clone().into(), b.clone().into()]);
+        let first = declined(&open(300, a.clone()), Decline::soft("no"), NOW);
+        let chosen = case.choose(&first, NOW);
+        assert_eq!(chosen, Event::Chosen(b.into()));
+        let second = declined(&apply(&first, chosen).charge, Decline::hard("stolen"), NOW);
+        let Event::NoneLeft { again_at: Some(again_at) } = case.choose(&second, NOW) else {
+            panic!("b is never asked again")
+        };
+        assert_eq!(again_at, case.days.end(case.days.of(NOW)), "a on the next travel day");
+        let debt = apply(&second, Event::NoneLeft { again_at: Some(again_at) }).charge;
+        assert_eq!(case.choose(&debt, again_at), Event::Chosen(a.into()));
+    }
+
+    #[test]
+    fn tries_are_on_different_days_and_there_is_an_end_to_them() {
+        let case = case(vec![card().into()]);
+        let (mut charge, mut now, mut tries) = (open(300, card()), NOW, Vec::new());
+        let asked = loop {
+            charge = declined(&charge, Decline::soft("no"), now);
+            tries.push(case.days.of(now));
+            let event = case.choose(&charge, now);
+            charge = charge.apply(&event, now, &RETRY).unwrap().charge;
+            let Event::NoneLeft { again_at } = event else { panic!("not on the same day") };
+            let Some(again_at) = again_at else { break charge.asked_for(now.plus(DAY * 90)).unwrap() };
+            now = again_at;
+            charge = charge.apply(&case.choose(&charge, now), now, &RETRY).unwrap().charge;
+        };
+        let first = tries[0];
+        let told: Vec<i32> = tries.iter().map(|day| (*day - first).get_days()).collect();
+        assert_eq!(told, [0, 1, 3]);
+        assert_eq!(case.choose(&asked, now.plus(DAY * 90)), Event::Chosen(card().into()), "the rider may");
+    }
+
+    #[test]
+    fn what_is_expired_limited_or_for_another_channel_is_passed_over() {
+        let gone = Limits { expires_at: Some(NOW), ..Limits::default() };
+        let small = Limits { amount_max_minor: Some(299), ..Limits::default() };
+        let own = Limits { only: Some(Channel::PayNow), ..Limits::default() };
+        let once = Limits { day_count_max: Some(1), ..Limits::default() };
+        let little = Limits { day_amount_max_minor: Some(400), ..Limits::default() };
+        let first = declined(&open(300, token("tok_x")), Decline::hard("no"), NOW);
+        let tomorrow = |case: &Case| Event::NoneLeft { again_at: Some(case.days.end(case.days.of(NOW))) };
+        for limits in [gone, small, own.clone()] {
+            let case = case(vec![limited(card(), limits)]);
+            assert_eq!(case.choose(&first, NOW), Event::NoneLeft { again_at: None });
+        }
+        for limits in [once, little] {
+            let mut case = case(vec![limited(card(), limits)]);
+            assert_eq!(case.choose(&first, NOW), Event::Chosen(case.instruments.first().unwrap().clone()));
+            case.used.insert(card().id(), Used { count: 1, minor: 101 });
+            assert_eq!(case.choose(&first, NOW), tomorrow(&case));
+        }
+        let case = case(vec![limited(card(), own)]);
+        let asked = apply(&first, Event::NoneLeft { again_at: None }).charge.asked_for(NOW.plus(RETRY.max)).unwrap();
+        assert!(matches!(case.choose(&asked, NOW.plus(RETRY.max)), Event::Chosen(_)), "he asks himself");
+    }
+
+    #[test]
+    fn a_verification_asks_each_instrument_once() {
+        let case = case(vec![card().into(), Instrument::Wallet.into()]);
+        let id = ChargeId::of_verification(&record(1), card().id());
+        let opened = Charge::ahead(rider(), id, Purpose::Verification, cny(100), card(), NOW).charge;
+        let first = declined(&opened, Decline::soft("no"), NOW);
+        let second = apply(&first, case.choose(&first, NOW)).charge;
+        assert_eq!(second.instrument(), &Instrument::Wallet);
+        let both = declined(&second, Decline::soft("no"), NOW);
+        assert_eq!(case.choose(&both, NOW.plus(DAY)), Event::NoneLeft { again_at: None });
+    }
+}
+
+mod instruments {
+    use super::*;
+
+    fn list(names: &[&str]) -> Instruments {
+        names.iter().map(|name| Bound::from(token(name))).collect()
+    }
+
+    #[test]
+    fn changes_are_made_whole_or_refused() {
+        let three = list(&["tok_a", "tok_b", "tok_c"]);
+        let id = |name: &str| token(name).id();
+        let order = |names: &[&str]| Change::Reorder(names.iter().map(|name| id(name)).collect());
+        assert_eq!(three.after(&order(&["tok_c", "tok_a", "tok_b"])), Ok(list(&["tok_c", "tok_a", "tok_b"])));
+        assert_eq!(three.after(&order(&["tok_a", "tok_b"])), Err(InstrumentProblem::NotTheSame));
+        assert_eq!(three.after(&order(&["tok_a", "tok_b", "tok_b"])), Err(InstrumentProblem::NotTheSame));
+        assert_eq!(three.after(&order(&["tok_a", "tok_b", "tok_z"])), Err(InstrumentProblem::Unknown));
+        assert_eq!(three.after(&Change::Remove(id("tok_b"))), Ok(list(&["tok_a", "tok_c"])));
+        assert_eq!(three.after(&Change::Remove(id("tok_z"))), Err(InstrumentProblem::Unknown));
+        assert_eq!(
+            three.after(&Change::Only(Instrument::Wallet.into())),
+            Ok([Instrument::Wallet.into()].into_iter().collect())
+        );
+        let limits = Limits { amount_max_minor: Some(500), ..Limits::default() };
+        let again = Bound { limits: limits.clone(), ..token("tok_a").into() };
+        let changed = three.after(&Change::Add(again)).unwrap();
+        assert_eq!((changed.iter().count(), &changed.first().unwrap().limits), (3, &limits), "it keeps its place");
+        let many = list(&["tok_1", "tok_2", "tok_3", "tok_4", "tok_5", "tok_6", "tok_7", "tok_8"]);
+        assert_eq!(many.after(&Change::Add(token("tok_9").into())), Err(InstrumentProblem::TooMany));
+        for limits in [
+            Limits { amount_max_minor: Some(0), ..Limits::default() },
+            Limits { day_count_max: Some(0), ..Limits::default() },
+            Limits { amount_max_minor: Some(2), day_amount_max_minor: Some(1), ..Limits::default() },
+        ] {
+            let bound = Bound { limits, ..card().into() };
+            assert_eq!(three.after(&Change::Add(bound)), Err(InstrumentProblem::Limits));
+        }
+    }
+
+    #[test]
+    fn a_list_does_not_print() {
+        let three = list(&["tok_a", "tok_b", "tok_c"]);
+        assert_eq!(format!("{three:?}"), "Instruments(3)");
+        assert_ne!(token("tok_a").id(), token("tok_b").id());
+    }
 }

@@ -75,7 +75,7 @@ pub fn cloud(
             "operators": [{ "name": OPS_USER, "password_hash": staff.ops_password_hash }],
             "api_keys": [{ "name": "metro-app", "sha256": hex(&Sha256::digest(&staff.api_key)) }],
         },
-        "charging": { "acquirer": [{ "name": "sandbox", "kind": "sandbox", "address": format!("https://{}", network.acquirer) }] },
+        "charging": { "bills": "trip", "verify_minor": 0, "acquirer": [{ "name": "sandbox", "kind": "sandbox", "address": format!("https://{}", network.acquirer) }] },
     });
     match database {
         None => config["data_dir"] = json!(folder.join(name)),

@@ -66,7 +66,8 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
 fn config(machine: &Machine) -> Result<Config> {
     let none = machine.dir.join("none.pem");
     let tls = TlsPaths { cert: none.clone(), key: none.clone(), ca: none, crl: None };
-    let more =
-        format!("[feed]\nkept = {FEED_KEPT}\n[journeys]\nsettle_after_ms = 5000\n[charging]\nretry_max_s = 20\n");
+    let more = format!(
+        "[feed]\nkept = {FEED_KEPT}\n[journeys]\nsettle_after_ms = 5000\n[charging]\nretry_max_s = 20\nbills = \"trip\"\nverify_minor = 0\n"
+    );
     TrialCloud { more, ..TrialCloud::new(&machine.dir, tls) }.config(&fares(&["s0", "s1", "s2"], &[5000, 7000]))
 }

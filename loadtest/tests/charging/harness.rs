@@ -10,7 +10,7 @@ use facegate_cloud_sync::charging::acquirer::{Acquirer, Acquirers};
 use facegate_cloud_sync::charging::{ChargingPolicy, Pass, Scheduler};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{Pricing, Profile, Settlement, Store};
-use facegate_domain::billing::{Item, ItemKind};
+use facegate_domain::billing::{Item, ItemKind, Unbilled};
 use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument, RetryPolicy, State};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
@@ -141,7 +141,12 @@ impl Books {
 
     pub fn scheduler(&self, acquirer: Arc<dyn Acquirer>) -> Scheduler {
         let acquirers = Acquirers::only(acquirer);
-        Scheduler::new(Arc::clone(&self.store), acquirers, Arc::clone(&self.clock) as Arc<dyn Clock>, self.policy)
+        Scheduler::new(
+            Arc::clone(&self.store),
+            acquirers,
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            self.policy.clone(),
+        )
     }
 
     /// Forgets all that is in memory, as a crash does, and opens the store again.
@@ -167,11 +172,13 @@ impl Books {
     }
 
     pub async fn rider_with_token(&self, token: &str) -> RiderId {
-        self.rider(
-            Some(Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new(token).unwrap() }),
-            0,
-        )
-        .await
+        self.rider(Some(card(token)), 0).await
+    }
+
+    pub async fn top_up(&self, rider: RiderId, minor: i64) {
+        let (id, now) = (EntryId::of("top-up", format_args!("{rider}/more")), self.clock.now());
+        let entry = Entry::transfer(id, now, cny(minor), Account::Wallet(rider), Account::BoothCash).unwrap();
+        self.store.change_instruments(rider, None, vec![entry], now).await.unwrap();
     }
 
     /// One settled journey.
@@ -193,7 +200,12 @@ impl Books {
         let line = Line { rule, quantity: Quantity::Metres(7_000), amount: cny(FARE) };
         let pricing = Pricing::Priced { fare: Fare::new("test", currency(), vec![line]).unwrap() };
         let kind = ItemKind::Ride { ride: journey.id };
-        let item = Item::new(rider, jiff::civil::date(2026, 11, 30), cny(FARE), kind, now);
+        let day = self.policy.billing.days.of(now);
+        let owing = self.store.uncharged_items_of(rider).await.unwrap();
+        let minor = FARE + owing.iter().map(|item| item.amount().minor()).sum::<i64>();
+        let unbilled = Unbilled { minor, has_paid: self.store.has_paid(rider).await.unwrap() };
+        let bill_at = self.policy.billing.bill_at(day, unbilled, now);
+        let item = Item::new(rider, day, cny(FARE), kind, bill_at);
         let seen = self.store.settlements(rider).await.unwrap();
         let rides = vec![(journey.into(), pricing)];
         let settlement = Settlement { rides, items: vec![item], ..Settlement::of(rider, seen) };
@@ -216,10 +228,24 @@ impl Books {
         trips.iter().map(|trip| trip.charge().map(|charge| charge.state().clone())).collect()
     }
 
+    /// Why nobody paid, of each of the rider's charges, the latest ride first; none for one that is no debt.
+    pub async fn owed_for(&self, rider: RiderId) -> Vec<Option<String>> {
+        let states = self.states(rider).await;
+        let debt = |state: Option<State>| match state {
+            Some(State::Debt { decline, .. }) => Some(decline.reason),
+            _ => None,
+        };
+        states.into_iter().map(debt).collect()
+    }
+
     pub async fn balance(&self, account: Account) -> i64 {
         assert!(self.store.is_balanced().await.unwrap(), "the books balance at any moment");
         self.store.balance(account, currency()).await.unwrap().minor()
     }
+}
+
+pub fn card(token: &str) -> Instrument {
+    Instrument::Acquirer { acquirer: AcquirerName::default(), token: AcquirerToken::new(token).unwrap() }
 }
 
 pub fn client(operator: &Operator, address: SocketAddr) -> Arc<SandboxAcquirer> {

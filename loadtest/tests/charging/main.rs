@@ -5,6 +5,7 @@
 mod acquirer;
 mod bank_debit;
 mod crash;
+mod debts;
 mod harness;
 mod outcomes;
 mod refunds;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use facegate_cloud_sync::charging::acquirer::wallet::SHORT;
 use facegate_cloud_sync::charging::acquirer::{Acquirer, Trouble, Unconfigured};
-use facegate_domain::charge::{Answer, AuthorisationId, Call, DeclineReason, Found, IdempotencyKey, Instrument, State};
+use facegate_domain::charge::{Answer, AuthorisationId, Call, Found, IdempotencyKey, Instrument, State};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_loadtest::acquirer::ByToken;
@@ -16,8 +17,8 @@ fn captured_once() -> ByToken {
     ByToken { authorisations: 1, captures: 1, captured_minor: FARE, refunded_minor: 0 }
 }
 
-fn declined(reason: &str) -> Vec<Option<State>> {
-    vec![Some(State::Declined { reason: DeclineReason::Acquirer(reason.to_owned()) })]
+fn owed(reason: &str) -> Vec<Option<String>> {
+    vec![Some(reason.to_owned())]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +50,9 @@ async fn a_wallet_pays_until_it_is_empty_and_then_the_fare_is_owed() {
     books.passes(&books.scheduler(Arc::new(Unconfigured)), 2).await;
     let states = books.states(rider).await;
     assert_eq!(states.iter().filter(|state| **state == Some(State::Captured)).count(), 2, "{states:?}");
-    assert!(states.contains(&Some(State::Declined { reason: DeclineReason::WalletShort })));
+    assert!(books.owed_for(rider).await.contains(&Some(SHORT.to_owned())));
     assert_eq!(books.balance(Account::Wallet(rider)).await, -1);
+    assert_eq!(books.balance(Account::WalletHeld(rider)).await, 0);
     assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
 }
 
@@ -66,7 +68,7 @@ async fn a_declined_card_leaves_the_fare_owed_and_its_reason_on_the_charge() {
         let rider = books.rider_with_token(token).await;
         books.ride(rider).await;
         books.passes(&scheduler, 2).await;
-        assert_eq!(books.states(rider).await, declined(reason));
+        assert_eq!(books.owed_for(rider).await, owed(reason));
         assert_eq!(sandbox.of_token(token).await, ByToken { authorisations, ..ByToken::default() });
         assert_eq!(books.balance(Account::RiderReceivable(rider)).await, FARE);
     }

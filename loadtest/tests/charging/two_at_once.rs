@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_cloud_sync::charging::acquirer::Acquirer;
-use facegate_cloud_sync::store::StoreError;
-use facegate_domain::charge::{ChargeError, Instrument, State};
+use facegate_domain::charge::{Instrument, State};
 use facegate_domain::ledger::Account;
 
 use crate::harness::{Books, FARE, Operator, Sandbox, client};
@@ -31,9 +30,9 @@ async fn two_clouds_that_charge_the_same_rides_at_once_capture_each_once() {
     let (one, other) = (scheduler(), scheduler());
     for _ in 0..20 {
         let passes = tokio::join!(one.pass(), other.pass());
-        // A step that the other has just made is refused, and ends the pass; the next goes on.
+        // A step that the other has just made is refused, and that charge is left to it.
         for passed in [passes.0, passes.1] {
-            assert!(matches!(passed, Ok(_) | Err(StoreError::Charge(ChargeError::Impossible { .. }))), "{passed:?}");
+            passed.unwrap();
         }
         books.clock.advance(Duration::from_secs(100));
     }

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::State as ChargeState;
 use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
@@ -41,7 +40,8 @@ pub struct TripView {
     superseded: bool,
     /// What it costs; none while the price is held, or of a trip that is superseded.
     fare: Option<FareView>,
-    /// "due", "authorising", "authorised", "capturing", "unknown", "captured" or "declined" as the first charge stands;
+    /// "due", "authorising", "authorised", "capturing", "pending", "unknown", "captured", "declined", "debt" or
+    /// "settled" as the first charge stands;
     /// "nothing_due" for a free journey, "held" while a person looks at the price.
     charge_state: &'static str,
     /// Why the charge was declined, or the price is held.
@@ -169,10 +169,8 @@ impl From<&BilledItem> for ItemView {
 
 fn charge_of(trip: &Trip) -> (&'static str, Option<String>) {
     if let Some(charge) = trip.charge() {
-        return match charge.state() {
-            ChargeState::Declined { reason } => (charge.state().name(), Some(reason.to_string())),
-            state => (state.name(), None),
-        };
+        let state = charge.state();
+        return (state.name(), state.decline().map(ToString::to_string));
     }
     match trip.priced.pricing() {
         Some(Pricing::Held { reason }) => ("held", Some(reason.clone())),

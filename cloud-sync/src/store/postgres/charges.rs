@@ -1,16 +1,19 @@
-//! Charges: each transition, its ledger entry and the marks on its items in one transaction.
+//! Charges: each transition, its ledger entry, the marks on its items and what it makes of its rider in one transaction.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{Advanced, Charge, ChargeError, ChargeId, Event, RetryPolicy};
-use facegate_domain::ledger::Account;
+use facegate_domain::billing::Item;
+use facegate_domain::charge::{Advanced, Charge, ChargeError, ChargeId, Event, Purpose, RetryPolicy};
+use facegate_domain::ids::RiderId;
+use facegate_domain::money::{Currency, Money};
+use sqlx::postgres::PgConnection;
 
 use super::error::Trouble;
 use super::overview::charges_in;
 use super::tx::Tx;
-use super::values::{at_most, charge_uuid, json, read};
-use super::{PgStore, journeys, ledger, notices, transact};
-use crate::store::{ChargeStore, StoreError};
+use super::values::{at_most, charge_uuid, json, read, rider_of};
+use super::{PgStore, journeys, ledger, riders, standing, transact};
+use crate::store::{ChargeStore, Credit, FirstRide, StoreError};
 
 #[async_trait]
 impl ChargeStore for PgStore {
@@ -18,23 +21,27 @@ impl ChargeStore for PgStore {
         transact!(self, tx => open(&mut tx, &opened).await)
     }
 
+    async fn bill_hold(&self, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, StoreError> {
+        transact!(self, tx => bill_hold(&mut tx, hold, items, now).await)
+    }
+
+    async fn let_hold_go(&self, hold: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
+        transact!(self, tx => rescheduled(&mut tx, hold, |charge| charge.let_go(now)).await)
+    }
+
     async fn advance_charge(
         &self,
         charge: ChargeId,
+        attempt: u32,
         event: Event,
         now: Timestamp,
         retry: &RetryPolicy,
     ) -> Result<Advanced, StoreError> {
-        transact!(self, tx => advance(&mut tx, charge, &event, now, retry).await)
+        transact!(self, tx => advance(&mut tx, (charge, attempt), &event, now, retry).await)
     }
 
-    async fn pay_from_wallet(
-        &self,
-        charge: ChargeId,
-        now: Timestamp,
-        retry: &RetryPolicy,
-    ) -> Result<Advanced, StoreError> {
-        transact!(self, tx => pay(&mut tx, charge, now, retry).await)
+    async fn hurry_charge(&self, charge: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
+        transact!(self, tx => rescheduled(&mut tx, charge, |charge| charge.hurried(now)).await)
     }
 
     async fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError> {
@@ -57,58 +64,151 @@ impl ChargeStore for PgStore {
         .map_err(Trouble::from)?;
         bodies.iter().map(|body| read("a charge", body)).collect()
     }
+
+    async fn charges_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<Charge>, StoreError> {
+        let bodies: Vec<String> = sqlx::query_scalar(
+            "SELECT body FROM core.charge WHERE rider = $1 AND opened_at >= $2 ORDER BY opened_at, id",
+        )
+        .bind(rider.as_uuid())
+        .bind(since.unix_ms())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        bodies.iter().map(|body| read("a charge", body)).collect()
+    }
+
+    async fn debts(&self, rider: RiderId) -> Result<Vec<Charge>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
+        Ok(debts(&mut connection, rider).await?)
+    }
+
+    async fn ask_for_debts(&self, rider: RiderId, now: Timestamp) -> Result<usize, StoreError> {
+        transact!(self, tx => ask_for_debts(&mut tx, rider, now).await)
+    }
+
+    async fn credit(&self, rider: RiderId, currency: Currency) -> Result<Option<Credit>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
+        Ok(credit(&mut connection, rider, currency).await?)
+    }
+
+    async fn has_paid(&self, rider: RiderId) -> Result<bool, StoreError> {
+        let paid = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM core.paid WHERE rider = $1)")
+            .bind(rider.as_uuid())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        Ok(paid)
+    }
+
+    async fn first_rides(&self, max: usize) -> Result<Vec<FirstRide>, StoreError> {
+        let rows: Vec<(uuid::Uuid, String)> =
+            sqlx::query_as("SELECT rider, entry FROM core.unverified WHERE entry IS NOT NULL ORDER BY rider LIMIT $1")
+                .bind(at_most(max))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        let first = |(rider, entry): (uuid::Uuid, String)| {
+            Ok(FirstRide { rider: rider_of(rider), entry: read("an entry", &entry)? })
+        };
+        rows.into_iter().map(first).collect()
+    }
+
+    async fn pass_first_ride(&self, rider: RiderId) -> Result<(), StoreError> {
+        transact!(self, tx => pass_first_ride(&mut tx, rider).await)
+    }
 }
 
 async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
-    let charge = &opened.charge;
+    let (id, rider) = (opened.charge.id(), opened.charge.rider());
     // Waits for whoever opens the same one at this moment.
     let mine = sqlx::query(
-        "INSERT INTO core.charge (id, next_at, finished, body) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO core.charge (id, rider, opened_at, next_at, finished, body) VALUES ($1, $2, $3, $4, true, $5)
+         ON CONFLICT (id) DO NOTHING",
     )
-    .bind(charge_uuid(charge.id()))
-    .bind(charge.next_at().unix_ms())
-    .bind(charge.is_finished())
-    .bind(json(charge))
+    .bind(charge_uuid(id))
+    .bind(rider.as_uuid())
+    .bind(opened.charge.opened_at().unix_ms())
+    .bind(opened.charge.next_at().unix_ms())
+    .bind(json(&opened.charge))
     .execute(tx.sql())
     .await?;
     if mine.rows_affected() == 0 {
-        return stored(tx, charge.id()).await;
+        return stored(tx, id).await;
     }
-    for item in charge.items() {
-        journeys::mark_charged(tx, *item, charge.id()).await?;
+    if *opened.charge.purpose() == Purpose::Verification {
+        pass_first_ride(tx, rider).await?;
     }
-    tx.count(charges_in(charge.state()), 1);
-    if let Some(entry) = &opened.entry {
-        ledger::post(tx, entry).await?;
+    let mut opened = opened.clone();
+    if !opened.charge.items().is_empty() {
+        let currency = opened.charge.amount().currency();
+        // Nobody else opens a charge of this rider from here to the commit, so that no credit is used twice.
+        riders::locked(tx, rider).await?;
+        let credit = credit(tx.sql(), rider, currency).await?;
+        opened = opened.with_credit(credit.map_or(Money::zero(currency), |credit| credit.amount))?;
     }
-    Ok(charge.clone())
+    bill(tx, None, &opened).await?;
+    Ok(opened.charge)
+}
+
+async fn bill_hold(tx: &mut Tx, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, Trouble> {
+    let before = stored(tx, hold).await?;
+    let net = Money::checked_sum(before.amount().currency(), items.iter().map(Item::amount));
+    if !before.takes_bill(net.map_err(ChargeError::from)?) {
+        return Ok(None);
+    }
+    let billed = before.bill_held(items, now)?;
+    bill(tx, Some(&before), &billed).await?;
+    Ok(Some(billed.charge))
 }
 
 async fn advance(
     tx: &mut Tx,
-    id: ChargeId,
+    (id, attempt): (ChargeId, u32),
     event: &Event,
     now: Timestamp,
     retry: &RetryPolicy,
 ) -> Result<Advanced, Trouble> {
     let before = stored(tx, id).await?;
+    before.is_at(attempt)?;
     let advanced = before.apply(event, now, retry)?;
-    notices::tell_of_charge(tx, &before, &advanced.charge, now).await?;
-    keep(tx, &before, &advanced).await?;
+    keep(tx, Some(&before), &advanced).await?;
+    standing::follow(tx, &before, &advanced.charge, now).await?;
     Ok(advanced)
 }
 
-async fn pay(tx: &mut Tx, id: ChargeId, now: Timestamp, retry: &RetryPolicy) -> Result<Advanced, Trouble> {
-    let before = stored(tx, id).await?;
-    ledger::alone(tx).await?;
-    // What the rider has paid in is owed to him: a credit, hence negative.
-    let wallet = Account::Wallet(before.rider());
-    let owed = ledger::balance_of(tx.sql(), wallet, before.amount().currency()).await?;
-    let funds = owed.checked_neg().map_err(ChargeError::from)?;
-    let advanced = before.pay_from_wallet(funds, now, retry)?;
-    notices::tell_of_charge(tx, &before, &advanced.charge, now).await?;
-    keep(tx, &before, &advanced).await?;
-    Ok(advanced)
+/// Has each debt of the rider tried at once; gives how many there are.
+pub(super) async fn ask_for_debts(tx: &mut Tx, rider: RiderId, now: Timestamp) -> Result<usize, Trouble> {
+    let mut asked = 0;
+    for debt in debts(tx.sql(), rider).await? {
+        asked += usize::from(rescheduled(tx, debt.id(), |charge| charge.asked_for(now)).await?);
+    }
+    Ok(asked)
+}
+
+pub(super) async fn debts(sql: &mut PgConnection, rider: RiderId) -> Result<Vec<Charge>, Trouble> {
+    let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.charge WHERE rider = $1 AND owed ORDER BY id")
+        .bind(rider.as_uuid())
+        .fetch_all(sql)
+        .await?;
+    Ok(bodies.iter().map(|body| read("a charge", body)).collect::<Result<_, StoreError>>()?)
+}
+
+async fn credit(sql: &mut PgConnection, rider: RiderId, currency: Currency) -> Result<Option<Credit>, Trouble> {
+    let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.credit WHERE rider = $1 AND currency = $2")
+        .bind(rider.as_uuid())
+        .bind(currency.as_str())
+        .fetch_optional(sql)
+        .await?;
+    let credit: Option<Credit> = body.map(|body| read(rider, &body)).transpose()?;
+    Ok(credit.filter(|credit| !credit.amount.is_zero()))
+}
+
+async fn pass_first_ride(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
+    sqlx::query("DELETE FROM core.unverified WHERE rider = $1 AND entry IS NOT NULL")
+        .bind(rider.as_uuid())
+        .execute(tx.sql())
+        .await?;
+    Ok(())
 }
 
 /// The charge, locked.
@@ -120,7 +220,44 @@ pub(super) async fn stored(tx: &mut Tx, id: ChargeId) -> Result<Charge, Trouble>
     Ok(read(id, &body.ok_or(StoreError::UnknownCharge(id))?)?)
 }
 
-async fn keep(tx: &mut Tx, before: &Charge, advanced: &Advanced) -> Result<(), Trouble> {
+/// Stores a charge with its bill: its items are in it from now on, and credits change.
+async fn bill(tx: &mut Tx, before: Option<&Charge>, billed: &Advanced) -> Result<(), Trouble> {
+    let charge = &billed.charge;
+    for item in charge.items() {
+        journeys::mark_charged(tx, *item, charge.id()).await?;
+    }
+    let change = charge.credit_change()?;
+    if !change.is_zero() {
+        let known = credit(tx.sql(), charge.rider(), change.currency()).await?;
+        let since = known.map_or(charge.opened_at(), |credit| credit.since);
+        let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
+        let amount = held.checked_add(change).map_err(ChargeError::from)?;
+        sqlx::query(
+            "INSERT INTO core.credit (rider, currency, body) VALUES ($1, $2, $3)
+             ON CONFLICT (rider, currency) DO UPDATE SET body = excluded.body",
+        )
+        .bind(charge.rider().as_uuid())
+        .bind(change.currency().as_str())
+        .bind(json(&Credit { amount, since }))
+        .execute(tx.sql())
+        .await?;
+    }
+    keep(tx, before, billed).await
+}
+
+/// Stores the charge as `change` makes it, if it does; nothing but when it is looked at next may be other.
+async fn rescheduled(
+    tx: &mut Tx,
+    id: ChargeId,
+    change: impl FnOnce(&Charge) -> Option<Charge>,
+) -> Result<bool, Trouble> {
+    let before = stored(tx, id).await?;
+    let Some(charge) = change(&before) else { return Ok(false) };
+    keep(tx, Some(&before), &Advanced { charge, entry: None, call: None }).await?;
+    Ok(true)
+}
+
+async fn keep(tx: &mut Tx, before: Option<&Charge>, advanced: &Advanced) -> Result<(), Trouble> {
     let charge = &advanced.charge;
     sqlx::query("UPDATE core.charge SET next_at = $2, finished = $3, body = $4 WHERE id = $1")
         .bind(charge_uuid(charge.id()))
@@ -129,7 +266,9 @@ async fn keep(tx: &mut Tx, before: &Charge, advanced: &Advanced) -> Result<(), T
         .bind(json(charge))
         .execute(tx.sql())
         .await?;
-    tx.count(charges_in(before.state()), -1);
+    if let Some(before) = before {
+        tx.count(charges_in(before.state()), -1);
+    }
     tx.count(charges_in(charge.state()), 1);
     if let Some(entry) = &advanced.entry {
         ledger::post(tx, entry).await?;

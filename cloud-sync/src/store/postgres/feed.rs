@@ -1,20 +1,21 @@
 //! The change feed. `tx` appends to it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
+use facegate_domain::deny::DenyReason;
 use facegate_domain::face::Template;
 use facegate_domain::ids::{RiderId, TemplateId};
 use facegate_proto::convert::sync::VersionedChange;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::error::Trouble;
 use super::tx::Tx;
-use super::values::{at_most, from_number, json, read};
+use super::values::{at_most, damaged, from_number, json, read};
 use super::{PgStore, transact};
 use crate::store::logged::Logged;
 use crate::store::{FeedStore, OutOfReach, SnapshotPage, StoreError};
@@ -97,8 +98,13 @@ impl FeedStore for PgStore {
         transact!(self, tx => tx.restart_feed(now).await)
     }
 
-    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError> {
-        transact!(self, tx => deny(&mut tx, rider, denied).await)
+    async fn deny(&self, rider: RiderId, reason: DenyReason, denied: bool) -> Result<bool, StoreError> {
+        transact!(self, tx => deny(&mut tx, rider, reason, denied).await)
+    }
+
+    async fn denied_for(&self, rider: RiderId) -> Result<BTreeSet<DenyReason>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
+        Ok(reasons(&mut connection, rider).await?)
     }
 
     async fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError> {
@@ -163,15 +169,36 @@ async fn publish_keys(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), Trouble> {
     Ok(())
 }
 
-async fn deny(tx: &mut Tx, rider: RiderId, denied: bool) -> Result<bool, Trouble> {
-    let (set, change) = if denied {
-        ("INSERT INTO core.denied (rider) VALUES ($1) ON CONFLICT DO NOTHING", Logged::Denied { rider })
+/// Why the rider is on the deny list; nothing if he is not.
+pub(super) async fn reasons(sql: &mut PgConnection, rider: RiderId) -> Result<BTreeSet<DenyReason>, Trouble> {
+    let names: Vec<String> = sqlx::query_scalar("SELECT reason FROM core.denied_for WHERE rider = $1")
+        .bind(rider.as_uuid())
+        .fetch_all(sql)
+        .await?;
+    let reason = |name: &String| DenyReason::from_name(name).ok_or_else(|| damaged(name, "no reason to deny"));
+    Ok(names.iter().map(reason).collect::<Result<_, StoreError>>()?)
+}
+
+/// Adds or takes away one reason; stations are told with the first one and after the last. True if that changed it.
+pub(super) async fn deny(tx: &mut Tx, rider: RiderId, reason: DenyReason, denied: bool) -> Result<bool, Trouble> {
+    // Alone: whether it is the first or the last is seen by one at a time.
+    tx.alone_at_the_feed().await?;
+    let set = if denied {
+        "INSERT INTO core.denied_for (rider, reason) VALUES ($1, $2) ON CONFLICT DO NOTHING"
     } else {
-        ("DELETE FROM core.denied WHERE rider = $1", Logged::Allowed { rider })
+        "DELETE FROM core.denied_for WHERE rider = $1 AND reason = $2"
     };
-    let changed = sqlx::query(set).bind(rider.as_uuid()).execute(tx.sql()).await?.rows_affected() == 1;
-    if changed {
+    let changed = sqlx::query(set).bind(rider.as_uuid()).bind(reason.name()).execute(tx.sql()).await?;
+    if changed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let (set, change) = if reasons(tx.sql(), rider).await?.is_empty() {
+        ("DELETE FROM core.denied WHERE rider = $1", Logged::Allowed { rider })
+    } else {
+        ("INSERT INTO core.denied (rider) VALUES ($1) ON CONFLICT DO NOTHING", Logged::Denied { rider })
+    };
+    if sqlx::query(set).bind(rider.as_uuid()).execute(tx.sql()).await?.rows_affected() == 1 {
         tx.publish(&[change]).await?;
     }
-    Ok(changed)
+    Ok(true)
 }

@@ -15,9 +15,9 @@ use super::conclude::conclude;
 use super::error::Trouble;
 use super::journal::Journals;
 use super::overview::{CONFLICTS, REPLAYS};
-use super::place;
 use super::tx::Tx;
 use super::values::{IdColumns, json, record_of};
+use super::{place, standing};
 use crate::store::logged::Logged;
 use crate::store::{Conflict, Intake, StoreError};
 
@@ -54,6 +54,7 @@ pub(super) async fn take_in(tx: &mut Tx, batch: &Batch, now: Timestamp) -> Resul
         journals.arrived(tx, new.iter().map(|(record, _)| &record.id)).await?;
         let mut changes = spend(tx, &new).await?;
         intake.taps = conclude(tx, new.iter().map(|(record, _)| record)).await?;
+        standing::ride(tx, &intake.taps).await?;
         changes.extend(place::move_riders(tx, &intake.taps, now).await?);
         if !changes.is_empty() {
             tx.publish(&changes).await?;

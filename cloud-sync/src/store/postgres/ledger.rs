@@ -23,6 +23,13 @@ pub(super) async fn alone(tx: &mut Tx) -> Result<i64, Trouble> {
     Ok(sqlx::query_scalar("SELECT entries FROM core.ledger_head FOR UPDATE").fetch_one(tx.sql()).await?)
 }
 
+/// The entry of that id, if it is posted.
+pub(super) async fn posted(sql: &mut PgConnection, id: &EntryId) -> Result<Option<Entry>, Trouble> {
+    let body: Option<String> =
+        sqlx::query_scalar("SELECT body FROM core.entry WHERE id = $1").bind(id.as_str()).fetch_optional(sql).await?;
+    Ok(body.map(|body| read(id, &body)).transpose()?)
+}
+
 /// Posts an entry. One that is posted already, with the same content, counts once.
 pub(super) async fn post(tx: &mut Tx, entry: &Entry) -> Result<(), Trouble> {
     let number = alone(tx).await?;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::Instrument;
+use facegate_domain::charge::{Change, Instruments};
 use facegate_domain::face::Template;
 use facegate_domain::fingerprint::content_of;
 use facegate_domain::ids::{RiderId, TemplateId};
@@ -16,7 +16,7 @@ use super::error::Trouble;
 use super::overview::{ENROLLED, RIDERS};
 use super::tx::Tx;
 use super::values::{at_most, damaged, json, read};
-use super::{PgStore, digest, erasure, feed, import, ledger, transact};
+use super::{PgStore, charges, digest, erasure, feed, import, ledger, standing, transact};
 use crate::store::face_bytes::{face_from_bytes, face_to_bytes};
 use crate::store::logged::Logged;
 use crate::store::{
@@ -62,9 +62,14 @@ impl RiderStore for PgStore {
         transact!(self, tx => import::all(&mut tx, &riders, &sealed, now).await)
     }
 
-    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError> {
-        let sealed = self.seal_identity(ACCOUNT, rider, &account)?;
-        transact!(self, tx => bind(&mut tx, rider, &sealed, &entries).await)
+    async fn change_instruments(
+        &self,
+        rider: RiderId,
+        change: Option<Change>,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Instruments, StoreError> {
+        transact!(self, tx => self.pay_otherwise(&mut tx, rider, change.as_ref(), &entries, now).await)
     }
 
     async fn set_page_password(&self, rider: RiderId, hash: String) -> Result<(), StoreError> {
@@ -147,8 +152,8 @@ impl RiderStore for PgStore {
         self.identity_of(PROFILE, rider).await
     }
 
-    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
-        self.identity_of(ACCOUNT, rider).await
+    async fn instruments(&self, rider: RiderId) -> Result<Instruments, StoreError> {
+        Ok(self.identity_of(ACCOUNT, rider).await?.unwrap_or_default())
     }
 
     async fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError> {
@@ -182,6 +187,42 @@ impl PgStore {
         self.identity.seal(&plain, &identity_key(kind, rider))
     }
 
+    async fn pay_otherwise(
+        &self,
+        tx: &mut Tx,
+        rider: RiderId,
+        change: Option<&Change>,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> Result<Instruments, Trouble> {
+        let rider = living(tx, rider).await?.id;
+        let sealed: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT sealed FROM identity.sealed WHERE rider = $1 AND kind = $2")
+                .bind(rider.as_uuid())
+                .bind(ACCOUNT)
+                .fetch_optional(tx.sql())
+                .await?;
+        let before: Instruments =
+            sealed.map(|sealed| self.open_identity(ACCOUNT, rider, &sealed)).transpose()?.unwrap_or_default();
+        let after =
+            change.map_or_else(|| Ok(before.clone()), |change| before.after(change)).map_err(StoreError::from)?;
+        if after != before {
+            keep_sealed(tx, ACCOUNT, rider, &self.seal_identity(ACCOUNT, rider, &after)?).await?;
+        }
+        // Charges before the ledger, the feed last, as every command does.
+        charges::ask_for_debts(tx, rider, now).await?;
+        for entry in entries {
+            ledger::post(tx, entry).await?;
+        }
+        standing::pays_otherwise(tx, rider, &after).await?;
+        Ok(after)
+    }
+
+    fn open_identity<T: DeserializeOwned>(&self, kind: &str, rider: RiderId, sealed: &[u8]) -> Result<T, StoreError> {
+        let plain = self.identity.unseal(sealed, &identity_key(kind, rider))?;
+        serde_json::from_slice(&plain).map_err(|error| damaged(rider, error))
+    }
+
     async fn identity_of<T: DeserializeOwned>(&self, kind: &str, rider: RiderId) -> Result<Option<T>, StoreError> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT sealed FROM identity.sealed WHERE rider = $1 AND kind = $2")
@@ -190,9 +231,7 @@ impl PgStore {
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(Trouble::from)?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let plain = self.identity.unseal(&sealed, &identity_key(kind, rider))?;
-        serde_json::from_slice(&plain).map(Some).map_err(|error| damaged(rider, error))
+        sealed.map(|sealed| self.open_identity(kind, rider, &sealed)).transpose()
     }
 }
 
@@ -304,14 +343,6 @@ pub(super) async fn add_face(tx: &mut Tx, template: &Template, sealed: &[u8]) ->
         .await?;
     digest::toggle_face(tx, template.id, template.rider, model.clone(), content);
     Ok(())
-}
-
-async fn bind(tx: &mut Tx, rider: RiderId, account: &[u8], entries: &[Entry]) -> Result<(), Trouble> {
-    let rider = living(tx, rider).await?;
-    for entry in entries {
-        ledger::post(tx, entry).await?;
-    }
-    keep_sealed(tx, ACCOUNT, rider.id, account).await
 }
 
 async fn set_password(tx: &mut Tx, rider: RiderId, hash: &[u8]) -> Result<(), Trouble> {

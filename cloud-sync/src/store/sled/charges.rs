@@ -1,14 +1,16 @@
-//! Charges: each transition, its ledger entry and the marks on its items in one batch.
+//! Charges: each transition, its ledger entry, the marks on its items and what it makes of its rider in one batch.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{Advanced, Charge, ChargeId, Event, RetryPolicy};
-use facegate_domain::ledger::Account;
+use facegate_domain::billing::Item;
+use facegate_domain::charge::{Advanced, Charge, ChargeError, ChargeId, Event, Purpose, RetryPolicy};
+use facegate_domain::ids::RiderId;
+use facegate_domain::money::{Currency, Money};
 
 use super::overview::charges_in;
 use super::tx::{Tx, decode};
-use super::{SledStore, journeys, key, ledger, notices};
-use crate::store::{ChargeStore, StoreError};
+use super::{SledStore, journeys, key, ledger, standing};
+use crate::store::{ChargeStore, Credit, FirstRide, StoreError};
 
 #[async_trait]
 impl ChargeStore for SledStore {
@@ -17,50 +19,58 @@ impl ChargeStore for SledStore {
             if let Some(charge) = tx.get::<Charge>(&key::charge(opened.charge.id()))? {
                 return Ok(charge);
             }
-            for item in opened.charge.items() {
-                journeys::mark_charged(tx, *item, opened.charge.id())?;
+            let (rider, currency) = (opened.charge.rider(), opened.charge.amount().currency());
+            let credit = credit(tx, rider, currency)?.map_or(Money::zero(currency), |credit| credit.amount);
+            let opened = if opened.charge.items().is_empty() { opened } else { opened.with_credit(credit)? };
+            bill(tx, None, &opened)?;
+            tx.put(key::rider_charge(rider, opened.charge.opened_at(), opened.charge.id()), &());
+            if *opened.charge.purpose() == Purpose::Verification {
+                tx.remove(key::first_ride(rider));
             }
-            keep(tx, None, &opened)?;
             Ok(opened.charge)
         })
         .await
     }
 
+    async fn bill_hold(&self, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, StoreError> {
+        self.write(|tx| {
+            let before = stored(tx, hold)?;
+            let net = Money::checked_sum(before.amount().currency(), items.iter().map(Item::amount));
+            if !before.takes_bill(net.map_err(ChargeError::from)?) {
+                return Ok(None);
+            }
+            let billed = before.bill_held(items, now)?;
+            bill(tx, Some(&before), &billed)?;
+            Ok(Some(billed.charge))
+        })
+        .await
+    }
+
+    async fn let_hold_go(&self, hold: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(|tx| rescheduled(tx, hold, |charge| charge.let_go(now))).await
+    }
+
     async fn advance_charge(
         &self,
         charge: ChargeId,
+        attempt: u32,
         event: Event,
         now: Timestamp,
         retry: &RetryPolicy,
     ) -> Result<Advanced, StoreError> {
         self.write(|tx| {
             let before = stored(tx, charge)?;
+            before.is_at(attempt)?;
             let advanced = before.apply(&event, now, retry)?;
             keep(tx, Some(&before), &advanced)?;
-            notices::tell_of_charge(tx, &before, &advanced.charge, now)?;
+            standing::follow(tx, &before, &advanced.charge, now)?;
             Ok(advanced)
         })
         .await
     }
 
-    async fn pay_from_wallet(
-        &self,
-        charge: ChargeId,
-        now: Timestamp,
-        retry: &RetryPolicy,
-    ) -> Result<Advanced, StoreError> {
-        self.write(|tx| {
-            let before = stored(tx, charge)?;
-            // What the rider has paid in is owed to him: a credit, hence negative.
-            let wallet = Account::Wallet(before.rider());
-            let owed = ledger::balance_of(tx, wallet, before.amount().currency())?;
-            let funds = owed.checked_neg().map_err(facegate_domain::charge::ChargeError::from)?;
-            let advanced = before.pay_from_wallet(funds, now, retry)?;
-            keep(tx, Some(&before), &advanced)?;
-            notices::tell_of_charge(tx, &before, &advanced.charge, now)?;
-            Ok(advanced)
-        })
-        .await
+    async fn hurry_charge(&self, charge: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(|tx| rescheduled(tx, charge, |charge| charge.hurried(now))).await
     }
 
     async fn charge(&self, id: ChargeId) -> Result<Option<Charge>, StoreError> {
@@ -76,12 +86,95 @@ impl ChargeStore for SledStore {
         }
         Ok(due)
     }
+
+    async fn charges_since(&self, rider: RiderId, since: Timestamp) -> Result<Vec<Charge>, StoreError> {
+        let tx = self.read();
+        let from = key::rider_charge(rider, since, ChargeId::from_bytes([0; 16]));
+        let found = tx.scan_from(&key::rider_charges(rider), &from, usize::MAX)?;
+        found.iter().map(|(k, _)| stored(&tx, ChargeId::from_bytes(key::tail(k)))).collect()
+    }
+
+    async fn debts(&self, rider: RiderId) -> Result<Vec<Charge>, StoreError> {
+        standing::debts(&self.read(), rider)
+    }
+
+    async fn ask_for_debts(&self, rider: RiderId, now: Timestamp) -> Result<usize, StoreError> {
+        self.write(|tx| ask_for_debts(tx, rider, now)).await
+    }
+
+    async fn credit(&self, rider: RiderId, currency: Currency) -> Result<Option<Credit>, StoreError> {
+        credit(&self.read(), rider, currency)
+    }
+
+    async fn has_paid(&self, rider: RiderId) -> Result<bool, StoreError> {
+        self.read().contains(&key::paid(rider))
+    }
+
+    async fn first_rides(&self, max: usize) -> Result<Vec<FirstRide>, StoreError> {
+        let found = self.read().scan_from(key::FIRST_RIDE, key::FIRST_RIDE, max)?;
+        let first = |(k, v): &(Vec<u8>, Vec<u8>)| {
+            let rider = RiderId::from_bytes(key::id_after(key::FIRST_RIDE, k));
+            Ok(FirstRide { rider, entry: decode(k, v)? })
+        };
+        found.iter().map(first).collect()
+    }
+
+    async fn pass_first_ride(&self, rider: RiderId) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.remove(key::first_ride(rider));
+            Ok(())
+        })
+        .await
+    }
 }
 
-fn stored(tx: &Tx<'_>, id: ChargeId) -> Result<Charge, StoreError> {
+pub(super) fn stored(tx: &Tx<'_>, id: ChargeId) -> Result<Charge, StoreError> {
     let key = key::charge(id);
     let bytes = tx.get_bytes(&key)?.ok_or(StoreError::UnknownCharge(id))?;
     decode(&key, &bytes)
+}
+
+/// Has each debt of the rider tried at once; gives how many there are.
+pub(super) fn ask_for_debts(tx: &mut Tx<'_>, rider: RiderId, now: Timestamp) -> Result<usize, StoreError> {
+    let mut asked = 0;
+    for debt in standing::debts(tx, rider)? {
+        asked += usize::from(rescheduled(tx, debt.id(), |charge| charge.asked_for(now))?);
+    }
+    Ok(asked)
+}
+
+fn credit(tx: &Tx<'_>, rider: RiderId, currency: Currency) -> Result<Option<Credit>, StoreError> {
+    Ok(tx.get::<Credit>(&key::credit(rider, currency))?.filter(|credit| !credit.amount.is_zero()))
+}
+
+/// Stores a charge with its bill: its items are in it from now on, and credits change.
+fn bill(tx: &mut Tx<'_>, before: Option<&Charge>, billed: &Advanced) -> Result<(), StoreError> {
+    let charge = &billed.charge;
+    for item in charge.items() {
+        journeys::mark_charged(tx, *item, charge.id())?;
+    }
+    let change = charge.credit_change()?;
+    if !change.is_zero() {
+        let key = key::credit(charge.rider(), change.currency());
+        let known = credit(tx, charge.rider(), change.currency())?;
+        let since = known.map_or(charge.opened_at(), |credit| credit.since);
+        let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
+        let amount = held.checked_add(change).map_err(ChargeError::from)?;
+        tx.put(key, &Credit { amount, since });
+    }
+    keep(tx, before, billed)
+}
+
+/// Stores the charge as `change` makes it, if it does; nothing but when it is looked at next may be other.
+fn rescheduled(
+    tx: &mut Tx<'_>,
+    id: ChargeId,
+    change: impl FnOnce(&Charge) -> Option<Charge>,
+) -> Result<bool, StoreError> {
+    let before = stored(tx, id)?;
+    let Some(charge) = change(&before) else { return Ok(false) };
+    keep(tx, Some(&before), &Advanced { charge, entry: None, call: None })?;
+    Ok(true)
 }
 
 fn keep(tx: &mut Tx<'_>, before: Option<&Charge>, advanced: &Advanced) -> Result<(), StoreError> {

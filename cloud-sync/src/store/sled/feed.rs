@@ -1,8 +1,11 @@
 //! The change feed.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
+use facegate_domain::deny::DenyReason;
 use facegate_domain::ids::{RiderId, StationId, TemplateId};
 use facegate_proto::convert::sync::{FeedChange, VersionedChange};
 use facegate_runtime::kv::Tree;
@@ -62,6 +65,31 @@ pub(super) fn trim(tx: &mut Tx<'_>, kept: u64) -> Result<u64, StoreError> {
         tx.put(key::FEED_FIRST.to_vec(), &target);
     }
     Ok(head)
+}
+
+/// Why the rider is on the deny list; nothing if he is not.
+pub(super) fn reasons(tx: &Tx<'_>, rider: RiderId) -> Result<BTreeSet<DenyReason>, StoreError> {
+    Ok(tx.get(&key::denied(rider))?.unwrap_or_default())
+}
+
+/// Adds or takes away one reason; stations are told with the first one and after the last. True if that changed it.
+pub(super) fn deny(tx: &mut Tx<'_>, rider: RiderId, reason: DenyReason, denied: bool) -> Result<bool, StoreError> {
+    let mut reasons = reasons(tx, rider)?;
+    let was = !reasons.is_empty();
+    let changed = if denied { reasons.insert(reason) } else { reasons.remove(&reason) };
+    if !changed {
+        return Ok(false);
+    }
+    if reasons.is_empty() {
+        tx.remove(key::denied(rider));
+        publish(tx, &Logged::Allowed { rider })?;
+    } else {
+        tx.put(key::denied(rider), &reasons);
+        if !was {
+            publish(tx, &Logged::Denied { rider })?;
+        }
+    }
+    Ok(true)
 }
 
 /// The version up to which the log is gone.
@@ -165,21 +193,12 @@ impl FeedStore for SledStore {
         .await
     }
 
-    async fn set_denied(&self, rider: RiderId, denied: bool) -> Result<bool, StoreError> {
-        self.write(|tx| {
-            if tx.contains(&key::denied(rider))? == denied {
-                return Ok(false);
-            }
-            if denied {
-                tx.put(key::denied(rider), &());
-                publish(tx, &Logged::Denied { rider })?;
-            } else {
-                tx.remove(key::denied(rider));
-                publish(tx, &Logged::Allowed { rider })?;
-            }
-            Ok(true)
-        })
-        .await
+    async fn deny(&self, rider: RiderId, reason: DenyReason, denied: bool) -> Result<bool, StoreError> {
+        self.write(|tx| deny(tx, rider, reason, denied)).await
+    }
+
+    async fn denied_for(&self, rider: RiderId) -> Result<BTreeSet<DenyReason>, StoreError> {
+        reasons(&self.read(), rider)
     }
 
     async fn is_denied(&self, rider: RiderId) -> Result<bool, StoreError> {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::feed::publish;
-use super::key;
 use super::tx::{Tx, damaged, decode};
+use super::{key, standing};
 use crate::store::logged::Logged;
 use crate::store::{Arrival, Conflict, ErasureReceipt, Intake, Mark, Rider, StoreError, UnknownPassage};
 
@@ -107,6 +107,7 @@ fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<
                     unknown.insert(place(tx, tap.rider)?);
                 }
                 add_tap(tx, &tap)?;
+                standing::rides(tx, &tap)?;
                 taps.push(tap);
             }
             Amount::Unknown(tap) => keep_unknown(tx, tap)?,

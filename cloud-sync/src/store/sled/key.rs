@@ -17,9 +17,11 @@ use crate::store::ErasureId;
 
 mod after;
 mod rides;
+mod standing;
 
 pub(super) use after::*;
 pub(super) use rides::*;
+pub(super) use standing::*;
 
 type Key = Vec<u8>;
 

@@ -18,6 +18,12 @@ const PAGE: usize = 1000;
 /// How often past hours are read again because an entry of theirs came meanwhile.
 const READS_MAX: u32 = 100;
 
+/// The entry of that id, if it is posted.
+pub(super) fn posted(tx: &Tx<'_>, id: &EntryId) -> Result<Option<Entry>, StoreError> {
+    let number = tx.get::<u64>(&key::entry_id(id))?;
+    Ok(number.map(|number| tx.get(&key::entry(number))).transpose()?.flatten())
+}
+
 /// Posts an entry. One that is posted already, with the same content, counts once.
 pub(super) fn post(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
     if let Some(number) = tx.get::<u64>(&key::entry_id(entry.id()))? {
@@ -36,6 +42,11 @@ pub(super) fn post(tx: &mut Tx<'_>, entry: &Entry) -> Result<(), StoreError> {
     let number = tx.count(ENTRIES, 1)?;
     tx.put(key::entry_id(entry.id()), &number);
     tx.put(key::entry(number), entry);
+    for posting in entry.postings() {
+        if let Account::Wallet(rider) = posting.account {
+            tx.put(key::wallet_entry(rider, number), &());
+        }
+    }
     index(tx, number, entry)
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::Instrument;
+use facegate_domain::charge::{Change, Instruments};
 use facegate_domain::face::Template;
 use facegate_domain::fingerprint::content_of;
 use facegate_domain::ids::{ModelId, RiderId, TemplateId};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::feed::publish;
 use super::tx::{Tx, damaged, decode};
-use super::{SledStore, digest, erasure, feed, key, ledger};
+use super::{SledStore, charges, digest, erasure, feed, key, ledger, standing};
 use crate::store::face_bytes::{face_from_bytes, face_to_bytes};
 use crate::store::logged::Logged;
 use crate::store::{
@@ -123,11 +123,24 @@ impl RiderStore for SledStore {
         .await
     }
 
-    async fn bind_account(&self, rider: RiderId, account: Instrument, entries: Vec<Entry>) -> Result<(), StoreError> {
+    async fn change_instruments(
+        &self,
+        rider: RiderId,
+        change: Option<Change>,
+        entries: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<Instruments, StoreError> {
         self.write_sealed(|tx| {
-            let rider = living(tx, rider)?;
+            let rider = living(tx, rider)?.id;
+            let before: Instruments = self.identity.get_json(&identity_key(ACCOUNT, rider))?.unwrap_or_default();
+            let after = change.map_or_else(|| Ok(before.clone()), |change| before.after(&change))?;
+            charges::ask_for_debts(tx, rider, now)?;
             entries.iter().try_for_each(|entry| ledger::post(tx, entry))?;
-            self.identity.put_json(&identity_key(ACCOUNT, rider.id), &account)
+            standing::pays_otherwise(tx, rider, &after)?;
+            if after != before {
+                self.identity.put_json(&identity_key(ACCOUNT, rider), &after)?;
+            }
+            Ok(after)
         })
         .await
     }
@@ -226,8 +239,8 @@ impl RiderStore for SledStore {
         self.identity.get_json(&identity_key(PROFILE, rider))
     }
 
-    async fn account(&self, rider: RiderId) -> Result<Option<Instrument>, StoreError> {
-        self.identity.get_json(&identity_key(ACCOUNT, rider))
+    async fn instruments(&self, rider: RiderId) -> Result<Instruments, StoreError> {
+        Ok(self.identity.get_json(&identity_key(ACCOUNT, rider))?.unwrap_or_default())
     }
 
     async fn page_password(&self, rider: RiderId) -> Result<Option<String>, StoreError> {

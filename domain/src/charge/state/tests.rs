@@ -1,11 +1,12 @@
 use super::*;
+use crate::charge::Instrument;
 
 fn id(name: &str) -> AuthorisationId {
     AuthorisationId::new(name)
 }
 
 fn declined() -> State {
-    State::Declined { reason: DeclineReason::Acquirer("no".to_owned()) }
+    State::Declined { decline: Decline::soft("no") }
 }
 
 fn states() -> Vec<State> {
@@ -14,19 +15,31 @@ fn states() -> Vec<State> {
         State::Authorising,
         State::Authorised { authorisation: id("a") },
         State::Capturing { authorisation: id("a") },
+        State::Voiding { authorisation: id("a") },
+        State::Pending { authorisation: None },
+        State::Pending { authorisation: Some(id("a")) },
         State::Unknown { authorisation: None },
         State::Unknown { authorisation: Some(id("a")) },
         State::Captured,
+        State::Voided,
         declined(),
+        State::Debt { decline: Decline::soft("no"), again_at: None },
+        State::Refused { decline: Decline::hard("no") },
+        State::Settled,
     ]
 }
 
 fn events() -> Vec<Event> {
     vec![
+        Event::Chosen(Instrument::Wallet.into()),
+        Event::NoneLeft { again_at: None },
         Event::AuthoriseBegun,
         Event::CaptureBegun,
+        Event::VoidBegun,
         Event::Authorised { authorisation: id("a") },
         Event::Captured,
+        Event::Voided,
+        Event::TakenOn,
         Event::Declined(Decline::soft("no")),
         Event::NotReached,
         Event::NoAnswer,
@@ -34,28 +47,34 @@ fn events() -> Vec<Event> {
         Event::Found(Found::Nothing),
         Event::Found(Found::Authorised { authorisation: id("a") }),
         Event::Found(Found::Captured { authorisation: id("a") }),
-        Event::Found(Found::Declined(Decline::soft("no"))),
         Event::Found(Found::Voided),
-        Event::Found(Found::Refunded),
+        Event::Found(Found::Declined(Decline::soft("no"))),
         Event::Found(Found::Pending { authorisation: id("a") }),
-        Event::WalletPaid,
-        Event::WalletShort,
+        Event::Found(Found::Refunded),
     ]
 }
 
 /// One letter per state, `.` for "cannot happen": rows are states, columns events, in the order above.
-/// d due, i authorising, a authorised, c capturing, u unknown while authorising, U unknown while capturing,
-/// C captured, x declined, w declined because the wallet is short.
-const TABLE: [(&str, &str); 8] = [
-    //                       authorise capture | authorised captured declined | notreached noanswer queryfailed | found: nothing authorised captured declined voided refunded pending | wallet: paid short
-    ("due", "i..............Cw"),
-    ("authorising", "..a.xduudaCxx.u.."),
-    ("authorised", ".c..............."),
-    ("capturing", "...CxaUU.aCxx.U.."),
-    ("unknown", ".......udaCxx.u.."),
-    ("unknown while capturing", ".......U.aCxx.U.."),
-    ("captured", "................."),
-    ("declined", "................."),
+/// d due, i authorising, a authorised, c capturing, v voiding, p pending, P pending with an authorisation, u unknown,
+/// U unknown with an authorisation, C captured, V voided, x declined, D debt.
+const TABLE: [(&str, &str); 15] = [
+    // chosen none-left | authorise capture void | authorised captured voided taken-on declined | not-reached no-answer
+    // query-failed | found: nothing authorised captured voided declined pending refunded
+    ("due", "..i................."),
+    ("authorising", ".....a..pxduudaCVxP."),
+    ("authorised", "...cv..............."),
+    ("capturing", "......C.PxaUU.aCVxP."),
+    ("voiding", ".......VP.aUU.aCVxP."),
+    ("pending", "............p.aCVxP."),
+    ("pending with an authorisation", "............P.aCVxP."),
+    ("unknown", "............udaCVxP."),
+    ("unknown with an authorisation", "............U.aCVxP."),
+    ("captured", "...................."),
+    ("voided", "...................."),
+    ("declined", "dD.................."),
+    ("debt", "dD.................."),
+    ("refused", "...................."),
+    ("settled", "...................."),
 ];
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]
@@ -66,11 +85,17 @@ fn letter(state: Option<State>) -> char {
         Some(State::Authorising) => 'i',
         Some(State::Authorised { .. }) => 'a',
         Some(State::Capturing { .. }) => 'c',
+        Some(State::Voiding { .. }) => 'v',
+        Some(State::Pending { authorisation: None }) => 'p',
+        Some(State::Pending { authorisation: Some(_) }) => 'P',
         Some(State::Unknown { authorisation: None }) => 'u',
         Some(State::Unknown { authorisation: Some(_) }) => 'U',
         Some(State::Captured) => 'C',
-        Some(State::Declined { reason: DeclineReason::Acquirer(_) }) => 'x',
-        Some(State::Declined { reason: DeclineReason::WalletShort }) => 'w',
+        Some(State::Voided) => 'V',
+        Some(State::Declined { .. }) => 'x',
+        Some(State::Debt { .. }) => 'D',
+        Some(State::Refused { .. }) => 'r',
+        Some(State::Settled) => 's',
     }
 }
 
@@ -84,22 +109,37 @@ fn every_state_meets_every_event_as_the_table_says() {
 
 #[test]
 fn the_authorisation_is_kept_through_capture_and_doubt() {
+    let (a, known) = (id("a"), Some(id("a")));
     for (before, event, after) in [
         (
             State::Authorising,
-            Event::Authorised { authorisation: id("a") },
-            State::Authorised { authorisation: id("a") },
+            Event::Authorised { authorisation: a.clone() },
+            State::Authorised { authorisation: a.clone() },
         ),
         (
-            State::Authorised { authorisation: id("a") },
+            State::Authorised { authorisation: a.clone() },
             Event::CaptureBegun,
-            State::Capturing { authorisation: id("a") },
+            State::Capturing { authorisation: a.clone() },
         ),
-        (State::Capturing { authorisation: id("a") }, Event::NoAnswer, State::Unknown { authorisation: Some(id("a")) }),
         (
-            State::Unknown { authorisation: Some(id("a")) },
-            Event::Found(Found::Authorised { authorisation: id("a") }),
-            State::Authorised { authorisation: id("a") },
+            State::Capturing { authorisation: a.clone() },
+            Event::NoAnswer,
+            State::Unknown { authorisation: known.clone() },
+        ),
+        (
+            State::Capturing { authorisation: a.clone() },
+            Event::TakenOn,
+            State::Pending { authorisation: known.clone() },
+        ),
+        (
+            State::Pending { authorisation: known.clone() },
+            Event::QueryFailed,
+            State::Pending { authorisation: known.clone() },
+        ),
+        (
+            State::Unknown { authorisation: known },
+            Event::Found(Found::Authorised { authorisation: a.clone() }),
+            State::Authorised { authorisation: a },
         ),
     ] {
         assert_eq!(before.after(&event), Some(after));
@@ -108,10 +148,21 @@ fn the_authorisation_is_kept_through_capture_and_doubt() {
 
 #[test]
 fn an_acquirer_that_contradicts_itself_stops_the_charge() {
-    let doubt = State::Unknown { authorisation: Some(id("a")) };
-    for found in
-        [Found::Nothing, Found::Authorised { authorisation: id("b") }, Found::Captured { authorisation: id("b") }]
-    {
-        assert_eq!(doubt.after(&Event::Found(found)), None);
+    let contradictions = [
+        Found::Nothing,
+        Found::Authorised { authorisation: id("b") },
+        Found::Captured { authorisation: id("b") },
+        Found::Pending { authorisation: id("b") },
+        Found::Refunded,
+    ];
+    for doubt in [
+        State::Unknown { authorisation: Some(id("a")) },
+        State::Pending { authorisation: Some(id("a")) },
+        State::Voiding { authorisation: id("a") },
+    ] {
+        for found in &contradictions {
+            assert_eq!(doubt.after(&Event::Found(found.clone())), None, "{doubt:?} {found:?}");
+        }
     }
+    assert_eq!(State::Pending { authorisation: None }.after(&Event::Found(Found::Nothing)), None, "it was taken on");
 }

@@ -123,7 +123,7 @@ impl Books {
         let unknown = charged.into_keys();
         findings.extend(unknown.map(|item| (Broken::DoubleCharge, format!("{item} is charged and was never made"))));
         self.charges.iter().for_each(|charge| findings.extend(self.charge(charge)));
-        let keys: BTreeSet<&IdempotencyKey> = self.charges.iter().map(Charge::key).collect();
+        let keys: BTreeSet<IdempotencyKey> = self.charges.iter().flat_map(keys_of).collect();
         for key in self.acquirer.keys().filter(|key| !keys.contains(key)) {
             findings.push((Broken::DoubleCharge, format!("the acquirer has {key}, which is no charge")));
         }
@@ -133,18 +133,15 @@ impl Books {
 
     fn charge(&self, charge: &Charge) -> Option<(Broken, String)> {
         let (id, state) = (charge.id(), charge.state());
-        let taken = self.acquirer.get(charge.key()).filter(|account| account.captures > 0);
+        let taken: Vec<&Account> =
+            keys_of(charge).filter_map(|key| self.acquirer.get(&key)).filter(|account| account.captures > 0).collect();
         let by_wallet = matches!(charge.instrument(), Instrument::Wallet);
-        match (state, taken) {
-            (State::Captured, None) if by_wallet => None,
-            (State::Captured, Some(account)) if account.captures == 1 && account.amount == charge.amount() => None,
-            (State::Declined { .. }, None) => None,
-            (_, Some(account)) => {
-                let what =
-                    format!("{id} is {state:?}; the acquirer took {} {} times", account.amount, account.captures);
-                Some((Broken::DoubleCharge, what))
-            }
-            (_, None) => Some((Broken::TapLost, format!("{id} is {state:?} at the end"))),
+        match (state, &taken[..]) {
+            (State::Captured, []) if by_wallet => None,
+            (State::Debt { .. } | State::Settled | State::Voided | State::Refused { .. }, []) => None,
+            (State::Captured, [account]) if account.captures == 1 && account.amount == charge.amount() => None,
+            (_, []) => Some((Broken::TapLost, format!("{id} is {state:?} at the end"))),
+            (_, taken) => Some((Broken::DoubleCharge, format!("{id} is {state:?}; the acquirer took {taken:?}"))),
         }
     }
 
@@ -169,6 +166,11 @@ impl Books {
         }
         findings
     }
+}
+
+/// Those of all its attempts.
+fn keys_of(charge: &Charge) -> impl Iterator<Item = IdempotencyKey> {
+    (1..=charge.attempt()).map(|attempt| IdempotencyKey::of_attempt(charge.id(), attempt))
 }
 
 #[cfg(test)]

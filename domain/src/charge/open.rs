@@ -1,0 +1,147 @@
+//! How charges begin: over a bill's items, or before there is a bill, to verify an instrument or hold a maximum fare.
+
+use super::{
+    Account, Advanced, Charge, ChargeError, ChargeId, Decline, Entry, EntryId, IdempotencyKey, Instrument, Money,
+    Purpose, State, Timestamp,
+};
+use crate::billing::{Item, ItemId};
+use crate::ids::RiderId;
+
+impl Charge {
+    /// Opens a charge over the items of a bill and books what the rider now owes, or is owed.
+    ///
+    /// Errors: no items, or items in two currencies.
+    pub fn open(
+        rider: RiderId,
+        billed: &[Item],
+        instrument: Instrument,
+        now: Timestamp,
+    ) -> Result<Advanced, ChargeError> {
+        let first = billed.first().ok_or(ChargeError::Nothing)?;
+        let items: Vec<ItemId> = billed.iter().map(Item::id).collect();
+        let net = Money::checked_sum(first.amount().currency(), billed.iter().map(Item::amount))?;
+        let amount = if net.is_positive() { net } else { Money::zero(net.currency()) };
+        let charge = Self {
+            items,
+            billed: net,
+            ..Self::begun(rider, ChargeId::of(&[]), Purpose::Bill, amount, instrument, now)
+        };
+        let id = ChargeId::of(&charge.items);
+        let state = if net.is_positive() { State::Due } else { State::Settled };
+        let charge = Self { id, key: IdempotencyKey::of(id), state, ..charge };
+        Ok(Advanced { entry: charge.bill_entry(now)?, charge, call: None })
+    }
+
+    /// Opens a charge that captures nothing: it shows that the instrument can pay `amount`, or holds it for a ride.
+    pub fn ahead(
+        rider: RiderId,
+        id: ChargeId,
+        purpose: Purpose,
+        amount: Money,
+        instrument: Instrument,
+        now: Timestamp,
+    ) -> Advanced {
+        let charge = Self::begun(rider, id, purpose, amount, instrument, now);
+        Advanced { charge, entry: None, call: None }
+    }
+
+    fn begun(
+        rider: RiderId,
+        id: ChargeId,
+        purpose: Purpose,
+        amount: Money,
+        instrument: Instrument,
+        now: Timestamp,
+    ) -> Self {
+        let zero = Money::zero(amount.currency());
+        Self {
+            id,
+            rider,
+            purpose,
+            items: Vec::new(),
+            billed: zero,
+            credit_used: zero,
+            amount,
+            asked: amount,
+            instrument,
+            attempt: 1,
+            key: IdempotencyKey::of(id),
+            state: State::Due,
+            tried: Vec::new(),
+            opened_at: now,
+            begun_at: now,
+            asked_at: None,
+            troubles: 0,
+            next_at: now,
+        }
+    }
+
+    /// Puts the bill of the ride it was held for on a hold: what the ride costs is captured, the rest released.
+    ///
+    /// Errors: `BeyondHold` if it costs more, `Impossible`-like states are the caller's to look at first
+    /// ([`Charge::takes_bill`]).
+    pub fn bill_held(&self, billed: &[Item], now: Timestamp) -> Result<Advanced, ChargeError> {
+        let first = billed.first().ok_or(ChargeError::Nothing)?;
+        let net = Money::checked_sum(first.amount().currency(), billed.iter().map(Item::amount))?;
+        if net.compare(self.asked)?.is_gt() {
+            return Err(ChargeError::BeyondHold { amount: net, held: self.asked });
+        }
+        let items = billed.iter().map(Item::id).collect();
+        let charge = Self { purpose: Purpose::Bill, items, billed: net, amount: net, next_at: now, ..self.clone() };
+        Ok(Advanced { entry: charge.bill_entry(now)?, charge, call: None })
+    }
+
+    /// Whether a bill of `amount` can be put on it: a hold that is not at its end, and not on its way back.
+    pub fn takes_bill(&self, amount: Money) -> bool {
+        let open =
+            matches!(self.state, State::Due | State::Authorising | State::Authorised { .. } | State::Pending { .. });
+        let enough = amount.is_positive() && amount.compare(self.asked).is_ok_and(std::cmp::Ordering::is_le);
+        matches!(self.purpose, Purpose::Hold { .. }) && open && enough
+    }
+
+    /// A hold that nothing will be put on: it is given back now. None if it is no hold, or looked at already.
+    #[must_use]
+    pub fn let_go(&self, now: Timestamp) -> Option<Self> {
+        let held = matches!(self.purpose, Purpose::Hold { .. }) && matches!(self.state, State::Authorised { .. });
+        held.then(|| Self { purpose: Purpose::Hold { until: now }, next_at: now, ..self.clone() })
+    }
+
+    fn bill_entry(&self, now: Timestamp) -> Result<Option<Entry>, ChargeError> {
+        if self.billed.is_zero() {
+            return Ok(None);
+        }
+        let owes = Account::RiderReceivable(self.rider);
+        Ok(Some(Entry::transfer(EntryId::of("bill", self.id), now, self.billed, Account::OperatorRevenue, owes)?))
+    }
+}
+
+impl Advanced {
+    /// A charge that was just opened, with what the rider has to his credit set off against it.
+    pub fn with_credit(self, credit: Money) -> Result<Self, ChargeError> {
+        let amount = self.charge.amount;
+        let used = if credit.compare(amount)?.is_le() { credit } else { amount };
+        if !used.is_positive() {
+            return Ok(self);
+        }
+        let amount = amount.checked_sub(used)?;
+        let state = if amount.is_positive() { self.charge.state.clone() } else { State::Settled };
+        let charge = Charge { credit_used: used, amount, asked: amount, state, ..self.charge };
+        Ok(Self { charge, ..self })
+    }
+
+    /// A charge that was just opened while no instrument may be asked for it: declined without a call.
+    pub fn without_instrument(self) -> Self {
+        let decline = Decline::soft("no instrument may be used for this amount");
+        let state = if self.charge.state == State::Due { State::Declined { decline } } else { self.charge.state };
+        Self { charge: Charge { state, ..self.charge }, ..self }
+    }
+}
+
+impl Charge {
+    /// By how much its opening changes what the rider has to his credit.
+    pub fn credit_change(&self) -> Result<Money, ChargeError> {
+        let given =
+            if self.billed.is_positive() { Money::zero(self.billed.currency()) } else { self.billed.checked_neg()? };
+        Ok(given.checked_sub(self.credit_used)?)
+    }
+}
