@@ -9,6 +9,7 @@ mod consent;
 mod duplicates;
 mod erasure;
 mod error;
+mod payment;
 mod phone;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,6 +28,7 @@ pub use account::AccountToBind;
 pub use capture::{EngineCapture, FaceCapture};
 pub use duplicates::Duplicates;
 pub use error::{EnrolmentError, ErrorKind};
+pub use payment::{NewLimits, Owing, WalletStatement};
 pub use phone::PhoneCertificate;
 
 use crate::register::{self, Register};

@@ -12,7 +12,7 @@
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /books` and below | operators: the books, see [`books`] |
-//! | `GET /me`, `GET /me/overview.json` | riders, each of himself |
+//! | `GET /me`, `GET /me/overview.json`, `POST /me/pay` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
 //! | `POST /webhooks/{acquirer}` | acquirers, by their signature |
 
@@ -128,6 +128,7 @@ fn pages_router(pages: Pages) -> Router {
         .route("/me", get(me::page))
         .route("/me/overview.json", get(me::overview))
         .route("/me/trips/{journey}/missing-end", post(me::tell_missing_end))
+        .route("/me/pay", post(me::pay))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn(guard::same_origin_only))
         .with_state(pages)

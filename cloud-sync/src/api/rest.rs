@@ -8,6 +8,12 @@
 //! | `POST /v1/riders/{id}/faces` | enrols a face from one photograph, the body, or up to five in JSON |
 //! | `DELETE /v1/riders/{id}/consents/{purpose}` | takes the consent back; answers the receipt |
 //! | `PUT /v1/riders/{id}/account` | binds a wallet or an acquirer's token |
+//! | `GET`, `POST /v1/riders/{id}/instruments` | lists what the rider pays with, in its order; adds to it |
+//! | `DELETE /v1/riders/{id}/instruments/{instrument}` | removes one |
+//! | `PUT /v1/riders/{id}/instrument-order` | asks them in another order |
+//! | `GET /v1/riders/{id}/wallet` | balance and movements |
+//! | `POST /v1/riders/{id}/wallet/top-ups`, `…/withdrawals` | pays in, pays out |
+//! | `GET /v1/riders/{id}/debts` · `POST …/debts/payments` | what he owes · has it tried now |
 //! | `PUT /v1/riders/{id}/page-password` | sets the password of the rider's own page |
 //! | `POST /v1/riders/{id}/code-certificates` | certifies a phone for ride codes |
 //! | `GET /v1/riders/{id}/trips` | lists trips |
@@ -27,6 +33,7 @@ mod faces;
 mod input;
 mod moment;
 mod openapi;
+mod payment;
 mod refunds;
 mod refusal;
 mod riders;
@@ -43,6 +50,7 @@ use axum::routing::{delete, get, post, put};
 pub use auth::{ApiKeys, InvalidApiKey, new_api_key};
 pub use moment::Moment;
 pub use openapi::document;
+pub use payment::{OwingView, WalletView};
 pub use refunds::RefundView;
 pub use trips::TripView;
 
@@ -87,6 +95,14 @@ pub fn router(rest: Rest, image_bytes_max: usize) -> Router {
         .route("/v1/riders/{id}/consents", post(riders::consent))
         .route("/v1/riders/{id}/consents/{purpose}", delete(erasure::withdraw_consent))
         .route("/v1/riders/{id}/account", put(riders::bind_account))
+        .route("/v1/riders/{id}/instruments", get(payment::list).post(payment::add))
+        .route("/v1/riders/{id}/instruments/{instrument}", delete(payment::remove))
+        .route("/v1/riders/{id}/instrument-order", put(payment::order))
+        .route("/v1/riders/{id}/wallet", get(payment::wallet))
+        .route("/v1/riders/{id}/wallet/top-ups", post(payment::top_up))
+        .route("/v1/riders/{id}/wallet/withdrawals", post(payment::withdraw))
+        .route("/v1/riders/{id}/debts", get(payment::debts))
+        .route("/v1/riders/{id}/debts/payments", post(payment::pay))
         .route("/v1/riders/{id}/page-password", put(access::set_page_password))
         .route("/v1/riders/{id}/code-certificates", post(access::certify_phone))
         .route("/v1/riders/{id}/trips", get(trips::list))

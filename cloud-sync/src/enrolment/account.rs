@@ -41,7 +41,18 @@ impl Enrolment {
         account: AccountToBind,
     ) -> Result<(), EnrolmentError> {
         self.rider(rider).await?;
-        let (instrument, entries) = match account {
+        let (instrument, entries) = self.instrument_of(rider, account)?;
+        let action = format!("rider.bind-{}", instrument.name());
+        self.change_instruments(actor, rider, &action, Some(Change::Only(instrument.into())), entries).await.map(drop)
+    }
+
+    /// The instrument, and the entries that come with it.
+    pub(super) fn instrument_of(
+        &self,
+        rider: RiderId,
+        account: AccountToBind,
+    ) -> Result<(Instrument, Vec<Entry>), EnrolmentError> {
+        Ok(match account {
             AccountToBind::Acquirer { acquirer, token } => {
                 let acquirer = self.acquirer(&acquirer)?;
                 (Instrument::Acquirer { acquirer, token: AcquirerToken::new(token)? }, Vec::new())
@@ -49,11 +60,7 @@ impl Enrolment {
             AccountToBind::Wallet { top_up_minor, reference } => {
                 (Instrument::Wallet, self.top_up(rider, top_up_minor, &reference)?)
             }
-        };
-        self.audit(actor, &format!("rider.bind-{}", instrument.name()), rider).await?;
-        let only = Change::Only(instrument.into());
-        self.store.change_instruments(rider, Some(only), entries, self.clock.now()).await?;
-        Ok(())
+        })
     }
 
     /// While none is configured a token without a name may be bound: it is the first one's that is.
@@ -69,21 +76,27 @@ impl Enrolment {
         }
     }
 
-    fn top_up(&self, rider: RiderId, minor: i64, reference: &str) -> Result<Vec<Entry>, EnrolmentError> {
-        let bad = |field, problem: &str| EnrolmentError::BadField { field, problem: problem.to_owned() };
-        if !(0..=TOP_UP_MINOR_MAX).contains(&minor) {
-            return Err(bad("top_up_minor", &format!("must be from 0 to {TOP_UP_MINOR_MAX}")));
-        }
+    pub(super) fn top_up(&self, rider: RiderId, minor: i64, reference: &str) -> Result<Vec<Entry>, EnrolmentError> {
         let reference = if reference.is_empty() { FIRST_TOP_UP } else { reference };
-        if reference.len() > 64 || !reference.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return Err(bad("top_up_reference", "must be at most 64 letters, digits, '-' and '_'"));
-        }
+        let (amount, reference) = self.movement(minor, reference)?;
         if minor == 0 {
             return Ok(Vec::new());
         }
         let id = EntryId::of("top-up", format_args!("{rider}/{reference}"));
-        let amount = Money::from_minor(minor, self.policy.currency);
         let entry = Entry::transfer(id, self.clock.now(), amount, Account::Wallet(rider), Account::BoothCash);
         Ok(vec![entry.map_err(|error| EnrolmentError::Internal(error.to_string()))?])
+    }
+
+    /// An amount and its name, as a caller may give them.
+    pub(super) fn movement<'r>(&self, minor: i64, reference: &'r str) -> Result<(Money, &'r str), EnrolmentError> {
+        let bad = |field, problem: &str| EnrolmentError::BadField { field, problem: problem.to_owned() };
+        if !(0..=TOP_UP_MINOR_MAX).contains(&minor) {
+            return Err(bad("top_up_minor", &format!("must be from 0 to {TOP_UP_MINOR_MAX}")));
+        }
+        let named = reference.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !named || !(1..=64).contains(&reference.len()) {
+            return Err(bad("top_up_reference", "must be at most 64 letters, digits, '-' and '_'"));
+        }
+        Ok((Money::from_minor(minor, self.policy.currency), reference))
     }
 }

@@ -1,7 +1,8 @@
 //! Why an enrolment step is refused: a stable code for programs, a sentence for people, and what to do next.
 
-use facegate_domain::charge::InvalidToken;
+use facegate_domain::charge::{InstrumentProblem, InvalidToken};
 use facegate_domain::ledger::LedgerError;
+use facegate_domain::money::Money;
 use facegate_models::enrolment::{CaptureProblem, EnrolmentProblem};
 use facegate_models::{ImageError, QualityProblem};
 
@@ -25,6 +26,10 @@ pub enum EnrolmentError {
     BadToken(#[from] InvalidToken),
     #[error("this top-up was booked already with another amount")]
     TopUpConflict,
+    #[error(transparent)]
+    Instruments(#[from] InstrumentProblem),
+    #[error("the wallet holds {funds}")]
+    WalletShort { funds: Money },
     #[error("{0}")]
     Capture(EnrolmentProblem),
     #[error("too many photographs are being examined")]
@@ -68,6 +73,11 @@ impl EnrolmentError {
             Self::BadToken(InvalidToken::CardNumber) => "card_number",
             Self::BadToken(InvalidToken::Characters) => "bad_token",
             Self::TopUpConflict => "top_up_conflict",
+            Self::Instruments(InstrumentProblem::TooMany) => "too_many_instruments",
+            Self::Instruments(InstrumentProblem::Unknown) => "unknown_instrument",
+            Self::Instruments(InstrumentProblem::NotTheSame) => "other_instruments",
+            Self::Instruments(InstrumentProblem::Limits) => "bad_limits",
+            Self::WalletShort { .. } => "wallet_short",
             Self::Capture(EnrolmentProblem::Photograph { problem, .. }) => capture_code(problem),
             Self::Capture(EnrolmentProblem::Count { .. }) => "photograph_count",
             Self::Capture(EnrolmentProblem::OtherPerson { .. }) => "photographs_differ",
@@ -81,7 +91,12 @@ impl EnrolmentError {
             _ if matches!(self.capture_problem(), Some(CaptureProblem::Engine(_))) => ErrorKind::Internal,
             Self::UnknownRider | Self::UnknownErasure => ErrorKind::NotFound,
             Self::ErasedRider | Self::ConsentMissing => ErrorKind::Precondition,
-            Self::AlreadyEnrolled | Self::TopUpConflict => ErrorKind::Conflict,
+            Self::Instruments(InstrumentProblem::Unknown) => ErrorKind::NotFound,
+            Self::Instruments(InstrumentProblem::Limits | InstrumentProblem::NotTheSame) => ErrorKind::Invalid,
+            Self::AlreadyEnrolled
+            | Self::TopUpConflict
+            | Self::WalletShort { .. }
+            | Self::Instruments(InstrumentProblem::TooMany) => ErrorKind::Conflict,
             Self::Internal(_) => ErrorKind::Internal,
             Self::BadField { .. } | Self::BadToken(_) | Self::Capture(_) => ErrorKind::Invalid,
             Self::Busy => ErrorKind::Busy,
@@ -101,6 +116,10 @@ impl EnrolmentError {
                 "Never send a card number: have the acquirer's page make a token of it, and send the token."
             }
             Self::BadToken(InvalidToken::Characters) => "Send the token exactly as the acquirer gave it.",
+            Self::Instruments(InstrumentProblem::TooMany) => "Remove an instrument that is not used any more first.",
+            Self::Instruments(InstrumentProblem::Limits) => "Correct the limits and send them again.",
+            Self::Instruments(_) => "List the rider's instruments and use their ids.",
+            Self::WalletShort { .. } => "Withdraw at most what is in the wallet and not set aside for a charge.",
             Self::TopUpConflict => "Send another top_up_reference for another top-up.",
             Self::Busy | Self::Internal(_) => "Try again in a moment.",
             Self::Capture(EnrolmentProblem::Count { .. } | EnrolmentProblem::OtherPerson { .. }) => {
@@ -156,6 +175,8 @@ impl From<StoreError> for EnrolmentError {
             StoreError::ConsentMissing { .. } => Self::ConsentMissing,
             StoreError::AlreadyEnrolled(_) => Self::AlreadyEnrolled,
             StoreError::Ledger(LedgerError::Conflict { .. }) => Self::TopUpConflict,
+            StoreError::Instruments(problem) => Self::Instruments(problem),
+            StoreError::WalletShort { funds } => Self::WalletShort { funds },
             other => Self::Internal(other.to_string()),
         }
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Html;
+use axum::response::{Html, Redirect};
 use facegate_domain::charge::Instrument;
 use facegate_domain::fares::Tariff;
 use facegate_domain::ids::RiderId;
@@ -16,7 +16,7 @@ use super::mask::masked;
 use super::problem::Problem;
 use super::session::Account;
 use super::sign_in::SignedInRider;
-use crate::api::rest::{Moment, RefundView, TripView};
+use crate::api::rest::{Moment, OwingView, RefundView, TripView, WalletView};
 use crate::enrolment::Actor;
 use crate::store::{Consent, StoreError};
 use crate::terms;
@@ -29,6 +29,9 @@ pub struct MeView {
     face_enrolled: bool,
     consents: Vec<ConsentLine>,
     account: Option<AccountLine>,
+    /// None for who pays otherwise.
+    wallet: Option<WalletView>,
+    owing: OwingView,
     trips: Vec<TripView>,
     /// Where a trip may have begun or ended of which nobody saw it.
     stations: Vec<StationLine>,
@@ -118,10 +121,26 @@ pub async fn overview(
         face_enrolled: known.face.is_some(),
         consents: known.consents.into_iter().map(ConsentLine::from).collect(),
         account: account(&pages, rider).await?,
+        wallet: wallet(&pages, rider).await?,
+        owing: (&pages.cloud.enrolment.owing(rider).await?).into(),
         trips: store.trips(rider).await?.iter().map(|trip| TripView::of(trip, &tariff, now)).collect(),
         stations: stations(&tariff),
         refunds: store.remedies_of(rider).await?.iter().filter(|r| r.counts()).map(RefundView::from).collect(),
     }))
+}
+
+/// Has what the rider owes tried at once, because he asks for it.
+pub async fn pay(State(pages): State<Pages>, SignedInRider(rider): SignedInRider) -> Result<Redirect, Problem> {
+    pages.cloud.enrolment.pay_debts(&Actor::new("rider", &rider.to_string()), rider).await?;
+    Ok(Redirect::to("/me"))
+}
+
+async fn wallet(pages: &Pages, rider: RiderId) -> Result<Option<WalletView>, Problem> {
+    let instruments = pages.cloud.store.instruments(rider).await?;
+    if !instruments.iter().any(|bound| bound.instrument == Instrument::Wallet) {
+        return Ok(None);
+    }
+    Ok(Some(WalletView::of(rider, &pages.cloud.enrolment.wallet(rider).await?)))
 }
 
 async fn account(pages: &Pages, rider: RiderId) -> Result<Option<AccountLine>, StoreError> {

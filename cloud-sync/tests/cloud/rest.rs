@@ -10,21 +10,30 @@ use crate::browser::{App, problem};
 use crate::harness::{BEGIN, TestCloud};
 use crate::journeys::ride;
 
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 25] = [
     ("delete", "/v1/riders/{id}"),
     ("delete", "/v1/riders/{id}/consents/{purpose}"),
+    ("delete", "/v1/riders/{id}/instruments/{instrument}"),
     ("get", "/v1/erasures/{id}"),
+    ("get", "/v1/riders/{id}/debts"),
+    ("get", "/v1/riders/{id}/instruments"),
     ("get", "/v1/riders/{id}/receipts/{journey}"),
     ("get", "/v1/riders/{id}/terms"),
     ("get", "/v1/riders/{id}/trips"),
+    ("get", "/v1/riders/{id}/wallet"),
     ("post", "/v1/riders"),
     ("post", "/v1/riders/{id}/code-certificates"),
     ("post", "/v1/riders/{id}/consents"),
     ("post", "/v1/riders/{id}/coupons"),
+    ("post", "/v1/riders/{id}/debts/payments"),
     ("post", "/v1/riders/{id}/faces"),
+    ("post", "/v1/riders/{id}/instruments"),
     ("post", "/v1/riders/{id}/passes"),
+    ("post", "/v1/riders/{id}/wallet/top-ups"),
+    ("post", "/v1/riders/{id}/wallet/withdrawals"),
     ("put", "/v1/riders/{id}/account"),
     ("put", "/v1/riders/{id}/category"),
+    ("put", "/v1/riders/{id}/instrument-order"),
     ("put", "/v1/riders/{id}/page-password"),
     ("put", "/v1/riders/{id}/receipts/{journey}/missing-end"),
 ];
@@ -56,8 +65,9 @@ async fn the_description_lists_every_route_and_every_route_wants_a_key() {
 
     let stranger = App::with_key(&cloud, Some("fgk_made-up"));
     for (method, path) in ROUTES {
-        let path =
-            path.replace("{id}", &RiderId::random().to_string()).replace("{journey}", &RiderId::random().to_string());
+        let path = ["{id}", "{journey}", "{instrument}"]
+            .iter()
+            .fold(path.to_owned(), |path, part| path.replace(part, &RiderId::random().to_string()));
         assert_eq!(problem(nobody.send(method, &path, None, b"").await).await, (401, "no_api_key".into()));
         assert_eq!(problem(stranger.send(method, &path, None, b"").await).await, (401, "unknown_api_key".into()));
     }

@@ -117,6 +117,10 @@ impl PathId for facegate_domain::journey::JourneyId {
     const OF: &'static str = "journey";
 }
 
+impl PathId for facegate_domain::charge::InstrumentId {
+    const OF: &'static str = "instrument";
+}
+
 impl PathId for crate::store::ErasureId {
     const OF: &'static str = "erasure";
 }

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{access, erasure, faces, refunds, riders, terms, trips};
+use super::{access, erasure, faces, payment, refunds, riders, terms, trips};
 use crate::web::problem::Problem;
 
 #[derive(OpenApi)]
@@ -21,6 +21,15 @@ use crate::web::problem::Problem;
         riders::create,
         riders::consent,
         riders::bind_account,
+        payment::list,
+        payment::add,
+        payment::remove,
+        payment::order,
+        payment::wallet,
+        payment::top_up,
+        payment::withdraw,
+        payment::debts,
+        payment::pay,
         faces::enrol,
         access::set_page_password,
         access::certify_phone,

@@ -12,7 +12,10 @@ const CHARGES = {
   authorised: ["wait", "Being charged", "Your bank has agreed; the amount is being collected."],
   capturing: ["wait", "Being charged", "The amount is being collected."],
   captured: ["good", "Paid", "The amount has been collected."],
-  declined: ["bad", "Declined", "The payment was declined; the fare is still owed."],
+  pending: ["wait", "Being charged", "Your bank has taken it on; the amount is being collected."],
+  declined: ["wait", "Being charged", "Your bank has declined; another way to pay is being tried."],
+  debt: ["bad", "Owed", "The payment was declined; the fare is still owed."],
+  settled: ["good", "Paid", "A credit of yours has paid for it."],
   unknown: ["wait", "Being checked", "Your bank has not answered yet. You are never charged twice for one trip."],
   nothing_due: ["good", "Nothing to pay", "This journey costs nothing."],
   held: ["wait", "Price held", "Somebody looks at the price before anything is charged."],
@@ -123,6 +126,23 @@ function showAccount(account) {
   return `Wallet, ${money(account.balance.amount_minor, account.balance.currency)} left`;
 }
 
+// What each kind of entry in a wallet is to its rider.
+const MOVEMENTS = { "top-up": "Topped up", hold: "Trips", release: "Put back", withdraw: "Paid out", refund: "Refund" };
+
+function showMoney(me) {
+  const { debts, currency, credit_minor: credit } = me.owing;
+  const owed = debts.reduce((sum, debt) => sum + debt.amount_minor, 0);
+  byId("owing").hidden = debts.length === 0;
+  const barred = me.owing.denied_for.length > 0 ? " Gates are closed to you until it is paid." : "";
+  say(byId("owes"), `You owe ${money(owed, currency)}.${barred}`);
+  byId("credit").hidden = credit === 0;
+  say(byId("credit"), `You have a credit of ${money(credit, currency)} for your next trips.`);
+  byId("wallet").hidden = !me.wallet;
+  const line = (entry) => el("li", {}, `${day.format(new Date(entry.at))}: ${MOVEMENTS[entry.entry.split("/")[0]] ?? "Other"} `,
+    money(entry.amount_minor, me.wallet.currency));
+  byId("movements").replaceChildren(...(me.wallet?.movements ?? []).map(line));
+}
+
 function showAbout(me) {
   say(byId("rider"), me.rider);
   if (me.display_name) say(byId("greeting"), `${me.display_name}’s trips`);
@@ -158,6 +178,7 @@ async function load() {
     const me = await fetchJson("/me/overview.json");
     stations = me.stations;
     showAbout(me);
+    showMoney(me);
     showTrips(me.trips);
     showRefunds(me.refunds);
     byId("problem").hidden = true;
