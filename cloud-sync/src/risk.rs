@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use facegate_domain::charge::{Instrument, State};
+use facegate_domain::deny::DenyReason;
 use facegate_domain::ids::{GateId, RiderId};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Currency;
@@ -233,7 +234,7 @@ impl Risk {
                 let now = self.clock.now();
                 self.store.cap_face(rider, self.days.end(self.days.of(now)), now).await
             }
-            Measure::Deny => self.store.set_denied(rider, true).await.map(drop),
+            Measure::Deny => self.store.deny(rider, DenyReason::Risk, true).await.map(drop),
         }
     }
 

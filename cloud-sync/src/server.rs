@@ -159,7 +159,8 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
     let remedies =
         Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
-    let scheduler = Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
+    let scheduler =
+        Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
     let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));

@@ -186,7 +186,9 @@ impl Charge {
     /// What to do with this charge, as it is stored, when its time has come.
     pub fn next_step(&self) -> Step {
         match (&self.state, &self.purpose) {
-            (State::Captured | State::Voided | State::Refused { .. } | State::Settled, _) => Step::Nothing,
+            (State::Captured | State::Voided | State::Refused { .. } | State::Waived | State::Settled, _) => {
+                Step::Nothing
+            }
             (State::Due, _) => Step::Store(Event::AuthoriseBegun),
             (State::Authorised { .. }, Purpose::Bill) => Step::Store(Event::CaptureBegun),
             (State::Authorised { .. }, Purpose::Verification | Purpose::Hold { .. }) => Step::Store(Event::VoidBegun),
@@ -383,7 +385,7 @@ impl Charge {
 
     /// Whether the rider owes it, and nobody is being asked for it.
     pub fn is_owed(&self) -> bool {
-        matches!(self.state, State::Declined { .. })
+        self.state.is_debt()
     }
 
     pub fn is_finished(&self) -> bool {

@@ -60,7 +60,7 @@ impl Acquirers {
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Acquirer>> {
-        self.0.values()
+        self.named.values()
     }
 
     pub fn only(acquirer: Arc<dyn Acquirer>) -> Self {

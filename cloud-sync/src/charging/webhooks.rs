@@ -145,11 +145,12 @@ pub async fn take(
 
 /// Whose key it is, if it is one of ours.
 pub(super) fn charge_of(key: &IdempotencyKey) -> Option<ChargeId> {
-    key.as_str().strip_prefix("facegate-")?.get(..36)?.parse().ok()
+    key.attempt().map(|(charge, _)| charge)
 }
 
 /// Has the charge looked at soon; false if there is nothing to wait for any more.
-pub(super) async fn wake(store: &dyn Store, charge: ChargeId, _now: Timestamp) -> Result<bool, StoreError> {
+pub(super) async fn wake(store: &dyn Store, charge: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
+    store.hurry_charge(charge, now).await?;
     Ok(store.charge(charge).await?.is_some_and(|charge| !charge.is_finished()))
 }
 

@@ -31,7 +31,7 @@ async fn captured(store: &dyn Store, rider: RiderId) -> Charge {
     let mut charge = store.open_charge(opened(&[&journey], card(), 800)).await.unwrap();
     let authorisation = AuthorisationId::new("auth-1");
     for event in [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured] {
-        charge = store.advance_charge(charge.id(), event, after(801), &RetryPolicy::default()).await.unwrap().charge;
+        charge = store.advance_charge(charge.id(), 1, event, after(801), &RetryPolicy::default()).await.unwrap().charge;
     }
     charge
 }

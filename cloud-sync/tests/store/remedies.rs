@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use facegate_cloud_sync::store::{Chargeback, Store, StoreError};
-use facegate_domain::charge::{AuthorisationId, Call, Charge, ChargeId, Event, Found, Instrument, RetryPolicy};
+use facegate_domain::charge::{
+    AuthorisationId, Call, Charge, ChargeId, Event, Found, IdempotencyKey, Instrument, RetryPolicy,
+};
 use facegate_domain::dispute::{DisputeError, DisputeState, LossPolicy};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
@@ -48,10 +50,10 @@ async fn charged(store: &dyn Store, captured: bool) -> Charge {
     let events = if captured {
         vec![Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured]
     } else {
-        vec![Event::AuthoriseBegun, Event::Declined(declined)]
+        vec![Event::AuthoriseBegun, Event::Declined(declined), Event::NoneLeft { again_at: None }]
     };
     for event in events {
-        charge = store.advance_charge(charge.id(), event, after(810), &RetryPolicy::default()).await.unwrap().charge;
+        charge = store.advance_charge(charge.id(), 1, event, after(810), &RetryPolicy::default()).await.unwrap().charge;
     }
     charge
 }
@@ -147,7 +149,12 @@ pub async fn what_needs_no_acquirer_is_done_at_once(place: &Place) {
     top_up(&*store, paid, 700, "first").await;
     let journey = settled_ride(&*store, paid).await;
     let charge = store.open_charge(opened(&[&journey], Instrument::Wallet, 800)).await.unwrap().id();
-    let _ = store.pay_from_wallet(charge, after(801), &RetryPolicy::default()).await.unwrap();
+    let key = IdempotencyKey::of(charge);
+    assert!(store.hold_in_wallet(&key, paid, money(400), None, after(801)).await.unwrap());
+    let authorisation = AuthorisationId::new("held");
+    for event in [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured] {
+        let _ = store.advance_charge(charge, 1, event, after(801), &RetryPolicy::default()).await.unwrap();
+    }
     let proven = RemedyRequest { ground: Ground::WrongCharge, ..request("a", paid, Measure::Refund { charge }, 200) };
     let remedy = store.ask_remedy(proven, &POLICY, after(900)).await.unwrap();
     assert_eq!(remedy.state(), &RemedyState::Done);

@@ -50,6 +50,8 @@ pub enum State {
     Refused {
         decline: Decline,
     },
+    /// Nobody asks for it any more.
+    Waived,
     /// There was nothing to collect: a credit paid for all of it, or the bill is one itself.
     Settled,
 }
@@ -62,6 +64,8 @@ pub enum Event {
     NoneLeft {
         again_at: Option<Timestamp>,
     },
+    /// A person lets the rider off his debt.
+    Waived,
     AuthoriseBegun,
     CaptureBegun,
     VoidBegun,
@@ -91,6 +95,8 @@ impl State {
             (Self::Declined { decline } | Self::Debt { decline, .. }, E::NoneLeft { again_at }) => {
                 Some(Self::Debt { decline: decline.clone(), again_at: *again_at })
             }
+
+            (Self::Debt { .. }, E::Waived) => Some(Self::Waived),
 
             (Self::Due, E::AuthoriseBegun) => Some(Self::Authorising),
             (Self::Authorised { authorisation }, E::CaptureBegun) => {
@@ -165,7 +171,12 @@ impl State {
     pub const fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Captured | Self::Voided | Self::Refused { .. } | Self::Settled | Self::Debt { again_at: None, .. }
+            Self::Captured
+                | Self::Voided
+                | Self::Refused { .. }
+                | Self::Waived
+                | Self::Settled
+                | Self::Debt { again_at: None, .. }
         )
     }
 
@@ -197,6 +208,7 @@ impl State {
             Self::Declined { .. } => "declined",
             Self::Debt { .. } => "debt",
             Self::Refused { .. } => "refused",
+            Self::Waived => "waived",
             Self::Settled => "settled",
         }
     }
@@ -223,6 +235,7 @@ impl fmt::Display for Event {
         f.write_str(match self {
             Self::Chosen(_) => "another attempt",
             Self::NoneLeft { .. } => "nobody left to ask",
+            Self::Waived => "a waiver",
             Self::AuthoriseBegun => "asking for the authorisation",
             Self::CaptureBegun => "asking for the capture",
             Self::VoidBegun => "giving the authorisation back",

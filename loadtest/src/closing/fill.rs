@@ -201,7 +201,7 @@ async fn keep(store: &dyn Store, made: Vec<Made>, file: &mut SettlementWriter) -
             if let Some((opened, last)) = charge {
                 let charge = store.open_charge(opened).await?;
                 if let Some(event) = last {
-                    let _ = store.advance_charge(charge.id(), event, now, &RetryPolicy::default()).await?;
+                    let _ = store.advance_charge(charge.id(), 1, event, now, &RetryPolicy::default()).await?;
                 }
             }
             anyhow::Ok(())

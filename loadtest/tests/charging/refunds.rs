@@ -16,7 +16,7 @@ const POLICY: RemedyPolicy = RemedyPolicy { four_eyes_above_minor: 100_000 };
 
 fn remedies(books: &Books, acquirer: Arc<dyn Acquirer>) -> Remedies {
     let clock = Arc::clone(&books.clock) as Arc<dyn Clock>;
-    Remedies::new(Arc::clone(&books.store), Acquirers::only(acquirer), clock, books.policy)
+    Remedies::new(Arc::clone(&books.store), Acquirers::only(acquirer), clock, books.policy.clone())
 }
 
 /// A rider with a captured charge, of which part is to be given back.

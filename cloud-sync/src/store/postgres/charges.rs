@@ -176,6 +176,16 @@ async fn advance(
     Ok(advanced)
 }
 
+/// Lets the rider off a debt, in the transaction of whatever books it.
+///
+/// Errors: `Charge` if it is none any more.
+pub(super) async fn waive(tx: &mut Tx, charge: ChargeId, now: Timestamp) -> Result<(), Trouble> {
+    let before = stored(tx, charge).await?;
+    let waived = before.apply(&Event::Waived, now, &RetryPolicy::default())?;
+    keep(tx, Some(&before), &waived).await?;
+    standing::follow(tx, &before, &waived.charge, now).await
+}
+
 /// Has each debt of the rider tried at once; gives how many there are.
 pub(super) async fn ask_for_debts(tx: &mut Tx, rider: RiderId, now: Timestamp) -> Result<usize, Trouble> {
     let mut asked = 0;
@@ -226,23 +236,29 @@ async fn bill(tx: &mut Tx, before: Option<&Charge>, billed: &Advanced) -> Result
     for item in charge.items() {
         journeys::mark_charged(tx, *item, charge.id()).await?;
     }
-    let change = charge.credit_change()?;
-    if !change.is_zero() {
-        let known = credit(tx.sql(), charge.rider(), change.currency()).await?;
-        let since = known.map_or(charge.opened_at(), |credit| credit.since);
-        let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
-        let amount = held.checked_add(change).map_err(ChargeError::from)?;
-        sqlx::query(
-            "INSERT INTO core.credit (rider, currency, body) VALUES ($1, $2, $3)
-             ON CONFLICT (rider, currency) DO UPDATE SET body = excluded.body",
-        )
-        .bind(charge.rider().as_uuid())
-        .bind(change.currency().as_str())
-        .bind(json(&Credit { amount, since }))
-        .execute(tx.sql())
-        .await?;
-    }
+    add_credit(tx, charge.rider(), charge.credit_change()?, charge.opened_at()).await?;
     keep(tx, before, billed).await
+}
+
+/// Changes what the rider has to his credit, in the transaction of whatever books it, who has locked the rider.
+pub(super) async fn add_credit(tx: &mut Tx, rider: RiderId, change: Money, now: Timestamp) -> Result<(), Trouble> {
+    if change.is_zero() {
+        return Ok(());
+    }
+    let known = credit(tx.sql(), rider, change.currency()).await?;
+    let since = known.map_or(now, |credit| credit.since);
+    let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
+    let amount = held.checked_add(change).map_err(ChargeError::from)?;
+    sqlx::query(
+        "INSERT INTO core.credit (rider, currency, body) VALUES ($1, $2, $3)
+         ON CONFLICT (rider, currency) DO UPDATE SET body = excluded.body",
+    )
+    .bind(rider.as_uuid())
+    .bind(change.currency().as_str())
+    .bind(json(&Credit { amount, since }))
+    .execute(tx.sql())
+    .await?;
+    Ok(())
 }
 
 /// Stores the charge as `change` makes it, if it does; nothing but when it is looked at next may be other.

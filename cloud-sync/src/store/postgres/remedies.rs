@@ -7,7 +7,7 @@ use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::{Currency, Money};
 use facegate_domain::remedy::{
-    Moved, Remedy, RemedyError, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest, Returned,
+    Measure, Moved, Remedy, RemedyError, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest, Returned,
 };
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -220,6 +220,11 @@ async fn keep(tx: &mut Tx, moved: &Moved, now: Timestamp) -> Result<(), Trouble>
     }
     if let Some(entry) = &moved.entry {
         ledger::post(tx, entry).await?;
+        match remedy.measure() {
+            Measure::Waiver { charge } => charges::waive(tx, charge, now).await?,
+            Measure::Credit => charges::add_credit(tx, remedy.rider(), remedy.amount(), now).await?,
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -34,24 +34,33 @@ pub(super) async fn follow(tx: &mut Tx, before: &Charge, charge: &Charge, now: T
                 .execute(tx.sql())
                 .await?;
             shown_to_pay(tx, charge, now).await?;
-            let was_owed = sqlx::query("UPDATE core.charge SET owed = false WHERE id = $1 AND owed")
-                .bind(charge_uuid(charge.id()))
-                .execute(tx.sql())
-                .await?;
-            if was_owed.rows_affected() > 0 {
+            if end_debt(tx, charge, now).await? {
                 notices::tell(tx, rider, now, Told::DebtPaid { amount: charge.amount() }).await?;
-                // Alone, so that of two debts that are paid at once the later one sees that it is the last.
-                tx.alone_at_the_feed().await?;
-                if charges::debts(tx.sql(), rider).await?.is_empty() {
-                    admit(tx, rider, DenyReason::Debt, now).await?;
-                }
             }
         }
+        (State::Waived, _) => _ = end_debt(tx, charge, now).await?,
         (State::Voided, Purpose::Verification | Purpose::Hold { .. }) => shown_to_pay(tx, charge, now).await?,
         (State::Refused { .. }, _) => deny(tx, rider, DenyReason::Instrument, now).await?,
         _ => {}
     }
     Ok(())
+}
+
+/// False if it was none.
+async fn end_debt(tx: &mut Tx, charge: &Charge, now: Timestamp) -> Result<bool, Trouble> {
+    let was_owed = sqlx::query("UPDATE core.charge SET owed = false WHERE id = $1 AND owed")
+        .bind(charge_uuid(charge.id()))
+        .execute(tx.sql())
+        .await?;
+    if was_owed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // Alone, so that of two debts that end at once the later one sees that it is the last.
+    tx.alone_at_the_feed().await?;
+    if charges::debts(tx.sql(), charge.rider()).await?.is_empty() {
+        admit(tx, charge.rider(), DenyReason::Debt, now).await?;
+    }
+    Ok(true)
 }
 
 async fn deny(tx: &mut Tx, rider: RiderId, reason: DenyReason, now: Timestamp) -> Result<(), Trouble> {

@@ -134,6 +134,16 @@ pub(super) fn stored(tx: &Tx<'_>, id: ChargeId) -> Result<Charge, StoreError> {
     decode(&key, &bytes)
 }
 
+/// Lets the rider off a debt, in the transaction of whatever books it.
+///
+/// Errors: `Charge` if it is none any more.
+pub(super) fn waive(tx: &mut Tx<'_>, charge: ChargeId, now: Timestamp) -> Result<(), StoreError> {
+    let before = stored(tx, charge)?;
+    let waived = before.apply(&Event::Waived, now, &RetryPolicy::default())?;
+    keep(tx, Some(&before), &waived)?;
+    standing::follow(tx, &before, &waived.charge, now)
+}
+
 /// Has each debt of the rider tried at once; gives how many there are.
 pub(super) fn ask_for_debts(tx: &mut Tx<'_>, rider: RiderId, now: Timestamp) -> Result<usize, StoreError> {
     let mut asked = 0;
@@ -153,16 +163,21 @@ fn bill(tx: &mut Tx<'_>, before: Option<&Charge>, billed: &Advanced) -> Result<(
     for item in charge.items() {
         journeys::mark_charged(tx, *item, charge.id())?;
     }
-    let change = charge.credit_change()?;
-    if !change.is_zero() {
-        let key = key::credit(charge.rider(), change.currency());
-        let known = credit(tx, charge.rider(), change.currency())?;
-        let since = known.map_or(charge.opened_at(), |credit| credit.since);
-        let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
-        let amount = held.checked_add(change).map_err(ChargeError::from)?;
-        tx.put(key, &Credit { amount, since });
-    }
+    add_credit(tx, charge.rider(), charge.credit_change()?, charge.opened_at())?;
     keep(tx, before, billed)
+}
+
+/// Changes what the rider has to his credit, in the transaction of whatever books it.
+pub(super) fn add_credit(tx: &mut Tx<'_>, rider: RiderId, change: Money, now: Timestamp) -> Result<(), StoreError> {
+    if change.is_zero() {
+        return Ok(());
+    }
+    let known = credit(tx, rider, change.currency())?;
+    let since = known.map_or(now, |credit| credit.since);
+    let held = known.map_or(Money::zero(change.currency()), |credit| credit.amount);
+    let amount = held.checked_add(change).map_err(ChargeError::from)?;
+    tx.put(key::credit(rider, change.currency()), &Credit { amount, since });
+    Ok(())
 }
 
 /// Stores the charge as `change` makes it, if it does; nothing but when it is looked at next may be other.

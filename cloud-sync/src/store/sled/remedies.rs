@@ -7,10 +7,10 @@ use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Entry;
 use facegate_domain::money::{Currency, Money};
-use facegate_domain::remedy::{Moved, Remedy, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest, Returned};
+use facegate_domain::remedy::{Measure, Moved, Remedy, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest, Returned};
 
 use super::tx::{Tx, damaged, decode};
-use super::{SledStore, audit, key, ledger, notices};
+use super::{SledStore, audit, charges, key, ledger, notices};
 use crate::store::{Chargeback, RemedyStore, StoreError};
 
 #[async_trait]
@@ -186,6 +186,11 @@ fn keep(tx: &mut Tx<'_>, before: Option<&Remedy>, moved: &Moved, now: Timestamp)
     tx.put(key::remedy(id), remedy);
     if let Some(told) = remedy.told() {
         notices::tell(tx, remedy.rider(), now, told)?;
+    }
+    match (remedy.measure(), &moved.entry) {
+        (Measure::Waiver { charge }, Some(_)) => charges::waive(tx, charge, now)?,
+        (Measure::Credit, Some(_)) => charges::add_credit(tx, remedy.rider(), remedy.amount(), now)?,
+        _ => {}
     }
     moved.entry.iter().try_for_each(|entry| ledger::post(tx, entry))
 }

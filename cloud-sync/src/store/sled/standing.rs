@@ -29,16 +29,22 @@ pub(super) fn follow(tx: &mut Tx<'_>, before: &Charge, charge: &Charge, now: Tim
             }
             shown_to_pay(tx, charge, now)?;
             if tx.contains(&debt)? {
-                tx.remove(debt);
                 notices::tell(tx, rider, now, Told::DebtPaid { amount: charge.amount() })?;
-                if debts(tx, rider)?.is_empty() {
-                    admit(tx, rider, DenyReason::Debt, now)?;
-                }
+                end_debt(tx, charge, now)?;
             }
         }
+        (State::Waived, _) => end_debt(tx, charge, now)?,
         (State::Voided, Purpose::Verification | Purpose::Hold { .. }) => shown_to_pay(tx, charge, now)?,
         (State::Refused { .. }, _) => deny(tx, rider, DenyReason::Instrument, now)?,
         _ => {}
+    }
+    Ok(())
+}
+
+fn end_debt(tx: &mut Tx<'_>, charge: &Charge, now: Timestamp) -> Result<(), StoreError> {
+    tx.remove(key::debt(charge.rider(), charge.id()));
+    if debts(tx, charge.rider())?.is_empty() {
+        admit(tx, charge.rider(), DenyReason::Debt, now)?;
     }
     Ok(())
 }

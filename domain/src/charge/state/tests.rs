@@ -25,6 +25,7 @@ fn states() -> Vec<State> {
         declined(),
         State::Debt { decline: Decline::soft("no"), again_at: None },
         State::Refused { decline: Decline::hard("no") },
+        State::Waived,
         State::Settled,
     ]
 }
@@ -33,6 +34,7 @@ fn events() -> Vec<Event> {
     vec![
         Event::Chosen(Instrument::Wallet.into()),
         Event::NoneLeft { again_at: None },
+        Event::Waived,
         Event::AuthoriseBegun,
         Event::CaptureBegun,
         Event::VoidBegun,
@@ -56,25 +58,27 @@ fn events() -> Vec<Event> {
 
 /// One letter per state, `.` for "cannot happen": rows are states, columns events, in the order above.
 /// d due, i authorising, a authorised, c capturing, v voiding, p pending, P pending with an authorisation, u unknown,
-/// U unknown with an authorisation, C captured, V voided, x declined, D debt.
-const TABLE: [(&str, &str); 15] = [
-    // chosen none-left | authorise capture void | authorised captured voided taken-on declined | not-reached no-answer
+/// U unknown with an authorisation, C captured, V voided, x declined, D debt,
+/// W waived.
+const TABLE: [(&str, &str); 16] = [
+    // chosen none-left waived | authorise capture void | authorised captured voided taken-on declined | not-reached no-answer
     // query-failed | found: nothing authorised captured voided declined pending refunded
-    ("due", "..i................."),
-    ("authorising", ".....a..pxduudaCVxP."),
-    ("authorised", "...cv..............."),
-    ("capturing", "......C.PxaUU.aCVxP."),
-    ("voiding", ".......VP.aUU.aCVxP."),
-    ("pending", "............p.aCVxP."),
-    ("pending with an authorisation", "............P.aCVxP."),
-    ("unknown", "............udaCVxP."),
-    ("unknown with an authorisation", "............U.aCVxP."),
-    ("captured", "...................."),
-    ("voided", "...................."),
-    ("declined", "dD.................."),
-    ("debt", "dD.................."),
-    ("refused", "...................."),
-    ("settled", "...................."),
+    ("due", "...i................."),
+    ("authorising", "......a..pxduudaCVxP."),
+    ("authorised", "....cv..............."),
+    ("capturing", ".......C.PxaUU.aCVxP."),
+    ("voiding", "........VP.aUU.aCVxP."),
+    ("pending", ".............p.aCVxP."),
+    ("pending with an authorisation", ".............P.aCVxP."),
+    ("unknown", ".............udaCVxP."),
+    ("unknown with an authorisation", ".............U.aCVxP."),
+    ("captured", "....................."),
+    ("voided", "....................."),
+    ("declined", "dD..................."),
+    ("debt", "dDW.................."),
+    ("refused", "....................."),
+    ("waived", "....................."),
+    ("settled", "....................."),
 ];
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better without references")]
@@ -95,6 +99,7 @@ fn letter(state: Option<State>) -> char {
         Some(State::Declined { .. }) => 'x',
         Some(State::Debt { .. }) => 'D',
         Some(State::Refused { .. }) => 'r',
+        Some(State::Waived) => 'W',
         Some(State::Settled) => 's',
     }
 }
