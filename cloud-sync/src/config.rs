@@ -138,8 +138,7 @@ impl TryFrom<RawConfig> for Config {
         let books = raw.books.check("books", data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
-            let fares = fares?;
-            let (policy, acquirers) = (charging.policy(fares.currency())?, charging.acquirers?);
+            let (fares, acquirers) = (fares?, charging.acquirers.clone()?);
             let (unused_max, account_kept, inside_max) = retention?;
             let enrolment = EnrolmentPolicy {
                 same_person: Similarity::from_cosine(same?),
@@ -160,6 +159,7 @@ impl TryFrom<RawConfig> for Config {
                 telemetry: telemetry?,
                 fares: Arc::new(fares),
                 settling: settling?,
+                charging: charging.policy(enrolment.currency)?,
                 enrolment,
                 quality: raw.enrolment.quality,
                 engine: raw.engine,
@@ -169,7 +169,6 @@ impl TryFrom<RawConfig> for Config {
                 inside_max,
                 habits: raw.regulars.enabled.then_some(habits?),
                 feed_kept: feed_kept?,
-                charging: policy,
                 acquirers,
                 after: after?,
                 intake: intake?,
