@@ -1,9 +1,11 @@
 //! What ends by itself: faces that nobody uses any more, entries without an exit, receipts that wait for a station that is
-//! gone for good, the accounts of erased riders once no gate can hold a ride of theirs. A pass at the start and every hour.
+//! gone for good, the accounts of erased riders once no gate can hold a ride of theirs, old events of acquirers. A pass at
+//! the start and every hour.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::charging::webhooks::REMEMBERED;
 use crate::cloud::Cloud;
 use crate::enrolment::{Actor, EnrolmentError};
 
@@ -14,6 +16,8 @@ const PAGE: usize = 500;
 const WITHDRAWN_MAX: usize = 10_000;
 /// Entries that one pass ends at most.
 const ENTRIES_MAX: usize = 50_000;
+/// Events of acquirers that one pass forgets at most.
+const EVENTS_MAX: usize = 50_000;
 
 /// What one pass did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +26,7 @@ pub struct Passed {
     pub entries_ended: usize,
     pub receipts_closed: usize,
     pub accounts_forgotten: usize,
+    pub events_forgotten: usize,
 }
 
 /// Until the cloud stops.
@@ -48,6 +53,7 @@ pub async fn pass(cloud: &Cloud) -> Result<Passed, EnrolmentError> {
         entries_ended: store.end_long_entries(cloud.config.inside_max, ENTRIES_MAX, now).await?,
         accounts_forgotten: store.forget_settled_accounts(now.minus(cloud.config.enrolment.account_kept)).await?,
         withdrawn: withdraw_unused(cloud).await?,
+        events_forgotten: store.forget_events(now.minus(REMEMBERED), EVENTS_MAX).await?,
     })
 }
 

@@ -16,7 +16,8 @@ pub const HELP: &str = "\
 Format, tidy, `cargo deny check licenses bans sources`, every test, clippy with warnings as errors,
 a minute of `fuzz decode`, a quick `eval recognition` where real photographs are, `demo --check`,
 a hundred seeds of `sim`, then `bench intake` over either store, a dozen kills of a city with two replicas of the cloud
-before one PostgreSQL (`bench kill`) and short cuts of the wires (`bench partition`, where network namespaces are allowed).
+before one PostgreSQL (`bench kill`), short cuts of the wires (`bench partition`, where network namespaces are allowed),
+and some hundred charges through an acquirer with every fault (`bench acquirer`).
 All of them run even if one fails, so that one run tells everything; it exits 0 only if all passed.
 cargo-deny is taken from the PATH if it is there in the right version, else compiled once into .facegate/tools.";
 
@@ -50,6 +51,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     // Two replicas before one PostgreSQL: the default store's cloud is killed by a test.
     checks.note("kill", phases.run("kill", || city(workspace, "kill", &["--store", "postgres"])));
     checks.note("partition", phases.run("partition", || partition(workspace)));
+    checks.note("acquirer", phases.run("acquirer", || acquirer(workspace)));
     phases.print();
     checks.finish()
 }
@@ -122,6 +124,13 @@ fn city(workspace: &Workspace, bench: &str, options: &[&str]) -> Result<()> {
     driver.args([bench, "--quick", "--check"]).args(options);
     let again = [&[bench, "--quick", "--check", "--seed N"], options].concat().join(" ");
     command::run(&mut driver, &format!("`cargo xtask bench {again}`, with its seed, does it again."))
+}
+
+/// Some hundred charges under every fault of the acquirer.
+fn acquirer(workspace: &Workspace) -> Result<()> {
+    let mut driver = workspace.binary("debug", "facegate-loadtest");
+    driver.args(["charges", "--quick", "--check"]);
+    command::run(&mut driver, "`cargo xtask bench acquirer --quick --check --seed N`, with its seed, does it again.")
 }
 
 /// Only where this user may make network namespaces: many containers do not let him.

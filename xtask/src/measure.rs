@@ -1,6 +1,6 @@
 //! `cargo xtask bench|eval|fuzz`: builds what a measurement runs, makes ready what it needs, then becomes it.
 
-mod peers;
+pub mod peers;
 
 use anyhow::{Result, bail};
 
@@ -154,6 +154,12 @@ const MEASUREMENTS: &[Measurement] = &[
         what: "kill -9 of any process of a small city, at random moments, while people ride (--store sled|postgres)",
         needs: &[POSTGRESQL],
         ..of_city(&["kill"])
+    },
+    Measurement {
+        name: "acquirer",
+        what: "10,000 charges through an acquirer with every fault while the cloud is killed (--charges N, --store, --quick, --check)",
+        needs: &[POSTGRESQL],
+        ..of_city(&["charges"])
     },
     Measurement {
         name: "partition",

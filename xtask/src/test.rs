@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 
 use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
-use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE};
+use crate::measure::peers;
+use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE, VENV};
 use crate::test::count::Count;
 use crate::workspace::{WITH_SIMULATION, Workspace};
 use crate::{command, models, setup};
@@ -21,7 +22,7 @@ Examples:
   cargo xtask test -p facegate-domain fares       those with `fares` in their name
   cargo xtask test -- --nocapture                 what stands after -- goes to the test runner
 
-Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), tests. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
+Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), localstripe in a virtual environment, tests. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
 The runner's own lines stay as they are; the last line of standard output is the sum over all of them.";
 
 const NEXT: &str = "\
@@ -50,7 +51,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let whole = whole_unless_named(args);
     phases.run("setup", || {
         setup::run()?;
-        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE])
+        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE, &VENV])
     })?;
     phases.run("build", || {
         let mut build = workspace.cargo();
@@ -61,6 +62,8 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     })?;
     phases.run("models", || models::fetch_for_tests(workspace))?;
     let postgres = phases.run("postgresql", postgres_unless_named)?;
+    // A server that speaks as Stripe does, for the adapter's tests.
+    let python = phases.run("peers", || peers::python(workspace, "loadtest"))?;
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();
@@ -70,6 +73,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
         }
         tests.args(args);
         tests.envs(postgres.as_ref().map(|postgres| (ADDRESS, postgres.url())));
+        tests.env(peers::PYTHON, &python);
         stream(&mut tests, &mut std::io::stdout().lock(), &mut count)
     });
     Ok(Outcome { count, finished })

@@ -32,6 +32,8 @@ pub const BEGIN: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
 
 /// The app that may call over REST, and the operator who may sign in.
 pub const API_KEY: &str = "fgk_of-the-test";
+/// Of the acquirer `cards`, whom nobody can reach.
+pub const WEBHOOK_SECRET: &str = "a-secret-of-the-tests";
 pub const OPERATOR: &str = "night-shift";
 pub const OPERATOR_PASSWORD: &str = "correct-horse-battery";
 
@@ -199,6 +201,8 @@ fn issue(ca: &CertificateAuthority, dir: &Path, role: Role, id: &str) -> DeviceI
 fn trial(dir: &Path) -> TrialCloud<'_> {
     let key_digest = hex::encode(Sha256::digest(API_KEY));
     let password_hash = operator_hash();
+    let webhook_secret = dir.join("webhook-secret");
+    std::fs::write(&webhook_secret, WEBHOOK_SECRET).unwrap();
     let more = format!(
         r#"
         [ca]
@@ -207,6 +211,11 @@ fn trial(dir: &Path) -> TrialCloud<'_> {
         kept = 7000
         [journeys]
         settle_after_ms = 1000
+        [[charging.acquirer]]
+        name = "cards"
+        kind = "sandbox"
+        address = "https://127.0.0.1:1"
+        webhook_secret_file = "{}"
         [web]
         listen = "127.0.0.1:0"
         sign_in_failures_max = 3
@@ -214,7 +223,8 @@ fn trial(dir: &Path) -> TrialCloud<'_> {
         operators = [{{ name = "{OPERATOR}", password_hash = "{password_hash}" }}]
         api_keys = [{{ name = "metro-app", sha256 = "{key_digest}" }}]
         "#,
-        dir.join("ca").display()
+        dir.join("ca").display(),
+        webhook_secret.display(),
     );
     let tls = |file: &str| dir.join("tls").join(file);
     let tls = TlsPaths { cert: tls("cloud-main.pem"), key: tls("cloud-main-key.pem"), ca: tls("ca.pem"), crl: None };

@@ -41,4 +41,5 @@ mod riding;
 mod risk;
 mod snapshots;
 mod web;
+mod webhooks;
 mod withdrawal;

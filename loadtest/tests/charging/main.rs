@@ -11,3 +11,4 @@ mod outcomes;
 mod refunds;
 mod stripe;
 mod two_at_once;
+mod webhooks;
