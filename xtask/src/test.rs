@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::measure::peers;
 use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
-use crate::measure::peers;
 use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE, VENV};
 use crate::test::count::Count;
 use crate::workspace::{WITH_SIMULATION, Workspace};

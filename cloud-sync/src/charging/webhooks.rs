@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{ChargeId, IdempotencyKey};
+use facegate_domain::charge::IdempotencyKey;
 use serde::Deserialize;
 
 use crate::signature::{BadSignature, SharedSecret};
@@ -132,7 +132,7 @@ pub async fn take(
             (key, Some(notice))
         }
     };
-    let charge = charge_of(&key).ok_or(WebhookError::UnknownCharge)?;
+    let (charge, _) = key.attempt().ok_or(WebhookError::UnknownCharge)?;
     store.charge(charge).await?.ok_or(WebhookError::UnknownCharge)?;
     if !store.take_event(acquirer, &told.id, dispute.as_ref(), now).await? {
         return Ok(Taken::Known);
@@ -140,18 +140,7 @@ pub async fn take(
     if dispute.is_some() {
         return Ok(Taken::Disputed);
     }
-    Ok(if wake(store, charge, now).await? { Taken::Woken } else { Taken::Settled })
-}
-
-/// Whose key it is, if it is one of ours.
-pub(super) fn charge_of(key: &IdempotencyKey) -> Option<ChargeId> {
-    key.attempt().map(|(charge, _)| charge)
-}
-
-/// Has the charge looked at soon; false if there is nothing to wait for any more.
-pub(super) async fn wake(store: &dyn Store, charge: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
-    store.hurry_charge(charge, now).await?;
-    Ok(store.charge(charge).await?.is_some_and(|charge| !charge.is_finished()))
+    Ok(if store.hurry_charge(charge, now).await? { Taken::Woken } else { Taken::Settled })
 }
 
 #[derive(Debug, Deserialize)]

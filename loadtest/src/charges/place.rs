@@ -147,7 +147,7 @@ impl Place {
     pub async fn progress(&self) -> Result<Progress> {
         let overview = books::overview_of(&self.monitor, self.cloud_address).await?;
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let at_rest = |state: &str| ["captured", "declined", "debt", "voided", "refused"].contains(&state);
+        let at_rest = |state: &str| ["captured", "debt", "settled", "voided", "refused"].contains(&state);
         Ok(Progress {
             opened: overview.charges.iter().map(|charges| count(charges.count)).sum(),
             at_rest: overview.charges.iter().filter(|c| at_rest(&c.state)).map(|charges| count(charges.count)).sum(),
@@ -179,7 +179,7 @@ fn cloud_settings(acquirer: SocketAddr) -> String {
     format!(
         "[telemetry]\nfilter = \"error\"\n[journeys]\nsettle_after_ms = 0\n\
          [charging]\npass_every_ms = 50\nretry_first_ms = 200\nretry_max_s = 3\nin_flight_max = 128\n\
-         charges_per_pass_max = 500\n\
+         charges_per_pass_max = 500\nbill_grace_s = 0\nverify_minor = 0\nfirst_ride_limit_minor = 0\n\
          [[charging.acquirer]]\nname = \"sandbox\"\nkind = \"sandbox\"\naddress = \"https://{acquirer}\"\n\
          answer_within_ms = {ANSWER_WITHIN_MS}\n"
     )

@@ -40,7 +40,10 @@ async fn an_event_has_its_charge_looked_at_and_changes_nothing_by_itself() {
     books.ride(rider).await;
     let scheduler = books.scheduler(client(&operator, sandbox.address));
     scheduler.pass().await.unwrap();
-    assert!(matches!(books.states(rider).await[..], [Some(State::Unknown { .. })]), "no answer came in {ANSWER_WITHIN:?}");
+    assert!(
+        matches!(books.states(rider).await[..], [Some(State::Unknown { .. })]),
+        "no answer came in {ANSWER_WITHIN:?}"
+    );
     let key = key_of(&books, rider).await;
     assert_eq!(scheduler.pass().await.unwrap().moved, 0, "it rests");
 

@@ -8,7 +8,6 @@ use facegate_domain::debit::{AnswerFile, DebitProblem, trailer};
 use sha2::{Digest, Sha256};
 
 use super::BankDebit;
-use crate::charging::webhooks::{charge_of, wake};
 use crate::store::StoreError;
 
 /// A bank's answer is no larger: some hundred thousand lines.
@@ -94,8 +93,8 @@ impl BankDebit {
 
     /// The charges that it speaks of are looked at now.
     async fn wake(&self, file: &AnswerFile) -> Result<(), BankFilesError> {
-        for charge in file.lines.iter().filter_map(|line| charge_of(&line.key)) {
-            wake(&*self.store, charge, self.clock.now()).await?;
+        for (charge, _) in file.lines.iter().filter_map(|line| line.key.attempt()) {
+            self.store.hurry_charge(charge, self.clock.now()).await?;
         }
         Ok(())
     }
