@@ -4,9 +4,11 @@
 CREATE TABLE core.asked_of_acquirer (
     acquirer text COLLATE "C",
     key text COLLATE "C",
+    reference text COLLATE "C", -- the acquirer's own name for it
     body text NOT NULL, -- AskedOf
     PRIMARY KEY (acquirer, key)
 );
+CREATE INDEX asked_as ON core.asked_of_acquirer (acquirer, reference);
 
 -- Events that were told by webhook, for longer than their signatures count.
 CREATE TABLE core.told_event (

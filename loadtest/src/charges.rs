@@ -64,7 +64,6 @@ struct Report {
     #[serde(flatten)]
     tally: Tally,
     kills: usize,
-    webhooks: bool,
     seconds: f64,
     store: StoreKind,
     seed: u64,
@@ -90,7 +89,7 @@ pub async fn run(options: &ChargesOptions, home: &Path, folder: &Path) -> Result
     let faults = tally.faults();
     faults.iter().for_each(|fault| say(&format!("DOES NOT HOLD (seed {seed}): {fault}")));
     let seconds = watch.elapsed().as_secs_f64();
-    let report = Report { tally, kills, webhooks: place.webhooks, seconds, store: options.store, seed };
+    let report = Report { tally, kills, seconds, store: options.store, seed };
     println!("{}", serde_json::to_string(&report)?);
     if options.check && !faults.is_empty() {
         bail!("{} promises do not hold", faults.len());

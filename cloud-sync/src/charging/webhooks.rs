@@ -104,8 +104,16 @@ struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
     Charge(IdempotencyKey),
-    Dispute { key: IdempotencyKey, amount_minor: i64, currency: String, reversed: bool },
+    Dispute { of: Of, amount_minor: i64, currency: String, reversed: bool },
     Other,
+}
+
+/// Whose a dispute is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Of {
+    Key(IdempotencyKey),
+    /// The acquirer's own name for the charge.
+    Reference(String),
 }
 
 /// Checks and takes one event of `acquirer`.
@@ -125,7 +133,11 @@ pub async fn take(
     let (key, dispute) = match told.about {
         About::Other => return Ok(Taken::Ignored),
         About::Charge(key) => (key, None),
-        About::Dispute { key, amount_minor, currency, reversed } => {
+        About::Dispute { of, amount_minor, currency, reversed } => {
+            let key = match of {
+                Of::Key(key) => key,
+                Of::Reference(id) => store.key_of_reference(acquirer, &id).await?.ok_or(WebhookError::UnknownCharge)?,
+            };
             let (acquirer, event) = (acquirer.to_owned(), told.id.clone());
             let told_at = now;
             let notice = DisputeNotice { acquirer, event, key: key.clone(), amount_minor, currency, reversed, told_at };
@@ -159,8 +171,8 @@ fn sandbox(body: &[u8]) -> Result<Told, WebhookError> {
     let (amount_minor, currency) = (event.amount_minor, event.currency);
     let about = match event.kind.as_str() {
         "charge.authorised" | "charge.captured" | "charge.declined" => About::Charge(key),
-        "charge.disputed" => About::Dispute { key, amount_minor, currency, reversed: false },
-        "charge.dispute_reversed" => About::Dispute { key, amount_minor, currency, reversed: true },
+        "charge.disputed" => About::Dispute { of: Of::Key(key), amount_minor, currency, reversed: false },
+        "charge.dispute_reversed" => About::Dispute { of: Of::Key(key), amount_minor, currency, reversed: true },
         _ => About::Other,
     };
     told(event.id, about)
@@ -189,19 +201,21 @@ struct StripeObject {
     currency: String,
     #[serde(default)]
     status: String,
+    /// Of a dispute, which has no metadata of the intent's.
+    payment_intent: Option<String>,
 }
 
 fn stripe(body: &[u8]) -> Result<Told, WebhookError> {
     let event: StripeEvent = read(body)?;
     let object = event.data.object;
-    // Not of our making, such as another program's of the same account.
-    let Some(key) = object.metadata.get("facegate_key").map(IdempotencyKey::new) else {
-        return told(event.id, About::Other);
-    };
-    let about = match event.kind.as_str() {
-        kind if kind.starts_with("payment_intent.") => About::Charge(key),
-        "charge.dispute.created" | "charge.dispute.closed" => About::Dispute {
-            key,
+    // Without our key it is not of our making, such as another program's of the same account.
+    let key = object.metadata.get("facegate_key").map(IdempotencyKey::new);
+    let about = match (event.kind.as_str(), key, object.payment_intent) {
+        (kind, Some(key), _) if kind.starts_with("payment_intent.") => About::Charge(key),
+        // One that is closed and lost changes nothing any more.
+        ("charge.dispute.closed", ..) if object.status != "won" => About::Other,
+        ("charge.dispute.created" | "charge.dispute.closed", _, Some(id)) => About::Dispute {
+            of: Of::Reference(id),
             amount_minor: object.amount,
             currency: object.currency.to_uppercase(),
             reversed: object.status == "won",
@@ -236,22 +250,27 @@ mod tests {
         let event = |kind: &str| {
             format!(r#"{{"id":"e1","type":"{kind}","created":1,"key":"k1","amount_minor":4,"currency":"CNY"}}"#)
         };
-        let dispute = |reversed| About::Dispute { key: key.clone(), amount_minor: 4, currency: "CNY".into(), reversed };
+        let dispute = |of, reversed| About::Dispute { of, amount_minor: 4, currency: "CNY".into(), reversed };
+        let by_key = || Of::Key(key.clone());
         assert_eq!(about(sandbox(event("charge.captured").as_bytes())), Some(About::Charge(key.clone())));
-        assert_eq!(about(sandbox(event("charge.disputed").as_bytes())), Some(dispute(false)));
-        assert_eq!(about(sandbox(event("charge.dispute_reversed").as_bytes())), Some(dispute(true)));
+        assert_eq!(about(sandbox(event("charge.disputed").as_bytes())), Some(dispute(by_key(), false)));
+        assert_eq!(about(sandbox(event("charge.dispute_reversed").as_bytes())), Some(dispute(by_key(), true)));
         assert_eq!(about(sandbox(event("weather.changed").as_bytes())), Some(About::Other));
 
         let event = |kind: &str, metadata: &str, status: &str| {
-            let object = format!(r#"{{"metadata":{metadata},"amount":4,"currency":"cny","status":"{status}"}}"#);
+            let object = format!(
+                r#"{{"metadata":{metadata},"amount":4,"currency":"cny","status":"{status}","payment_intent":"pi_1"}}"#
+            );
             format!(r#"{{"id":"e1","type":"{kind}","data":{{"object":{object}}}}}"#)
         };
         let ours = r#"{"facegate_key":"k1"}"#;
         let stripe = |kind, metadata, status| about(super::stripe(event(kind, metadata, status).as_bytes()));
         assert_eq!(stripe("payment_intent.succeeded", ours, "succeeded"), Some(About::Charge(key.clone())));
         assert_eq!(stripe("payment_intent.succeeded", "{}", "succeeded"), Some(About::Other));
-        assert_eq!(stripe("charge.dispute.created", ours, "needs_response"), Some(dispute(false)));
-        assert_eq!(stripe("charge.dispute.closed", ours, "won"), Some(dispute(true)));
+        let by_reference = || Of::Reference("pi_1".to_owned());
+        assert_eq!(stripe("charge.dispute.created", "{}", "needs_response"), Some(dispute(by_reference(), false)));
+        assert_eq!(stripe("charge.dispute.closed", "{}", "won"), Some(dispute(by_reference(), true)));
+        assert_eq!(stripe("charge.dispute.closed", "{}", "lost"), Some(About::Other));
     }
 
     #[test]

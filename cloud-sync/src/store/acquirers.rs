@@ -68,6 +68,9 @@ pub trait AcquirerStore {
     /// Stores the acquirer's own name for what was asked for; the first one stands.
     async fn keep_reference(&self, acquirer: &str, key: &IdempotencyKey, reference: &str) -> Result<(), StoreError>;
 
+    /// What was asked for under the acquirer's own name for it.
+    async fn key_of_reference(&self, acquirer: &str, reference: &str) -> Result<Option<IdempotencyKey>, StoreError>;
+
     /// Remembers an event, with the dispute that it tells of; false if it was told before, and then nothing is stored.
     async fn take_event(
         &self,

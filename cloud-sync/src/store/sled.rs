@@ -46,7 +46,7 @@
 //! | `wallet-entry/` rider number | empty: that entry moves the wallet |
 //! | `entry/` number · `entry-id/` id · `balance/` account currency | `Entry` · its number · running `Money` |
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
-//! | `asked/` acquirer 0 key | `AskedOf` |
+//! | `asked/` acquirer 0 key · `asked-as/` acquirer 0 reference | `AskedOf` · its key |
 //! | `told-event/` acquirer 0 event · `told-event-at/` time acquirer 0 event | empty · both names |
 //! | `dispute-told/` acquirer 0 event | `DisputeNotice` |
 //! | `debit/` acquirer 0 key · `debit-ordered/` (same) | `DebitOrder` · its key, until it is in a file |

@@ -21,6 +21,9 @@ pub async fn what_is_asked_is_stored_once_with_the_first_name_for_it(place: &Pla
     store.keep_reference("cards", &key, "re_2").await.unwrap();
     let kept = store.asked_of_acquirer("cards", &key).await.unwrap().unwrap();
     assert_eq!(kept.reference.as_deref(), Some("re_1"));
+    assert_eq!(store.key_of_reference("cards", "re_1").await.unwrap(), Some(key.clone()));
+    assert_eq!(store.key_of_reference("cards", "re_2").await.unwrap(), None);
+    assert_eq!(store.key_of_reference("bank", "re_1").await.unwrap(), None);
     assert_eq!(store.asked_of_acquirer("bank", &key).await.unwrap(), None, "each acquirer has its own");
     store.keep_reference("bank", &key, "x").await.unwrap();
     assert_eq!(store.asked_of_acquirer("bank", &key).await.unwrap(), None, "nothing was asked");

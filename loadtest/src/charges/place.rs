@@ -34,8 +34,6 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Place {
     pub config: Config,
-    /// Whether the acquirer tells the cloud of what it did.
-    pub webhooks: bool,
     monitor: DeviceIdentity,
     /// Settlement files are the cloud's to fetch.
     as_cloud: DeviceIdentity,
@@ -57,13 +55,15 @@ impl Place {
         };
         let certificates = Certificates::make(&folder.join("certificates"), &[])?;
         let address = || Ok::<_, anyhow::Error>(SocketAddr::new(LOOPBACK, free_port()?));
-        let (cloud_address, acquirer_address) = (address()?, address()?);
+        let (cloud_address, acquirer_address, web_address) = (address()?, address()?, address()?);
+        let secret_file = folder.join("webhook-secret");
+        std::fs::write(&secret_file, "shared-by-the-cloud-and-the-acquirer")?;
 
         let tls = certificates.issue(Role::Cloud, "cloud")?;
         let trial = TrialCloud {
             listen: cloud_address.to_string(),
             postgres: database.as_ref().map(|database| database.url.as_str()),
-            more: cloud_settings(acquirer_address),
+            more: cloud_settings(acquirer_address, web_address, &secret_file),
             ..TrialCloud::new(folder, tls)
         };
         std::fs::write(folder.join("fares.toml"), fares(&STATIONS, &[7000]))?;
@@ -80,12 +80,18 @@ impl Place {
             "tls": configs::tls_table(&tls),
             "telemetry": { "filter": "warn" },
             "faults": faults(seed),
+            // Late, so that they overtake each other, and some of them twice.
+            "webhooks": {
+                "url": format!("https://{web_address}/webhooks/sandbox"),
+                "secret_file": secret_file,
+                "late_ms_max": 2_000,
+                "twice": 0.2,
+            },
         });
         let path = configs::write(folder, "acquirer", &acquirer)?;
         let acquirer_arguments = vec!["acquirer".to_owned(), "--config".to_owned(), path.display().to_string()];
         Ok(Self {
             config,
-            webhooks: false,
             monitor: certificates.identity(Role::Monitor, "bench")?,
             as_cloud: certificates.identity(Role::Cloud, "bench")?,
             cloud_address,
@@ -175,13 +181,15 @@ impl Place {
 }
 
 /// Trips settle at once, charges follow each other closely, and trouble is looked at again within seconds.
-fn cloud_settings(acquirer: SocketAddr) -> String {
+fn cloud_settings(acquirer: SocketAddr, web: SocketAddr, secret_file: &Path) -> String {
+    let secret_file = secret_file.display();
     format!(
         "[telemetry]\nfilter = \"error\"\n[journeys]\nsettle_after_ms = 0\n\
          [charging]\npass_every_ms = 50\nretry_first_ms = 200\nretry_max_s = 3\nin_flight_max = 128\n\
          charges_per_pass_max = 500\nbill_grace_s = 0\nverify_minor = 0\nfirst_ride_limit_minor = 0\n\
          [[charging.acquirer]]\nname = \"sandbox\"\nkind = \"sandbox\"\naddress = \"https://{acquirer}\"\n\
-         answer_within_ms = {ANSWER_WITHIN_MS}\n"
+         answer_within_ms = {ANSWER_WITHIN_MS}\nwebhook_secret_file = \"{secret_file}\"\n\
+         [web]\nlisten = \"{web}\"\noperators = []\napi_keys = []\n"
     )
 }
 

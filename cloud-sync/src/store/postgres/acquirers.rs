@@ -37,6 +37,17 @@ impl AcquirerStore for PgStore {
         transact!(self, tx => keep(&mut tx, acquirer, key, reference).await)
     }
 
+    async fn key_of_reference(&self, acquirer: &str, reference: &str) -> Result<Option<IdempotencyKey>, StoreError> {
+        let key: Option<String> =
+            sqlx::query_scalar("SELECT key FROM core.asked_of_acquirer WHERE acquirer = $1 AND reference = $2")
+                .bind(acquirer)
+                .bind(reference)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        Ok(key.map(IdempotencyKey::new))
+    }
+
     async fn take_event(
         &self,
         acquirer: &str,
@@ -107,10 +118,11 @@ async fn keep(tx: &mut Tx, acquirer: &str, key: &IdempotencyKey, reference: &str
     let asked = stored(tx, acquirer, key).await?;
     let Some(asked) = asked.filter(|asked| asked.reference.is_none()) else { return Ok(()) };
     let asked = AskedOf { reference: Some(reference.to_owned()), ..asked };
-    sqlx::query("UPDATE core.asked_of_acquirer SET body = $3 WHERE acquirer = $1 AND key = $2")
+    sqlx::query("UPDATE core.asked_of_acquirer SET body = $3, reference = $4 WHERE acquirer = $1 AND key = $2")
         .bind(acquirer)
         .bind(key.as_str())
         .bind(json(&asked))
+        .bind(reference)
         .execute(tx.sql())
         .await?;
     Ok(())

@@ -39,10 +39,15 @@ impl AcquirerStore for SledStore {
             let asked = tx.get::<AskedOf>(&at)?;
             if let Some(asked) = asked.filter(|asked| asked.reference.is_none()) {
                 tx.put(at, &AskedOf { reference: Some(reference.to_owned()), ..asked });
+                tx.put(key::asked_as(acquirer, reference), key);
             }
             Ok(())
         })
         .await
+    }
+
+    async fn key_of_reference(&self, acquirer: &str, reference: &str) -> Result<Option<IdempotencyKey>, StoreError> {
+        self.read().get(&key::asked_as(acquirer, reference))
     }
 
     async fn take_event(

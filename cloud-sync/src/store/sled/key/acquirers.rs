@@ -12,6 +12,11 @@ pub(in super::super) fn asked(acquirer: &str, key: &str) -> Key {
     join(b"asked/", &[acquirer.as_bytes(), &[0], key.as_bytes()])
 }
 
+/// By the acquirer's own name for it.
+pub(in super::super) fn asked_as(acquirer: &str, reference: &str) -> Key {
+    join(b"asked-as/", &[acquirer.as_bytes(), &[0], reference.as_bytes()])
+}
+
 pub(in super::super) fn told_event(acquirer: &str, event: &str) -> Key {
     join(b"told-event/", &[acquirer.as_bytes(), &[0], event.as_bytes()])
 }
