@@ -19,13 +19,6 @@ CREATE TABLE core.told_event (
 );
 CREATE INDEX told_event_at ON core.told_event (told_at);
 
-CREATE TABLE core.dispute_told (
-    acquirer text COLLATE "C",
-    event text COLLATE "C",
-    body text NOT NULL, -- DisputeNotice
-    PRIMARY KEY (acquirer, event)
-);
-
 -- Orders to banks that take one file a day.
 CREATE TABLE core.debit (
     acquirer text COLLATE "C",

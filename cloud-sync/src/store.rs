@@ -34,7 +34,7 @@ mod taps;
 mod terms;
 mod wallets;
 
-pub use acquirers::{AcquirerStore, AskedOf, DisputeNotice};
+pub use acquirers::{AcquirerStore, AskedOf};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
 pub use books::{BooksStore, DayClose, LateItem, LatePlace, Span, WrittenFile};
 pub use charges::{ChargeStore, Credit, FirstRide};

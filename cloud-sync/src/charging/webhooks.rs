@@ -1,14 +1,16 @@
 //! What acquirers tell by themselves. A webhook moves no money and settles no charge: it has the charge looked at now, by
-//! a query, or puts a dispute on record. What it claims is never believed beyond that.
+//! a query. Of its claims only a dispute is believed: that the acquirer keeps what a rider has taken back.
 
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::charge::IdempotencyKey;
+use facegate_domain::dispute::DisputeState;
+use facegate_domain::money::Money;
 use serde::Deserialize;
 
 use crate::signature::{BadSignature, SharedSecret};
-use crate::store::{DisputeNotice, Store, StoreError};
+use crate::store::{Chargeback, Store, StoreError};
 
 /// A signature counts for so long.
 pub const AGE_MAX: Duration = Duration::from_secs(300);
@@ -52,7 +54,16 @@ pub enum WebhookError {
     #[error("the event is about a charge that this cloud never made")]
     UnknownCharge,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// The charge cannot be disputed so.
+    #[error(transparent)]
+    Refused(StoreError),
+}
+
+impl From<StoreError> for WebhookError {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Dispute(_)) { Self::Refused(error) } else { Self::Store(error) }
+    }
 }
 
 impl WebhookError {
@@ -63,6 +74,7 @@ impl WebhookError {
             Self::Malformed(_) => "malformed",
             Self::UnknownCharge => "unknown_charge",
             Self::Store(_) => "failed",
+            Self::Refused(_) => "impossible",
         }
     }
 }
@@ -104,7 +116,7 @@ struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
     Charge(IdempotencyKey),
-    Dispute { of: Of, amount_minor: i64, currency: String, reversed: bool },
+    Dispute { of: Of, reference: String, amount_minor: i64, currency: String, won: bool },
     Other,
 }
 
@@ -130,29 +142,33 @@ pub async fn take(
         Dialect::Sandbox => sandbox(body)?,
         Dialect::Stripe => stripe(body)?,
     };
-    let (key, dispute) = match told.about {
+    let (of, dispute) = match told.about {
         About::Other => return Ok(Taken::Ignored),
-        About::Charge(key) => (key, None),
-        About::Dispute { of, amount_minor, currency, reversed } => {
-            let key = match of {
-                Of::Key(key) => key,
-                Of::Reference(id) => store.key_of_reference(acquirer, &id).await?.ok_or(WebhookError::UnknownCharge)?,
-            };
-            let (acquirer, event) = (acquirer.to_owned(), told.id.clone());
-            let told_at = now;
-            let notice = DisputeNotice { acquirer, event, key: key.clone(), amount_minor, currency, reversed, told_at };
-            (key, Some(notice))
+        About::Charge(key) => (Of::Key(key), None),
+        About::Dispute { of, reference, amount_minor, currency, won } => {
+            let malformed = |_| WebhookError::Malformed("its currency is none".to_owned());
+            (of, Some((reference, Money::from_minor(amount_minor, currency.parse().map_err(malformed)?), won)))
         }
     };
+    let key = match of {
+        Of::Key(key) => key,
+        Of::Reference(id) => store.key_of_reference(acquirer, &id).await?.ok_or(WebhookError::UnknownCharge)?,
+    };
     let (charge, _) = key.attempt().ok_or(WebhookError::UnknownCharge)?;
-    store.charge(charge).await?.ok_or(WebhookError::UnknownCharge)?;
-    if !store.take_event(acquirer, &told.id, dispute.as_ref(), now).await? {
-        return Ok(Taken::Known);
+    let is_finished = store.charge(charge).await?.ok_or(WebhookError::UnknownCharge)?.is_finished();
+    let Some((reference, amount, won)) = dispute else {
+        if !store.take_event(acquirer, &told.id, now).await? {
+            return Ok(Taken::Known);
+        }
+        store.hurry_charge(charge, now).await?;
+        return Ok(if is_finished { Taken::Settled } else { Taken::Woken });
+    };
+    // Once by its reference, however often and in whatever way it is told; so it comes before the event is remembered.
+    let dispute = store.open_dispute(&Chargeback { charge, reference, amount }, now).await?;
+    if won {
+        store.close_dispute(dispute.id, DisputeState::Won, now).await?;
     }
-    if dispute.is_some() {
-        return Ok(Taken::Disputed);
-    }
-    Ok(if store.hurry_charge(charge, now).await? { Taken::Woken } else { Taken::Settled })
+    Ok(if store.take_event(acquirer, &told.id, now).await? { Taken::Disputed } else { Taken::Known })
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,16 +179,19 @@ struct SandboxEvent {
     key: String,
     amount_minor: i64,
     currency: String,
+    /// Of a dispute, as the settlement file has it.
+    #[serde(default)]
+    reference: String,
 }
 
 fn sandbox(body: &[u8]) -> Result<Told, WebhookError> {
     let event: SandboxEvent = read(body)?;
     let key = IdempotencyKey::new(event.key);
-    let (amount_minor, currency) = (event.amount_minor, event.currency);
+    let (amount_minor, currency, reference) = (event.amount_minor, event.currency, event.reference);
     let about = match event.kind.as_str() {
         "charge.authorised" | "charge.captured" | "charge.declined" => About::Charge(key),
-        "charge.disputed" => About::Dispute { of: Of::Key(key), amount_minor, currency, reversed: false },
-        "charge.dispute_reversed" => About::Dispute { of: Of::Key(key), amount_minor, currency, reversed: true },
+        "charge.disputed" => About::Dispute { of: Of::Key(key), reference, amount_minor, currency, won: false },
+        "charge.dispute_reversed" => About::Dispute { of: Of::Key(key), reference, amount_minor, currency, won: true },
         _ => About::Other,
     };
     told(event.id, about)
@@ -193,6 +212,8 @@ struct StripeData {
 
 #[derive(Debug, Deserialize)]
 struct StripeObject {
+    #[serde(default)]
+    id: String,
     #[serde(default)]
     metadata: std::collections::BTreeMap<String, String>,
     #[serde(default)]
@@ -216,9 +237,10 @@ fn stripe(body: &[u8]) -> Result<Told, WebhookError> {
         ("charge.dispute.closed", ..) if object.status != "won" => About::Other,
         ("charge.dispute.created" | "charge.dispute.closed", _, Some(id)) => About::Dispute {
             of: Of::Reference(id),
+            reference: object.id,
             amount_minor: object.amount,
             currency: object.currency.to_uppercase(),
-            reversed: object.status == "won",
+            won: object.status == "won",
         },
         _ => About::Other,
     };
@@ -248,9 +270,14 @@ mod tests {
     fn each_dialect_is_understood() {
         let key = IdempotencyKey::new("k1");
         let event = |kind: &str| {
-            format!(r#"{{"id":"e1","type":"{kind}","created":1,"key":"k1","amount_minor":4,"currency":"CNY"}}"#)
+            format!(
+                r#"{{"id":"e1","type":"{kind}","created":1,"key":"k1","amount_minor":4,"currency":"CNY","reference":"cb_1"}}"#
+            )
         };
-        let dispute = |of, reversed| About::Dispute { of, amount_minor: 4, currency: "CNY".into(), reversed };
+        let dispute = |of, won| {
+            let (reference, currency) = ("cb_1".to_owned(), "CNY".to_owned());
+            About::Dispute { of, reference, amount_minor: 4, currency, won }
+        };
         let by_key = || Of::Key(key.clone());
         assert_eq!(about(sandbox(event("charge.captured").as_bytes())), Some(About::Charge(key.clone())));
         assert_eq!(about(sandbox(event("charge.disputed").as_bytes())), Some(dispute(by_key(), false)));
@@ -259,7 +286,7 @@ mod tests {
 
         let event = |kind: &str, metadata: &str, status: &str| {
             let object = format!(
-                r#"{{"metadata":{metadata},"amount":4,"currency":"cny","status":"{status}","payment_intent":"pi_1"}}"#
+                r#"{{"id":"cb_1","metadata":{metadata},"amount":4,"currency":"cny","status":"{status}","payment_intent":"pi_1"}}"#
             );
             format!(r#"{{"id":"e1","type":"{kind}","data":{{"object":{object}}}}}"#)
         };

@@ -1,10 +1,9 @@
-//! What passes between the cloud and its acquirers beside the charges themselves: what was asked under which key, which
-//! events were told before, and what riders' banks dispute.
+//! What passes between the cloud and its acquirers beside the charges themselves: what was asked under which key, and which
+//! events were told before.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::charge::IdempotencyKey;
-use facegate_domain::debit::AnswerLine;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -21,35 +20,6 @@ pub struct AskedOf {
     /// Whether it was begun by this very command: it was certainly not asked for before.
     #[serde(skip)]
     pub is_new: bool,
-}
-
-/// A rider's bank wants the money of a charge back, or has given it back after all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DisputeNotice {
-    pub acquirer: String,
-    /// The acquirer's name for what it told.
-    pub event: String,
-    pub key: IdempotencyKey,
-    pub amount_minor: i64,
-    pub currency: String,
-    /// Whether it was decided for us.
-    pub reversed: bool,
-    pub told_at: Timestamp,
-}
-
-impl DisputeNotice {
-    /// A debit that a bank had accepted came back with its answer of that number.
-    pub(super) fn taken_back(acquirer: &str, number: u64, line: &AnswerLine, told_at: Timestamp) -> Self {
-        Self {
-            acquirer: acquirer.to_owned(),
-            event: format!("answer-{number}/{}", line.key),
-            key: line.key.clone(),
-            amount_minor: line.amount.minor(),
-            currency: line.amount.currency().to_string(),
-            reversed: false,
-            told_at,
-        }
-    }
 }
 
 #[async_trait]
@@ -71,18 +41,9 @@ pub trait AcquirerStore {
     /// What was asked for under the acquirer's own name for it.
     async fn key_of_reference(&self, acquirer: &str, reference: &str) -> Result<Option<IdempotencyKey>, StoreError>;
 
-    /// Remembers an event, with the dispute that it tells of; false if it was told before, and then nothing is stored.
-    async fn take_event(
-        &self,
-        acquirer: &str,
-        event: &str,
-        dispute: Option<&DisputeNotice>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    /// Remembers an event; false if it was told before.
+    async fn take_event(&self, acquirer: &str, event: &str, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Forgets at most `max` events told before `before`; gives how many.
     async fn forget_events(&self, before: Timestamp, max: usize) -> Result<usize, StoreError>;
-
-    /// Every dispute that was told, in the order of acquirers and events.
-    async fn disputes_told(&self) -> Result<Vec<DisputeNotice>, StoreError>;
 }

@@ -1,7 +1,6 @@
 //! Orders to banks that take one file a day, and what the banks answer.
 
 use async_trait::async_trait;
-use facegate_domain::Timestamp;
 use facegate_domain::charge::IdempotencyKey;
 use facegate_domain::debit::{AnswerFile, Answered, Change, DebitOrder};
 use facegate_domain::money::{Currency, Money};
@@ -47,14 +46,9 @@ pub trait DebitStore {
     /// The files from that day on.
     async fn debit_files(&self, acquirer: &str, from: Date) -> Result<Vec<DebitFile>, StoreError>;
 
-    /// Takes a bank's answer, wholly or not at all, and puts on record what it took back. `digest` names its content.
+    /// Takes a bank's answer, wholly or not at all; gives, also when it was taken before, what the bank took back by it.
+    /// `digest` names its content.
     ///
     /// Errors: `Debit` for one that comes before an earlier one, contradicts what was taken, or does not fit the orders.
-    async fn take_debit_answer(
-        &self,
-        acquirer: &str,
-        file: &AnswerFile,
-        digest: &str,
-        now: Timestamp,
-    ) -> Result<Answered, StoreError>;
+    async fn take_debit_answer(&self, acquirer: &str, file: &AnswerFile, digest: &str) -> Result<Answered, StoreError>;
 }

@@ -48,7 +48,6 @@
 //! | `entry-at/` time number · `hour/` hour currency account | empty · `Turnover` of a control account |
 //! | `asked/` acquirer 0 key · `asked-as/` acquirer 0 reference | `AskedOf` · its key |
 //! | `told-event/` acquirer 0 event · `told-event-at/` time acquirer 0 event | empty · both names |
-//! | `dispute-told/` acquirer 0 event | `DisputeNotice` |
 //! | `debit/` acquirer 0 key · `debit-ordered/` (same) | `DebitOrder` · its key, until it is in a file |
 //! | `debit-file/` acquirer 0 day · `debit-answer/` acquirer 0 number | `DebitFile` · the digest of the answer |
 //! | `settlement/` date acquirer | `Kept`: a settlement file, begun or imported |

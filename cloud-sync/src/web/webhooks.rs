@@ -61,6 +61,7 @@ fn refusal(error: &WebhookError) -> Problem {
         }
         WebhookError::Malformed(_) => (StatusCode::BAD_REQUEST, "Send the event as this kind of acquirer writes it."),
         WebhookError::UnknownCharge => (StatusCode::NOT_FOUND, "Look up whose event this is; it was not ours to have."),
+        WebhookError::Refused(_) => (StatusCode::CONFLICT, "Look the charge up; it is not as the event says."),
         WebhookError::Store(error) => return Problem::internal(error),
     };
     Problem::new(status, error.name(), error.to_string(), next)

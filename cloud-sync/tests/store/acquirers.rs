@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use facegate_cloud_sync::store::DisputeNotice;
 use facegate_domain::charge::IdempotencyKey;
 
 use crate::places::Place;
@@ -31,28 +30,16 @@ pub async fn what_is_asked_is_stored_once_with_the_first_name_for_it(place: &Pla
 
 pub async fn an_event_is_taken_once_until_it_is_forgotten(place: &Place) {
     let store = place.open().await;
-    let dispute = |event: &str| DisputeNotice {
-        acquirer: "cards".to_owned(),
-        event: event.to_owned(),
-        key: IdempotencyKey::new("k1"),
-        amount_minor: 400,
-        currency: "CNY".to_owned(),
-        reversed: false,
-        told_at: after(1),
-    };
-    assert!(store.take_event("cards", "e1", None, after(1)).await.unwrap());
-    assert!(!store.take_event("cards", "e1", Some(&dispute("e1")), after(2)).await.unwrap());
-    assert!(store.disputes_told().await.unwrap().is_empty(), "an event told before stores nothing");
-    assert!(store.take_event("bank", "e1", None, after(2)).await.unwrap());
-    assert!(store.take_event("cards", "e2", Some(&dispute("e2")), after(3)).await.unwrap());
-    assert_eq!(store.disputes_told().await.unwrap(), [dispute("e2")]);
+    assert!(store.take_event("cards", "e1", after(1)).await.unwrap());
+    assert!(!store.take_event("cards", "e1", after(2)).await.unwrap());
+    assert!(store.take_event("bank", "e1", after(2)).await.unwrap());
+    assert!(store.take_event("cards", "e2", after(3)).await.unwrap());
 
     assert_eq!(store.forget_events(after(3), 1).await.unwrap(), 1);
     assert_eq!(store.forget_events(after(3), 10).await.unwrap(), 1);
     assert_eq!(store.forget_events(after(3), 10).await.unwrap(), 0);
-    assert!(store.take_event("cards", "e1", None, after(9)).await.unwrap(), "it was forgotten");
-    assert!(!store.take_event("cards", "e2", None, after(9)).await.unwrap());
-    assert_eq!(store.disputes_told().await.unwrap().len(), 1, "disputes stay");
+    assert!(store.take_event("cards", "e1", after(9)).await.unwrap(), "it was forgotten");
+    assert!(!store.take_event("cards", "e2", after(9)).await.unwrap());
     let far = after(9).plus(Duration::from_secs(1));
     assert_eq!(store.forget_events(far, 10).await.unwrap(), 2);
 }

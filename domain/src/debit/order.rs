@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{DebitProblem, Outcome, again_after};
+use super::{AnswerLine, DebitProblem, Outcome, again_after};
 use crate::charge::{AcquirerToken, Again, AuthorisationId, Decline, Found, IdempotencyKey};
 use crate::money::{Currency, Money};
 
@@ -138,6 +138,12 @@ impl DebitOrder {
             state: OrderState::Ordered,
         };
         Ok((credit, Self { given_back_minor, ..self.clone() }))
+    }
+
+    /// Whether this line of an answer may have been what took its money back.
+    pub fn was_taken_back_by(&self, line: &AnswerLine) -> bool {
+        let returned = matches!(line.outcome, Outcome::Returned { .. });
+        returned && self.kind == OrderKind::Debit && matches!(self.state, OrderState::TakenBack { .. })
     }
 
     /// After what the bank says of it. Hearing the same again changes nothing.

@@ -100,7 +100,8 @@ fn rows_of(charge: &Charge, terms: &Terms) -> Vec<Row> {
         rows.push(row("chargeback", format!("cb_{id}"), key, captured, terms.chargeback_fee_minor, at_ms));
     }
     if let Some(at_ms) = charge.dispute_reversed_at_ms {
-        rows.push(row("chargeback_reversed", format!("cbr_{id}"), key, captured, 0, at_ms));
+        // Of the same dispute, hence under its reference.
+        rows.push(row("chargeback_reversed", format!("cb_{id}"), key, captured, 0, at_ms));
     }
     rows
 }

@@ -85,7 +85,7 @@ impl Webhooks {
     }
 }
 
-/// `{"id", "type", "created", "key", "authorisation", "amount_minor", "currency"}`; none for what nobody waits for.
+/// `{"id", "type", "created", "key", "authorisation", "amount_minor", "currency", "reference"}`; none for what nobody waits for.
 fn event_of(line: &Line, book: &Book) -> Option<Value> {
     let charge = book.charge(line.authorisation())?;
     let authorisation = &charge.authorisation;
@@ -112,5 +112,7 @@ fn event_of(line: &Line, book: &Book) -> Option<Value> {
         "authorisation": authorisation,
         "amount_minor": amount_minor,
         "currency": charge.request.currency,
+        // As the settlement file has it.
+        "reference": format!("cb_{authorisation}"),
     }))
 }

@@ -16,7 +16,7 @@ fn policy() -> WebhookPolicy {
 
 fn event(id: &str, kind: &str, key: &str) -> Vec<u8> {
     let event = json!({
-        "id": id, "type": kind, "created": 1, "key": key, "amount_minor": FARE, "currency": "CNY",
+        "id": id, "type": kind, "created": 1, "key": key, "amount_minor": FARE, "currency": "CNY", "reference": "cb_1",
     });
     event.to_string().into_bytes()
 }
@@ -64,9 +64,14 @@ async fn an_event_has_its_charge_looked_at_and_changes_nothing_by_itself() {
     let disputed = event("e3", "charge.disputed", key.as_str());
     assert_eq!(told(&books, &disputed).await.unwrap(), Taken::Disputed);
     assert_eq!(told(&books, &disputed).await.unwrap(), Taken::Known);
-    let disputes = books.store.disputes_told().await.unwrap();
-    assert_eq!(disputes.iter().map(|d| (d.key.clone(), d.reversed)).collect::<Vec<_>>(), [(key, false)]);
-    assert_eq!(books.balance(Account::AcquirerReceivable).await, FARE, "a dispute on record is not yet a booking");
+    let disputes = books.store.disputes_of(rider).await.unwrap();
+    assert_eq!(disputes.iter().map(|d| (d.reference.as_str(), d.state.name())).collect::<Vec<_>>(), [("cb_1", "open")]);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, 0, "kept apart until the bank decides");
+    assert_eq!(books.balance(Account::Disputed).await, FARE);
+    let won = event("e4", "charge.dispute_reversed", key.as_str());
+    assert_eq!(told(&books, &won).await.unwrap(), Taken::Disputed);
+    assert_eq!(books.balance(Account::AcquirerReceivable).await, FARE);
+    assert_eq!(books.balance(Account::Disputed).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +112,7 @@ async fn a_bad_event_is_refused_and_changes_nothing() {
     }
     let weather = event("e8", "weather.changed", key.as_str());
     assert_eq!(taken(&policy.secret.sign(now, &weather), &weather).await, Ok(Taken::Ignored));
-    assert!(books.store.disputes_told().await.unwrap().is_empty());
+    assert!(books.store.disputes_of(rider).await.unwrap().is_empty());
     assert_eq!(books.store.entries(0, 100).await.unwrap(), before);
     assert_eq!(books.states(rider).await, [Some(State::Captured)]);
 

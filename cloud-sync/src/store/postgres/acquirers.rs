@@ -8,7 +8,7 @@ use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{at_most, json, read};
 use super::{PgStore, transact};
-use crate::store::{AcquirerStore, AskedOf, DisputeNotice, StoreError};
+use crate::store::{AcquirerStore, AskedOf, StoreError};
 
 #[async_trait]
 impl AcquirerStore for PgStore {
@@ -48,14 +48,17 @@ impl AcquirerStore for PgStore {
         Ok(key.map(IdempotencyKey::new))
     }
 
-    async fn take_event(
-        &self,
-        acquirer: &str,
-        event: &str,
-        dispute: Option<&DisputeNotice>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        transact!(self, tx => take(&mut tx, acquirer, event, dispute, now).await)
+    async fn take_event(&self, acquirer: &str, event: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let new = sqlx::query(
+            "INSERT INTO core.told_event (acquirer, event, told_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(acquirer)
+        .bind(event)
+        .bind(now.unix_ms())
+        .execute(&self.pool)
+        .await
+        .map_err(Trouble::from)?;
+        Ok(new.rows_affected() == 1)
     }
 
     async fn forget_events(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {
@@ -69,14 +72,6 @@ impl AcquirerStore for PgStore {
         .await
         .map_err(Trouble::from)?;
         Ok(usize::try_from(gone.rows_affected()).unwrap_or(usize::MAX))
-    }
-
-    async fn disputes_told(&self) -> Result<Vec<DisputeNotice>, StoreError> {
-        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.dispute_told ORDER BY acquirer, event")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(Trouble::from)?;
-        bodies.iter().map(|body| read("a dispute", body)).collect()
     }
 }
 
@@ -123,40 +118,6 @@ async fn keep(tx: &mut Tx, acquirer: &str, key: &IdempotencyKey, reference: &str
         .bind(key.as_str())
         .bind(json(&asked))
         .bind(reference)
-        .execute(tx.sql())
-        .await?;
-    Ok(())
-}
-
-async fn take(
-    tx: &mut Tx,
-    acquirer: &str,
-    event: &str,
-    dispute: Option<&DisputeNotice>,
-    now: Timestamp,
-) -> Result<bool, Trouble> {
-    let new = sqlx::query(
-        "INSERT INTO core.told_event (acquirer, event, told_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-    )
-    .bind(acquirer)
-    .bind(event)
-    .bind(now.unix_ms())
-    .execute(tx.sql())
-    .await?;
-    if new.rows_affected() == 0 {
-        return Ok(false);
-    }
-    if let Some(dispute) = dispute {
-        keep_dispute(tx, dispute).await?;
-    }
-    Ok(true)
-}
-
-pub(super) async fn keep_dispute(tx: &mut Tx, dispute: &DisputeNotice) -> Result<(), Trouble> {
-    sqlx::query("INSERT INTO core.dispute_told (acquirer, event, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-        .bind(&dispute.acquirer)
-        .bind(&dispute.event)
-        .bind(json(dispute))
         .execute(tx.sql())
         .await?;
     Ok(())

@@ -1,7 +1,6 @@
 //! Orders to banks that take one file a day.
 
 use async_trait::async_trait;
-use facegate_domain::Timestamp;
 use facegate_domain::charge::IdempotencyKey;
 use facegate_domain::debit::{
     AnswerFile, Answered, Change, DebitOrder, DebitProblem, OrderKind, OrderState, Outcome, file_body,
@@ -13,7 +12,7 @@ use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{json, read};
 use super::{PgStore, transact};
-use crate::store::{DebitFile, DebitStore, DisputeNotice, StoreError};
+use crate::store::{DebitFile, DebitStore, StoreError};
 
 #[async_trait]
 impl DebitStore for PgStore {
@@ -61,14 +60,8 @@ impl DebitStore for PgStore {
         bodies.iter().map(|body| read("a debit file", body)).collect()
     }
 
-    async fn take_debit_answer(
-        &self,
-        acquirer: &str,
-        file: &AnswerFile,
-        digest: &str,
-        now: Timestamp,
-    ) -> Result<Answered, StoreError> {
-        transact!(self, tx => take(&mut tx, acquirer, file, digest, now).await)
+    async fn take_debit_answer(&self, acquirer: &str, file: &AnswerFile, digest: &str) -> Result<Answered, StoreError> {
+        transact!(self, tx => take(&mut tx, acquirer, file, digest).await)
     }
 }
 
@@ -173,13 +166,7 @@ async fn cut(tx: &mut Tx, acquirer: &str, day: Date, currency: Currency) -> Resu
     Ok(file)
 }
 
-async fn take(
-    tx: &mut Tx,
-    acquirer: &str,
-    file: &AnswerFile,
-    digest: &str,
-    now: Timestamp,
-) -> Result<Answered, Trouble> {
+async fn take(tx: &mut Tx, acquirer: &str, file: &AnswerFile, digest: &str) -> Result<Answered, Trouble> {
     alone(tx, acquirer).await?;
     let number = file.number;
     let taken: Vec<(i64, String)> =
@@ -188,9 +175,15 @@ async fn take(
             .fetch_all(tx.sql())
             .await?;
     if let Some((_, before)) = taken.iter().find(|(taken, _)| u64::try_from(*taken) == Ok(number)) {
-        let again = Answered { again: true, ..Answered::default() };
-        let contradicts = || StoreError::from(DebitProblem::Contradicts { number });
-        return if before == digest { Ok(again) } else { Err(contradicts().into()) };
+        if before != digest {
+            return Err(StoreError::from(DebitProblem::Contradicts { number }).into());
+        }
+        let mut again = Answered { again: true, ..Answered::default() };
+        for line in &file.lines {
+            let order = stored(tx, acquirer, &line.key).await?;
+            again.taken_back.extend(order.was_taken_back_by(line).then(|| line.clone()));
+        }
+        return Ok(again);
     }
     let expected = taken.len() as u64 + 1;
     if number != expected {
@@ -207,8 +200,6 @@ async fn take(
             (OrderState::Sent { .. }, Outcome::Accepted) => answered.accepted += 1,
             (OrderState::Sent { .. }, Outcome::Returned { .. }) => answered.returned += 1,
             (OrderState::Accepted, Outcome::Returned { .. }) if order.kind == OrderKind::Debit => {
-                let notice = DisputeNotice::taken_back(acquirer, number, line, now);
-                super::acquirers::keep_dispute(tx, &notice).await?;
                 answered.taken_back.push(line.clone());
             }
             _ => {}

@@ -6,7 +6,7 @@ use facegate_domain::charge::IdempotencyKey;
 
 use super::SledStore;
 use super::key::acquirers as key;
-use crate::store::{AcquirerStore, AskedOf, DisputeNotice, StoreError};
+use crate::store::{AcquirerStore, AskedOf, StoreError};
 
 #[async_trait]
 impl AcquirerStore for SledStore {
@@ -50,13 +50,7 @@ impl AcquirerStore for SledStore {
         self.read().get(&key::asked_as(acquirer, reference))
     }
 
-    async fn take_event(
-        &self,
-        acquirer: &str,
-        event: &str,
-        dispute: Option<&DisputeNotice>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn take_event(&self, acquirer: &str, event: &str, now: Timestamp) -> Result<bool, StoreError> {
         let told = key::told_event(acquirer, event);
         self.write(|tx| {
             if tx.contains(&told)? {
@@ -64,9 +58,6 @@ impl AcquirerStore for SledStore {
             }
             tx.put(told, &());
             tx.put(key::told_event_at(now, acquirer, event), &(acquirer, event));
-            if let Some(dispute) = dispute {
-                tx.put(key::dispute_told(acquirer, event), dispute);
-            }
             Ok(true)
         })
         .await
@@ -88,9 +79,5 @@ impl AcquirerStore for SledStore {
             Ok(forgotten)
         })
         .await
-    }
-
-    async fn disputes_told(&self) -> Result<Vec<DisputeNotice>, StoreError> {
-        self.read().scan_as(key::DISPUTE_TOLD)
     }
 }

@@ -1,7 +1,6 @@
 //! Orders to banks that take one file a day.
 
 use async_trait::async_trait;
-use facegate_domain::Timestamp;
 use facegate_domain::charge::IdempotencyKey;
 use facegate_domain::debit::{
     AnswerFile, Answered, Change, DebitOrder, DebitProblem, OrderKind, OrderState, Outcome, file_body,
@@ -12,7 +11,7 @@ use jiff::civil::Date;
 use super::SledStore;
 use super::key::acquirers as key;
 use super::tx::Tx;
-use crate::store::{DebitFile, DebitStore, DisputeNotice, StoreError};
+use crate::store::{DebitFile, DebitStore, StoreError};
 
 #[async_trait]
 impl DebitStore for SledStore {
@@ -84,18 +83,19 @@ impl DebitStore for SledStore {
         Ok(files.into_iter().filter(|file| file.day >= from).collect())
     }
 
-    async fn take_debit_answer(
-        &self,
-        acquirer: &str,
-        file: &AnswerFile,
-        digest: &str,
-        now: Timestamp,
-    ) -> Result<Answered, StoreError> {
+    async fn take_debit_answer(&self, acquirer: &str, file: &AnswerFile, digest: &str) -> Result<Answered, StoreError> {
         self.write(|tx| {
             let number = file.number;
             if let Some(before) = tx.get::<String>(&key::debit_answer(acquirer, number))? {
-                let again = Answered { again: true, ..Answered::default() };
-                return if before == digest { Ok(again) } else { Err(DebitProblem::Contradicts { number }.into()) };
+                if before != digest {
+                    return Err(DebitProblem::Contradicts { number }.into());
+                }
+                let mut again = Answered { again: true, ..Answered::default() };
+                for line in &file.lines {
+                    let order = stored(tx, acquirer, &line.key)?;
+                    again.taken_back.extend(order.was_taken_back_by(line).then(|| line.clone()));
+                }
+                return Ok(again);
             }
             if number > 1 && !tx.contains(&key::debit_answer(acquirer, number - 1))? {
                 let taken = tx.scan(&key::debit_answers(acquirer))?.len() as u64;
@@ -112,8 +112,6 @@ impl DebitStore for SledStore {
                     (OrderState::Sent { .. }, Outcome::Accepted) => answered.accepted += 1,
                     (OrderState::Sent { .. }, Outcome::Returned { .. }) => answered.returned += 1,
                     (OrderState::Accepted, Outcome::Returned { .. }) if order.kind == OrderKind::Debit => {
-                        let notice = DisputeNotice::taken_back(acquirer, number, line, now);
-                        tx.put(key::dispute_told(acquirer, &notice.event), &notice);
                         answered.taken_back.push(line.clone());
                     }
                     _ => {}

@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use facegate_domain::debit::{AnswerFile, DebitProblem, trailer};
+use facegate_domain::debit::{AnswerFile, AnswerLine, DebitProblem, trailer};
 use sha2::{Digest, Sha256};
 
 use super::BankDebit;
-use crate::store::StoreError;
+use crate::store::{Chargeback, StoreError};
 
 /// A bank's answer is no larger: some hundred thousand lines.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -73,7 +73,7 @@ impl BankDebit {
         whole.sort_by_key(|(file, ..)| file.number);
         let mut taken = 0;
         for (file, digest, path) in whole {
-            match self.store.take_debit_answer(self.name.as_str(), &file, &digest, self.clock.now()).await {
+            match self.store.take_debit_answer(self.name.as_str(), &file, &digest).await {
                 Ok(answered) => {
                     let (accepted, returned) = (answered.accepted, answered.returned);
                     let taken_back = answered.taken_back.len();
@@ -81,6 +81,7 @@ impl BankDebit {
                     count(self.name.as_str(), if answered.again { "again" } else { "taken" });
                     taken += usize::from(!answered.again);
                     self.wake(&file).await?;
+                    self.dispute(file.number, &answered.taken_back).await?;
                     let to = folder.join("taken").join(path.file_name().unwrap_or_default());
                     fs::rename(&path, &to).map_err(|source| at(&to, source))?;
                 }
@@ -95,6 +96,21 @@ impl BankDebit {
     async fn wake(&self, file: &AnswerFile) -> Result<(), BankFilesError> {
         for (charge, _) in file.lines.iter().filter_map(|line| line.key.attempt()) {
             self.store.hurry_charge(charge, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// What a rider's bank took back is a dispute of his charge; telling so again is once.
+    async fn dispute(&self, number: u64, taken_back: &[AnswerLine]) -> Result<(), BankFilesError> {
+        for (line, (charge, _)) in taken_back.iter().filter_map(|line| Some((line, line.key.attempt()?))) {
+            let chargeback =
+                Chargeback { charge, reference: format!("{}-answer-{number}", self.name), amount: line.amount };
+            match self.store.open_dispute(&chargeback, self.clock.now()).await {
+                Ok(_) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
+                // The books stay as they are; a person has to look.
+                Err(error) => tracing::error!(key = %line.key, %error, "what the bank took back is no dispute"),
+            }
         }
         Ok(())
     }

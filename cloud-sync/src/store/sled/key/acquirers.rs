@@ -6,7 +6,6 @@ use jiff::civil::Date;
 use super::{Key, join, time};
 
 pub(in super::super) const TOLD_EVENT_AT: &[u8] = b"told-event-at/";
-pub(in super::super) const DISPUTE_TOLD: &[u8] = b"dispute-told/";
 
 pub(in super::super) fn asked(acquirer: &str, key: &str) -> Key {
     join(b"asked/", &[acquirer.as_bytes(), &[0], key.as_bytes()])
@@ -27,10 +26,6 @@ pub(in super::super) fn told_events_until(at: Timestamp) -> Key {
 
 pub(in super::super) fn told_event_at(at: Timestamp, acquirer: &str, event: &str) -> Key {
     join(&told_events_until(at), &[acquirer.as_bytes(), &[0], event.as_bytes()])
-}
-
-pub(in super::super) fn dispute_told(acquirer: &str, event: &str) -> Key {
-    join(DISPUTE_TOLD, &[acquirer.as_bytes(), &[0], event.as_bytes()])
 }
 
 pub(in super::super) fn debit(acquirer: &str, key: &str) -> Key {
