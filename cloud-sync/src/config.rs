@@ -114,8 +114,7 @@ impl TryFrom<RawConfig> for Config {
         let listen = problems.address("listen", &raw.listen);
         let tls = raw.tls.check("tls", &mut problems);
         let store = raw.store.check(raw.data_dir.as_ref(), tls.as_ref(), &mut problems);
-        let data_dir = raw.data_dir.clone();
-        let keys_dir = raw.keys_dir.or_else(|| raw.data_dir.map(|dir| dir.join("keys"))).unwrap_or_else(|| {
+        let keys_dir = raw.keys_dir.or_else(|| Some(raw.data_dir.as_ref()?.join("keys"))).unwrap_or_else(|| {
             problems.add("keys_dir", "is missing: without data_dir there is no other place for the keys");
             PathBuf::new()
         });
@@ -135,7 +134,7 @@ impl TryFrom<RawConfig> for Config {
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
-        let books = raw.books.check("books", data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
+        let books = raw.books.check("books", raw.data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
         let checked = (|| {
             let (fares, acquirers) = (fares?, charging.acquirers.clone()?);
