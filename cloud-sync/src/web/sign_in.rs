@@ -121,7 +121,8 @@ impl FromRequestParts<Pages> for SignedInRider {
 
 /// People are led to where they can go; scripts are told.
 fn turn_away(parts: &Parts, account: Option<&Account>) -> Response {
-    if !parts.uri.path().ends_with(".json") {
+    let wanted = parts.headers.get(header::ACCEPT).and_then(|wanted| wanted.to_str().ok()).unwrap_or_default();
+    if !parts.uri.path().ends_with(".json") && !wanted.contains("application/json") {
         return Redirect::to(account.map_or("/sign-in", home)).into_response();
     }
     match account {

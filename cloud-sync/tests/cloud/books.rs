@@ -139,7 +139,8 @@ async fn an_operator_matches_a_day_and_closes_it_for_good() {
     let kinds: Vec<&str> = day["kinds"].as_array().unwrap().iter().map(|kind| kind["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"item_without_bill"), "{kinds:?}");
     let found = get(&browser, "/books/days/2026-11-18/differences?kind=item_without_bill").await;
-    assert_eq!((&found["rows"][0]["rider"], &found["next"]), (&json!(other), &Value::Null));
+    let whose: Vec<&Value> = found["rows"].as_array().unwrap().iter().map(|row| &row["rider"]).collect();
+    assert!(whose.contains(&&json!(other)) && found["next"].is_null(), "{found}");
     assert!(found["rows"][0]["next_action"].as_str().unwrap().ends_with('.'));
     let none = get(&browser, "/books/days/2026-11-18/differences?kind=no_such_kind").await;
     assert_eq!(none["rows"], json!([]));

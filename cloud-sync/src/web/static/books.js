@@ -37,7 +37,7 @@ function plural(n, one, many) {
 }
 
 async function post(path, form) {
-  const response = await fetch(path, { method: "POST", body: new URLSearchParams(form), cache: "no-store" });
+  const response = await fetch(path, { method: "POST", headers: { accept: "application/json" }, body: new URLSearchParams(form), cache: "no-store" });
   if (response.status === 401) location.assign("/sign-in?ended");
   if (response.ok) return null;
   const problem = await response.json().catch(() => null);
