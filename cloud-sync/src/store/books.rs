@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::{Item, ItemId};
-use facegate_domain::charge::{Charge, ChargeId, Instrument};
+use facegate_domain::charge::{Charge, ChargeId, Instrument, State};
 use facegate_domain::money::Money;
 use facegate_domain::reconcile::{BillRow, DayTotals, ItemRow, LineRow, Outcome, Price, RideRow, RiderDay};
 use futures::stream::BoxStream;
@@ -94,14 +94,14 @@ pub(super) fn ride_row(ride: &PricedRide, items: &BTreeMap<[u8; 16], (Item, Opti
 /// A charge as the match sees it. `items` are those of its items that are stored.
 pub(super) fn bill_row(charge: &Charge, items: &[Item], settled: Vec<LineRow>) -> BillRow {
     let complete = items.len() == charge.items().len();
-    let sum = Money::checked_sum(charge.amount().currency(), items.iter().map(Item::amount));
+    let sum = Money::checked_sum(charge.billed().currency(), items.iter().map(Item::amount));
     BillRow {
         id: charge.id(),
         day: items.iter().map(Item::day).max().unwrap_or(Date::MIN),
-        billed: charge.amount(),
+        billed: charge.billed(),
         items_come_to: sum.ok().filter(|_| complete),
         amount: charge.amount(),
-        outcome: outcome(charge),
+        outcome: outcome(charge.state()),
         acquirer: match charge.instrument() {
             Instrument::Wallet => None,
             Instrument::Acquirer { acquirer, .. } => Some(acquirer.to_string()),
@@ -110,14 +110,12 @@ pub(super) fn bill_row(charge: &Charge, items: &[Item], settled: Vec<LineRow>) -
     }
 }
 
-/// By the state's name: of those that are final all are told apart, and every other is waited for.
-fn outcome(charge: &Charge) -> Outcome {
-    match charge.state().name() {
-        "captured" => Outcome::Captured,
-        "settled" | "voided" | "refused" => Outcome::Nothing,
-        "debt" => Outcome::Debt,
-        "declined" if charge.is_finished() => Outcome::Debt,
-        waiting => Outcome::Waiting(waiting.to_owned()),
+fn outcome(state: &State) -> Outcome {
+    match state {
+        State::Captured => Outcome::Captured,
+        State::Settled | State::Voided | State::Refused { .. } => Outcome::Nothing,
+        State::Debt { .. } => Outcome::Debt,
+        waiting => Outcome::Waiting(waiting.name().to_owned()),
     }
 }
 

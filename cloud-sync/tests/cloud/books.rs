@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::browser::{App, Browser, problem};
+use crate::browser::{App, Browser, leads_to, problem};
 use crate::harness::{BEGIN, OPERATOR, OPERATOR_PASSWORD, TestCloud};
 use crate::journeys::ride;
 
@@ -87,6 +87,8 @@ async fn what_is_put_into_the_inbox_is_imported_or_refused_with_the_reason() {
     let cloud = TestCloud::start().await;
     let mut desk = Desk::new(cloud.cloud.store.clone(), cloud.clock.clone(), &cloud.cloud.config);
     desk.acquirers = vec!["sandbox".into()];
+    // The cloud looks into a folder of its own.
+    desk.config.dir = cloud.dir.path().join("desk");
     inbox::round(&desk).await.unwrap();
     let folder = inbox::folder(&desk);
     std::fs::create_dir_all(&folder).unwrap();
@@ -180,10 +182,9 @@ async fn the_trial_balance_is_shown_of_any_moment_and_to_operators_alone() {
     let csv = browser.get("/books/trial-balance.csv?at=2026-11-18T11:06:40Z").await.text().await.unwrap();
     assert!(csv.contains("operator_bank,CNY,396,0,396"), "{csv}");
     let nobody = Browser::new(&cloud);
-    for path in
-        ["/books/days.json", "/books/trial-balance", "/books/days/2026-11-18", "/books/days/2026-11-18/files/bills.csv"]
-    {
-        assert_eq!(nobody.get(path).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+    assert_eq!(nobody.get("/books/days.json").await.status(), StatusCode::UNAUTHORIZED);
+    for path in ["/books", "/books/trial-balance", "/books/days/2026-11-18", "/books/days/2026-11-18/files/bills.csv"] {
+        assert_eq!(leads_to(&nobody.get(path).await), (StatusCode::SEE_OTHER, Some("/sign-in")), "{path}");
     }
     for (path, code) in [
         ("/books/days/yesterday", "no_such_day"),

@@ -51,8 +51,8 @@ const KINDS: [Kind; 13] = [
 struct Made {
     records: Vec<GateRecord>,
     settlement: Settlement,
-    /// How his charge ends, and the transition by which the store is told.
-    charge: Option<(Advanced, Option<Event>)>,
+    /// His charge, and the transitions that the store is told of.
+    charge: Option<(Advanced, Vec<Event>)>,
     lines: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ fn make(
     Ok(Made { records, settlement, charge, lines })
 }
 
-type Billed = (Option<(Advanced, Option<Event>)>, Vec<String>);
+type Billed = (Option<(Advanced, Vec<Event>)>, Vec<String>);
 
 fn billed(city: &City, n: u64, rider: RiderId, planted: Option<Kind>, items: &[Item]) -> Result<Billed> {
     if planted == Some(Kind::ItemWithoutBill) {
@@ -157,9 +157,11 @@ fn billed(city: &City, n: u64, rider: RiderId, planted: Option<Kind>, items: &[I
     }
     let (key, minor) = (charge.key().to_string(), charge.amount().minor());
     let last = match planted {
-        Some(Kind::BillWithoutOutcome) => None,
-        Some(Kind::SettledNotCaptured) => Some(Event::Declined(Decline::hard("planted"))),
-        _ => Some(Event::Captured),
+        Some(Kind::BillWithoutOutcome) => Vec::new(),
+        Some(Kind::SettledNotCaptured) => {
+            vec![Event::Declined(Decline::hard("planted")), Event::NoneLeft { again_at: None }]
+        }
+        _ => vec![Event::Captured],
     };
     let booked = moment(at)?;
     let line = |reference: &str, kind: &str, minor: i64, booked: &str| {
@@ -200,7 +202,7 @@ async fn keep(store: &dyn Store, made: Vec<Made>, file: &mut SettlementWriter) -
             store.settle(settlement, now).await?;
             if let Some((opened, last)) = charge {
                 let charge = store.open_charge(opened).await?;
-                if let Some(event) = last {
+                for event in last {
                     let _ = store.advance_charge(charge.id(), 1, event, now, &RetryPolicy::default()).await?;
                 }
             }
