@@ -32,7 +32,7 @@ const FEED_KEPT: u64 = 100_000;
 const CACHE_BYTES: u64 = 128 << 20;
 
 #[derive(Debug, Clone, clap::Args)]
-pub struct CloseOfDay {
+pub struct ClosingLoad {
     /// Taps of the day.
     #[arg(long, default_value_t = 3_000_000)]
     pub taps: u64,
@@ -83,7 +83,7 @@ struct Report {
     filled_s: f64,
 }
 
-pub async fn run(load: &CloseOfDay, folder: &Path) -> Result<()> {
+pub async fn run(load: &ClosingLoad, folder: &Path) -> Result<()> {
     if load.closing {
         return close(folder).await;
     }

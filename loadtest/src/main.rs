@@ -64,7 +64,7 @@ enum Command {
     /// Fills a city's day and closes it in a process of its own; prints one JSON line last.
     CloseOfDay {
         #[command(flatten)]
-        load: closing::CloseOfDay,
+        load: closing::ClosingLoad,
         #[command(flatten)]
         places: Places,
     },
