@@ -10,6 +10,7 @@ mod raw;
 mod remedies;
 mod risk;
 mod store;
+mod ticketing;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use crate::enrolment::EnrolmentPolicy;
 use crate::intake::IntakePolicy;
 use crate::journeys::SettlingPolicy;
 use crate::renewal::CaConfig;
+use crate::ticketing::TicketingConfig;
 use crate::web::WebConfig;
 
 /// What `--help` prints below the options: a whole config to start from.
@@ -82,6 +84,8 @@ pub struct Config {
     /// Charges by the token of an acquirer that is not here wait until it is.
     pub acquirers: Vec<AcquirerConfig>,
     pub after: AfterConfig,
+    /// None: the fare tables price rides.
+    pub ticketing: Option<TicketingConfig>,
     pub intake: IntakePolicy,
     pub audit: AuditPolicy,
     pub books: BooksConfig,
@@ -121,8 +125,7 @@ impl TryFrom<RawConfig> for Config {
         let keys = raw.keys.check("keys", keys_dir.clone(), &mut problems);
         let ca = raw.ca.map(|ca| ca.check("ca", &mut problems));
         let telemetry = raw.telemetry.check("telemetry", &mut problems);
-        let fares = raw.fares.check("fares", &mut problems);
-        let audit = raw.audit.check("audit", &mut problems);
+        let (fares, audit) = (raw.fares.check("fares", &mut problems), raw.audit.check("audit", &mut problems));
         let charging = raw.charging.check(audit.as_ref().map(|audit| &audit.days), "charging", &mut problems);
         let settling = raw.journeys.check("journeys", charging.billing(), &mut problems);
         let valid = problems.duration_s("codes.certificate_valid_s", raw.codes.certificate_valid_s, 60..=90 * 86_400);
@@ -133,6 +136,7 @@ impl TryFrom<RawConfig> for Config {
         let same = problems.within("enrolment.same_person_from", raw.enrolment.same_person_from, 0.2..=1.0);
         let feed_kept = problems.within("feed.kept", raw.feed.kept, 10..=1_000_000_000);
         let after = after::check(raw.notices, raw.remedies, raw.risk, &raw.tls.ca, &mut problems);
+        let ticketing = ticketing::check(raw.ticketing, "ticketing", &mut problems);
         let intake = raw.intake.check("intake", &mut problems);
         let books = raw.books.check("books", raw.data_dir.as_ref().unwrap_or(&keys_dir), &mut problems);
         let web = raw.web.map(|web| web.check("web", &mut problems));
@@ -170,6 +174,7 @@ impl TryFrom<RawConfig> for Config {
                 feed_kept: feed_kept?,
                 acquirers,
                 after: after?,
+                ticketing: ticketing?,
                 intake: intake?,
                 audit: audit?,
                 books: books?,

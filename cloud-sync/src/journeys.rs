@@ -4,6 +4,7 @@
 //! ride of many hours while a station or gate is behind: the exit and the entry between the two may not be here yet.
 
 mod again;
+mod answered;
 mod caught_up;
 mod pricing;
 
@@ -13,13 +14,14 @@ use std::time::Duration;
 use facegate_domain::Clock;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::BillingPolicy;
-use facegate_domain::fares::Tariff;
+use facegate_domain::fares::Pricer;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{Journey, PairingPolicy, Ridden, Unsettled, pair, unsettled};
 use facegate_domain::tap::Tap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use answered::answered;
 use caught_up::CaughtUp;
 
 use crate::store::{Again, Pricing, RiderTaps, Settlement, Store, StoreError};
@@ -93,7 +95,7 @@ async fn round_of(
     if tariffs.has_changed() {
         again::held(store).await?;
     }
-    let seen = settle_round(store, &tariff, clock.now(), policy, caught_up, stop).await?;
+    let seen = settle_round(store, &*tariffs.pricer(&tariff), clock.now(), policy, caught_up, stop).await?;
     again::round(store, tariffs, clock.now(), policy, stop).await?;
     Ok(seen)
 }
@@ -102,17 +104,17 @@ async fn round_of(
 /// there were.
 pub async fn settle_all(
     store: &dyn Store,
-    tariff: &Tariff,
+    pricer: &dyn Pricer,
     now: Timestamp,
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
-    settle_round(store, tariff, now, policy, &mut CaughtUp::default(), &CancellationToken::new()).await
+    settle_round(store, pricer, now, policy, &mut CaughtUp::default(), &CancellationToken::new()).await
 }
 
 /// Between two riders it heeds `stop`: after a long outage a round has the rides of everybody, and takes minutes.
 async fn settle_round(
     store: &dyn Store,
-    tariff: &Tariff,
+    pricer: &dyn Pricer,
     now: Timestamp,
     policy: &SettlingPolicy,
     caught_up: &mut CaughtUp,
@@ -131,7 +133,7 @@ async fn settle_round(
             if stop.is_cancelled() {
                 return Ok(seen);
             }
-            settle_rider(store, tariff, (rider, None), Moment { now, known_until }, policy).await?;
+            settle_rider(store, pricer, (rider, None), Moment { now, known_until }, policy).await?;
         }
     }
     Ok(seen)
@@ -149,7 +151,7 @@ const TRIES_MAX: u32 = 3;
 
 async fn settle_rider(
     store: &dyn Store,
-    tariff: &Tariff,
+    pricer: &dyn Pricer,
     (rider, again): (RiderId, Option<Again>),
     moment: Moment,
     policy: &SettlingPolicy,
@@ -161,7 +163,7 @@ async fn settle_rider(
         if found.is_empty() && again.is_none() {
             return Ok(());
         }
-        let settlement = pricing::price(store, tariff, rider, (found, again), &policy.billing, moment.now).await?;
+        let settlement = pricing::price(store, pricer, rider, (found, again), &policy.billing, moment.now).await?;
         tell(&settlement);
         match store.settle(Settlement { seen, ..settlement }, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.

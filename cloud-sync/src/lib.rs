@@ -30,6 +30,7 @@ pub mod signature;
 pub mod store;
 pub mod tariffs;
 pub mod terms;
+pub mod ticketing;
 pub mod turns;
 pub mod waivers;
 pub mod web;

@@ -23,6 +23,7 @@ use crate::notify::{Notifier, NotifyError};
 use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::tariffs::Tariffs;
+use crate::ticketing::{self, Ticketing};
 use crate::web::password::PasswordError;
 use crate::{api, books, figures, habits, journeys, retention, web};
 
@@ -48,6 +49,8 @@ pub enum ServerError {
     Io(#[from] std::io::Error),
     #[error(transparent)]
     Acquirer(#[from] SandboxError),
+    #[error("the client of the ticketing system could not be made: {0}")]
+    Ticketing(#[from] reqwest::Error),
     #[error("notices: {0}")]
     Notices(#[from] NotifyError),
     #[error(transparent)]
@@ -128,6 +131,12 @@ impl Server {
         for bank in built.banks {
             loops.spawn(bank.run(cloud.stop.clone()));
         }
+        if let Some(config) = &cloud.config.ticketing {
+            let (store, clock) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock));
+            let client = Ticketing::new(&identity, config)?;
+            let priced = (Tariffs::new(Arc::clone(&cloud.config.fares)), cloud.config.settling.billing.clone());
+            loops.spawn(ticketing::run(store, client, priced, clock, config.ask_every, cloud.stop.clone()));
+        }
         if let Some(config) = cloud.config.after.notices.clone() {
             let notifier = Notifier::new(Arc::clone(&cloud.store), Arc::clone(&cloud.clock), config)?;
             loops.spawn(notifier.run(cloud.stop.clone()));
@@ -161,7 +170,8 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
         Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
     let scheduler =
         Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
-    let (tariffs, taps_came) = (Tariffs::new(Arc::clone(&cloud.config.fares)), Arc::clone(&cloud.taps_came));
+    let tariffs = Tariffs::new(Arc::clone(&cloud.config.fares)).priced_elsewhere(cloud.config.ticketing.is_some());
+    let taps_came = Arc::clone(&cloud.taps_came);
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));
     loops.spawn(remedies.run(stop.clone()));

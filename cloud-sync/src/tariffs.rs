@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use facegate_domain::fares::{FareTable, Tariff, TariffProblem, Waiver};
+use facegate_domain::fares::{Elsewhere, FareTable, Pricer, Tariff, TariffProblem, Waiver};
 use facegate_domain::operation::{Instructions, PublishedFares};
 
 use crate::store::{KeptWaiver, Store, StoreError};
@@ -19,6 +19,8 @@ pub struct Tariffs {
     tariff: Arc<Tariff>,
     /// Whether rides may have a price by it that had none by the one before.
     changed: bool,
+    /// An external system prices rides; of the tables the calendar and the currency count.
+    elsewhere: bool,
 }
 
 impl Tariffs {
@@ -30,6 +32,7 @@ impl Tariffs {
             tariff: Arc::clone(&configured),
             configured,
             changed: true,
+            elsewhere: false,
         }
     }
 
@@ -54,6 +57,17 @@ impl Tariffs {
         }
         (self.told, self.waivers) = (told, waivers);
         Ok(Arc::clone(&self.tariff))
+    }
+
+    /// The same, where an external system prices rides.
+    #[must_use]
+    pub fn priced_elsewhere(self, elsewhere: bool) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// Who prices rides, by this tariff.
+    pub fn pricer<'t>(&self, tariff: &'t Tariff) -> Box<dyn Pricer + 't> {
+        if self.elsewhere { Box::new(Elsewhere(tariff)) } else { Box::new(tariff.clone()) }
     }
 
     /// Whether tables were published since this was asked last; at first they may have been while nobody looked.

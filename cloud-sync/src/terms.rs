@@ -14,7 +14,7 @@ use jiff::civil::Date;
 
 use crate::cloud::Cloud;
 use crate::enrolment::{Actor, EnrolmentError};
-use crate::store::StoreError;
+use crate::store::{PricedRide, StoreError};
 use crate::tariffs::with_published;
 
 /// Longest name, reference or reason.
@@ -219,7 +219,8 @@ pub enum Release {
 
 /// A held ride is let go by an operator.
 pub async fn release(cloud: &Cloud, actor: &Actor, ride: JourneyId, release: Release) -> Result<(), EnrolmentError> {
-    let Some(priced) = cloud.store.ride(ride).await?.filter(crate::store::PricedRide::is_held) else {
+    let waits = |priced: &PricedRide| priced.is_held() || priced.waits_elsewhere();
+    let Some(priced) = cloud.store.ride(ride).await?.filter(waits) else {
         return refuse("ride", "there is no held ride of this id: list those that are held");
     };
     let (rider, since) = (priced.ride.rider(), priced.ride.first().at);

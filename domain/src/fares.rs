@@ -13,6 +13,7 @@ pub mod explain;
 pub mod gtfs;
 mod look_back;
 pub mod network;
+pub mod pricer;
 mod product;
 pub mod ride;
 pub mod rider;
@@ -25,6 +26,7 @@ pub mod worked;
 pub use bill::{Bill, Billed};
 pub use explain::{Fare, Line, Quantity, Rule};
 pub use look_back::LookBack;
+pub use pricer::{Elsewhere, ExternalPrice, NoPrice, Pricer};
 pub use ride::Ride;
 pub use rider::RiderTerms;
 pub use rules::Waives;
@@ -49,6 +51,8 @@ pub enum PricingError {
     NoProduct { table: String, metres: u32 },
     #[error("{metres} m from {from} to {to} within {seconds} s is faster than a train: one rider at two places")]
     Impossible { from: StationId, to: StationId, metres: u32, seconds: u64 },
+    #[error("an external ticketing system prices it, and has not answered yet")]
+    Elsewhere,
     #[error("the journey's lines cannot be summed: {0}")]
     Money(#[from] MoneyError),
 }

@@ -24,5 +24,6 @@ pub mod postgres;
 pub mod sim;
 pub mod station;
 pub mod sync;
+pub mod ticketing;
 pub mod trial;
 pub mod wire;

@@ -14,6 +14,7 @@ use super::notices::RawNotices;
 use super::remedies::RawRemedies;
 use super::risk::RawRisk;
 use super::store::RawStore;
+use super::ticketing::RawTicketing;
 use crate::web::RawWeb;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +51,7 @@ pub struct RawConfig {
     #[serde(default)]
     pub charging: RawCharging,
     pub notices: Option<RawNotices>,
+    pub ticketing: Option<RawTicketing>,
     #[serde(default)]
     pub remedies: RawRemedies,
     #[serde(default)]

@@ -28,7 +28,7 @@ pub async fn round(
             }
             // Taps are settled by the round of those that have come.
             let moment = Moment { now, known_until: Some(Timestamp::from_unix_ms(i64::MIN)) };
-            settle_rider(store, &tariff, (rider, Some(again)), moment, policy).await?;
+            settle_rider(store, &*tariffs.pricer(&tariff), (rider, Some(again)), moment, policy).await?;
         }
     }
 }

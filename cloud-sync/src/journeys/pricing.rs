@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use facegate_domain::Timestamp;
 use facegate_domain::billing::{BillingPolicy, Item, ItemKind, Unbilled};
 use facegate_domain::charge::ChargeError;
-use facegate_domain::fares::{Fare, PricingError, Ride, RiderTerms, Settled, Tariff};
+use facegate_domain::fares::{Fare, Pricer, PricingError, Ride, RiderTerms, Settled};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{JourneyId, Ridden, Unsettled};
 use facegate_domain::money::Money;
@@ -15,11 +15,11 @@ use jiff::civil::Date;
 
 use crate::store::{Again, PricedRide, Pricing, Settlement, Store, StoreError};
 
-/// Asks for what was settled before only if the tariff has a rule that looks at it, or some of it does not stand any
+/// Asks for what was settled before only if the pricer has a rule that looks at it, or some of it does not stand any
 /// more.
 pub async fn price(
     store: &dyn Store,
-    tariff: &Tariff,
+    pricer: &dyn Pricer,
     rider: RiderId,
     (found, again): (Unsettled, Option<Again>),
     billing: &BillingPolicy,
@@ -34,7 +34,7 @@ pub async fn price(
     (settlement.merged, settlement.superseded, settlement.unmerged) = (found.merged, found.superseded, found.unmerged);
     began.extend(again.map(|again| again.since));
     let Some(since) = began.into_iter().min() else { return Ok(settlement) };
-    let before = match tariff.look_back(since) {
+    let before = match pricer.look_back(since) {
         Some(looked_back) => store.rides_since(rider, looked_back.from.min(since)).await?,
         None if again.is_some() => store.rides_since(rider, since).await?,
         None => named(store, &gone, &found.rides).await?,
@@ -46,22 +46,26 @@ pub async fn price(
         let waived = decided.iter().filter(|decision| decision.price_minor == 0);
         settlement.repriced.extend(waived.filter_map(|decision| {
             let priced = before.get(&decision.ride).filter(|priced| priced.is_held())?;
-            let fare = tariff.decided(Ride::from(&priced.ride), decision).ok()?;
+            let fare = pricer.decided(Ride::from(&priced.ride), decision).ok()?;
             Some((decision.ride, Pricing::Priced { fare }))
         }));
-        settlement.rides = found.rides.into_iter().map(|ride| uncollectable(tariff, ride)).collect();
+        settlement.rides = found.rides.into_iter().map(|ride| uncollectable(pricer, ride)).collect::<Result<_, _>>()?;
         return Ok(settlement);
     }
     let terms = store.terms(rider).await?.terms();
     let owing = owing(store, rider, billing).await?;
-    let mut items = Items { rider, before: &before, billing, owing, now, made: Vec::new() };
+    let mut items = Items::of(rider, &before, (billing, owing), now);
     let settling = {
-        let settled = before.values().map(|priced| settled(tariff, priced, &gone)).collect::<Result<Vec<_>, _>>()?;
+        let settled = before.values().map(|priced| settled(pricer, priced, &gone)).collect::<Result<Vec<_>, _>>()?;
         let settled: Vec<Settled<'_>> = settled.into_iter().flatten().collect();
         let new: Vec<Ride<'_>> = found.rides.iter().map(Ride::from).collect();
-        tariff.settle(&settled, &new, since, &terms).map_err(ChargeError::from)?
+        pricer.settle(&settled, &new, since, &terms).map_err(ChargeError::from)?
     };
     for change in settling.changes {
+        // Held for its risk and not for its price: a person lets it go.
+        if again.is_none() && before.get(&change.ride).is_some_and(is_held_for_risk) {
+            continue;
+        }
         items.add(change.ride, change.day, change.amount);
         settlement.repriced.extend(change.price.map(|price| (change.ride, pricing(price))));
     }
@@ -75,7 +79,7 @@ pub async fn price(
         }
         settlement.rides.push((ride, pricing(billed.price)));
     }
-    settlement.items = items.made;
+    settlement.items = items.into_made();
     Ok(settlement)
 }
 
@@ -91,20 +95,20 @@ async fn named(store: &dyn Store, gone: &BTreeSet<JourneyId>, new: &[Ridden]) ->
 
 /// None if it stood neither before nor now.
 fn settled<'a>(
-    tariff: &Tariff,
+    pricer: &dyn Pricer,
     priced: &'a PricedRide,
     gone: &BTreeSet<JourneyId>,
 ) -> Result<Option<Settled<'a>>, StoreError> {
     if priced.superseded.is_some() {
         return Ok(None);
     }
-    let posted = priced.posted(Money::zero(tariff.currency())).map_err(ChargeError::from)?;
+    let posted = priced.posted(Money::zero(pricer.currency())).map_err(ChargeError::from)?;
     let stands = !gone.contains(&priced.id());
-    Ok(Some(Settled { ride: Ride::from(&priced.ride), posted, held: priced.is_held(), stands }))
+    Ok(Some(Settled { ride: Ride::from(&priced.ride), posted, held: priced.fare().is_none(), stands }))
 }
 
 /// The items of one settlement.
-struct Items<'a> {
+pub struct Items<'a> {
     rider: RiderId,
     before: &'a BTreeMap<JourneyId, PricedRide>,
     billing: &'a BillingPolicy,
@@ -114,7 +118,7 @@ struct Items<'a> {
 }
 
 /// What the rider owes and is not billed for yet, if that matters for when he is.
-async fn owing(store: &dyn Store, rider: RiderId, billing: &BillingPolicy) -> Result<Unbilled, StoreError> {
+pub async fn owing(store: &dyn Store, rider: RiderId, billing: &BillingPolicy) -> Result<Unbilled, StoreError> {
     if !billing.looks_at_unbilled() {
         return Ok(Unbilled { minor: 0, has_paid: true });
     }
@@ -123,9 +127,22 @@ async fn owing(store: &dyn Store, rider: RiderId, billing: &BillingPolicy) -> Re
     Ok(Unbilled { minor, has_paid: store.has_paid(rider).await? })
 }
 
-impl Items<'_> {
+impl<'a> Items<'a> {
+    pub const fn of(
+        rider: RiderId,
+        before: &'a BTreeMap<JourneyId, PricedRide>,
+        (billing, owing): (&'a BillingPolicy, Unbilled),
+        now: Timestamp,
+    ) -> Self {
+        Self { rider, before, billing, owing, now, made: Vec::new() }
+    }
+
+    pub fn into_made(self) -> Vec<Item> {
+        self.made
+    }
+
     /// What costs nothing has no item.
-    fn add(&mut self, ride: JourneyId, day: Date, amount: Money) {
+    pub fn add(&mut self, ride: JourneyId, day: Date, amount: Money) {
         if amount.is_zero() {
             return;
         }
@@ -143,8 +160,13 @@ impl Items<'_> {
 fn pricing(price: Result<Fare, PricingError>) -> Pricing {
     match price {
         Ok(fare) => Pricing::Priced { fare },
+        Err(PricingError::Elsewhere) => Pricing::Elsewhere,
         Err(error) => Pricing::Held { reason: error.to_string() },
     }
+}
+
+fn is_held_for_risk(priced: &PricedRide) -> bool {
+    matches!(priced.pricing(), Some(Pricing::Held { reason }) if reason.starts_with("risk: "))
 }
 
 /// Why a person should look at the ride before it is charged.
@@ -160,19 +182,27 @@ async fn held_for_risk(store: &dyn Store, ride: &Ridden) -> Result<Option<String
 }
 
 /// Whether nobody knows any more how this rider pays, and nobody ever will.
-async fn is_forgotten(store: &dyn Store, rider: RiderId) -> Result<bool, StoreError> {
+pub async fn is_forgotten(store: &dyn Store, rider: RiderId) -> Result<bool, StoreError> {
     let erased = store.rider(rider).await?.is_some_and(|rider| rider.erasure.is_some());
     Ok(erased && store.account(rider).await?.is_none())
 }
 
 /// A ride of a rider who is forgotten: revenue that is lost, and said to be.
-fn uncollectable(tariff: &Tariff, ride: Ridden) -> (Ridden, Pricing) {
-    let mut bill = tariff.bill(&[Ride::from(&ride)], &RiderTerms::default()).rides;
-    let price = pricing(bill.remove(0).price);
-    let Pricing::Priced { fare } = price else { return (ride, price) };
+fn uncollectable(pricer: &dyn Pricer, ride: Ridden) -> Result<(Ridden, Pricing), StoreError> {
+    let began = ride.first().at;
+    let settling =
+        pricer.settle(&[], &[Ride::from(&ride)], began, &RiderTerms::default()).map_err(ChargeError::from)?;
+    let price = settling.new.into_iter().next().map(|billed| pricing(billed.price));
+    Ok(match price {
+        Some(Pricing::Priced { fare }) => (ride, lost(fare.total())),
+        Some(other) => (ride, other),
+        None => (ride, Pricing::Held { reason: "nobody has priced it".to_owned() }),
+    })
+}
+
+pub fn lost(cost: Money) -> Pricing {
     metrics::counter!("facegate_journeys_uncollectable_total").increment(1);
-    let cost = fare.total();
     let reason =
         format!("uncollectable: the rider and how he paid were forgotten before this ride of {cost} was known");
-    (ride, Pricing::Held { reason })
+    Pricing::Held { reason }
 }

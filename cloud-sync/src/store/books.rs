@@ -81,7 +81,7 @@ pub trait BooksStore {
 pub(super) fn ride_row(ride: &PricedRide, items: &BTreeMap<[u8; 16], (Item, Option<ChargeId>)>) -> RideRow {
     let price = match ride.pricing() {
         Some(Pricing::Priced { fare }) => Price::Fare(fare.total()),
-        Some(Pricing::Held { .. }) | None => Price::Held,
+        Some(Pricing::Held { .. } | Pricing::Elsewhere) | None => Price::Held,
     };
     let rows = ride.items.iter().map(|posted| {
         let known = items.get(posted.item.as_bytes());

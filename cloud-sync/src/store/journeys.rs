@@ -27,13 +27,15 @@ pub enum Pricing {
     Held {
         reason: String,
     },
+    /// An external ticketing system prices it, and has not answered yet.
+    Elsewhere,
 }
 
 impl Pricing {
     pub const fn fare(&self) -> Option<&Fare> {
         match self {
             Self::Priced { fare } => Some(fare),
-            Self::Held { .. } => None,
+            Self::Held { .. } | Self::Elsewhere => None,
         }
     }
 }
@@ -84,6 +86,10 @@ impl PricedRide {
 
     pub fn is_held(&self) -> bool {
         self.superseded.is_none() && matches!(self.pricing(), Some(Pricing::Held { .. }))
+    }
+
+    pub fn waits_elsewhere(&self) -> bool {
+        self.superseded.is_none() && matches!(self.pricing(), Some(Pricing::Elsewhere))
     }
 
     /// What is neither a ride any more nor ever cost anything is no business of its rider's.

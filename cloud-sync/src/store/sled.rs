@@ -36,7 +36,7 @@
 //! | `tap/` rider time record · `open/` (same) | `Tap` · its direction, until a journey uses it |
 //! | `settled/` record | the ride that used it, or null for a second presentation |
 //! | `journey/` id · `trip/` rider time id | `PricedRide` · empty |
-//! | `ended/` time id · `held/` id | empty, by its last tap · empty, while it has no price |
+//! | `ended/` time id · `held/` id · `elsewhere/` id | empty, by its last tap · while it has no price · while an external system owes it |
 //! | `terms/` rider · `waiver/` id · `again/` rider | `KeptTerms` · `KeptWaiver` · `Again`: his rides are to be priced anew |
 //! | `settlements/` rider | how many there were |
 //! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |

@@ -68,6 +68,10 @@ pub trait TermsStore {
     /// At most `max` rides that are held, in the order of their ids, after `after`.
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError>;
 
+    /// The same of rides that wait for the price of an external system.
+    async fn rides_priced_elsewhere(&self, after: Option<JourneyId>, max: usize)
+    -> Result<Vec<PricedRide>, StoreError>;
+
     /// At most `max` rides that ended from `from` until before `until`, in that order, after the one at `after`.
     async fn rides_ended(
         &self,

@@ -25,6 +25,8 @@ pub enum Role {
     Cloud,
     Integrator,
     Acquirer,
+    /// Prices rides for the cloud.
+    Ticketing,
     /// Looks, and changes nothing.
     Monitor,
     /// Instructs: settings, modes, fare tables.
@@ -32,13 +34,14 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gate,
         Self::Camera,
         Self::Station,
         Self::Cloud,
         Self::Integrator,
         Self::Acquirer,
+        Self::Ticketing,
         Self::Monitor,
         Self::Operator,
     ];
@@ -51,6 +54,7 @@ impl Role {
             Self::Cloud => "cloud",
             Self::Integrator => "integrator",
             Self::Acquirer => "acquirer",
+            Self::Ticketing => "ticketing",
             Self::Monitor => "monitor",
             Self::Operator => "operator",
         }

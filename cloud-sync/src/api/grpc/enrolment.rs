@@ -160,6 +160,7 @@ fn trip_to_wire(trip: &Trip) -> v1::Trip {
     let charge_state = match (trip.charge(), trip.priced.pricing()) {
         (Some(charge), _) => charge.state().name(),
         (None, Some(Pricing::Held { .. })) => "held",
+        (None, Some(Pricing::Elsewhere)) => "pricing",
         (None, _) if !trip.items.is_empty() => "waiting",
         (None, _) => "nothing_due",
     };

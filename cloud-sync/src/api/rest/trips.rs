@@ -42,7 +42,8 @@ pub struct TripView {
     fare: Option<FareView>,
     /// "due", "authorising", "authorised", "capturing", "pending", "unknown", "captured", "declined", "debt" or
     /// "settled" as the first charge stands;
-    /// "nothing_due" for a free journey, "held" while a person looks at the price.
+    /// "nothing_due" for a free journey, "held" while a person looks at the price, "pricing" until an external ticketing
+    /// system has said it.
     charge_state: &'static str,
     /// Why the charge was declined, or the price is held.
     charge_detail: Option<String>,
@@ -174,6 +175,7 @@ fn charge_of(trip: &Trip) -> (&'static str, Option<String>) {
     }
     match trip.priced.pricing() {
         Some(Pricing::Held { reason }) => ("held", Some(reason.clone())),
+        Some(Pricing::Elsewhere) => ("pricing", None),
         _ if trip.items.is_empty() => ("nothing_due", None),
         _ => ("due", None),
     }

@@ -180,13 +180,14 @@ async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp) -> Result<
 
 async fn keep(tx: &mut Tx, ride: &PricedRide) -> Result<(), Trouble> {
     sqlx::query(
-        "INSERT INTO core.journey (id, rider, left_at, held, body) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (id) DO UPDATE SET held = excluded.held, body = excluded.body",
+        "INSERT INTO core.journey (id, rider, left_at, held, elsewhere, body) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (id) DO UPDATE SET held = excluded.held, elsewhere = excluded.elsewhere, body = excluded.body",
     )
     .bind(journey_uuid(ride.id()))
     .bind(ride.ride.rider().as_uuid())
     .bind(ride.ride.last().at.unix_ms())
     .bind(ride.is_held())
+    .bind(ride.waits_elsewhere())
     .bind(json(ride))
     .execute(tx.sql())
     .await?;

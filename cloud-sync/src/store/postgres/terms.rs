@@ -94,6 +94,21 @@ impl TermsStore for PgStore {
         bodies.iter().map(|body| read("a ride", body)).collect()
     }
 
+    async fn rides_priced_elsewhere(
+        &self,
+        after: Option<JourneyId>,
+        max: usize,
+    ) -> Result<Vec<PricedRide>, StoreError> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM core.journey WHERE elsewhere AND id > $1 ORDER BY id LIMIT $2")
+                .bind(after.map_or(Uuid::nil(), journey_uuid))
+                .bind(at_most(max))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        bodies.iter().map(|body| read("a ride", body)).collect()
+    }
+
     async fn rides_ended(
         &self,
         from: Timestamp,

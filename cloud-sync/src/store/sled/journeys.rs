@@ -130,10 +130,12 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<()
         let left_at = ride.ride.last().at;
         tx.put(key::trip(ride.ride.rider(), left_at, ride.id()), &());
         tx.put(key::ended(left_at, ride.id()), &());
-        if ride.is_held() {
-            tx.put(key::held(ride.id()), &());
-        } else {
-            tx.remove(key::held(ride.id()));
+        for (is, key) in [(ride.is_held(), key::held(ride.id())), (ride.waits_elsewhere(), key::elsewhere(ride.id()))] {
+            if is {
+                tx.put(key, &());
+            } else {
+                tx.remove(key);
+            }
         }
     }
     settlement.told().into_iter().try_for_each(|told| notices::tell(tx, settlement.rider, now, told))?;

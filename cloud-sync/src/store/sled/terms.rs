@@ -100,6 +100,16 @@ impl TermsStore for SledStore {
         rides(&tx, &tx.scan_from(key::HELD, &from, max)?)
     }
 
+    async fn rides_priced_elsewhere(
+        &self,
+        after: Option<JourneyId>,
+        max: usize,
+    ) -> Result<Vec<PricedRide>, StoreError> {
+        let tx = self.read();
+        let from = after.map_or(key::ELSEWHERE.to_vec(), |after| [key::elsewhere(after), vec![0]].concat());
+        rides(&tx, &tx.scan_from(key::ELSEWHERE, &from, max)?)
+    }
+
     async fn rides_ended(
         &self,
         from: Timestamp,

@@ -18,6 +18,7 @@ const CHARGES = {
   settled: ["good", "Paid", "A credit of yours has paid for it."],
   unknown: ["wait", "Being checked", "Your bank has not answered yet. You are never charged twice for one trip."],
   nothing_due: ["good", "Nothing to pay", "This journey costs nothing."],
+  pricing: ["wait", "Being priced", "The fare follows once the ticketing system has priced this trip."],
   held: ["wait", "Price held", "Somebody looks at the price before anything is charged."],
 };
 

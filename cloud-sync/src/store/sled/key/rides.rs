@@ -10,6 +10,7 @@ use super::{Key, join, record_part, time, time_after};
 pub(in crate::store::sled) const UNCHARGED: &[u8] = b"uncharged/";
 pub(in crate::store::sled) const ENDED: &[u8] = b"ended/";
 pub(in crate::store::sled) const HELD: &[u8] = b"held/";
+pub(in crate::store::sled) const ELSEWHERE: &[u8] = b"elsewhere/";
 pub(in crate::store::sled) const AGAIN: &[u8] = b"again/";
 pub(in crate::store::sled) const WAIVER: &[u8] = b"waiver/";
 
@@ -65,6 +66,10 @@ pub(in crate::store::sled) fn time_of_ended(key: &[u8]) -> Timestamp {
 
 pub(in crate::store::sled) fn held(id: JourneyId) -> Key {
     join(HELD, &[id.as_bytes()])
+}
+
+pub(in crate::store::sled) fn elsewhere(id: JourneyId) -> Key {
+    join(ELSEWHERE, &[id.as_bytes()])
 }
 
 pub(in crate::store::sled) fn terms(rider: RiderId) -> Key {

@@ -1,0 +1,47 @@
+//! The price that an external system gives a ride, long after it was settled.
+
+use facegate_domain::Timestamp;
+use facegate_domain::billing::BillingPolicy;
+use facegate_domain::charge::ChargeError;
+use facegate_domain::fares::{Fare, Ride, Tariff};
+use facegate_domain::money::Money;
+
+use super::TRIES_MAX;
+use super::pricing::{self, Items};
+use crate::store::{PricedRide, Pricing, Settlement, Store, StoreError};
+
+/// Gives the ride its price, and its rider the item of the difference. False if it waits for none any more: what came
+/// late has superseded it, or somebody else was told the same. An answer that comes twice counts once.
+pub async fn answered(
+    store: &dyn Store,
+    tariff: &Tariff,
+    ride: &PricedRide,
+    answer: Pricing,
+    billing: &BillingPolicy,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (rider, id) = (ride.ride.rider(), ride.id());
+    for _ in 0..TRIES_MAX {
+        let seen = store.settlements(rider).await?;
+        let Some(known) = store.ride(id).await?.filter(PricedRide::waits_elsewhere) else { return Ok(false) };
+        let answer = match answer.fare() {
+            Some(fare) if pricing::is_forgotten(store, rider).await? => pricing::lost(fare.total()),
+            _ => answer.clone(),
+        };
+        let nothing = Money::zero(tariff.currency());
+        let total = answer.fare().map_or(nothing, Fare::total);
+        let posted = known.posted(nothing).map_err(ChargeError::from)?;
+        let amount = total.checked_sub(posted).map_err(ChargeError::from)?;
+        let before = [(id, known)].into();
+        let owing = pricing::owing(store, rider, billing).await?;
+        let mut items = Items::of(rider, &before, (billing, owing), now);
+        items.add(id, tariff.day_of(Ride::from(&ride.ride)), amount);
+        let settlement =
+            Settlement { repriced: vec![(id, answer)], items: items.into_made(), ..Settlement::of(rider, seen) };
+        match store.settle(settlement, now).await {
+            Err(StoreError::SettledMeanwhile(_)) => {}
+            other => return other.map(|()| true),
+        }
+    }
+    Ok(false)
+}
