@@ -6,12 +6,14 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use facegate_domain::Timestamp;
+use facegate_domain::charge::ChargeId;
+use facegate_domain::dispute::DisputeState;
 use facegate_domain::money::Currency;
-use facegate_domain::settlement::{Header, Reader, SettledLine, Settlement, SettlementError};
+use facegate_domain::settlement::{Header, Reader, SettledKind, SettledLine, Settlement, SettlementError};
 use facegate_domain::travel_day::TravelDays;
 
 use super::BooksError;
-use crate::store::{SettlementFile, Store, StoreError};
+use crate::store::{Chargeback, SettlementFile, Store, StoreError, subject};
 
 /// Lines kept by one command.
 const PAGE: usize = 2000;
@@ -61,7 +63,7 @@ pub async fn import<S: Read + Seek + Send>(
         other => other.into(),
     };
     store.begin_settlement(&settlement).await.map_err(refused)?;
-    lines.keep(store, &settlement).await?;
+    let taken_back = lines.keep(store, &settlement).await?;
     let closed = store.closed_days(1).await?.first().map(|close| close.day);
     let open = closed.map(|day| day.tomorrow().unwrap_or(day));
     let file = SettlementFile {
@@ -72,8 +74,31 @@ pub async fn import<S: Read + Seek + Send>(
         settlement,
     };
     store.finish_settlement(file.clone()).await.map_err(refused)?;
+    for line in taken_back {
+        follow(store, &line, importing.now).await?;
+    }
     tracing::info!(file = name, lines = file.settlement.lines, sum = %file.settlement.sum, "a settlement file was imported");
     Ok(file)
+}
+
+/// Puts a dispute into the books. What cannot be stays a difference of the day, with what is to be done about it.
+async fn follow(store: &dyn Store, line: &SettledLine, now: Timestamp) -> Result<(), StoreError> {
+    let charge = ChargeId::from_bytes(subject(&line.key).into_bytes());
+    let chargeback = Chargeback { charge, reference: line.reference.clone(), amount: line.amount };
+    let followed = async {
+        let dispute = store.open_dispute(&chargeback, now).await?;
+        if line.kind == SettledKind::ChargebackReversed {
+            store.close_dispute(dispute.id, DisputeState::Won, now).await?;
+        }
+        Ok(())
+    };
+    match followed.await {
+        Err(error @ (StoreError::Dispute(_) | StoreError::UnknownCharge(_))) => {
+            tracing::error!(%error, reference = line.reference, "a dispute that cannot be; see the day's differences");
+            Ok(())
+        }
+        followed => followed,
+    }
 }
 
 struct Lines<'i, S> {
@@ -108,15 +133,20 @@ impl<S: Read + Seek + Send> Lines<'_, S> {
         reader.finish().map_err(|error| self.wrong(error))
     }
 
-    /// Keeps the lines of a file that was checked.
-    async fn keep(&mut self, store: &dyn Store, checked: &Settlement) -> Result<(), BooksError> {
+    /// Keeps the lines of a file that was checked; gives those of charges that riders take back, which are few.
+    async fn keep(&mut self, store: &dyn Store, checked: &Settlement) -> Result<Vec<SettledLine>, BooksError> {
         self.source.rewind().map_err(|error| self.unreadable(error))?;
         let importing = self.importing;
         let mut reader = Reader::new(importing.acquirers, importing.currency);
         let (mut line, mut number, mut page) = (Vec::new(), 0, Vec::with_capacity(PAGE));
+        let mut taken_back = Vec::new();
         while Self::next(&mut self.source, &mut line).map_err(|error| self.unreadable(error))? {
             number += 1;
-            page.extend(reader.feed(&line).map_err(|error| self.wrong(error))?.map(|said| (number, said)));
+            let said = reader.feed(&line).map_err(|error| self.wrong(error))?;
+            let disputes =
+                |line: &&SettledLine| matches!(line.kind, SettledKind::Chargeback | SettledKind::ChargebackReversed);
+            taken_back.extend(said.iter().filter(disputes).cloned());
+            page.extend(said.map(|said| (number, said)));
             if page.len() == PAGE {
                 self.add(store, &checked.header, std::mem::replace(&mut page, Vec::with_capacity(PAGE))).await?;
             }
@@ -125,7 +155,7 @@ impl<S: Read + Seek + Send> Lines<'_, S> {
         if reader.finish().map_err(|error| self.wrong(error))? != *checked {
             return Err(BooksError::Changed { file: self.name.to_owned() });
         }
-        Ok(())
+        Ok(taken_back)
     }
 
     async fn add(&self, store: &dyn Store, header: &Header, page: Vec<(u64, SettledLine)>) -> Result<(), BooksError> {
