@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{ErasureId, Store};
-use facegate_domain::charge::{AuthorisationId, Event, Instrument, RetryPolicy};
+use facegate_domain::charge::{AuthorisationId, Decline, Event, Instrument, RetryPolicy};
 use facegate_domain::ids::RiderId;
 use facegate_domain::notice::{NoticeRest, Told};
 
@@ -60,17 +60,20 @@ pub async fn a_trip_and_its_charge_are_told_in_their_transactions(place: &Place)
     let charge = store.open_charge(opened(&[&journey], card(), 800)).await.unwrap().id();
     let authorisation = AuthorisationId::new("a-1".to_owned());
     for event in [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured] {
-        let _ = store.advance_charge(charge, event, after(810), &retry).await.unwrap();
+        let _ = store.advance_charge(charge, 1, event, after(810), &retry).await.unwrap();
     }
-    assert!(store.advance_charge(charge, Event::Captured, after(811), &retry).await.is_err());
+    assert!(store.advance_charge(charge, 1, Event::Captured, after(811), &retry).await.is_err());
     assert_eq!(kinds(&*store, by_card).await, [(1, "trip_priced"), (2, "charged")]);
 
     let by_wallet = rider(&*store).await;
     top_up(&*store, by_wallet, 100, "little").await;
     let journey = settled_ride(&*store, by_wallet).await;
     let charge = store.open_charge(opened(&[&journey], Instrument::Wallet, 800)).await.unwrap().id();
-    let _ = store.pay_from_wallet(charge, after(810), &retry).await.unwrap();
-    assert_eq!(kinds(&*store, by_wallet).await, [(1, "trip_priced"), (2, "charge_failed")]);
+    let short = Event::Declined(Decline::soft("too little"));
+    for event in [Event::AuthoriseBegun, short, Event::NoneLeft { again_at: None }] {
+        let _ = store.advance_charge(charge, 1, event, after(810), &retry).await.unwrap();
+    }
+    assert_eq!(kinds(&*store, by_wallet).await, [(1, "trip_priced"), (2, "charge_failed"), (3, "denied")]);
 }
 
 pub async fn one_that_fails_holds_that_riders_alone(place: &Place) {
