@@ -10,7 +10,7 @@ use crate::browser::{App, problem};
 use crate::harness::{BEGIN, TestCloud};
 use crate::journeys::ride;
 
-const ROUTES: [(&str, &str); 25] = [
+const ROUTES: [(&str, &str); 26] = [
     ("delete", "/v1/riders/{id}"),
     ("delete", "/v1/riders/{id}/consents/{purpose}"),
     ("delete", "/v1/riders/{id}/instruments/{instrument}"),
@@ -18,6 +18,7 @@ const ROUTES: [(&str, &str); 25] = [
     ("get", "/v1/riders/{id}/debts"),
     ("get", "/v1/riders/{id}/instruments"),
     ("get", "/v1/riders/{id}/receipts/{journey}"),
+    ("get", "/v1/riders/{id}/refunds"),
     ("get", "/v1/riders/{id}/terms"),
     ("get", "/v1/riders/{id}/trips"),
     ("get", "/v1/riders/{id}/wallet"),

@@ -24,7 +24,7 @@ pub struct Unsettled {
     pub merged: Vec<Tap>,
     /// Those of its taps that are neither in `rides` nor `merged` are open again.
     pub superseded: Vec<Superseded>,
-    /// Taps of `rides` that were taken for second presentations.
+    /// Taps that were taken for second presentations and are none; those that are not in `rides` are open again.
     pub unmerged: Vec<Tap>,
 }
 
@@ -37,7 +37,8 @@ impl Unsettled {
 /// `pairing` is of one rider's taps from some time before the first open one; `settled` are those of them that were used
 /// up, `standing` the rides that stand and ended since then.
 ///
-/// A new ride waits until `is_ripe`, a second presentation until `is_second`; and what stands stands until then.
+/// A new ride waits until `is_ripe`, a second presentation until `is_second`; and what stands stands until then, or until
+/// the last tap that speaks against it is used up: its taps are open again then, or nobody would look at them any more.
 pub fn unsettled(
     pairing: Pairing,
     settled: &BTreeSet<RecordId>,
@@ -64,19 +65,23 @@ pub fn unsettled(
         let concerns = ride.last().at >= since || ride.taps().any(concerns);
         concerns && !stands.contains(&ride.id()) && is_ripe(ride)
     };
-    let rides: Vec<Ridden> = pairing.journeys.into_iter().map(Ridden::Whole).chain(broken).filter(is_new).collect();
+    let paired: Vec<Ridden> = pairing.journeys.into_iter().map(Ridden::Whole).chain(broken).collect();
+    let rides: Vec<Ridden> = paired.iter().filter(|ride| is_new(ride)).cloned().collect();
     let merged: Vec<Tap> = pairing.merged.into_iter().filter(|tap| concerns(tap) && is_second(tap)).collect();
 
     let in_rides = rides.iter().flat_map(|ride| ride.taps().map(|tap| (&tap.id, Some(ride.id()))));
     let now_in: BTreeMap<&RecordId, Option<JourneyId>> =
         in_rides.chain(merged.iter().map(|tap| (&tap.id, None))).collect();
+    let still: BTreeSet<JourneyId> = paired.iter().map(Ridden::id).collect();
+    let is_gone = |ride: &Ridden| !now_in.is_empty() && ride.last().at >= since && !still.contains(&ride.id());
     let superseded = |ride: &Ridden| {
-        let by = *ride.taps().find_map(|tap| now_in.get(&tap.id))?;
-        Some(Superseded { ride: ride.id(), by })
+        let by = ride.taps().find_map(|tap| now_in.get(&tap.id)).copied();
+        by.or(is_gone(ride).then_some(None)).map(|by| Superseded { ride: ride.id(), by })
     };
     let superseded = standing.iter().filter_map(superseded).collect();
     let was_merged = |tap: &&Tap| !is_open(tap) && !used.contains(&tap.id);
-    let unmerged = rides.iter().flat_map(Ridden::taps).filter(was_merged).cloned().collect();
+    let is_taken = |tap: &&Tap| now_in.contains_key(&tap.id) || (!now_in.is_empty() && tap.at >= since);
+    let unmerged = paired.iter().flat_map(Ridden::taps).filter(was_merged).filter(is_taken).cloned().collect();
     Unsettled { rides, merged, superseded, unmerged }
 }
 

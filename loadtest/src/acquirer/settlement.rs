@@ -46,14 +46,15 @@ pub enum Defect {
     Truncated,
 }
 
-#[derive(Debug, Clone)]
-struct Row {
-    kind: &'static str,
-    reference: String,
-    key: String,
-    amount_minor: i64,
-    fee_minor: i64,
-    at_ms: i64,
+/// A line between the first and the trailer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub kind: &'static str,
+    pub reference: String,
+    pub key: String,
+    pub amount_minor: i64,
+    pub fee_minor: i64,
+    pub at_ms: i64,
 }
 
 /// The file of one UTC day and currency; empty days have one too.
@@ -106,7 +107,8 @@ fn rows_of(charge: &Charge, terms: &Terms) -> Vec<Row> {
     rows
 }
 
-fn written(rows: &[Row], terms: &Terms, date: jiff::civil::Date, currency: &str) -> String {
+/// A file of these lines that adds up.
+pub fn written(rows: &[Row], terms: &Terms, date: jiff::civil::Date, currency: &str) -> String {
     let mut text = format!("facegate-settlement,1,{},{date},{currency}\n", terms.name);
     let mut sum = 0_i64;
     for Row { kind, reference, key, amount_minor, fee_minor, at_ms } in rows {

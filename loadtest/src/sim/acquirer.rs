@@ -1,7 +1,7 @@
 //! An acquirer that keeps its own books, and that cannot always be reached, answers late, or does its work and says
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -15,13 +15,18 @@ use super::events::Events;
 
 /// Tokens that begin so are declined.
 pub const DECLINED: &str = "tok_declined_";
+/// Of these the first asking is declined, and may be tried again on another day.
+pub const SHORT: &str = "tok_short_";
 
 /// What it did under one key.
 #[derive(Debug, Clone)]
 pub struct Account {
-    pub amount: Money,
     pub captures: u32,
+    /// What was taken, which may be less than was authorised.
+    pub taken: Money,
     pub declined: bool,
+    /// It may be asked again on another day.
+    pub soft: bool,
     pub voided: bool,
     /// By the refunds' own keys.
     pub refunds: BTreeMap<IdempotencyKey, Money>,
@@ -29,7 +34,18 @@ pub struct Account {
 
 impl Account {
     pub fn new(amount: Money, declined: bool) -> Self {
-        Self { amount, captures: 0, declined, voided: false, refunds: BTreeMap::new() }
+        let taken = Money::zero(amount.currency());
+        Self { captures: 0, taken, declined, soft: false, voided: false, refunds: BTreeMap::new() }
+    }
+
+    /// What was taken and not given back.
+    pub fn kept_minor(&self) -> i64 {
+        let back: i64 = self.refunds.values().map(|amount| amount.minor()).sum();
+        i64::from(self.captures) * self.taken.minor() - back
+    }
+
+    fn decline(&self) -> Decline {
+        if self.soft { Decline::soft("insufficient_funds") } else { Decline::hard("do_not_honour") }
     }
 }
 
@@ -38,6 +54,8 @@ pub struct SimAcquirer {
     dice: Dice,
     events: Arc<Events>,
     books: Mutex<BTreeMap<IdempotencyKey, Account>>,
+    /// Tokens that were declined for want of money, each once.
+    short: Mutex<BTreeSet<String>>,
     troubled: Mutex<bool>,
     /// See [`super::sabotage::Sabotage::AcquirerForgets`].
     forgets: bool,
@@ -45,7 +63,14 @@ pub struct SimAcquirer {
 
 impl SimAcquirer {
     pub fn new(dice: Dice, events: Arc<Events>, forgets: bool) -> Arc<Self> {
-        Arc::new(Self { dice, events, books: Mutex::default(), troubled: Mutex::new(true), forgets })
+        Arc::new(Self {
+            dice,
+            events,
+            books: Mutex::default(),
+            short: Mutex::default(),
+            troubled: Mutex::new(true),
+            forgets,
+        })
     }
 
     /// From now on it always answers.
@@ -61,22 +86,29 @@ impl SimAcquirer {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the first asking under a key comes to.
+    fn opened(&self, token: &str, amount: Money) -> Account {
+        let mut short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        let soft = token.starts_with(SHORT) && short.insert(token.to_owned());
+        Account { soft, ..Account::new(amount, soft || token.starts_with(DECLINED)) }
+    }
+
     fn work(&self, call: &Call) -> Answer {
         let mut books = self.lock();
         match call {
             Call::Authorise { key, token, amount } => {
-                let declined = token.expose().starts_with(DECLINED);
-                let account = books.entry(key.clone()).or_insert(Account::new(*amount, declined));
+                let account = books.entry(key.clone()).or_insert_with(|| self.opened(token.expose(), *amount));
                 if account.declined {
-                    Answer::Declined(Decline::hard("do_not_honour"))
+                    Answer::Declined(account.decline())
                 } else {
                     Answer::Authorised(authorisation(key))
                 }
             }
-            Call::Capture { key, .. } => match books.get_mut(key) {
+            Call::Capture { key, amount, .. } => match books.get_mut(key) {
                 // The same key again is the same capture.
-                Some(account) if !account.declined => {
+                Some(account) if !account.declined && !account.voided => {
                     account.captures = if self.forgets { account.captures + 1 } else { 1 };
+                    account.taken = *amount;
                     Answer::Captured
                 }
                 _ => Answer::Declined(Decline::hard("no_such_authorisation")),
@@ -104,7 +136,7 @@ impl SimAcquirer {
             _ if self.forgets => Found::Nothing,
             None if books.values().any(|account| account.refunds.contains_key(key)) => Found::Refunded,
             None => Found::Nothing,
-            Some(account) if account.declined => Found::Declined(Decline::hard("do_not_honour")),
+            Some(account) if account.declined => Found::Declined(account.decline()),
             Some(account) if account.captures > 0 => Found::Captured { authorisation },
             Some(account) if account.voided => Found::Voided,
             Some(_) => Found::Authorised { authorisation },

@@ -1,6 +1,7 @@
 //! Whether every promise was kept: what the bodies did, against what the servers know.
 
 mod books;
+mod settlement;
 
 use anyhow::{Context, Result};
 use facegate_domain::billing::Item;
@@ -41,9 +42,11 @@ pub async fn all_settled(world: &World) -> Result<()> {
         return Ok(());
     }
     let books = read(world).await?;
-    for (promise, what) in books.taps().into_iter().chain(books.journeys()).chain(books.charges()) {
+    let findings = books.taps().into_iter().chain(books.journeys()).chain(books.charges()).chain(books.ledger());
+    for (promise, what) in findings {
         world.events.broken(promise, what);
     }
+    settlement::agrees(world, &books).await?;
     let (taps, journeys) = (books.taps.len(), books.priced.len());
     let captured = books.acquirer.values().filter(|account| account.captures > 0).count();
     world.events.say(format_args!("{taps} taps, {journeys} journeys, {captured} captured by the acquirer"));
@@ -76,6 +79,7 @@ async fn read(world: &World) -> Result<Books> {
         priced: all(&core, "journey/")?.into_iter().map(|(_, journey)| journey).collect(),
         items: all::<KeptItem>(&core, "item/")?.into_iter().map(|(_, kept)| kept.item).collect(),
         charges: all(&core, "charge/")?.into_iter().map(|(_, charge)| charge).collect(),
+        entries: all(&core, "entry/")?.into_iter().map(|(_, entry)| entry).collect(),
         acquirer: world.acquirer.books(),
         gaps_and_conflicts,
     })

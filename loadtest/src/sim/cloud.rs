@@ -45,7 +45,7 @@ fn keys(machine: &Machine) -> Result<FileKeys> {
 
 /// Starts the process on what its disk holds.
 pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
-    let mut config = config(machine)?;
+    let mut config = config(machine, &world.billing)?;
     config.lease = world.short_lease.unwrap_or(config.lease);
     let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
     let store = SledStore::open_on(&machine.disk, Path::new(STORE), &keys(machine)?, config.feed_kept)?;
@@ -63,11 +63,11 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
     Ok(life)
 }
 
-fn config(machine: &Machine) -> Result<Config> {
+fn config(machine: &Machine, billing: &str) -> Result<Config> {
     let none = machine.dir.join("none.pem");
     let tls = TlsPaths { cert: none.clone(), key: none.clone(), ca: none, crl: None };
     let more = format!(
-        "[feed]\nkept = {FEED_KEPT}\n[journeys]\nsettle_after_ms = 5000\n[charging]\nretry_max_s = 20\nbills = \"trip\"\nverify_minor = 0\n"
+        "[feed]\nkept = {FEED_KEPT}\n[journeys]\nsettle_after_ms = 5000\n[charging]\nretry_max_s = 20\n{billing}"
     );
     TrialCloud { more, ..TrialCloud::new(&machine.dir, tls) }.config(&fares(&["s0", "s1", "s2"], &[5000, 7000]))
 }

@@ -185,3 +185,5 @@ pub const SHORT_LEASE: Duration = Duration::from_secs(20);
 
 /// Later than any pair of a lone tap is waited for.
 pub const GIVEN_UP: Duration = Duration::from_secs(8 * 86_400);
+/// Later than any bill of those days waits, and than the first time that a declined one is tried again.
+pub const TRIED_AGAIN: Duration = Duration::from_secs(24 * 86_400);

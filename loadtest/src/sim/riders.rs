@@ -13,7 +13,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::tap::Direction;
 use tokio::time::sleep;
 
-use super::acquirer::DECLINED;
+use super::acquirer::{DECLINED, SHORT};
 use super::aisle::{Shown, Visit};
 use super::dice::Dice;
 use super::events::Broken;
@@ -24,6 +24,11 @@ use crate::station::riders::Riders as Faces;
 /// How long somebody stands before a gate.
 const PATIENCE: Duration = Duration::from_secs(6);
 const CERTIFICATE: Duration = Duration::from_secs(30 * 86_400);
+
+fn card(kind: &str, number: usize) -> Result<Instrument> {
+    let token = AcquirerToken::new(format!("{kind}{number}"))?;
+    Ok(Instrument::Acquirer { acquirer: AcquirerName::default(), token })
+}
 
 /// Everybody.
 #[derive(Debug)]
@@ -53,16 +58,11 @@ impl Riders {
             let now = clock.now().minus(Duration::from_secs(3600));
             let certificate =
                 issuer.issue(template.rider, &Phone::public_key(&secret), dice.bytes(), now, CERTIFICATE)?;
-            let account = match dice.below(6) {
+            let account = match dice.below(7) {
                 0 | 1 => Instrument::Wallet,
-                2 => Instrument::Acquirer {
-                    acquirer: AcquirerName::default(),
-                    token: AcquirerToken::new(format!("{DECLINED}{number}"))?,
-                },
-                _ => Instrument::Acquirer {
-                    acquirer: AcquirerName::default(),
-                    token: AcquirerToken::new(format!("tok_ok_{number}"))?,
-                },
+                2 => card(DECLINED, number)?,
+                3 => card(SHORT, number)?,
+                _ => card("tok_ok_", number)?,
             };
             let (enrolled, leaves) = Default::default();
             people.push(Person { phone: Phone::new(&secret, certificate), account, enrolled, leaves });

@@ -44,6 +44,8 @@ pub struct World {
     pub office: Office,
     /// Stations' leases last so long; else days.
     pub short_lease: Option<Duration>,
+    /// How the cloud makes bills of rides, as its config says it.
+    pub billing: String,
     clock: SimClock,
     pub nodes: Vec<Node>,
     pub crossings: Arc<Mutex<Vec<Crossing>>>,
@@ -76,12 +78,14 @@ impl World {
         let count = 6 + dice.below(7);
         let forgets = sabotage == Some(Sabotage::AcquirerForgets);
         let short_lease = dice.of("lease").chance(0.5).then_some(faults::SHORT_LEASE);
+        let billing = billing(&dice.of("billing"));
         Ok(Arc::new(Self {
             network: Network::new(&dice, Arc::clone(&events), sabotage),
             acquirer: SimAcquirer::new(dice.of("acquirer"), Arc::clone(&events), forgets),
             riders: Riders::make(count, &dice, &issuer, &clock)?,
             office: Office::default(),
             short_lease,
+            billing,
             dice,
             events,
             clock,
@@ -252,9 +256,23 @@ async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Fi
     world.machine(Node::Cloud).clock.set_wrong(later);
     sleep(Duration::from_secs(60)).await;
     world.converge().await;
+    // And weeks later: what was declined has been tried again.
+    let later = i64::try_from(faults::TRIED_AGAIN.as_millis())?;
+    world.machine(Node::Cloud).clock.set_wrong(later);
+    sleep(Duration::from_secs(60)).await;
+    world.converge().await;
     checks::all_settled(&world).await?;
     world.events.say("the end");
     Ok(Finished::of(seed, &world.events))
+}
+
+/// One bill a ride, a day, or a sum; new cards are verified at their first ride, or not.
+fn billing(dice: &Dice) -> String {
+    let bills = ["trip", "day", "amount"][dice.below(3)];
+    let (verified, limit) = (if dice.chance(0.5) { 100 } else { 0 }, if dice.chance(0.5) { 600 } else { 0 });
+    format!(
+        "bills = \"{bills}\"\nbill_amount_minor = 1000\nverify_minor = {verified}\nfirst_ride_limit_minor = {limit}\n"
+    )
 }
 
 /// Enrols everybody, most of them before the first ride.

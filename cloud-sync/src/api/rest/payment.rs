@@ -97,7 +97,7 @@ pub struct WalletView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MovementView {
     number: u64,
-    /// The ledger entry: "top-up/…", "hold/…", "release/…", "withdraw/…", "refund/…".
+    /// The ledger entry without the rider: "top-up/…", "hold/…", "release/…", "withdraw/…", "refund/…".
     entry: String,
     at: Moment,
     /// Positive if it came into the wallet.
@@ -314,7 +314,9 @@ impl WalletView {
 fn movement(rider: RiderId, number: u64, entry: &Entry) -> MovementView {
     let own = entry.postings().iter().filter(|posting| posting.account == Account::Wallet(rider));
     let taken = own.map(|posting| posting.amount.minor()).fold(0_i64, i64::saturating_add);
-    MovementView { number, entry: entry.id().to_string(), at: Moment(entry.at()), amount_minor: taken.saturating_neg() }
+    // Whose wallet it is, is known: the page shows no rider's whole id.
+    let name = entry.id().as_str().replace(&format!("{rider}/"), "");
+    MovementView { number, entry: name, at: Moment(entry.at()), amount_minor: taken.saturating_neg() }
 }
 
 impl From<&Owing> for OwingView {

@@ -7,6 +7,7 @@ use facegate_cloud_sync::store::PricedRide;
 use facegate_domain::billing::{Item, ItemId};
 use facegate_domain::charge::{Charge, IdempotencyKey, Instrument, State};
 use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::ledger::{Account as LedgerAccount, Entry};
 use facegate_domain::tap::{Direction, Tap};
 
 use crate::sim::acquirer::Account;
@@ -31,6 +32,8 @@ pub struct Books {
     pub priced: Vec<PricedRide>,
     pub items: Vec<Item>,
     pub charges: Vec<Charge>,
+    /// Of the ledger.
+    pub entries: Vec<Entry>,
     pub acquirer: BTreeMap<IdempotencyKey, Account>,
     /// Records that are missing or contradict each other.
     pub gaps_and_conflicts: usize,
@@ -82,7 +85,7 @@ impl Books {
         findings
     }
 
-    fn standing(&self) -> impl Iterator<Item = &PricedRide> {
+    pub fn standing(&self) -> impl Iterator<Item = &PricedRide> {
         self.priced.iter().filter(|priced| priced.superseded.is_none())
     }
 
@@ -139,10 +142,26 @@ impl Books {
         match (state, &taken[..]) {
             (State::Captured, []) if by_wallet => None,
             (State::Debt { .. } | State::Settled | State::Voided | State::Refused { .. }, []) => None,
-            (State::Captured, [account]) if account.captures == 1 && account.amount == charge.amount() => None,
+            (State::Captured, [account]) if account.captures == 1 && account.taken == charge.amount() => None,
             (_, []) => Some((Broken::TapLost, format!("{id} is {state:?} at the end"))),
             (_, taken) => Some((Broken::DoubleCharge, format!("{id} is {state:?}; the acquirer took {taken:?}"))),
         }
+    }
+
+    /// The books say that the acquirer owes what it has taken, and it keeps nobody's money for nothing.
+    pub fn ledger(&self) -> Findings {
+        let mut findings = Vec::new();
+        let owed = self.entries.iter().flat_map(Entry::postings);
+        let owed = owed.filter(|posting| posting.account == LedgerAccount::AcquirerReceivable);
+        let owed: i64 = owed.map(|posting| posting.amount.minor()).sum();
+        let taken: i64 = self.acquirer.values().map(Account::kept_minor).sum();
+        if owed != taken {
+            findings.push((Broken::Ledger, format!("the acquirer has taken {taken}, the books say {owed}")));
+        }
+        let open = |account: &Account| !account.declined && !account.voided && account.captures == 0;
+        let open = self.acquirer.iter().filter(|(_, account)| open(account));
+        findings.extend(open.map(|(key, _)| (Broken::Ledger, format!("{key} is authorised and nobody wants it"))));
+        findings
     }
 
     /// Nobody is billed for more rides than his body made.

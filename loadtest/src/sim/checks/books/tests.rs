@@ -7,6 +7,7 @@ use facegate_domain::charge::{AcquirerName, AcquirerToken, AuthorisationId, Even
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
 use facegate_domain::ids::{GateId, StationId};
 use facegate_domain::journey::{Journey, Ridden};
+use facegate_domain::ledger::EntryId;
 use facegate_domain::money::Money;
 use facegate_domain::tap::Medium;
 
@@ -46,7 +47,8 @@ fn one_ride() -> Books {
     let authorisation = AuthorisationId::new("a");
     let steps = [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured];
     let charge = steps.iter().fold(opened.charge, |charge, event| charge.apply(event, now, &retry).unwrap().charge);
-    let account = Account { captures: 1, ..Account::new(amount, false) };
+    let account = Account { captures: 1, taken: amount, ..Account::new(amount, false) };
+    let entries = vec![capture(&charge)];
     Books {
         crossed: crossed.to_vec(),
         taps,
@@ -60,12 +62,19 @@ fn one_ride() -> Books {
         }],
         items: vec![item],
         charges: vec![charge],
+        entries,
         gaps_and_conflicts: 0,
     }
 }
 
+fn capture(charge: &Charge) -> Entry {
+    let (id, at) = (EntryId::of("capture", charge.id()), Timestamp::from_unix_ms(0));
+    let (from, to) = (LedgerAccount::RiderReceivable(charge.rider()), LedgerAccount::AcquirerReceivable);
+    Entry::transfer(id, at, charge.amount(), from, to).unwrap()
+}
+
 fn broken(books: &Books) -> BTreeSet<Broken> {
-    let findings = books.taps().into_iter().chain(books.journeys()).chain(books.charges());
+    let findings = books.taps().into_iter().chain(books.journeys()).chain(books.charges()).chain(books.ledger());
     findings.map(|(promise, _)| promise).collect()
 }
 
