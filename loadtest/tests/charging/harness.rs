@@ -95,7 +95,7 @@ impl Sandbox {
         let listener = TcpListener::bind(address.unwrap_or("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = listener.local_addr().unwrap();
         let dir = operator.folder.path().join("book");
-        let book = DurableBook::open(Arc::new(RealDisk), &dir, Arc::new(SystemClock::new())).await.unwrap();
+        let book = open_book(&dir).await;
         let stop = CancellationToken::new();
         let settle_after = Duration::from_millis(300);
         let dice = Arc::new(Dice::new(Faults { late_answer: ANSWER_WITHIN * 2, settle_after, ..faults }));
@@ -121,6 +121,17 @@ impl Sandbox {
     pub async fn of_token(&self, token: &str) -> ByToken {
         self.statistics().await.tokens.get(token).copied().unwrap_or_default()
     }
+}
+
+/// Answers that are still on their way hold the journal of a sandbox that was closed a moment ago.
+async fn open_book(dir: &Path) -> DurableBook {
+    for _ in 0..100 {
+        match DurableBook::open(Arc::new(RealDisk), dir, Arc::new(SystemClock::new())).await {
+            Ok(book) => return book,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    DurableBook::open(Arc::new(RealDisk), dir, Arc::new(SystemClock::new())).await.unwrap()
 }
 
 /// The cloud's part: everything that charging touches.
