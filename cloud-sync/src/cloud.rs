@@ -75,7 +75,7 @@ impl Cloud {
         let dir = config.erasures_dir.clone();
         let register = tokio::task::spawn_blocking(move || Register::open(Arc::new(RealDisk), &dir)).await;
         let register = register.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))??;
-        Self::with_store(config, clock, store, register, keys, faces, stop).await
+        Box::pin(Self::with_store(config, clock, store, register, keys, faces, stop)).await
     }
 
     /// [`Cloud::open`] on a store and a register that are open already.

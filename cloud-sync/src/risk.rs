@@ -189,7 +189,7 @@ impl Risk {
         }
         if let Some(most) = amount_minor_per_day {
             let rides = self.store.rides_since(rider, begins).await?;
-            let paid = rides.iter().filter(|priced| priced.ride.entry().is_some_and(|entry| by_face(entry)));
+            let paid = rides.iter().filter(|priced| priced.ride.entry().is_some_and(&by_face));
             let paid = paid.filter_map(|priced| priced.fare()).map(|fare| fare.total().minor());
             reached |= paid.fold(0, i64::saturating_add) >= most;
         }

@@ -94,7 +94,7 @@ impl Server {
         let stop = CancellationToken::new();
         let renewals = Renewals::open(config.ca.as_ref())?;
         let keys = config.keys.open().map_err(CloudError::from)?;
-        let cloud = Cloud::open(config, clock, faces, stop).await?;
+        let cloud = Box::pin(Cloud::open(config, clock, faces, stop)).await?;
         let cloud = Arc::new(cloud);
         // Also goes on with what a rotation before this start has left half done.
         let rotation = Rotation::new(Arc::clone(&cloud), keys);
@@ -127,7 +127,7 @@ impl Server {
         tracing::info!(address = %listener.local_addr()?, fare_tables = cloud.config.fares.tables().len(), "serving");
         let health = Health::new();
         let built = build(&cloud, &identity)?;
-        let mut loops = loops(&cloud, built.acquirers);
+        let mut loops = loops(&cloud, &built.acquirers);
         for bank in built.banks {
             loops.spawn(bank.run(cloud.stop.clone()));
         }
@@ -164,7 +164,7 @@ impl Server {
 }
 
 /// What a cloud does by itself, until its `stop`.
-pub fn loops(cloud: &Arc<Cloud>, acquirers: Acquirers) -> JoinSet<()> {
+pub fn loops(cloud: &Arc<Cloud>, acquirers: &Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
     let remedies =
         Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());

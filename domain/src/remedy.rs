@@ -213,7 +213,7 @@ impl Remedy {
     /// What the rider hears when it is done.
     pub fn told(&self) -> Option<Told> {
         let amount = self.amount;
-        (self.state == RemedyState::Done).then(|| match self.measure {
+        (self.state == RemedyState::Done).then_some(match self.measure {
             Measure::Refund { charge } => Told::Refunded { charge, amount },
             Measure::WalletCredit | Measure::Credit => Told::Credited { amount },
             Measure::Waiver { charge } => Told::Waived { charge, amount },

@@ -76,7 +76,7 @@ proptest! {
         let mut books = Books::default();
         for until in (some..arrived.len()).step_by(some) {
             books.take_in(&arrived[..until]);
-            let ripe = |tap: &Tap| (unripe.rotate_left(until as u32) >> (tap.id.sequence % 64)) & 1 == 0;
+            let ripe = |tap: &Tap| (unripe.rotate_left(u32::try_from(until).unwrap()) >> (tap.id.sequence % 64)) & 1 == 0;
             books.settle(&tariff, &terms, ripe).unwrap();
         }
         books.take_in(&arrived);

@@ -158,7 +158,6 @@ impl Vision {
     }
 
     /// The one face that counts, or why there is none. `faces` come largest first.
-    #[expect(clippy::result_large_err, reason = "the look is what the caller returns; it is made once a frame")]
     fn choose<'f>(&self, faces: &'f [FaceObservation]) -> Result<&'f FaceObservation, FaceLook> {
         let Some(largest) = faces.first() else { return Err(FaceLook::Nobody) };
         if largest.quality.inter_eye_px < self.policy.near_px_min {

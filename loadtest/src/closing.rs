@@ -5,11 +5,11 @@
 mod day;
 mod fill;
 
+use facegate_runtime::clock::Stopwatch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use facegate_cloud_sync::auditor::{AuditPolicy, Auditor};
@@ -88,7 +88,7 @@ pub async fn run(load: &ClosingLoad, folder: &Path) -> Result<()> {
         return close(folder).await;
     }
     let taps = if load.quick { load.taps.min(20_000) } else { load.taps };
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     // Lives as long as the run, unless the environment names a server and the folder is kept.
     let database = match load.store {
         StoreKind::Sled => None,
@@ -219,7 +219,7 @@ fn auditor(store: &Arc<dyn Store>) -> Auditor {
 /// The closing process.
 async fn close(folder: &Path) -> Result<()> {
     let filled: Filled = serde_json::from_slice(&std::fs::read(note(folder))?)?;
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let store = open(filled.store, filled.database.as_deref(), folder).await?;
     let matcher = Matcher {
         store: Arc::clone(&store),

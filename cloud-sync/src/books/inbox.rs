@@ -69,7 +69,7 @@ pub async fn fetch(desk: &Desk, acquirers: &Acquirers) -> Result<(), BooksError>
             Ok(false) => {}
             Ok(true) => std::fs::rename(&part, inbox.join(&name)).map_err(BooksError::write(&part))?,
             Err(trouble) => {
-                tracing::warn!(acquirer = acquirer.name(), %trouble, "its settlement file is fetched later")
+                tracing::warn!(acquirer = acquirer.name(), %trouble, "its settlement file is fetched later");
             }
         }
     }

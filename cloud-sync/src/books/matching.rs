@@ -254,7 +254,7 @@ impl Run {
                     header.acquirer == acquirer && header.date == date
                 };
                 if now >= dates.end(date) && !files.iter().any(here) {
-                    self.difference(Difference::of_file(&acquirer, date))?;
+                    self.difference(Difference::of_file(&acquirer, &date))?;
                 }
             }
         }
@@ -291,7 +291,7 @@ fn difference_cells(difference: &Difference, currency: Currency) -> Vec<Cell> {
         rider_cell(difference.rider),
         minor(difference.amount),
         minor(difference.expected),
-        Cell::text(currency),
+        Cell::text(&currency),
         Cell::text(&about.tap),
         Cell::text(&about.ride),
         Cell::text(&about.item),
@@ -320,11 +320,11 @@ fn ride_cells(rider: RiderId, ride: &RideRow, currency: Currency) -> Vec<Cell> {
         (false, None) => "held",
     };
     vec![
-        Cell::text(ride.id),
+        Cell::text(&ride.id),
         rider_cell(Some(rider)),
         minor(price),
         minor(items),
-        Cell::text(currency),
+        Cell::text(&currency),
         Cell::Text(charges.into_keys().collect::<Vec<_>>().join(" ")),
         Cell::text(state),
     ]
@@ -335,11 +335,11 @@ fn bill_cells(rider: RiderId, bill: &BillRow) -> Vec<Cell> {
     let sum = |amount: fn(&LineRow) -> i64| (!rows.is_empty()).then(|| rows.iter().map(|row| amount(row)).sum());
     let names = |name: fn(&LineRow) -> String| rows.iter().map(|row| name(row)).collect::<Vec<_>>().join(" ");
     vec![
-        Cell::text(bill.id),
+        Cell::text(&bill.id),
         rider_cell(Some(rider)),
         minor(Some(bill.billed)),
         minor(Some(bill.amount)),
-        Cell::text(bill.billed.currency()),
+        Cell::text(&bill.billed.currency()),
         Cell::text(bill.outcome.name()),
         Cell::text(bill.acquirer.as_deref().unwrap_or_default()),
         Cell::Whole(sum(|row| row.line.amount.minor())),

@@ -43,7 +43,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    pub fn text(text: impl ToString) -> Self {
+    pub fn text(text: &(impl ToString + ?Sized)) -> Self {
         Self::Text(text.to_string())
     }
 }
@@ -233,7 +233,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut table = Table::create(dir.path(), "bills", &[Column::Text("bill"), Column::Whole("minor")]).unwrap();
         for n in 0..45_000_i64 {
-            table.push(vec![Cell::text(format!("b,{n}")), Cell::Whole((n % 3 != 0).then_some(n))]).unwrap();
+            table.push(vec![Cell::text(&format!("b,{n}")), Cell::Whole((n % 3 != 0).then_some(n))]).unwrap();
         }
         table.push(vec![Cell::text("=1+1"), Cell::Whole(Some(-5))]).unwrap();
         let files = table.finish().unwrap();

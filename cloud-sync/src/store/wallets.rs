@@ -100,7 +100,7 @@ pub(super) fn release_entry(
 pub(super) fn taken(rider: RiderId, entry: &Entry) -> Result<Money, MoneyError> {
     let zero = Money::zero(entry.postings()[0].amount.currency());
     let own = entry.postings().iter().filter(|posting| posting.account == Account::Wallet(rider));
-    own.map(|posting| posting.amount).try_fold(zero, |sum, amount| sum.checked_add(amount))
+    own.map(|posting| posting.amount).try_fold(zero, facegate_domain::money::Money::checked_add)
 }
 
 impl Held {

@@ -102,7 +102,7 @@ impl DebitOrder {
             (Some(before), Change::Reserve { .. }) => Err(impossible(before.state.name(), "reserved for another")),
             (Some(before), Change::Order { amount }) => match before.state {
                 OrderState::Reserved
-                    if amount.minor() >= 1 && amount.compare(before.amount).is_ok_and(|o| o.is_le()) =>
+                    if amount.minor() >= 1 && amount.compare(before.amount).is_ok_and(std::cmp::Ordering::is_le) =>
                 {
                     Ok(Self { amount: *amount, state: OrderState::Ordered, ..before.clone() })
                 }

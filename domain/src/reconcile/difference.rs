@@ -196,7 +196,7 @@ impl Difference {
     }
 
     /// Of nobody in particular: a whole file that is not there.
-    pub fn of_file(acquirer: &str, date: impl ToString) -> Self {
+    pub fn of_file(acquirer: &str, date: &impl ToString) -> Self {
         let about = About { acquirer: acquirer.to_owned(), date: date.to_string(), ..About::default() };
         Self { kind: Kind::FileMissing, rider: None, amount: None, expected: None, about }
     }

@@ -64,8 +64,8 @@ fn returned(refunded: i64, disputed: i64) -> Returned {
     Returned { refunded: cny(refunded), disputed: cny(disputed) }
 }
 
-fn apply(remedy: &Remedy, event: RemedyEvent) -> Moved {
-    remedy.apply(&event, NOW, &RETRY).unwrap()
+fn apply(remedy: &Remedy, event: &RemedyEvent) -> Moved {
+    remedy.apply(event, NOW, &RETRY).unwrap()
 }
 
 #[test]
@@ -77,14 +77,14 @@ fn a_refund_asks_what_was_captured_and_then_calls_under_its_own_key() {
     let locate = RemedyStep::Locate { key: charge.key().clone(), captured: cny(400) };
     assert_eq!(due.remedy.next_step(), locate);
     let found = RemedyEvent::Charge(Found::Captured { authorisation: authorisation() });
-    let located = apply(&due.remedy, found).remedy;
+    let located = apply(&due.remedy, &found).remedy;
     assert_eq!(located.next_step(), RemedyStep::Store(RemedyEvent::Begun));
-    let calling = apply(&located, RemedyEvent::Begun);
+    let calling = apply(&located, &RemedyEvent::Begun);
     let (key, of) = (calling.remedy.key(), charge.key().clone());
     let call = Call::Refund { key: key.clone(), of, authorisation: authorisation(), amount: cny(150) };
     assert_eq!(calling.call, Some(call));
     assert_eq!(calling.remedy.next_step(), RemedyStep::Query(key), "found in the middle, it is queried");
-    let done = apply(&calling.remedy, RemedyEvent::Refunded);
+    let done = apply(&calling.remedy, &RemedyEvent::Refunded);
     entries.extend(done.entry);
     assert_eq!((done.remedy.state(), done.remedy.next_step()), (&RemedyState::Done, RemedyStep::Nothing));
     assert_eq!(done.remedy.told(), Some(Told::Refunded { charge: charge.id(), amount: cny(150) }));

@@ -63,7 +63,7 @@ impl Books {
                 return Err(format!("{} is in two rides", tap.id));
             }
         }
-        self.price(tariff, terms, found.rides, found.superseded.iter().map(|superseded| superseded.ride).collect())
+        self.price(tariff, terms, found.rides, &found.superseded.iter().map(|superseded| superseded.ride).collect())
     }
 
     fn price(
@@ -71,7 +71,7 @@ impl Books {
         tariff: &Tariff,
         terms: &RiderTerms,
         new: Vec<Ridden>,
-        gone: BTreeSet<JourneyId>,
+        gone: &BTreeSet<JourneyId>,
     ) -> Result<(), String> {
         let gone_began = gone.iter().map(|ride| self.rides[ride].ride.first().at);
         let Some(since) = new.iter().map(|ride| ride.first().at).chain(gone_began).min() else { return Ok(()) };

@@ -56,7 +56,7 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
     opened.publish_issuer().await?;
     let cloud = Arc::new(opened);
     let routes = grpc::routes(&cloud, Renewals::open(None)?).await?;
-    let tasks = server::loops(&cloud, Acquirers::only(Arc::clone(&world.acquirer) as _));
+    let tasks = server::loops(&cloud, &Acquirers::only(Arc::clone(&world.acquirer) as _));
     let life = Life::new(stop, tasks, Part::Cloud(cloud));
     let service = BoxCloneSyncService::new(routes);
     world.network.listen(machine.node, Server { service, disk: machine.disk.clone(), alive: life.alive.clone() });

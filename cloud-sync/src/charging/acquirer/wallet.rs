@@ -32,19 +32,19 @@ impl Wallets {
     }
 
     async fn held(&self, key: &IdempotencyKey) -> Result<Option<Held>, Trouble> {
-        self.store.wallet_hold(key).await.map_err(trouble)
+        self.store.wallet_hold(key).await.map_err(|error| trouble(&error))
     }
 
     /// Ends a hold of which `kept` is taken.
     async fn end(&self, key: &IdempotencyKey, kept: Option<Money>) -> Result<(), Trouble> {
         let held = self.held(key).await?.ok_or_else(|| Trouble::NoAnswer(format!("nothing is held under {key}")))?;
         let kept = kept.unwrap_or(Money::zero(held.amount.currency()));
-        self.store.release_hold(key, kept, self.clock.now()).await.map_err(trouble)
+        self.store.release_hold(key, kept, self.clock.now()).await.map_err(|error| trouble(&error))
     }
 }
 
 /// A store that is out of reach may have done it all the same.
-fn trouble(error: StoreError) -> Trouble {
+fn trouble(error: &StoreError) -> Trouble {
     Trouble::NoAnswer(error.to_string())
 }
 
@@ -60,7 +60,7 @@ impl Acquirer for Wallets {
                 let rider: RiderId =
                     token.expose().parse().map_err(|_| Trouble::NoAnswer("the token names no rider".to_owned()))?;
                 let held = self.store.hold_in_wallet(key, rider, *amount, self.low, self.clock.now()).await;
-                Ok(if held.map_err(trouble)? {
+                Ok(if held.map_err(|error| trouble(&error))? {
                     Answer::Authorised(AuthorisationId::new(key.as_str()))
                 } else {
                     Answer::Declined(Decline::soft(SHORT))

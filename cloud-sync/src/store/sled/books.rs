@@ -96,7 +96,7 @@ fn rider_day(tx: &Tx<'_>, rider: RiderId, span: Span) -> Result<Option<RiderDay>
         return Ok(None);
     }
     let rides = rides_within(tx, rider, span)?;
-    let ids: BTreeSet<JourneyId> = rides.iter().map(|ride| ride.id()).collect();
+    let ids: BTreeSet<JourneyId> = rides.iter().map(super::super::journeys::PricedRide::id).collect();
     let mut items = Items::new();
     for posted in rides.iter().flat_map(|ride| &ride.items) {
         item(tx, *posted.item.as_bytes(), &mut items)?;

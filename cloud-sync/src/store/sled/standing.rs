@@ -91,7 +91,7 @@ pub(super) fn pays_otherwise(tx: &mut Tx<'_>, rider: RiderId, instruments: &Inst
     }
     if feed::reasons(tx, rider)?.contains(&DenyReason::Instrument) {
         match (verified, tx.last(&key::taps(rider))?) {
-            (false, Some((k, v))) => begin_verification(tx, rider, super::tx::decode::<Tap>(&k, &v)?.id),
+            (false, Some((k, v))) => begin_verification(tx, rider, &super::tx::decode::<Tap>(&k, &v)?.id),
             _ => _ = feed::deny(tx, rider, DenyReason::Instrument, false)?,
         }
     }
@@ -101,12 +101,12 @@ pub(super) fn pays_otherwise(tx: &mut Tx<'_>, rider: RiderId, instruments: &Inst
 /// A rider with an instrument that was never shown to pay has come in.
 pub(super) fn rides(tx: &mut Tx<'_>, tap: &Tap) -> Result<(), StoreError> {
     if tap.direction == Direction::Entry && tx.contains(&key::unverified(tap.rider))? {
-        begin_verification(tx, tap.rider, tap.id.clone());
+        begin_verification(tx, tap.rider, &tap.id);
     }
     Ok(())
 }
 
-fn begin_verification(tx: &mut Tx<'_>, rider: RiderId, entry: RecordId) {
+fn begin_verification(tx: &mut Tx<'_>, rider: RiderId, entry: &RecordId) {
     tx.remove(key::unverified(rider));
-    tx.put(key::first_ride(rider), &entry);
+    tx.put(key::first_ride(rider), entry);
 }
