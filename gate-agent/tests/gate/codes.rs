@@ -70,7 +70,7 @@ fn a_code_and_the_face_above_it_are_one_tap() {
     let phone = world.phone(rider);
     let face = walk_up("person_a_2.jpg", 4);
 
-    world.show(&face[..2]);
+    world.show(&face[..1]);
     world.show(&[phone_with(&phone.show(now(), [1; 8]))]);
     assert_eq!(world.decision(1)["medium"], "code");
     assert_eq!(world.station.memory().searches, 0, "who shows a code is handled by that alone");

@@ -31,7 +31,7 @@ const AT_ONCE: usize = 256;
 const PLANTED: usize = 3;
 
 /// Kinds that commands can make, each in a rider of its own.
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 12] = [
     Kind::TapWaits,
     Kind::PriceHeld,
     Kind::RideWithoutItem,
@@ -44,7 +44,6 @@ const KINDS: [Kind; 13] = [
     Kind::SettledTwice,
     Kind::SettledNotCaptured,
     Kind::SettledOnAnotherDate,
-    Kind::ChargebackNotPosted,
 ];
 
 /// One rider's day, made up and not stored.
@@ -176,7 +175,6 @@ fn billed(city: &City, n: u64, rider: RiderId, planted: Option<Kind>, items: &[I
             let before = moment(at.minus(std::time::Duration::from_secs(2 * 86_400)))?;
             vec![line("r", "capture", minor, &before)]
         }
-        Some(Kind::ChargebackNotPosted) => vec![good, line("c", "chargeback", minor, &booked)],
         _ => vec![good],
     };
     Ok((Some((Advanced { charge, ..opened }, last)), lines))
