@@ -115,3 +115,20 @@ fn what_is_counted_or_taken_twice_is_found() {
         assert!(broken(&books).contains(&Broken::DoubleCharge), "case {number}");
     }
 }
+
+#[test]
+fn books_that_differ_from_what_the_acquirer_has_taken_are_found() {
+    let breaks: [fn(&mut Books); 3] = [
+        |books| books.entries.clear(),
+        |books| books.acquirer.values_mut().for_each(|account| account.taken = Money::zero(account.taken.currency())),
+        |books| {
+            let key = IdempotencyKey::new("facegate-nobody");
+            drop(books.acquirer.insert(key, Account::new(books.charges[0].amount(), false)));
+        },
+    ];
+    for (number, damage) in breaks.into_iter().enumerate() {
+        let mut books = one_ride();
+        damage(&mut books);
+        assert!(broken(&books).contains(&Broken::Ledger), "case {number}");
+    }
+}
