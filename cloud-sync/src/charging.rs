@@ -3,6 +3,7 @@
 
 pub mod acquirer;
 mod bills;
+mod holds;
 mod remedies;
 mod schedule;
 pub mod webhooks;

@@ -90,6 +90,7 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         register::reconcile(&register, &*store, clock.now()).await?;
         register::learn_all(&register, &*store).await?;
+        store.want_holds(config.charging.billing.prepaid.is_some());
         let issuer = CodeIssuer::from_secret(keys.key(ISSUER_KEY)?.expose());
         let leases = Leases::new(Arc::clone(&store), Arc::clone(&clock), keys, config.lease);
         let (stored, time) = (Arc::clone(&store), Arc::clone(&clock));

@@ -14,10 +14,11 @@ use std::time::Duration;
 use facegate_domain::Clock;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::BillingPolicy;
+use facegate_domain::charge::ChargeId;
 use facegate_domain::fares::Pricer;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{Journey, PairingPolicy, Ridden, Unsettled, pair, unsettled};
-use facegate_domain::tap::Tap;
+use facegate_domain::tap::{Direction, Tap};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -165,13 +166,35 @@ async fn settle_rider(
         }
         let settlement = pricing::price(store, pricer, rider, (found, again), &policy.billing, moment.now).await?;
         tell(&settlement);
+        let no_bill = unbilled_entries(&settlement, &policy.billing);
         match store.settle(Settlement { seen, ..settlement }, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.
             Err(StoreError::TapSettled(_) | StoreError::SettledMeanwhile(_)) => {}
-            other => return other,
+            Err(error) => return Err(error),
+            Ok(()) => {
+                for hold in no_bill {
+                    store.let_hold_go(hold, moment.now).await?;
+                }
+                return Ok(());
+            }
         }
     }
     Ok(())
+}
+
+/// The holds of entries that no bill will come of: of rides that cost nothing, and of second presentations. They go back
+/// at once, or, should a crash come between, when they end by themselves.
+fn unbilled_entries(settlement: &Settlement, billing: &BillingPolicy) -> Vec<ChargeId> {
+    if billing.prepaid.is_none() {
+        return Vec::new();
+    }
+    let free = |(ride, pricing): &(Ridden, Pricing)| {
+        let free = pricing.fare().is_some_and(|fare| !fare.total().is_positive());
+        ride.entry().filter(|_| free).cloned()
+    };
+    let seconds = settlement.merged.iter().filter(|tap| tap.direction == Direction::Entry).cloned();
+    let entries = seconds.chain(settlement.rides.iter().filter_map(free));
+    entries.map(|entry| ChargeId::of_hold(&entry.id)).collect()
 }
 
 fn tell(settlement: &Settlement) {

@@ -171,6 +171,7 @@ pub fn loops(cloud: &Arc<Cloud>, acquirers: &Acquirers) -> JoinSet<()> {
     let scheduler =
         Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
     let tariffs = Tariffs::new(Arc::clone(&cloud.config.fares)).priced_elsewhere(cloud.config.ticketing.is_some());
+    let scheduler = scheduler.prepaying(Tariffs::new(Arc::clone(&cloud.config.fares)));
     let taps_came = Arc::clone(&cloud.taps_came);
     let mut loops = JoinSet::new();
     loops.spawn(scheduler.run(stop.clone()));

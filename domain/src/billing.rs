@@ -7,7 +7,7 @@ mod policy;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-pub use policy::{BillingPolicy, Bills, Unbilled};
+pub use policy::{BillingPolicy, Bills, Prepayment, Unbilled};
 
 use crate::clock::Timestamp;
 use crate::ids::RiderId;

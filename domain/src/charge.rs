@@ -73,8 +73,6 @@ impl ChargeId {
 pub enum ChargeError {
     #[error("a bill has at least one item")]
     Nothing,
-    #[error("{amount} is more than the {held} that were held for it")]
-    BeyondHold { amount: Money, held: Money },
     #[error("charge {charge} is {state}: {event} cannot happen to it; it is left alone for a person to look at")]
     Impossible { charge: ChargeId, state: State, event: Event },
     #[error("charge {charge} is at attempt {now}, and this is about attempt {told}: it is known already")]
@@ -235,8 +233,8 @@ impl Charge {
     /// What a state of the table is to a charge of this purpose. None: it cannot be.
     fn as_meant(&self, state: State) -> Option<State> {
         match (state, &self.purpose) {
-            // Nobody voids what is to be captured: the authorisation has lapsed.
-            (State::Voided, Purpose::Bill) => Some(State::Declined { decline: Decline::soft("voided") }),
+            // Nobody voids what is to be captured.
+            (State::Voided, Purpose::Bill) => Some(State::Declined { decline: Decline::lapsed() }),
             (State::Captured | State::Capturing { .. }, Purpose::Verification | Purpose::Hold { .. }) => None,
             (State::Voiding { .. }, Purpose::Bill) => None,
             (State::Debt { decline, .. }, Purpose::Verification | Purpose::Hold { .. }) => {
@@ -252,11 +250,10 @@ impl Charge {
                 self.attempt += 1;
                 self.key = IdempotencyKey::of_attempt(self.id, self.attempt);
                 self.instrument = bound.instrument.clone();
-            }
-            Event::AuthoriseBegun => {
                 self.asked = self.amount;
-                self.begun_at = now;
             }
+            // The same key never asks for another amount: a hold that was billed meanwhile is asked for as it was.
+            Event::AuthoriseBegun => self.begun_at = now,
             _ => {}
         }
         if let State::Declined { decline } = &self.state {

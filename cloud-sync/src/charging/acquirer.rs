@@ -37,6 +37,11 @@ pub trait Acquirer: Send + Sync + std::fmt::Debug {
     /// Makes the call, under the key that it carries.
     async fn make(&self, call: &Call) -> Result<Answer, Trouble>;
 
+    /// Whether what it authorises is kept for its capture, so that it is worth something before the ride is made.
+    fn can_hold(&self) -> bool {
+        true
+    }
+
     /// What the acquirer knows of `key`: a charge's or a refund's. Another amount than `amount` under it is no answer.
     async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble>;
 

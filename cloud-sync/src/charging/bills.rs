@@ -44,12 +44,12 @@ impl Scheduler {
     }
 
     async fn open_bills_of(&self, rider: RiderId, now: Timestamp) -> Result<Vec<Charge>, StoreError> {
+        let (items, mut charges) = self.bill_on_holds(self.store.uncharged_items_of(rider).await?, now).await?;
         let instruments = self.store.instruments(rider).await?;
-        let Some(first) = instruments.first() else { return Ok(Vec::new()) };
+        let Some(first) = instruments.first() else { return Ok(charges) };
         let used = self.used_today(rider, &instruments, now).await?;
         let circumstances = self.circumstances(&instruments, &used, now);
-        let mut charges = Vec::new();
-        for bill in self.policy.billing.bills(self.store.uncharged_items_of(rider).await?, now) {
+        for bill in self.policy.billing.bills(items, now) {
             let mut opened = Charge::open(rider, &bill, first.instrument.clone(), now)?;
             let chosen = circumstances.first_for(opened.charge.amount());
             opened = match chosen {
@@ -115,21 +115,27 @@ impl Scheduler {
                 self.store.pass_first_ride(rider).await?;
                 continue;
             };
+            // The hold of the maximum fare shows as much.
+            let hold = self.store.charge(ChargeId::of_hold(&entry)).await?;
+            if hold.is_some_and(|hold| hold.instrument() == &card.instrument) {
+                self.store.pass_first_ride(rider).await?;
+                continue;
+            }
             let id = ChargeId::of_verification(&entry, card.id());
             self.open_ahead(rider, id, Purpose::Verification, amount, card.instrument.clone()).await?;
         }
         Ok(())
     }
 
-    async fn open_ahead(
+    pub(super) async fn open_ahead(
         &self,
         rider: RiderId,
         id: ChargeId,
         purpose: Purpose,
         amount: Money,
         instrument: Instrument,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Charge, StoreError> {
         let opened = Charge::ahead(rider, id, purpose, amount, instrument, self.clock.now());
-        self.store.open_charge(opened).await.map(drop)
+        self.store.open_charge(opened).await
     }
 }

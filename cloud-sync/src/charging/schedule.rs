@@ -15,6 +15,7 @@ use super::ChargingPolicy;
 use super::acquirer::wallet::Wallets;
 use super::acquirer::{Acquirers, Trouble, event_of_call, event_of_query};
 use crate::store::{Store, StoreError};
+use crate::tariffs::Tariffs;
 
 /// While the acquirer is out of reach, somebody knocks at least this often.
 const KNOCK_EVERY: Duration = Duration::from_secs(30);
@@ -39,9 +40,11 @@ pub struct Pass {
 #[derive(Debug)]
 pub struct Scheduler {
     pub(super) store: Arc<dyn Store>,
-    acquirers: Acquirers,
+    pub(super) acquirers: Acquirers,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) policy: ChargingPolicy,
+    /// Says how much is held of riders who pay in advance.
+    pub(super) tariffs: Option<tokio::sync::Mutex<Tariffs>>,
     /// Tells this scheduler from those of other replicas.
     name: String,
 }
@@ -50,7 +53,13 @@ impl Scheduler {
     pub fn new(store: Arc<dyn Store>, acquirers: Acquirers, clock: Arc<dyn Clock>, policy: ChargingPolicy) -> Self {
         let wallets = Wallets::new(Arc::clone(&store), Arc::clone(&clock), policy.wallet_low);
         let acquirers = acquirers.with_wallet(Arc::new(wallets));
-        Self { store, acquirers, clock, policy, name: uuid::Uuid::new_v4().to_string() }
+        Self { store, acquirers, clock, policy, tariffs: None, name: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// With what says how much is held, where the policy has rides paid in advance.
+    #[must_use]
+    pub fn prepaying(self, tariffs: Tariffs) -> Self {
+        Self { tariffs: Some(tokio::sync::Mutex::new(tariffs)), ..self }
     }
 
     /// Charges until `stop`. A call that is under way then is dropped, and queried after the next start.
@@ -102,11 +111,12 @@ impl Scheduler {
 
     /// Opens what is to be billed and moves what is due, each as far as it goes now.
     pub async fn pass(&self) -> Result<Pass, StoreError> {
+        let held = self.open_holds().await?;
         self.open_verifications().await?;
         let (opened, by_wallet) = self.open_bills().await?;
         let away = Away::default();
         // A wallet needs nobody else, and must not queue behind an acquirer that is away.
-        for charge in by_wallet {
+        for charge in held.into_iter().chain(by_wallet) {
             self.advance(charge, &away).await?;
         }
         let due = self.store.due_charges(self.clock.now(), self.policy.charges_per_pass_max).await?;

@@ -1,6 +1,6 @@
 //! How rides are charged, as written and as run.
 
-use facegate_domain::billing::{BillingPolicy, Bills};
+use facegate_domain::billing::{BillingPolicy, Bills, Prepayment};
 use facegate_domain::charge::{RetryPolicy, RetrySchedule};
 use facegate_domain::money::{Currency, Money};
 use facegate_domain::travel_day::TravelDays;
@@ -34,6 +34,9 @@ pub struct RawCharging {
     pub verify_minor: i64,
     pub retry_days: Vec<u16>,
     pub wallet_low_minor: i64,
+    pub prepay: bool,
+    pub hold_s: u64,
+    pub hold_max_minor: i64,
     pub acquirer: Vec<RawAcquirer>,
 }
 
@@ -53,6 +56,9 @@ impl Default for RawCharging {
             verify_minor: 100,
             retry_days: RetrySchedule::default().days,
             wallet_low_minor: 1000,
+            prepay: false,
+            hold_s: 8 * 86_400,
+            hold_max_minor: 0,
             acquirer: Vec::new(),
         }
     }
@@ -94,6 +100,8 @@ impl RawCharging {
         let limit = problems.within(&at("first_ride_limit_minor"), self.first_ride_limit_minor, 0..=100_000_000);
         let verify = problems.within(&at("verify_minor"), self.verify_minor, 0..=1_000_000);
         let low = problems.within(&at("wallet_low_minor"), self.wallet_low_minor, 0..=100_000_000);
+        let hold_for = problems.duration_s(&at("hold_s"), self.hold_s, 3600..=31 * 86_400);
+        let hold_max = problems.within(&at("hold_max_minor"), self.hold_max_minor, 0..=100_000_000);
         let rising = self.retry_days.windows(2).all(|days| days[0] < days[1]);
         if !rising || self.retry_days.len() > 10 || self.retry_days.iter().any(|day| !(1..=60).contains(day)) {
             problems.add(at("retry_days"), "must be at most 10 days from 1 to 60, each later than the one before");
@@ -105,13 +113,22 @@ impl RawCharging {
         };
         let acquirers = acquirers::check(self.acquirer, &at("acquirer"), problems);
         let policy = (|| {
-            let first_ride_limit_minor = limit.map(|limit| (limit > 0).then_some(limit))?;
+            let above_zero = |minor: i64| (minor > 0).then_some(minor);
+            let first_ride_limit_minor = above_zero(limit?);
+            let prepaid = Prepayment { hold_for: hold_for?, at_most_minor: above_zero(hold_max?) };
+            let prepaid = self.prepay.then_some(prepaid);
             Some(ChargingPolicy {
                 pass_every: pass_every?,
                 retry: RetryPolicy { first: first?, max: max? },
                 charges_per_pass_max: per_pass?,
                 in_flight_max: in_flight?,
-                billing: BillingPolicy { bills: bills?, days: days?.clone(), grace: grace?, first_ride_limit_minor },
+                billing: BillingPolicy {
+                    bills: bills?,
+                    days: days?.clone(),
+                    grace: grace?,
+                    first_ride_limit_minor,
+                    prepaid,
+                },
                 retries: RetrySchedule { days: self.retry_days },
                 verify: None,
                 wallet_low: None,
@@ -144,7 +161,10 @@ mod tests {
         let cny = "CNY".parse().unwrap();
         let policy = check("").0.policy(cny).unwrap();
         assert_eq!((policy.billing.bills, policy.billing.grace), (Bills::PerDay, Duration::from_secs(7200)));
-        assert_eq!(policy.verify, Some(Money::from_minor(100, cny)));
+        assert_eq!((policy.verify, policy.billing.prepaid), (Some(Money::from_minor(100, cny)), None));
+        let prepaid = check("prepay = true\nhold_max_minor = 500\n").0.policy(cny).unwrap().billing.prepaid;
+        let hold_for = Duration::from_secs(8 * 86_400);
+        assert_eq!(prepaid, Some(Prepayment { hold_for, at_most_minor: Some(500) }));
         let off = check("bills = \"amount\"\nverify_minor = 0\nfirst_ride_limit_minor = 0\nwallet_low_minor = 0\n");
         let policy = off.0.policy(cny).unwrap();
         assert_eq!(policy.billing.bills, Bills::AtAmount { minor: 5000, wait_days: 7 });

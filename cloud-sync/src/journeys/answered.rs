@@ -7,7 +7,7 @@ use facegate_domain::fares::{Fare, Ride, Tariff};
 use facegate_domain::money::Money;
 
 use super::TRIES_MAX;
-use super::pricing::{self, Items};
+use super::pricing::{self, Ahead, Items};
 use crate::store::{PricedRide, Pricing, Settlement, Store, StoreError};
 
 /// Gives the ride its price, and its rider the item of the difference. False if it waits for none any more: what came
@@ -32,10 +32,14 @@ pub async fn answered(
         let total = answer.fare().map_or(nothing, Fare::total);
         let posted = known.posted(nothing).map_err(ChargeError::from)?;
         let amount = total.checked_sub(posted).map_err(ChargeError::from)?;
+        let ahead = match known.items.is_empty() {
+            true => pricing::ahead(store, billing, &known.ride).await?,
+            false => Ahead::Nothing,
+        };
         let before = [(id, known)].into();
         let owing = pricing::owing(store, rider, billing).await?;
         let mut items = Items::of(rider, &before, (billing, owing), now);
-        items.add(id, tariff.day_of(Ride::from(&ride.ride)), amount);
+        items.add(id, tariff.day_of(Ride::from(&ride.ride)), amount, ahead);
         let settlement =
             Settlement { repriced: vec![(id, answer)], items: items.into_made(), ..Settlement::of(rider, seen) };
         match store.settle(settlement, now).await {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use facegate_domain::Timestamp;
 use facegate_domain::billing::{BillingPolicy, Item, ItemKind, Unbilled};
-use facegate_domain::charge::ChargeError;
+use facegate_domain::charge::{ChargeError, ChargeId};
 use facegate_domain::fares::{Fare, Pricer, PricingError, Ride, RiderTerms, Settled};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::{JourneyId, Ridden, Unsettled};
@@ -66,7 +66,11 @@ pub async fn price(
         if again.is_none() && before.get(&change.ride).is_some_and(is_held_for_risk) {
             continue;
         }
-        items.add(change.ride, change.day, change.amount);
+        let ahead = match before.get(&change.ride) {
+            Some(priced) if priced.items.is_empty() => ahead(store, billing, &priced.ride).await?,
+            _ => Ahead::Nothing,
+        };
+        items.add(change.ride, change.day, change.amount, ahead);
         settlement.repriced.extend(change.price.map(|price| (change.ride, pricing(price))));
     }
     for (ride, billed) in found.rides.into_iter().zip(settling.new) {
@@ -75,7 +79,7 @@ pub async fn price(
             continue;
         }
         if let Some(total) = billed.total() {
-            items.add(billed.ride, billed.day, total);
+            items.add(billed.ride, billed.day, total, ahead(store, billing, &ride).await?);
         }
         settlement.rides.push((ride, pricing(billed.price)));
     }
@@ -117,6 +121,26 @@ pub struct Items<'a> {
     made: Vec<Item>,
 }
 
+/// What came of holding the fare at the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    Nothing,
+    /// So much is held, or asked for.
+    Held(Money),
+    /// No instrument was good for it.
+    Refused,
+}
+
+pub async fn ahead(store: &dyn Store, billing: &BillingPolicy, ride: &Ridden) -> Result<Ahead, StoreError> {
+    let (Some(_), Some(entry)) = (billing.prepaid, ride.entry()) else { return Ok(Ahead::Nothing) };
+    let hold = store.charge(ChargeId::of_hold(&entry.id)).await?;
+    Ok(match hold {
+        Some(hold) if hold.takes_bill(hold.asked()) => Ahead::Held(hold.asked()),
+        Some(hold) if hold.is_refused_hold() => Ahead::Refused,
+        _ => Ahead::Nothing,
+    })
+}
+
 /// What the rider owes and is not billed for yet, if that matters for when he is.
 pub async fn owing(store: &dyn Store, rider: RiderId, billing: &BillingPolicy) -> Result<Unbilled, StoreError> {
     if !billing.looks_at_unbilled() {
@@ -141,18 +165,37 @@ impl<'a> Items<'a> {
         self.made
     }
 
-    /// What costs nothing has no item.
-    pub fn add(&mut self, ride: JourneyId, day: Date, amount: Money) {
+    /// What costs nothing has no item. What is held for a ride is billed at once, and what it costs beyond that is an
+    /// item of its own, for the next bill; so is a ride for which nothing could be held, so that its rider, who may not
+    /// ride until he has paid, can.
+    pub fn add(&mut self, ride: JourneyId, day: Date, amount: Money, ahead: Ahead) {
         if amount.is_zero() {
             return;
         }
         let items = self.before.get(&ride).map_or(0, |priced| priced.items.len());
-        let kind = match u32::try_from(items).unwrap_or(u32::MAX) {
-            0 => ItemKind::Ride { ride },
-            number => ItemKind::Adjustment { of: ride, number },
-        };
+        match (u32::try_from(items).unwrap_or(u32::MAX), ahead) {
+            (0, Ahead::Held(held)) if amount.is_positive() => {
+                let covered = amount.minor().min(held.minor());
+                let part = |minor| Money::from_minor(minor, amount.currency());
+                self.push(part(covered), day, ItemKind::Ride { ride }, self.now);
+                if covered < amount.minor() {
+                    let rest = part(amount.minor() - covered);
+                    self.push_by_policy(rest, day, ItemKind::Adjustment { of: ride, number: 1 });
+                }
+            }
+            (0, Ahead::Refused) => self.push(amount, day, ItemKind::Ride { ride }, self.now),
+            (0, _) => self.push_by_policy(amount, day, ItemKind::Ride { ride }),
+            (number, _) => self.push_by_policy(amount, day, ItemKind::Adjustment { of: ride, number }),
+        }
+    }
+
+    fn push_by_policy(&mut self, amount: Money, day: Date, kind: ItemKind) {
         self.owing.minor = self.owing.minor.saturating_add(amount.minor());
         let bill_at = self.billing.bill_at(day, self.owing, self.now);
+        self.push(amount, day, kind, bill_at);
+    }
+
+    fn push(&mut self, amount: Money, day: Date, kind: ItemKind, bill_at: Timestamp) {
         self.made.push(Item::new(self.rider, day, amount, kind, bill_at));
     }
 }

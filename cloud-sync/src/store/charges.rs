@@ -6,6 +6,7 @@ use facegate_domain::billing::Item;
 use facegate_domain::charge::{Advanced, Charge, ChargeId, Event, RetryPolicy};
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::money::{Currency, Money};
+use facegate_domain::tap::Tap;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -33,11 +34,19 @@ pub trait ChargeStore {
     /// Errors: `ItemCharged` if one of the items is in another charge, `UnknownItem`.
     async fn open_charge(&self, opened: Advanced) -> Result<Charge, StoreError>;
 
-    /// Puts the bill over `items` on a hold, as `open_charge` does on a charge of its own. None if the hold does not take
-    /// it as it is stored.
+    /// Whether every entry asks for a hold from now on, in the transaction that takes its tap. None does before this is
+    /// said: nobody would open them.
+    fn want_holds(&self, whether: bool);
+
+    /// At most `max` entries whose hold is asked for. Opening it, or letting it go, takes an entry from here.
+    async fn wanted_holds(&self, max: usize) -> Result<Vec<Tap>, StoreError>;
+
+    /// Puts the bill over `items` on a hold, as `open_charge` does on a charge of its own. None if there is no such hold,
+    /// or it does not take the bill as it is stored.
     async fn bill_hold(&self, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, StoreError>;
 
-    /// Gives a hold back that nothing will be put on; false if there is nothing to give back.
+    /// Nothing will be put on this hold: it is not asked for any more, or given back. False if there is nothing to give
+    /// back.
     async fn let_hold_go(&self, hold: ChargeId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Applies `event` to the charge as it is stored, in one transaction; the call in the answer may be made. `attempt` is

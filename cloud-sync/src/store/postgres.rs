@@ -86,6 +86,7 @@ pub struct PgStore {
     log_id: [u8; 16],
     feed_kept: u64,
     keeps_notices: AtomicBool,
+    wants_holds: AtomicBool,
     looking: JoinHandle<()>,
 }
 
@@ -128,13 +129,15 @@ impl PgStore {
         let log_id: Uuid =
             sqlx::query_scalar("SELECT log FROM core.feed_head").fetch_one(&pool).await.map_err(Trouble::from)?;
         let looking = tokio::spawn(look(pool.clone(), head.clone()));
-        let (log_id, keeps_notices) = (log_id.into_bytes(), AtomicBool::new(false));
-        Ok(Self { pool, faces, identity, head, log_id, feed_kept, keeps_notices, looking })
+        let (keeps_notices, wants_holds) = (AtomicBool::new(false), AtomicBool::new(false));
+        let log_id = log_id.into_bytes();
+        Ok(Self { pool, faces, identity, head, log_id, feed_kept, keeps_notices, wants_holds, looking })
     }
 
     async fn begin(&self) -> Result<Tx, Trouble> {
         let mut tx = Tx::new(self.pool.begin().await?, self.head.clone(), self.feed_kept);
         tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
+        tx.wants_holds = self.wants_holds.load(Ordering::Relaxed);
         Ok(tx)
     }
 }

@@ -60,6 +60,7 @@
 //! | `dispute/` id · `dispute-charge/` charge id · `dispute-rider/` rider time id · `dispute-open/` time id | `Dispute` · empty · empty · empty, while it is open |
 //! | `risk/` record · `risk-at/` time record | `RiskDecision` about that tap · its record id |
 //! | `capped/` rider | until when his face alone opens no entry |
+//! | `hold-wanted/` charge id | the entry's `Tap`, until its hold is opened or not wanted any more |
 //! | `notices/` rider | `NoticeQueue`: how many are written, how many delivered |
 //! | `notice/` rider number · `notice-due/` time rider | `Notice`, until it is delivered · empty, while one of the rider's waits |
 //!
@@ -134,6 +135,7 @@ pub struct SledStore {
     feed_kept: u64,
     log_id: [u8; 16],
     keeps_notices: AtomicBool,
+    wants_holds: AtomicBool,
 }
 
 /// Which databases a command has written to.
@@ -230,6 +232,7 @@ impl SledStore {
             feed_kept,
             log_id,
             keeps_notices: AtomicBool::new(false),
+            wants_holds: AtomicBool::new(false),
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         digest::build_if_behind(&store)?;
@@ -264,6 +267,7 @@ impl SledStore {
         let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tx = self.read();
         tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
+        tx.wants_holds = self.wants_holds.load(Ordering::Relaxed);
         let value = command(&mut tx)?;
         digest::keep(self, &mut tx)?;
         let head = feed::trim(&mut tx, self.feed_kept)?;

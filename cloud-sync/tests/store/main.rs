@@ -26,6 +26,7 @@ mod model;
 mod notices;
 mod only_postgres;
 mod places;
+mod prepaid;
 mod remedies;
 mod replicas;
 mod riders;
@@ -151,6 +152,9 @@ every_store! {
         instruments_are_added_ordered_and_removed,
         a_new_instrument_is_verified_when_its_rider_comes_in,
         a_wallet_holds_releases_and_gives_out_no_more_than_it_has;
+    prepaid:
+        an_entry_asks_for_a_hold_once_it_is_said_that_they_are_wanted,
+        a_bill_goes_on_its_hold_once_and_uses_what_the_rider_has_to_his_credit;
     ledger:
         an_entry_is_posted_once_and_a_contradiction_refused,
         balances_are_the_sum_of_the_entries,

@@ -31,6 +31,15 @@ pub struct Unbilled {
     pub has_paid: bool,
 }
 
+/// The most that a ride may cost is held when it begins, and what it does cost is captured of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepayment {
+    /// From the entry; what is not captured by then is released.
+    pub hold_for: Duration,
+    /// No more than this is held, whatever the ride may cost.
+    pub at_most_minor: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillingPolicy {
     pub bills: Bills,
@@ -39,12 +48,14 @@ pub struct BillingPolicy {
     pub grace: Duration,
     /// The most that somebody who has never paid may owe before he is billed at once. None: no limit.
     pub first_ride_limit_minor: Option<i64>,
+    /// None: rides are charged after they are made alone.
+    pub prepaid: Option<Prepayment>,
 }
 
 impl BillingPolicy {
     /// Each ride by itself.
     pub fn per_trip(days: TravelDays) -> Self {
-        Self { bills: Bills::PerTrip, days, grace: Duration::ZERO, first_ride_limit_minor: None }
+        Self { bills: Bills::PerTrip, days, grace: Duration::ZERO, first_ride_limit_minor: None, prepaid: None }
     }
 
     /// Whether what a rider owes matters for when he is billed.
@@ -122,7 +133,7 @@ mod tests {
 
     fn policy(bills: Bills) -> BillingPolicy {
         let days = TravelDays::new("UTC", "04:30").unwrap();
-        BillingPolicy { bills, days, grace: HOUR * 2, first_ride_limit_minor: Some(1000) }
+        BillingPolicy { bills, days, grace: HOUR * 2, first_ride_limit_minor: Some(1000), prepaid: None }
     }
 
     fn ride(number: u64) -> JourneyId {

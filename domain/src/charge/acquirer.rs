@@ -71,6 +71,8 @@ pub struct Decline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Again {
+    /// Nothing was refused: an authorisation had lapsed before it was captured.
+    AtOnce,
     /// A soft decline, such as too little money now.
     AnotherDay,
     /// A hard one, such as a stolen or closed card.
@@ -80,6 +82,10 @@ pub enum Again {
 impl Decline {
     pub fn soft(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), again: Again::AnotherDay }
+    }
+
+    pub fn lapsed() -> Self {
+        Self { reason: "the authorisation has lapsed".to_owned(), again: Again::AtOnce }
     }
 
     pub fn hard(reason: impl Into<String>) -> Self {

@@ -56,6 +56,9 @@ impl Circumstances<'_> {
     }
 }
 
+/// Authorisations that may lapse one after the other before it counts as a refusal.
+const LAPSES_MAX: usize = 3;
+
 enum May {
     Now,
     At(Timestamp),
@@ -95,6 +98,10 @@ impl Charge {
         let (Some(first), Some(last)) = (tries.first(), tries.last()) else { return May::Now };
         if last.decline.again == Again::Never || self.purpose != Purpose::Bill {
             return May::Never;
+        }
+        let lapses = tries.iter().filter(|tried| tried.decline.again == Again::AtOnce).count();
+        if last.decline.again == Again::AtOnce && lapses <= LAPSES_MAX {
+            return May::Now;
         }
         // What the rider asks for himself is a payment of his, and no retry of ours.
         if self.asked_at.is_some_and(|asked_at| asked_at > last.at) {

@@ -76,34 +76,53 @@ impl Charge {
         }
     }
 
-    /// Puts the bill of the ride it was held for on a hold: what the ride costs is captured, the rest released.
-    ///
-    /// Errors: `BeyondHold` if it costs more, `Impossible`-like states are the caller's to look at first
-    /// ([`Charge::takes_bill`]).
-    pub fn bill_held(&self, billed: &[Item], now: Timestamp) -> Result<Advanced, ChargeError> {
+    /// Puts the bill of the ride it was held for on a hold: what the ride costs, less what the rider has to his credit,
+    /// is captured, the rest released. None if the hold does not take it ([`Charge::takes_bill`]), or his credit pays it.
+    pub fn bill_held(&self, billed: &[Item], credit: Money, now: Timestamp) -> Result<Option<Advanced>, ChargeError> {
         let first = billed.first().ok_or(ChargeError::Nothing)?;
         let net = Money::checked_sum(first.amount().currency(), billed.iter().map(Item::amount))?;
-        if net.compare(self.asked)?.is_gt() {
-            return Err(ChargeError::BeyondHold { amount: net, held: self.asked });
+        if !self.takes_bill(net) || credit.compare(net)?.is_ge() {
+            return Ok(None);
         }
         let items = billed.iter().map(Item::id).collect();
-        let charge = Self { purpose: Purpose::Bill, items, billed: net, amount: net, next_at: now, ..self.clone() };
-        Ok(Advanced { entry: charge.bill_entry(now)?, charge, call: None })
+        let credit_used = if credit.is_positive() { credit } else { Money::zero(net.currency()) };
+        let amount = net.checked_sub(credit_used)?;
+        let purpose = Purpose::Bill;
+        // Whoever waits for an answer goes on waiting for it.
+        let next_at = if self.state.is_in_flight() { self.next_at } else { now };
+        let charge = Self { purpose, items, billed: net, credit_used, amount, next_at, ..self.clone() };
+        Ok(Some(Advanced { entry: charge.bill_entry(now)?, charge, call: None }))
     }
 
     /// Whether a bill of `amount` can be put on it: a hold that is not at its end, and not on its way back.
     pub fn takes_bill(&self, amount: Money) -> bool {
-        let open =
-            matches!(self.state, State::Due | State::Authorising | State::Authorised { .. } | State::Pending { .. });
+        let open = matches!(
+            self.state,
+            State::Due
+                | State::Authorising
+                | State::Authorised { .. }
+                | State::Pending { .. }
+                | State::Unknown { authorisation: None }
+        );
         let enough = amount.is_positive() && amount.compare(self.asked).is_ok_and(std::cmp::Ordering::is_le);
         matches!(self.purpose, Purpose::Hold { .. }) && open && enough
     }
 
-    /// A hold that nothing will be put on: it is given back now. None if it is no hold, or looked at already.
+    /// A hold that nothing will be put on: it is given back now, or once its outcome is known. None if there is nothing
+    /// to give back, or it is on its way.
     #[must_use]
     pub fn let_go(&self, now: Timestamp) -> Option<Self> {
-        let held = matches!(self.purpose, Purpose::Hold { .. }) && matches!(self.state, State::Authorised { .. });
-        held.then(|| Self { purpose: Purpose::Hold { until: now }, next_at: now, ..self.clone() })
+        let Purpose::Hold { until } = self.purpose else { return None };
+        if self.is_finished() || until <= now || matches!(self.state, State::Voiding { .. }) {
+            return None;
+        }
+        let next_at = if matches!(self.state, State::Authorised { .. }) { now } else { self.next_at };
+        Some(Self { purpose: Purpose::Hold { until: now }, next_at, ..self.clone() })
+    }
+
+    /// Whether no instrument of the rider's was good for the hold.
+    pub const fn is_refused_hold(&self) -> bool {
+        matches!((&self.purpose, &self.state), (Purpose::Hold { .. }, State::Refused { .. }))
     }
 
     fn bill_entry(&self, now: Timestamp) -> Result<Option<Entry>, ChargeError> {

@@ -224,8 +224,11 @@ fn a_hold_takes_its_rides_bill_and_captures_what_the_ride_costs() {
     let begun = apply(&hold.charge, Event::AuthoriseBegun).charge;
     let authorised = apply(&begun, Event::Authorised { authorisation: authorisation() }).charge;
     assert!(authorised.takes_bill(cny(300)) && !authorised.takes_bill(cny(901)) && !authorised.takes_bill(cny(0)));
-    assert!(matches!(authorised.bill_held(&[item(1, 901)], NOW), Err(ChargeError::BeyondHold { .. })));
-    let billed = authorised.bill_held(&[item(1, 300)], NOW).unwrap();
+    assert_eq!(authorised.bill_held(&[item(1, 901)], cny(0), NOW), Ok(None), "the hold is too small");
+    assert_eq!(authorised.bill_held(&[item(1, 300)], cny(300), NOW), Ok(None), "his credit pays it");
+    let part = authorised.bill_held(&[item(1, 300)], cny(100), NOW).unwrap().unwrap().charge;
+    assert_eq!((part.amount(), part.credit_used(), part.credit_change().unwrap()), (cny(200), cny(100), cny(-100)));
+    let billed = authorised.bill_held(&[item(1, 300)], cny(0), NOW).unwrap().unwrap();
     assert_eq!(
         (billed.charge.id(), billed.charge.asked(), billed.charge.amount()),
         (hold.charge.id(), cny(900), cny(300))
@@ -237,6 +240,33 @@ fn a_hold_takes_its_rides_bill_and_captures_what_the_ride_costs() {
     assert_eq!(stands(&entries, Account::RiderReceivable(rider())), cny(0));
     let free = authorised.let_go(NOW).unwrap();
     assert_eq!((free.next_at(), free.next_step()), (NOW, Step::Store(Event::VoidBegun)));
+    assert_eq!(free.let_go(NOW), None, "it is on its way back");
+    let asking = begun.let_go(NOW).unwrap();
+    let found = apply(&asking, Event::Found(Found::Authorised { authorisation: authorisation() })).charge;
+    assert_eq!(found.next_at(), NOW, "given back as soon as it is known");
+}
+
+#[test]
+fn a_bill_on_a_hold_asks_for_what_was_held_and_is_asked_for_anew_once_that_has_lapsed() {
+    let purpose = Purpose::Hold { until: NOW.plus(DAY) };
+    let hold = Charge::ahead(rider(), ChargeId::of_hold(&record(1)), purpose, cny(900), card(), NOW).charge;
+    let unknown = apply(&apply(&hold, Event::AuthoriseBegun).charge, Event::NoAnswer).charge;
+    let billed = unknown.bill_held(&[item(1, 300)], cny(0), NOW).unwrap().unwrap().charge;
+    assert_eq!(billed.next_at(), unknown.next_at(), "it goes on waiting for its answer");
+    let again = apply(&apply(&billed, Event::Found(Found::Nothing)).charge, Event::AuthoriseBegun);
+    assert!(matches!(again.call, Some(Call::Authorise { amount, .. }) if amount == cny(900)), "the key asks as before");
+
+    let lapsed = apply(&billed, Event::Found(Found::Voided)).charge;
+    let instruments: Instruments = [Bound::from(card())].into_iter().collect();
+    let (used, schedule) = (BTreeMap::new(), RetrySchedule::default());
+    let days = TravelDays::new("UTC", "04:30").unwrap();
+    let circumstances =
+        Circumstances { instruments: &instruments, used: &used, schedule: &schedule, days: &days, now: NOW };
+    let chosen = lapsed.choose(&circumstances);
+    assert!(matches!(chosen, Event::Chosen(_)), "nothing was refused: {chosen:?}");
+    let anew = apply(&apply(&lapsed, chosen).charge, Event::AuthoriseBegun);
+    assert_ne!(anew.charge.key(), hold.key());
+    assert!(matches!(anew.call, Some(Call::Authorise { amount, .. }) if amount == cny(300)));
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl DebitOrder {
             }
             (OrderState::Accepted | OrderState::TakenBack { .. }, OrderKind::Credit) => Found::Refunded,
             (OrderState::Returned { code }, _) => Found::Declined(match again_after(code) {
-                Again::AnotherDay => Decline::soft(code.as_str()),
+                Again::AtOnce | Again::AnotherDay => Decline::soft(code.as_str()),
                 Again::Never => Decline::hard(code.as_str()),
             }),
             (OrderState::Voided, _) => Found::Voided,

@@ -266,12 +266,19 @@ async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Fi
     Ok(Finished::of(seed, &world.events))
 }
 
-/// One bill a ride, a day, or a sum; new cards are verified at their first ride, or not.
+/// One bill a ride, a day, or a sum; new cards are verified at their first ride, or not; some have rides paid in advance.
 fn billing(dice: &Dice) -> String {
     let bills = ["trip", "day", "amount"][dice.below(3)];
     let (verified, limit) = (if dice.chance(0.5) { 100 } else { 0 }, if dice.chance(0.5) { 600 } else { 0 });
+    let prepaid = match dice.below(4) {
+        0 => "prepay = true\n",
+        // Less than most rides cost.
+        1 => "prepay = true\nhold_max_minor = 350\n",
+        _ => "",
+    };
     format!(
-        "bills = \"{bills}\"\nbill_amount_minor = 1000\nverify_minor = {verified}\nfirst_ride_limit_minor = {limit}\n"
+        "bills = \"{bills}\"\nbill_amount_minor = 1000\nverify_minor = {verified}\n\
+         first_ride_limit_minor = {limit}\n{prepaid}"
     )
 }
 

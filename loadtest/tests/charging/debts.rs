@@ -145,7 +145,8 @@ async fn a_soft_decline_is_tried_on_the_days_of_the_schedule_and_no_others() {
 fn per_day(books: &mut Books) -> Scheduler {
     let days = TravelDays::new("UTC", "04:30").unwrap();
     let grace = Duration::from_secs(7200);
-    books.policy.billing = BillingPolicy { bills: Bills::PerDay, days, grace, first_ride_limit_minor: Some(3 * FARE) };
+    books.policy.billing =
+        BillingPolicy { bills: Bills::PerDay, days, grace, first_ride_limit_minor: Some(3 * FARE), prepaid: None };
     books.scheduler(Arc::new(Unconfigured))
 }
 

@@ -10,9 +10,10 @@ use facegate_cloud_sync::charging::acquirer::{Acquirer, Acquirers};
 use facegate_cloud_sync::charging::{ChargingPolicy, Pass, Scheduler};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{Pricing, Profile, Settlement, Store};
+use facegate_cloud_sync::tariffs::Tariffs;
 use facegate_domain::billing::{Item, ItemKind, Unbilled};
 use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument, RetryPolicy, State};
-use facegate_domain::fares::{Fare, Line, Quantity, Rule};
+use facegate_domain::fares::{Fare, FareTable, Line, Quantity, Rule, Tariff};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::Journey;
 use facegate_domain::ledger::{Account, Entry, EntryId};
@@ -46,6 +47,12 @@ pub fn cny(minor: i64) -> Money {
 
 fn currency() -> Currency {
     "CNY".parse().unwrap()
+}
+
+/// 3 yuan up to 6 km, 4 yuan beyond; 9 yuan without an exit.
+pub fn tariff() -> Tariff {
+    let table = facegate_loadtest::trial::fares(&["north", "south", "west"], &[5_000, 7_000]);
+    Tariff::new(vec![Arc::new(FareTable::parse(&table).unwrap())]).unwrap()
 }
 
 /// The operator's CA and the identities that the tests need.
@@ -152,12 +159,9 @@ impl Books {
 
     pub fn scheduler(&self, acquirer: Arc<dyn Acquirer>) -> Scheduler {
         let acquirers = Acquirers::only(acquirer);
-        Scheduler::new(
-            Arc::clone(&self.store),
-            acquirers,
-            Arc::clone(&self.clock) as Arc<dyn Clock>,
-            self.policy.clone(),
-        )
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock) as Arc<dyn Clock>);
+        let scheduler = Scheduler::new(store, acquirers, clock, self.policy.clone());
+        scheduler.prepaying(Tariffs::new(Arc::new(tariff())))
     }
 
     /// Forgets all that is in memory, as a crash does, and opens the store again.

@@ -8,6 +8,7 @@ mod crash;
 mod debts;
 mod harness;
 mod outcomes;
+mod prepaid;
 mod refunds;
 mod stripe;
 mod two_at_once;

@@ -119,6 +119,11 @@ impl Acquirer for BankDebit {
         })
     }
 
+    /// The bank hears of it with the order.
+    fn can_hold(&self) -> bool {
+        false
+    }
+
     async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble> {
         let order = self.store.debit_order(self.name.as_str(), key).await;
         let order = order.map_err(|error| Trouble::NoAnswer(format!("our own store: {error}")))?;

@@ -1,11 +1,14 @@
 //! Charges: each transition, its ledger entry, the marks on its items and what it makes of its rider in one transaction.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::Item;
 use facegate_domain::charge::{Advanced, Charge, ChargeError, ChargeId, Event, Purpose, RetryPolicy};
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::{Currency, Money};
+use facegate_domain::tap::Tap;
 use sqlx::postgres::PgConnection;
 
 use super::error::Trouble;
@@ -26,7 +29,20 @@ impl ChargeStore for PgStore {
     }
 
     async fn let_hold_go(&self, hold: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
-        transact!(self, tx => rescheduled(&mut tx, hold, |charge| charge.let_go(now)).await)
+        transact!(self, tx => let_hold_go(&mut tx, hold, now).await)
+    }
+
+    fn want_holds(&self, whether: bool) {
+        self.wants_holds.store(whether, Ordering::Relaxed);
+    }
+
+    async fn wanted_holds(&self, max: usize) -> Result<Vec<Tap>, StoreError> {
+        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.hold_wanted ORDER BY hold LIMIT $1")
+            .bind(at_most(max))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        bodies.iter().map(|body| read("an entry", body)).collect()
     }
 
     async fn advance_charge(
@@ -120,6 +136,9 @@ impl ChargeStore for PgStore {
 
 async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
     let (id, rider) = (opened.charge.id(), opened.charge.rider());
+    if matches!(opened.charge.purpose(), Purpose::Hold { .. }) {
+        no_more_wanted(tx, id).await?;
+    }
     // Waits for whoever opens the same one at this moment.
     let mine = sqlx::query(
         "INSERT INTO core.charge (id, rider, opened_at, next_at, finished, body) VALUES ($1, $2, $3, $4, true, $5)
@@ -151,14 +170,28 @@ async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
 }
 
 async fn bill_hold(tx: &mut Tx, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, Trouble> {
-    let before = stored(tx, hold).await?;
-    let net = Money::checked_sum(before.amount().currency(), items.iter().map(Item::amount));
-    if !before.takes_bill(net.map_err(ChargeError::from)?) {
-        return Ok(None);
-    }
-    let billed = before.bill_held(items, now)?;
+    let Some(before) = find(tx, hold).await? else { return Ok(None) };
+    let (rider, currency) = (before.rider(), before.amount().currency());
+    // As in `open`: no credit is used twice.
+    riders::locked(tx, rider).await?;
+    let credit = credit(tx.sql(), rider, currency).await?.map_or(Money::zero(currency), |credit| credit.amount);
+    let Some(billed) = before.bill_held(items, credit, now)? else { return Ok(None) };
     bill(tx, Some(&before), &billed).await?;
     Ok(Some(billed.charge))
+}
+
+async fn let_hold_go(tx: &mut Tx, hold: ChargeId, now: Timestamp) -> Result<bool, Trouble> {
+    if no_more_wanted(tx, hold).await? {
+        return Ok(true);
+    }
+    Ok(find(tx, hold).await?.is_some() && rescheduled(tx, hold, |charge| charge.let_go(now)).await?)
+}
+
+/// False if the hold is not asked for.
+async fn no_more_wanted(tx: &mut Tx, hold: ChargeId) -> Result<bool, Trouble> {
+    let wanted =
+        sqlx::query("DELETE FROM core.hold_wanted WHERE hold = $1").bind(charge_uuid(hold)).execute(tx.sql()).await?;
+    Ok(wanted.rows_affected() > 0)
 }
 
 async fn advance(
@@ -223,11 +256,15 @@ async fn pass_first_ride(tx: &mut Tx, rider: RiderId) -> Result<(), Trouble> {
 
 /// The charge, locked.
 pub(super) async fn stored(tx: &mut Tx, id: ChargeId) -> Result<Charge, Trouble> {
+    Ok(find(tx, id).await?.ok_or(StoreError::UnknownCharge(id))?)
+}
+
+async fn find(tx: &mut Tx, id: ChargeId) -> Result<Option<Charge>, Trouble> {
     let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.charge WHERE id = $1 FOR UPDATE")
         .bind(charge_uuid(id))
         .fetch_optional(tx.sql())
         .await?;
-    Ok(read(id, &body.ok_or(StoreError::UnknownCharge(id))?)?)
+    Ok(body.map(|body| read(id, &body)).transpose()?)
 }
 
 /// Stores a charge with its bill: its items are in it from now on, and credits change.

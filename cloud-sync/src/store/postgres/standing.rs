@@ -1,7 +1,7 @@
 //! What charges make of their rider: one who is behind is on the deny list, one who has paid is known to pay.
 
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{Charge, Instrument, Instruments, Purpose, State};
+use facegate_domain::charge::{Charge, ChargeId, Instrument, Instruments, Purpose, State};
 use facegate_domain::deny::DenyReason;
 use facegate_domain::ids::RiderId;
 use facegate_domain::notice::Told;
@@ -132,7 +132,8 @@ async fn last_tap(tx: &mut Tx, rider: RiderId) -> Result<Option<String>, Trouble
     Ok(id.map(|id| json(&id)))
 }
 
-/// Those with an instrument that was never shown to pay, who have come in with these taps.
+/// Who have come in with these taps: instruments that were never shown to pay are verified, and fares held if rides are
+/// prepaid.
 pub(super) async fn ride(tx: &mut Tx, taps: &[Tap]) -> Result<(), Trouble> {
     let entries: Vec<&Tap> = taps.iter().filter(|tap| tap.direction == Direction::Entry).collect();
     if entries.is_empty() {
@@ -141,9 +142,26 @@ pub(super) async fn ride(tx: &mut Tx, taps: &[Tap]) -> Result<(), Trouble> {
     for tap in &entries {
         sequence(&tap.id)?;
     }
+    if tx.wants_holds {
+        want_holds(tx, &entries).await?;
+    }
     let riders: Vec<Uuid> = entries.iter().map(|tap| *tap.rider.as_uuid()).collect();
     let records: Vec<String> = entries.iter().map(|tap| json(&tap.id)).collect();
     begin_verifications(tx, &riders, &records).await
+}
+
+async fn want_holds(tx: &mut Tx, entries: &[&Tap]) -> Result<(), Trouble> {
+    let holds: Vec<Uuid> = entries.iter().map(|tap| charge_uuid(ChargeId::of_hold(&tap.id))).collect();
+    let bodies: Vec<String> = entries.iter().map(json).collect();
+    sqlx::query(
+        "INSERT INTO core.hold_wanted (hold, body)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[]) AS t (hold, body) ORDER BY hold ON CONFLICT DO NOTHING",
+    )
+    .bind(&holds)
+    .bind(&bodies)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
 }
 
 async fn begin_verifications(tx: &mut Tx, riders: &[Uuid], entries: &[String]) -> Result<(), Trouble> {

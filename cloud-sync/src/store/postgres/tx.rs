@@ -30,12 +30,15 @@ pub(super) struct Tx {
     kept: u64,
     /// Whether somebody is there to deliver notices to riders.
     pub keeps_notices: bool,
+    /// Whether an entry asks for a hold.
+    pub wants_holds: bool,
 }
 
 impl Tx {
     pub fn new(inner: Transaction<'static, Postgres>, head: watch::Sender<u64>, kept: u64) -> Self {
         let (counts, toggled) = (BTreeMap::new(), Toggled::default());
-        Self { inner, counts, toggled, published: None, head, kept, keeps_notices: false }
+        let (keeps_notices, wants_holds) = (false, false);
+        Self { inner, counts, toggled, published: None, head, kept, keeps_notices, wants_holds }
     }
 
     pub fn sql(&mut self) -> &mut PgConnection {

@@ -1,11 +1,14 @@
 //! Charges: each transition, its ledger entry, the marks on its items and what it makes of its rider in one batch.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::Item;
 use facegate_domain::charge::{Advanced, Charge, ChargeError, ChargeId, Event, Purpose, RetryPolicy};
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::{Currency, Money};
+use facegate_domain::tap::Tap;
 
 use super::overview::charges_in;
 use super::tx::{Tx, decode};
@@ -16,6 +19,9 @@ use crate::store::{ChargeStore, Credit, FirstRide, StoreError};
 impl ChargeStore for SledStore {
     async fn open_charge(&self, opened: Advanced) -> Result<Charge, StoreError> {
         self.write(|tx| {
+            if matches!(opened.charge.purpose(), Purpose::Hold { .. }) {
+                tx.remove(key::hold_wanted(opened.charge.id()));
+            }
             if let Some(charge) = tx.get::<Charge>(&key::charge(opened.charge.id()))? {
                 return Ok(charge);
             }
@@ -34,12 +40,10 @@ impl ChargeStore for SledStore {
 
     async fn bill_hold(&self, hold: ChargeId, items: &[Item], now: Timestamp) -> Result<Option<Charge>, StoreError> {
         self.write(|tx| {
-            let before = stored(tx, hold)?;
-            let net = Money::checked_sum(before.amount().currency(), items.iter().map(Item::amount));
-            if !before.takes_bill(net.map_err(ChargeError::from)?) {
-                return Ok(None);
-            }
-            let billed = before.bill_held(items, now)?;
+            let Some(before) = tx.get::<Charge>(&key::charge(hold))? else { return Ok(None) };
+            let currency = before.amount().currency();
+            let credit = credit(tx, before.rider(), currency)?.map_or(Money::zero(currency), |credit| credit.amount);
+            let Some(billed) = before.bill_held(items, credit, now)? else { return Ok(None) };
             bill(tx, Some(&before), &billed)?;
             Ok(Some(billed.charge))
         })
@@ -47,7 +51,24 @@ impl ChargeStore for SledStore {
     }
 
     async fn let_hold_go(&self, hold: ChargeId, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(|tx| rescheduled(tx, hold, |charge| charge.let_go(now))).await
+        self.write(|tx| {
+            let wanted = key::hold_wanted(hold);
+            if tx.contains(&wanted)? {
+                tx.remove(wanted);
+                return Ok(true);
+            }
+            Ok(tx.contains(&key::charge(hold))? && rescheduled(tx, hold, |charge| charge.let_go(now))?)
+        })
+        .await
+    }
+
+    fn want_holds(&self, whether: bool) {
+        self.wants_holds.store(whether, Ordering::Relaxed);
+    }
+
+    async fn wanted_holds(&self, max: usize) -> Result<Vec<Tap>, StoreError> {
+        let found = self.read().scan_from(key::HOLD_WANTED, key::HOLD_WANTED, max)?;
+        found.iter().map(|(k, v)| decode(k, v)).collect()
     }
 
     async fn advance_charge(

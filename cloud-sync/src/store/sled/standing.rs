@@ -98,10 +98,16 @@ pub(super) fn pays_otherwise(tx: &mut Tx<'_>, rider: RiderId, instruments: &Inst
     Ok(())
 }
 
-/// A rider with an instrument that was never shown to pay has come in.
+/// A rider has come in: an instrument that was never shown to pay is verified, and the fare held if rides are prepaid.
 pub(super) fn rides(tx: &mut Tx<'_>, tap: &Tap) -> Result<(), StoreError> {
-    if tap.direction == Direction::Entry && tx.contains(&key::unverified(tap.rider))? {
+    if tap.direction != Direction::Entry {
+        return Ok(());
+    }
+    if tx.contains(&key::unverified(tap.rider))? {
         begin_verification(tx, tap.rider, &tap.id);
+    }
+    if tx.wants_holds {
+        tx.put(key::hold_wanted(ChargeId::of_hold(&tap.id)), tap);
     }
     Ok(())
 }

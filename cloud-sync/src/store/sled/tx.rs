@@ -20,11 +20,13 @@ pub(super) struct Tx<'s> {
     changes: BTreeMap<Bytes, Option<Bytes>>,
     /// Whether somebody is there to deliver notices to riders.
     pub keeps_notices: bool,
+    /// Whether an entry asks for a hold.
+    pub wants_holds: bool,
 }
 
 impl<'s> Tx<'s> {
     pub fn new(tree: &'s Tree) -> Self {
-        Self { tree, changes: BTreeMap::new(), keeps_notices: false }
+        Self { tree, changes: BTreeMap::new(), keeps_notices: false, wants_holds: false }
     }
 
     pub fn get_bytes(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {

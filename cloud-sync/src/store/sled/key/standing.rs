@@ -50,6 +50,13 @@ pub(in crate::store::sled) fn first_ride(rider: RiderId) -> Key {
     join(FIRST_RIDE, &[rider.as_bytes()])
 }
 
+/// Entries whose fare is to be held, by the hold.
+pub(in crate::store::sled) const HOLD_WANTED: &[u8] = b"hold-wanted/";
+
+pub(in crate::store::sled) fn hold_wanted(hold: ChargeId) -> Key {
+    join(HOLD_WANTED, &[hold.as_bytes()])
+}
+
 pub(in crate::store::sled) fn wallet_entries(rider: RiderId) -> Key {
     join(b"wallet-entry/", &[rider.as_bytes()])
 }
