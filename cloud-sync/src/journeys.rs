@@ -170,6 +170,8 @@ async fn settle_rider(
         match store.settle(Settlement { seen, ..settlement }, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.
             Err(StoreError::TapSettled(_) | StoreError::SettledMeanwhile(_)) => {}
+            // The round after the close settles it.
+            Err(StoreError::DayClosing(_)) => return Ok(()),
             Err(error) => return Err(error),
             Ok(()) => {
                 for hold in no_bill {

@@ -167,7 +167,8 @@ impl Server {
 pub fn loops(cloud: &Arc<Cloud>, acquirers: &Acquirers) -> JoinSet<()> {
     let (store, clock, stop) = (Arc::clone(&cloud.store), Arc::clone(&cloud.clock), cloud.stop.clone());
     let remedies =
-        Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
+        Remedies::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone())
+            .paying_credits_after(cloud.config.after.remedies.credits_after);
     let scheduler =
         Scheduler::new(Arc::clone(&store), acquirers.clone(), Arc::clone(&clock), cloud.config.charging.clone());
     let tariffs = Tariffs::new(Arc::clone(&cloud.config.fares)).priced_elsewhere(cloud.config.ticketing.is_some());

@@ -36,7 +36,7 @@ mod wallets;
 
 pub use acquirers::{AcquirerStore, AskedOf};
 pub use audit::{AuditEntry, AuditStore, BrokenChain};
-pub use books::{BooksStore, DayClose, LateItem, LatePlace, Span, WrittenFile};
+pub use books::{BookedRefund, BooksStore, DayClose, LateItem, LatePlace, RefundPlace, Span, WrittenFile};
 pub use charges::{ChargeStore, Credit, FirstRide};
 pub use debits::{DebitFile, DebitStore};
 pub use digest::{DigestStore, Roots};

@@ -42,6 +42,7 @@ pub use state::{Event, State};
 
 use crate::billing::ItemId;
 use crate::clock::Timestamp;
+use crate::dispute::DisputeId;
 use crate::ids::{RecordId, RiderId};
 use crate::ledger::{Account, Entry, EntryId, LedgerError};
 use crate::money::{Money, MoneyError};
@@ -60,6 +61,11 @@ impl ChargeId {
     /// Of the verification of an instrument that a ride makes.
     pub fn of_verification(entry: &RecordId, instrument: InstrumentId) -> Self {
         Self::digest(["verification", &entry.to_string(), &instrument.to_string()])
+    }
+
+    /// Of what is owed once more after a dispute that was lost.
+    pub fn of_dispute(dispute: DisputeId) -> Self {
+        Self::digest(["dispute", &dispute.to_string()])
     }
 
     /// Of the hold that an entry makes.

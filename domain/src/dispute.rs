@@ -140,6 +140,13 @@ impl Dispute {
         Ok(Some((Self { state, closed_at: Some(now), ..self.clone() }, entry)))
     }
 
+    /// The debt that it has become, if it has: `charge` is the one that was taken back. Store it with the dispute's end.
+    pub fn debt(&self, charge: &Charge) -> Option<Charge> {
+        let became_debt = self.state == DisputeState::Lost { became: LossPolicy::Debt };
+        let at = self.closed_at.filter(|_| became_debt)?;
+        Some(charge.owed_again(ChargeId::of_dispute(self.id), self.amount, at))
+    }
+
     /// Whether it counts against what may still be given back of the charge.
     pub fn counts(&self) -> bool {
         self.state != DisputeState::Won

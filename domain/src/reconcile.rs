@@ -15,13 +15,14 @@ mod rows;
 mod totals;
 
 pub use difference::{About, Difference, Kind};
-pub use rows::{BillRow, ItemRow, LineRow, Outcome, Price, RideRow, RiderDay, TapRow, Used};
+pub use rows::{BillRow, ItemRow, LineRow, Outcome, Price, RefundRow, RideRow, RiderDay, TapRow, Used};
 pub use totals::{Amounts, DayTotals};
 
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use crate::charge::IdempotencyKey;
 use crate::ids::RiderId;
 use crate::money::Money;
 use crate::settlement::SettledKind;
@@ -91,6 +92,17 @@ fn bill_differences(rider: RiderId, bill: &BillRow) -> Vec<Difference> {
         _ => {}
     }
     found
+}
+
+/// A refund that no file has.
+pub fn refund_difference(refund: &RefundRow) -> Option<Difference> {
+    let settled = refund.settled.iter().any(|line| line.line.kind == SettledKind::Refund);
+    let difference = || Difference::new(Kind::RefundNotSettled, refund.rider).amount(refund.amount);
+    let difference = || difference().acquirer(refund.acquirer.as_deref()).key(&IdempotencyKey::of_refund(refund.id));
+    (!settled).then(|| match refund.charge {
+        Some(charge) => difference().charge(charge),
+        None => difference(),
+    })
 }
 
 /// What the books know of the line's key.

@@ -112,7 +112,9 @@ impl Remedy {
             Some((charge, returned)) => check_charge(request, charge, returned)?,
             None => Money::zero(amount.currency()),
         };
-        let alone = before.checked_add(amount)?.minor() <= policy.four_eyes_above_minor;
+        // A payout gives what is the rider's already: nobody decides about it.
+        let owed = matches!(request.measure, Measure::Payout { .. });
+        let alone = owed || before.checked_add(amount)?.minor() <= policy.four_eyes_above_minor;
         let remedy = Self {
             id: RemedyId::of(request.rider, &request.order),
             rider: request.rider,
@@ -130,6 +132,37 @@ impl Remedy {
         };
         if alone { remedy.approved(now) } else { Ok(Moved { remedy, entry: None, call: None }) }
     }
+
+    /// Of what the rider has to his credit since then and no bill has used, `left` of it: as much as goes back to this
+    /// charge. None if nothing does. One credit goes back to one charge once.
+    pub fn payout(
+        (since, left): (Timestamp, Money),
+        (charge, returned): (&Charge, Returned),
+        now: Timestamp,
+    ) -> Result<Option<Moved>, RemedyError> {
+        if *charge.state() != ChargeState::Captured || charge.amount().currency() != left.currency() {
+            return Ok(None);
+        }
+        let refundable = charge.amount().checked_sub(returned.refunded)?.checked_sub(returned.disputed)?;
+        let amount = if left.compare(refundable)?.is_le() { left } else { refundable };
+        if !amount.is_positive() {
+            return Ok(None);
+        }
+        let request = RemedyRequest {
+            order: format!("credit of {} to {}", since.unix_ms(), charge.id()),
+            rider: charge.rider(),
+            measure: Measure::Payout { charge: charge.id() },
+            amount,
+            ground: Ground::Price,
+            reason: "no bill has used this credit".to_owned(),
+            by: Self::PAID_OUT_BY.to_owned(),
+        };
+        let policy = RemedyPolicy { four_eyes_above_minor: 0 };
+        Self::ask(&request, Some((charge, returned)), &policy, now).map(Some)
+    }
+
+    /// Who asks for payouts, as the audit log names it.
+    pub const PAID_OUT_BY: &str = "cloud";
 
     /// Whether it is what was asked for under its name before.
     pub fn is_what(&self, request: &RemedyRequest) -> Result<(), RemedyError> {
@@ -201,23 +234,53 @@ impl Remedy {
 
     fn entry(&self, now: Timestamp) -> Result<Entry, LedgerError> {
         let (id, from) = match self.measure {
-            Measure::Refund { .. } if self.via.is_some() => ("refund", Account::AcquirerReceivable),
-            Measure::Refund { .. } => ("refund", Account::Wallet(self.rider)),
+            Measure::Refund { .. } | Measure::Payout { .. } if self.via.is_some() => {
+                ("refund", Account::AcquirerReceivable)
+            }
+            Measure::Refund { .. } | Measure::Payout { .. } => ("refund", Account::Wallet(self.rider)),
             Measure::WalletCredit => ("credit", Account::Wallet(self.rider)),
             Measure::Credit => ("credit", Account::RiderReceivable(self.rider)),
             Measure::Waiver { .. } => ("waiver", Account::RiderReceivable(self.rider)),
         };
-        Entry::transfer(EntryId::of(id, self.id), now, self.amount, from, self.ground.pays())
+        let pays = match self.measure {
+            Measure::Payout { .. } => Account::RiderReceivable(self.rider),
+            _ => self.ground.pays(),
+        };
+        Entry::transfer(EntryId::of(id, self.id), now, self.amount, from, pays)
     }
 
     /// What the rider hears when it is done.
     pub fn told(&self) -> Option<Told> {
         let amount = self.amount;
         (self.state == RemedyState::Done).then_some(match self.measure {
-            Measure::Refund { charge } => Told::Refunded { charge, amount },
+            Measure::Refund { charge } | Measure::Payout { charge } => Told::Refunded { charge, amount },
             Measure::WalletCredit | Measure::Credit => Told::Credited { amount },
             Measure::Waiver { charge } => Told::Waived { charge, amount },
         })
+    }
+
+    /// What it changes of the rider's credit as it becomes what it is: a payout takes it when it is asked for, so that no
+    /// bill uses it meanwhile, and gives it back if it fails.
+    pub fn credit_change(&self, before: Option<&Self>) -> Result<Money, RemedyError> {
+        let failed = matches!(self.state, RemedyState::Failed { .. });
+        Ok(match (self.measure, before) {
+            (Measure::Credit, _) if self.state == RemedyState::Done => self.amount,
+            (Measure::Payout { .. }, None) => self.amount.checked_neg()?,
+            (Measure::Payout { .. }, Some(_)) if failed => self.amount,
+            _ => Money::zero(self.amount.currency()),
+        })
+    }
+
+    /// To be looked at now, because somebody said that there is something to see. None unless an outcome is waited for.
+    #[must_use]
+    pub fn hurried(&self, now: Timestamp) -> Option<Self> {
+        (self.state.is_under_way() && self.next_at > now).then(|| Self { next_at: now, ..self.clone() })
+    }
+
+    /// When the money went back through an acquirer, and has to be in a settlement file; None if it did not.
+    pub fn refunded_through(&self, entry: Option<&Entry>) -> Option<Timestamp> {
+        let entry = entry.filter(|_| self.via.is_some() && self.state == RemedyState::Done)?;
+        Some(entry.at())
     }
 
     /// The one name under which the acquirer knows it.

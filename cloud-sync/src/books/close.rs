@@ -75,12 +75,21 @@ impl Closer {
             return Err(BooksError::NoteMissing);
         }
         let turn = self.begin(day, now).await?;
-        let closed = self.close_alone(day, &Closing { note, ..closing.clone() }, now).await;
+        let closed = self.close_alone(day, &Closing { note, ..closing.clone() }, &turn, now).await;
+        if let Err(error) = store.give_close_up(&turn).await {
+            tracing::warn!(%error, %day, "what comes late of the day waits for half an hour");
+        }
         self.end(&turn).await;
         closed
     }
 
-    async fn close_alone(&self, day: Date, closing: &Closing, now: Timestamp) -> Result<DayClose, BooksError> {
+    async fn close_alone(
+        &self,
+        day: Date,
+        closing: &Closing,
+        turn: &str,
+        now: Timestamp,
+    ) -> Result<DayClose, BooksError> {
         let store = &self.matcher.store;
         // Another replica may have closed it while this one waited for its turn.
         if let Some(first) = store.closed_day(day).await? {
@@ -90,6 +99,8 @@ impl Closer {
         if !against.is_empty() && !closing.force {
             return Err(BooksError::Against { day, against });
         }
+        // What the match does not see from here on is late, and nothing is neither.
+        store.begin_close(day, turn, now.plus(TURN_LASTS)).await?;
         let mut matched = self.matcher.run(day, now).await?;
         against.extend(unresolved(&matched));
         if !against.is_empty() && !closing.force {
@@ -99,7 +110,7 @@ impl Closer {
         let Closing { by, note, .. } = closing.clone();
         let close =
             DayClose { day, closed_at: now, by, note, forced: against, totals: matched.totals, files: matched.files };
-        let recorded = store.close_day(close).await?;
+        let recorded = store.close_day(close, turn).await?;
         tracing::info!(%day, by = recorded.by, differences = recorded.totals.differences_count(), "a day is closed");
         Ok(recorded)
     }

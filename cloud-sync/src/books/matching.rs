@@ -10,7 +10,7 @@ use facegate_domain::charge::AcquirerName;
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::{Currency, Money};
 use facegate_domain::reconcile::{
-    BillRow, DayTotals, Difference, LineRow, Outcome, Price, RideRow, RiderDay, backward, forward,
+    BillRow, DayTotals, Difference, LineRow, Outcome, Price, RideRow, RiderDay, backward, forward, refund_difference,
 };
 use facegate_domain::settlement::SettledKind;
 use facegate_domain::travel_day::TravelDays;
@@ -172,6 +172,7 @@ impl Matcher {
         }
         drop(riders);
         self.late(&mut run).await?;
+        self.refunds(&mut run).await?;
         let since = day.checked_sub(jiff::Span::new().days(COUNTED_WITHIN_DAYS)).unwrap_or(Date::MIN);
         let files = self.store.settlement_files(since).await?;
         for file in files.iter().filter(|file| file.counts_on == day) {
@@ -191,6 +192,17 @@ impl Matcher {
             let Some(last) = page.last() else { return Ok(()) };
             after = Some((last.at, last.item.id()));
             page.iter().try_for_each(|late| run.difference(Difference::late(&late.item)))?;
+        }
+    }
+
+    async fn refunds(&self, run: &mut Run) -> Result<(), BooksError> {
+        let (span, mut after) = (self.span(run.day), None);
+        loop {
+            let page = self.store.refunds(span, after, LINES).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.at, last.row.id));
+            let lacking = page.iter().filter_map(|refund| refund_difference(&refund.row));
+            lacking.collect::<Vec<_>>().into_iter().try_for_each(|difference| run.difference(difference))?;
         }
     }
 

@@ -1,13 +1,14 @@
 //! The loop that brings refunds to their end. It keeps nothing in memory that matters: a pass that is dropped anywhere is
 //! continued by the next from what the store holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use facegate_domain::Clock;
 use facegate_domain::charge::Answer;
 use facegate_domain::remedy::{Moved, Remedy, RemedyError, RemedyEvent, RemedyStep};
+use facegate_domain::{Clock, Timestamp};
 use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,9 @@ use crate::turns::{Passes, Reach, Turn};
 /// Only one replica makes passes at a time. That a refund is made once rests on its states in the store.
 const TURN: &str = "remedies";
 
+const CREDITS_EVERY: Duration = Duration::from_secs(3600);
+const CREDITS_PAGE: usize = 256;
+
 /// Brings refunds to their end.
 #[derive(Debug)]
 pub struct Remedies {
@@ -26,11 +30,21 @@ pub struct Remedies {
     acquirers: Acquirers,
     clock: Arc<dyn Clock>,
     policy: ChargingPolicy,
+    /// A credit that no bill has used for so long is paid out. None: it stays.
+    credits_after: Option<Duration>,
+    /// When old credits were looked for last.
+    looked_at: Mutex<Option<Timestamp>>,
 }
 
 impl Remedies {
     pub fn new(store: Arc<dyn Store>, acquirers: Acquirers, clock: Arc<dyn Clock>, policy: ChargingPolicy) -> Self {
-        Self { store, acquirers, clock, policy }
+        Self { store, acquirers, clock, policy, credits_after: None, looked_at: Mutex::default() }
+    }
+
+    /// Credits that no bill has used for so long are paid out.
+    #[must_use]
+    pub fn paying_credits_after(self, credits_after: Option<Duration>) -> Self {
+        Self { credits_after, ..self }
     }
 
     /// Refunds until `stop`. A call that is under way then is dropped, and queried after the next start.
@@ -41,12 +55,36 @@ impl Remedies {
 
     /// Moves what is due, each as far as it goes now.
     pub async fn pass(&self) -> Result<Reach, StoreError> {
+        self.pay_credits_out().await?;
         let due = self.store.due_remedies(self.clock.now(), self.policy.charges_per_pass_max).await?;
         let away = AtomicBool::new(false);
         futures::stream::iter(due.into_iter().map(Ok))
             .try_for_each_concurrent(self.policy.in_flight_max, |remedy| self.advance(remedy, &away))
             .await?;
         Ok(if away.into_inner() { Reach::Away } else { Reach::There })
+    }
+
+    /// Has old credits go back to what their riders have paid with, as far as that goes; looks for them once an hour.
+    async fn pay_credits_out(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(since) = self.credits_after.map(|after| now.minus(after)) else { return Ok(()) };
+        {
+            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked_at.is_some_and(|last| now < last.plus(CREDITS_EVERY)) {
+                return Ok(());
+            }
+            *looked_at = Some(now);
+        }
+        let mut after = None;
+        loop {
+            let old = self.store.old_credits(since, after, CREDITS_PAGE).await?;
+            let Some((rider, credit)) = old.last() else { return Ok(()) };
+            after = Some((*rider, credit.amount.currency()));
+            for (rider, credit) in old {
+                let paid = self.store.pay_credit_out(rider, credit.amount.currency(), since, now).await?;
+                metrics::counter!("facegate_credits_paid_out_total").increment(paid.len() as u64);
+            }
+        }
     }
 
     /// Takes one refund step by step until it is done or has to rest.

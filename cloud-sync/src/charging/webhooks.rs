@@ -1,5 +1,5 @@
-//! What acquirers tell by themselves. A webhook moves no money and settles no charge: it has the charge looked at now, by
-//! a query. Of its claims only a dispute is believed: that the acquirer keeps what a rider has taken back.
+//! What acquirers tell by themselves. A webhook moves no money and settles no charge: it has the charge or refund looked
+//! at now, by a query. Of its claims only a dispute is believed: that the acquirer keeps what a rider has taken back.
 
 use std::time::Duration;
 
@@ -82,9 +82,9 @@ impl WebhookError {
 /// What became of an event that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// The charge is looked at now.
+    /// The charge or refund is looked at now.
     Woken,
-    /// The charge was settled already.
+    /// It was settled already.
     Settled,
     /// A dispute is on record.
     Disputed,
@@ -116,6 +116,7 @@ struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum About {
     Charge(IdempotencyKey),
+    Refund(IdempotencyKey),
     Dispute { of: Of, reference: String, amount_minor: i64, currency: String, won: bool },
     Other,
 }
@@ -145,6 +146,7 @@ pub async fn take(
     let (of, dispute) = match told.about {
         About::Other => return Ok(Taken::Ignored),
         About::Charge(key) => (Of::Key(key), None),
+        About::Refund(key) => return take_refund(store, acquirer, (&told.id, &key), now).await,
         About::Dispute { of, reference, amount_minor, currency, won } => {
             let malformed = |_| WebhookError::Malformed("its currency is none".to_owned());
             (of, Some((reference, Money::from_minor(amount_minor, currency.parse().map_err(malformed)?), won)))
@@ -171,6 +173,22 @@ pub async fn take(
     Ok(if store.take_event(acquirer, &told.id, now).await? { Taken::Disputed } else { Taken::Known })
 }
 
+/// A refund is queried now, as a charge is.
+async fn take_refund(
+    store: &dyn Store,
+    acquirer: &str,
+    (event, key): (&str, &IdempotencyKey),
+    now: Timestamp,
+) -> Result<Taken, WebhookError> {
+    let refund = key.refund().ok_or(WebhookError::UnknownCharge)?;
+    let known = store.remedy(refund).await?.ok_or(WebhookError::UnknownCharge)?;
+    if !store.take_event(acquirer, event, now).await? {
+        return Ok(Taken::Known);
+    }
+    store.hurry_remedy(refund, now).await?;
+    Ok(if known.state().is_under_way() { Taken::Woken } else { Taken::Settled })
+}
+
 #[derive(Debug, Deserialize)]
 struct SandboxEvent {
     id: String,
@@ -190,6 +208,7 @@ fn sandbox(body: &[u8]) -> Result<Told, WebhookError> {
     let (amount_minor, currency, reference) = (event.amount_minor, event.currency, event.reference);
     let about = match event.kind.as_str() {
         "charge.authorised" | "charge.captured" | "charge.declined" => About::Charge(key),
+        "refund.succeeded" | "refund.failed" => About::Refund(key),
         "charge.disputed" => About::Dispute { of: Of::Key(key), reference, amount_minor, currency, won: false },
         "charge.dispute_reversed" => About::Dispute { of: Of::Key(key), reference, amount_minor, currency, won: true },
         _ => About::Other,
@@ -233,6 +252,7 @@ fn stripe(body: &[u8]) -> Result<Told, WebhookError> {
     let key = object.metadata.get("facegate_key").map(IdempotencyKey::new);
     let about = match (event.kind.as_str(), key, object.payment_intent) {
         (kind, Some(key), _) if kind.starts_with("payment_intent.") => About::Charge(key),
+        (kind, Some(key), _) if kind.starts_with("refund.") || kind == "charge.refund.updated" => About::Refund(key),
         // One that is closed and lost changes nothing any more.
         ("charge.dispute.closed", ..) if object.status != "won" => About::Other,
         ("charge.dispute.created" | "charge.dispute.closed", _, Some(id)) => About::Dispute {
@@ -282,6 +302,7 @@ mod tests {
         assert_eq!(about(sandbox(event("charge.captured").as_bytes())), Some(About::Charge(key.clone())));
         assert_eq!(about(sandbox(event("charge.disputed").as_bytes())), Some(dispute(by_key(), false)));
         assert_eq!(about(sandbox(event("charge.dispute_reversed").as_bytes())), Some(dispute(by_key(), true)));
+        assert_eq!(about(sandbox(event("refund.succeeded").as_bytes())), Some(About::Refund(key.clone())));
         assert_eq!(about(sandbox(event("weather.changed").as_bytes())), Some(About::Other));
 
         let event = |kind: &str, metadata: &str, status: &str| {
@@ -294,6 +315,8 @@ mod tests {
         let stripe = |kind, metadata, status| about(super::stripe(event(kind, metadata, status).as_bytes()));
         assert_eq!(stripe("payment_intent.succeeded", ours, "succeeded"), Some(About::Charge(key.clone())));
         assert_eq!(stripe("payment_intent.succeeded", "{}", "succeeded"), Some(About::Other));
+        assert_eq!(stripe("charge.refund.updated", ours, "succeeded"), Some(About::Refund(key.clone())));
+        assert_eq!(stripe("refund.created", "{}", "succeeded"), Some(About::Other), "of another program's");
         let by_reference = || Of::Reference("pi_1".to_owned());
         assert_eq!(stripe("charge.dispute.created", "{}", "needs_response"), Some(dispute(by_reference(), false)));
         assert_eq!(stripe("charge.dispute.closed", "{}", "won"), Some(dispute(by_reference(), true)));

@@ -1,5 +1,7 @@
 //! What operators may give back.
 
+use std::time::Duration;
+
 use facegate_domain::dispute::LossPolicy;
 use facegate_domain::remedy::RemedyPolicy;
 use facegate_runtime::config::Problems;
@@ -10,6 +12,8 @@ use serde::Deserialize;
 pub struct RemediesConfig {
     pub policy: RemedyPolicy,
     pub lost_disputes: LossPolicy,
+    /// A credit that no bill has used for so long goes back to what its rider has paid with. None: it stays.
+    pub credits_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -17,11 +21,12 @@ pub struct RemediesConfig {
 pub struct RawRemedies {
     pub four_eyes_above_minor: i64,
     pub lost_disputes: LossPolicy,
+    pub credit_days: u32,
 }
 
 impl Default for RawRemedies {
     fn default() -> Self {
-        Self { four_eyes_above_minor: 5000, lost_disputes: LossPolicy::WriteOff }
+        Self { four_eyes_above_minor: 5000, lost_disputes: LossPolicy::WriteOff, credit_days: 0 }
     }
 }
 
@@ -30,6 +35,8 @@ impl RawRemedies {
         let above = format!("{path}.four_eyes_above_minor");
         let four_eyes_above_minor = problems.within(&above, self.four_eyes_above_minor, 0..=i64::MAX)?;
         let policy = RemedyPolicy { four_eyes_above_minor };
-        Some(RemediesConfig { policy, lost_disputes: self.lost_disputes })
+        let days = problems.within(&format!("{path}.credit_days"), self.credit_days, 0..=3650)?;
+        let credits_after = (days > 0).then(|| Duration::from_secs(86_400) * days);
+        Some(RemediesConfig { policy, lost_disputes: self.lost_disputes, credits_after })
     }
 }

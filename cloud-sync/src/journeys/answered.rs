@@ -44,6 +44,8 @@ pub async fn answered(
             Settlement { repriced: vec![(id, answer)], items: items.into_made(), ..Settlement::of(rider, seen) };
         match store.settle(settlement, now).await {
             Err(StoreError::SettledMeanwhile(_)) => {}
+            // It is asked for again after the close.
+            Err(StoreError::DayClosing(_)) => return Ok(false),
             other => return other.map(|()| true),
         }
     }

@@ -7,7 +7,8 @@ use facegate_domain::Timestamp;
 use facegate_domain::billing::{Item, ItemId};
 use facegate_domain::charge::{Charge, ChargeId, Instrument, State};
 use facegate_domain::money::Money;
-use facegate_domain::reconcile::{BillRow, DayTotals, ItemRow, LineRow, Outcome, Price, RideRow, RiderDay};
+use facegate_domain::reconcile::{BillRow, DayTotals, ItemRow, LineRow, Outcome, Price, RefundRow, RideRow, RiderDay};
+use facegate_domain::remedy::{Remedy, RemedyId};
 use futures::stream::BoxStream;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,43 @@ impl Span {
 pub struct LateItem {
     pub at: Timestamp,
     pub item: Item,
+}
+
+/// A refund through an acquirer, and when it was booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookedRefund {
+    pub at: Timestamp,
+    pub row: RefundRow,
+}
+
+/// A place in the order in which refunds were booked.
+pub type RefundPlace = (Timestamp, RemedyId);
+
+/// The day that is being closed, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClosingDay {
+    pub day: Date,
+    pub holder: String,
+    pub until: Timestamp,
+}
+
+impl ClosingDay {
+    /// Whether these items wait for it. One that nobody has ended in time is over.
+    pub fn holds_up(&self, items: &[Item]) -> bool {
+        items.iter().any(|item| item.day() == self.day)
+    }
+}
+
+/// A refund as the match sees it.
+pub(super) fn refund_row(remedy: &Remedy, settled: Vec<LineRow>) -> RefundRow {
+    RefundRow {
+        id: remedy.id(),
+        rider: remedy.rider(),
+        charge: remedy.measure().charge(),
+        acquirer: remedy.acquirer().map(ToString::to_string),
+        amount: remedy.amount(),
+        settled,
+    }
 }
 
 /// A place in the order in which items came late.
@@ -68,8 +106,27 @@ pub trait BooksStore {
     /// At most `max` items of days that were closed before they came, those that came within `span`, behind `after`.
     async fn late_items(&self, span: Span, after: Option<LatePlace>, max: usize) -> Result<Vec<LateItem>, StoreError>;
 
-    /// Records the close, with a line in the audit log. Gives the first that was recorded of this day.
-    async fn close_day(&self, close: DayClose) -> Result<DayClose, StoreError>;
+    /// At most `max` refunds that were booked within `span` and went through an acquirer, behind `after`.
+    async fn refunds(
+        &self,
+        span: Span,
+        after: Option<RefundPlace>,
+        max: usize,
+    ) -> Result<Vec<BookedRefund>, StoreError>;
+
+    /// Begins to close a day: until `until`, or until it is closed, whatever would add an item to it is refused with
+    /// `DayClosing`, and what was about to has been waited for. So a match that begins after this reads all that comes
+    /// before the close, and what comes later is late.
+    async fn begin_close(&self, day: Date, holder: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Its holder has given it up.
+    async fn give_close_up(&self, holder: &str) -> Result<(), StoreError>;
+
+    /// Records the close that `holder` has begun, with a line in the audit log. Gives the first that was recorded of this
+    /// day.
+    ///
+    /// Errors: `CloseOverdue` if something was added since.
+    async fn close_day(&self, close: DayClose, holder: &str) -> Result<DayClose, StoreError>;
 
     async fn closed_day(&self, day: Date) -> Result<Option<DayClose>, StoreError>;
 

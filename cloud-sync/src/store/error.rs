@@ -9,6 +9,7 @@ use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
 use facegate_domain::money::Money;
 use facegate_domain::remedy::{RemedyError, RemedyId};
+use jiff::civil::Date;
 
 use super::riders::Purpose;
 
@@ -44,6 +45,10 @@ pub enum StoreError {
     UnknownHold(IdempotencyKey),
     #[error("the wallet holds {funds}, and no more can be taken")]
     WalletShort { funds: Money },
+    #[error("{0} is being closed: what belongs to it waits until it is, and counts on a later day then")]
+    DayClosing(Date),
+    #[error("closing {0} took so long that others went on; close it again")]
+    CloseOverdue(Date),
     #[error(transparent)]
     Instruments(#[from] InstrumentProblem),
     #[error("there are as many fare tables as stations hold: withdraw one first")]

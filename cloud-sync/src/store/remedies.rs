@@ -6,10 +6,10 @@ use facegate_domain::Timestamp;
 use facegate_domain::charge::{ChargeId, RetryPolicy};
 use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
-use facegate_domain::money::Money;
+use facegate_domain::money::{Currency, Money};
 use facegate_domain::remedy::{Moved, Remedy, RemedyEvent, RemedyId, RemedyPolicy, RemedyRequest};
 
-use super::StoreError;
+use super::{Credit, StoreError};
 
 /// What an acquirer tells of a charge that a rider takes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,27 @@ pub trait RemedyStore {
         retry: &RetryPolicy,
     ) -> Result<Moved, StoreError>;
 
+    /// Has a remedy whose outcome is waited for looked at now. False if none is waited for.
+    async fn hurry_remedy(&self, id: RemedyId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// At most `max` riders, by id behind `after`, with what they have to their credit since `since` or before.
+    async fn old_credits(
+        &self,
+        since: Timestamp,
+        after: Option<(RiderId, Currency)>,
+        max: usize,
+    ) -> Result<Vec<(RiderId, Credit)>, StoreError>;
+
+    /// Has what the rider has to his credit since `since` or before go back to his captured charges, the latest first, as
+    /// far as they go; what is left stays. The credit is less by it at once, so that no bill uses it too.
+    async fn pay_credit_out(
+        &self,
+        rider: RiderId,
+        currency: Currency,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Remedy>, StoreError>;
+
     async fn remedy(&self, id: RemedyId) -> Result<Option<Remedy>, StoreError>;
 
     /// At most `max` that are under way and whose next look is due, the longest waiting first.
@@ -62,7 +83,7 @@ pub trait RemedyStore {
     /// Errors: what `Dispute::open` refuses, `UnknownCharge`.
     async fn open_dispute(&self, chargeback: &Chargeback, now: Timestamp) -> Result<Dispute, StoreError>;
 
-    /// The bank has decided. Hearing so again gives what is stored. Errors: `UnknownDispute`, one that ended otherwise.
+    /// The bank has decided; a lost one that becomes a debt is a charge from then on. Hearing so again gives what is stored. Errors: `UnknownDispute`, one that ended otherwise.
     async fn close_dispute(&self, id: DisputeId, state: DisputeState, now: Timestamp) -> Result<Dispute, StoreError>;
 
     /// At most `max` that are open.

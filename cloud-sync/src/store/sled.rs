@@ -60,6 +60,8 @@
 //! | `dispute/` id · `dispute-charge/` charge id · `dispute-rider/` rider time id · `dispute-open/` time id | `Dispute` · empty · empty · empty, while it is open |
 //! | `risk/` record · `risk-at/` time record | `RiskDecision` about that tap · its record id |
 //! | `capped/` rider | until when his face alone opens no entry |
+//! | `refunded/` time remedy id | empty: it went back through an acquirer, booked then |
+//! | `closing` | `Closing`: the day that is being closed, and by whom |
 //! | `hold-wanted/` charge id | the entry's `Tap`, until its hold is opened or not wanted any more |
 //! | `notices/` rider | `NoticeQueue`: how many are written, how many delivered |
 //! | `notice/` rider number · `notice-due/` time rider | `Notice`, until it is delivered · empty, while one of the rider's waits |

@@ -1,25 +1,30 @@
 //! What finance reads and writes: a day rider by rider, settlement files, the close.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use facegate_cloud_sync::store::{
     DayClose, LinePlace, SettlementFile, SettlementRefusal, Span, Store, StoreError, WrittenFile,
 };
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{AuthorisationId, Charge, Event, RetryPolicy};
-use facegate_domain::ids::RiderId;
+use facegate_domain::billing::Item;
+use facegate_domain::charge::{AuthorisationId, Charge, Event, Found, RetryPolicy};
+use facegate_domain::ids::{GateId, RiderId};
 use facegate_domain::ledger::{Account, Entry, EntryId};
 use facegate_domain::money::Money;
-use facegate_domain::reconcile::{DayTotals, Kind, Ours, Outcome, RiderDay, forward};
+use facegate_domain::reconcile::{DayTotals, Kind, Ours, Outcome, RiderDay, forward, refund_difference};
+use facegate_domain::remedy::{Ground, Measure, RemedyEvent, RemedyPolicy, RemedyRequest};
 use facegate_domain::settlement::{Header, SettledKind, SettledLine, Settlement};
 use futures::TryStreamExt;
 use jiff::civil::{Date, date};
 
 use crate::charges::{card, opened};
 use crate::places::Place;
-use crate::world::{Gate, NOW, after, fares, rider, settled_ride};
+use crate::world::{Gate, NOW, after, fares, ride, rider, settle, settled_ride, settlement};
 
 const DAY: Date = date(2026, 11, 18);
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn cny(minor: i64) -> Money {
     Money::from_minor(minor, fares().currency())
@@ -56,6 +61,23 @@ fn file(day: Date, lines: &[SettledLine], sha256: u8) -> SettlementFile {
         by: "operator/x".into(),
         imported_at: after(2000),
         counts_on: day,
+    }
+}
+
+async fn close_day(store: &dyn Store, close: DayClose) -> DayClose {
+    store.begin_close(close.day, "turn", close.closed_at.plus(HOUR)).await.unwrap();
+    store.close_day(close, "turn").await.unwrap()
+}
+
+fn close_of(day: Date) -> DayClose {
+    DayClose {
+        day,
+        closed_at: after(750),
+        by: "operator/ada".into(),
+        note: None,
+        forced: Vec::new(),
+        totals: DayTotals::new(fares().currency()),
+        files: Vec::new(),
     }
 }
 
@@ -185,16 +207,8 @@ pub async fn what_comes_after_the_close_is_late_and_the_days_before_are_not(plac
     let store = place.open().await;
     let early = settled_ride(&*store, rider(&*store).await).await;
     let day = store.item(store.ride(early.id).await.unwrap().unwrap().items[0].item).await.unwrap().unwrap().0.day();
-    let close = DayClose {
-        day,
-        closed_at: after(750),
-        by: "operator/ada".into(),
-        note: None,
-        forced: Vec::new(),
-        totals: DayTotals::new(fares().currency()),
-        files: Vec::new(),
-    };
-    store.close_day(close).await.unwrap();
+    let close = close_of(day);
+    close_day(&*store, close).await;
     let late = settled_ride(&*store, rider(&*store).await).await;
     let all = Span { from: NOW, to: after(90_000) };
     let found = store.late_items(all, None, 10).await.unwrap();
@@ -219,11 +233,11 @@ pub async fn a_day_is_closed_once_and_stays(place: &Place) {
         totals,
         files,
     };
-    assert_eq!(store.close_day(close.clone()).await.unwrap(), close);
+    assert_eq!(close_day(&*store, close.clone()).await, close);
     let other = DayClose { by: "operator/bob".into(), closed_at: after(9999), ..close.clone() };
-    assert_eq!(store.close_day(other.clone()).await.unwrap(), close, "the first stands");
+    assert_eq!(close_day(&*store, other.clone()).await, close, "the first stands");
     let next = DayClose { day: DAY.tomorrow().unwrap(), ..other };
-    store.close_day(next.clone()).await.unwrap();
+    close_day(&*store, next.clone()).await;
     assert_eq!(store.closed_days(10).await.unwrap(), [next.clone(), close.clone()]);
     assert_eq!(store.closed_days(1).await.unwrap(), [next]);
     drop(store);
@@ -233,4 +247,116 @@ pub async fn a_day_is_closed_once_and_stays(place: &Place) {
     let audit = store.audit_entries(0, 100).await.unwrap();
     let lines: Vec<&str> = audit.iter().map(|line| line.subject.as_str()).collect();
     assert!(lines.len() == 2 && lines[0].starts_with("2026-11-18 differences=0 bills.csv=abab"), "{lines:?}");
+}
+
+/// A ride of its own gates that is not settled.
+async fn unsettled_ride(store: &dyn Store) -> facegate_domain::journey::Journey {
+    let (mut entry, mut exit) = (Gate::entry("north"), Gate::exit("south"));
+    for gate in [&mut entry, &mut exit] {
+        gate.gate = GateId::new(format!("g-{}", uuid::Uuid::new_v4().simple())).unwrap();
+    }
+    ride(store, &mut entry, &mut exit, rider(store).await, NOW).await
+}
+
+pub async fn nothing_is_added_to_a_day_while_it_is_closed(place: &Place) {
+    let store = place.open().await;
+    let (one, two) = (unsettled_ride(&*store).await, unsettled_ride(&*store).await);
+    let day = settlement(&one).items[0].day();
+    let all = Span { from: NOW, to: after(90_000) };
+    store.begin_close(day.yesterday().unwrap(), "turn", after(2000)).await.unwrap();
+    settle(&*store, settlement(&two), 800).await.unwrap();
+    store.begin_close(day, "turn", after(2000)).await.unwrap();
+    let waits = settle(&*store, settlement(&one), 801).await;
+    assert!(matches!(waits, Err(StoreError::DayClosing(of)) if of == day), "{waits:?}");
+    assert!(store.ride(one.id).await.unwrap().is_none(), "nothing of it is stored");
+    store.give_close_up("somebody").await.unwrap();
+    let other = store.close_day(close_of(day), "somebody").await;
+    assert!(matches!(other, Err(StoreError::CloseOverdue(_))), "{other:?}");
+    store.close_day(close_of(day), "turn").await.unwrap();
+    assert!(store.late_items(all, None, 10).await.unwrap().is_empty(), "what was settled before is of the day");
+    settle(&*store, settlement(&one), 802).await.unwrap();
+    assert_eq!(store.late_items(all, None, 10).await.unwrap().len(), 1);
+
+    // Whoever has begun and never ended is in nobody's way for long, and cannot end it any more.
+    let next = day.tomorrow().unwrap();
+    let three = unsettled_ride(&*store).await;
+    let mut late = settlement(&three);
+    let item = &late.items[0];
+    late.items = vec![Item::new(item.rider(), next, item.amount(), item.kind().clone(), item.bill_at())];
+    store.begin_close(next, "turn", after(2000)).await.unwrap();
+    assert!(settle(&*store, late.clone(), 1999).await.is_err());
+    settle(&*store, late, 2000).await.unwrap();
+    let overdue = store.close_day(close_of(next), "turn").await;
+    assert!(matches!(overdue, Err(StoreError::CloseOverdue(_))), "{overdue:?}");
+    store.begin_close(next, "turn", after(4000)).await.unwrap();
+    store.give_close_up("turn").await.unwrap();
+    settle(&*store, settlement(&unsettled_ride(&*store).await), 2001).await.unwrap();
+}
+
+/// Many settle while somebody closes the day: each item was there when the match began, or is late.
+pub async fn at_the_moment_of_a_close_every_item_is_of_the_day_or_late(place: &Place) {
+    let store: Arc<dyn Store> = place.open().await;
+    let mut rides = Vec::new();
+    for _ in 0..40 {
+        rides.push(unsettled_ride(&*store).await);
+    }
+    let day = settlement(&rides[0]).items[0].day();
+    let settling = rides.into_iter().enumerate().map(|(n, ride)| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(n as u64 * 2)).await;
+            while let Err(error) = settle(&*store, settlement(&ride), 800).await {
+                assert!(matches!(error, StoreError::DayClosing(_)), "{error}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+    });
+    let settling: Vec<_> = settling.collect();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    store.begin_close(day, "turn", after(9000)).await.unwrap();
+    let seen = day_of(&*store, NOW, after(3600)).await;
+    let seen: usize = seen.values().flat_map(|day| &day.rides).map(|ride| ride.items.len()).sum();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    store.close_day(close_of(day), "turn").await.unwrap();
+    for task in settling {
+        task.await.unwrap();
+    }
+    let late = store.late_items(Span { from: NOW, to: after(9000) }, None, 100).await.unwrap().len();
+    assert_eq!(seen + late, 40, "{seen} of the day and {late} late");
+}
+
+pub async fn refunds_through_an_acquirer_are_told_until_a_file_has_them(place: &Place) {
+    let store = place.open().await;
+    let paid = captured(&*store, rider(&*store).await).await;
+    let request = RemedyRequest {
+        order: "a".into(),
+        rider: paid.rider(),
+        measure: Measure::Refund { charge: paid.id() },
+        amount: cny(150),
+        ground: Ground::Price,
+        reason: "the gate was broken".into(),
+        by: "operator/a".into(),
+    };
+    let policy = RemedyPolicy { four_eyes_above_minor: 1000 };
+    let remedy = store.ask_remedy(request, &policy, after(900)).await.unwrap();
+    let all = Span { from: NOW, to: after(2000) };
+    assert!(store.hurry_remedy(remedy.id(), after(800)).await.is_ok_and(|hurried| hurried));
+    assert_eq!(store.due_remedies(after(800), 10).await.unwrap().len(), 1, "it is looked at now");
+    let found = Found::Captured { authorisation: AuthorisationId::new("auth-1") };
+    for event in [RemedyEvent::Charge(found), RemedyEvent::Begun, RemedyEvent::Refunded] {
+        assert!(store.refunds(all, None, 10).await.unwrap().is_empty(), "not booked yet");
+        let _ = store.advance_remedy(remedy.id(), event, after(1000), &RetryPolicy::default()).await.unwrap();
+    }
+    let refunds = store.refunds(all, None, 10).await.unwrap();
+    assert_eq!((refunds.len(), refunds[0].at, refunds[0].row.amount), (1, after(1000), cny(150)));
+    let lacks = refund_difference(&refunds[0].row).unwrap();
+    assert_eq!((lacks.kind, lacks.about.key), (Kind::RefundNotSettled, remedy.key().to_string()));
+    let place_of_it = (refunds[0].at, refunds[0].row.id);
+    assert!(store.refunds(all, Some(place_of_it), 10).await.unwrap().is_empty());
+    assert!(store.refunds(Span { from: NOW, to: after(1000) }, None, 10).await.unwrap().is_empty());
+    let mut back = line("re-1", remedy.key().as_str(), 150);
+    back.kind = SettledKind::Refund;
+    import(&*store, DAY, &[back], 1).await.unwrap();
+    let refunds = store.refunds(all, None, 10).await.unwrap();
+    assert_eq!(refund_difference(&refunds[0].row), None);
 }

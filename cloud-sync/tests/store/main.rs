@@ -171,7 +171,10 @@ every_store! {
         no_more_is_given_back_than_was_captured,
         another_person_decides_above_the_limit_and_the_log_says_who,
         what_needs_no_acquirer_is_done_at_once,
-        a_dispute_is_opened_once_and_ends_once;
+        a_dispute_is_opened_once_and_ends_once,
+        a_lost_dispute_is_owed_again_and_what_pays_it_lets_its_rider_in,
+        a_waived_debt_is_never_tried_again,
+        an_old_credit_goes_back_to_the_last_charges_as_far_as_they_go;
     risk:
         a_decision_is_written_once_a_tap_and_read_the_latest_first,
         taps_around_a_moment_are_told_by_time,
@@ -182,7 +185,10 @@ every_store! {
         a_settlement_file_counts_wholly_and_once,
         a_refund_and_a_chargeback_are_known_by_their_entries,
         what_comes_after_the_close_is_late_and_the_days_before_are_not,
-        a_day_is_closed_once_and_stays;
+        a_day_is_closed_once_and_stays,
+        nothing_is_added_to_a_day_while_it_is_closed,
+        at_the_moment_of_a_close_every_item_is_of_the_day_or_late,
+        refunds_through_an_acquirer_are_told_until_a_file_has_them;
     stations:
         a_station_is_known_from_its_first_subscription_on,
         the_overview_counts_what_is_there,

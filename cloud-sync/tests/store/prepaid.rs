@@ -1,6 +1,6 @@
 //! Rides that are paid in advance: an entry asks for a hold, and the bill goes on it.
 
-use facegate_cloud_sync::store::{ChargeStore, Settlement, Store};
+use facegate_cloud_sync::store::{Settlement, Store};
 use facegate_domain::billing::{Item, ItemKind};
 use facegate_domain::charge::{AuthorisationId, Call, Charge, ChargeId, Event, Purpose, RetryPolicy};
 use facegate_domain::ids::RiderId;

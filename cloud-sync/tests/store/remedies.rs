@@ -1,11 +1,14 @@
 //! Money given back, and disputes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use facegate_cloud_sync::store::{Chargeback, Store, StoreError};
 use facegate_domain::charge::{
-    AuthorisationId, Call, Charge, ChargeId, Event, Found, IdempotencyKey, Instrument, RetryPolicy,
+    AuthorisationId, Bound, Call, Change, Charge, ChargeId, Circumstances, Event, Found, IdempotencyKey, Instrument,
+    Instruments, RetryPolicy, RetrySchedule, State, Step,
 };
+use facegate_domain::deny::DenyReason;
 use facegate_domain::dispute::{DisputeError, DisputeState, LossPolicy};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
@@ -13,6 +16,7 @@ use facegate_domain::money::Money;
 use facegate_domain::remedy::{
     Ground, Measure, RemedyError, RemedyEvent, RemedyPolicy, RemedyRequest, RemedyState, RemedyStep,
 };
+use facegate_domain::travel_day::TravelDays;
 
 use crate::charges::{card, opened, top_up};
 use crate::places::Place;
@@ -206,5 +210,119 @@ pub async fn a_dispute_is_opened_once_and_ends_once(place: &Place) {
     assert_eq!(balance(&*store, Account::Disputed).await, 0);
     assert_eq!(balance(&*store, Account::AcquirerReceivable).await, 300);
     assert_eq!(balance(&*store, Account::RiderReceivable(charge.rider())).await, 100);
+    assert!(store.is_balanced().await.unwrap());
+}
+
+pub async fn a_lost_dispute_is_owed_again_and_what_pays_it_lets_its_rider_in(place: &Place) {
+    let store = place.open().await;
+    let charge = charged(&*store, true).await;
+    let taken_back = Chargeback { charge: charge.id(), reference: "cb-1".into(), amount: money(300) };
+    let dispute = store.open_dispute(&taken_back, after(900)).await.unwrap();
+    let lost = DisputeState::Lost { became: LossPolicy::Debt };
+    store.close_dispute(dispute.id, lost, after(1000)).await.unwrap();
+    store.close_dispute(dispute.id, lost, after(1001)).await.unwrap();
+    let due = store.due_charges(after(1000), 10).await.unwrap();
+    assert_eq!((due.len(), due[0].id(), due[0].amount()), (1, ChargeId::of_dispute(dispute.id), money(300)));
+    // The instrument that it was taken back to is not asked by us.
+    let instruments: Instruments = [Bound::from(card())].into_iter().collect();
+    let (used, schedule) = (BTreeMap::new(), RetrySchedule::default());
+    let days = TravelDays::new("UTC", "04:30").unwrap();
+    let at = |now| Circumstances { instruments: &instruments, used: &used, schedule: &schedule, days: &days, now };
+    let none = due[0].choose(&at(after(1000)));
+    assert_eq!(none, Event::NoneLeft { again_at: None });
+    let step = async |attempt, event| {
+        store.advance_charge(due[0].id(), attempt, event, after(1100), &RetryPolicy::default()).await.unwrap().charge
+    };
+    let debt = step(1, none).await;
+    let rider = charge.rider();
+    assert_eq!(store.denied_for(rider).await.unwrap(), BTreeSet::from([DenyReason::Debt]));
+    assert_eq!(store.debts(rider).await.unwrap(), [debt]);
+    assert_eq!(balance(&*store, Account::RiderReceivable(rider)).await, 300);
+    // He offers it himself, and it pays.
+    assert_eq!(store.ask_for_debts(rider, after(1200)).await.unwrap(), 1);
+    let asked = store.charge(due[0].id()).await.unwrap().unwrap();
+    let chosen = asked.choose(&at(after(1200)));
+    assert!(matches!(chosen, Event::Chosen(_)), "{chosen:?}");
+    let authorisation = AuthorisationId::new("auth-2");
+    step(1, chosen).await;
+    for event in [Event::AuthoriseBegun, Event::Authorised { authorisation }, Event::CaptureBegun, Event::Captured] {
+        step(2, event).await;
+    }
+    assert!(store.denied_for(rider).await.unwrap().is_empty() && store.debts(rider).await.unwrap().is_empty());
+    assert_eq!(balance(&*store, Account::RiderReceivable(rider)).await, 0);
+    assert_eq!(balance(&*store, Account::AcquirerReceivable).await, 400);
+    assert!(store.is_balanced().await.unwrap());
+}
+
+pub async fn a_waived_debt_is_never_tried_again(place: &Place) {
+    let store = place.open().await;
+    let owes = charged(&*store, false).await;
+    let rider = owes.rider();
+    assert_eq!(store.denied_for(rider).await.unwrap(), BTreeSet::from([DenyReason::Debt]));
+    // It is about to be tried when it is waived.
+    store.ask_for_debts(rider, after(900)).await.unwrap();
+    let waived = request("a", rider, Measure::Waiver { charge: owes.id() }, 400);
+    let remedy = store.ask_remedy(waived, &POLICY, after(900)).await.unwrap();
+    store.decide_remedy(remedy.id(), true, "operator/b", after(901)).await.unwrap();
+    assert!(store.denied_for(rider).await.unwrap().is_empty());
+    assert!(store.due_charges(after(99_999_999), 10).await.unwrap().is_empty());
+    assert_eq!(store.ask_for_debts(rider, after(902)).await.unwrap(), 0, "nothing is owed");
+    store
+        .change_instruments(rider, Some(Change::Add(Instrument::Wallet.into())), Vec::new(), after(903))
+        .await
+        .unwrap();
+    let stored = store.charge(owes.id()).await.unwrap().unwrap();
+    assert_eq!((stored.state(), stored.next_step()), (&State::Waived, Step::Nothing));
+    assert!(store.due_charges(after(99_999_999), 10).await.unwrap().is_empty());
+    let chosen = Event::Chosen(card().into());
+    let tried = store.advance_charge(owes.id(), 1, chosen, after(904), &RetryPolicy::default()).await;
+    assert!(tried.is_err(), "{tried:?}");
+}
+
+pub async fn an_old_credit_goes_back_to_the_last_charges_as_far_as_they_go(place: &Place) {
+    let store = place.open().await;
+    let charge = charged(&*store, true).await;
+    let (rider, currency) = (charge.rider(), fares().currency());
+    let refund = request("a", rider, Measure::Refund { charge: charge.id() }, 150);
+    store.ask_remedy(refund, &POLICY, after(900)).await.unwrap();
+    let credit = RemedyRequest { ground: Ground::Goodwill, ..request("b", rider, Measure::Credit, 290) };
+    store.ask_remedy(credit, &POLICY, after(1000)).await.unwrap();
+    assert!(store.old_credits(after(999), None, 10).await.unwrap().is_empty(), "it is not old");
+    assert!(store.pay_credit_out(rider, currency, after(999), after(2000)).await.unwrap().is_empty());
+    let old = store.old_credits(after(1000), None, 10).await.unwrap();
+    assert_eq!(old.iter().map(|(of, credit)| (*of, credit.amount)).collect::<Vec<_>>(), [(rider, money(290))]);
+    assert!(store.old_credits(after(1000), Some((rider, currency)), 10).await.unwrap().is_empty());
+
+    let paid = store.pay_credit_out(rider, currency, after(1000), after(2000)).await.unwrap();
+    assert_eq!(
+        (paid.len(), paid[0].amount(), paid[0].measure()),
+        (1, money(250), Measure::Payout { charge: charge.id() })
+    );
+    let left = async || store.credit(rider, currency).await.unwrap().map_or(0, |credit| credit.amount.minor());
+    assert_eq!(left().await, 40, "not more than was captured and not given back; the rest stays");
+    assert!(store.pay_credit_out(rider, currency, after(1000), after(2001)).await.unwrap().is_empty());
+    assert_eq!(store.old_credits(after(1000), None, 10).await.unwrap().len(), 1, "finance reads of it");
+    let step = async |event| store.advance_remedy(paid[0].id(), event, after(2100), &RetryPolicy::default()).await;
+    let found = Found::Captured { authorisation: AuthorisationId::new("auth-1") };
+    for event in [RemedyEvent::Charge(found), RemedyEvent::Begun] {
+        let _ = step(event).await.unwrap();
+    }
+    let owed = async || balance(&*store, Account::RiderReceivable(rider)).await;
+    assert_eq!(owed().await, -290, "it is owed until the acquirer has done it");
+    let _ = step(RemedyEvent::Refunded).await.unwrap();
+    assert_eq!(owed().await, -40);
+
+    // One that the acquirer will not do is a credit again, and the same charge is not asked for the same one.
+    let other = charged(&*store, true).await;
+    let credit = RemedyRequest { ground: Ground::Goodwill, ..request("b", other.rider(), Measure::Credit, 100) };
+    store.ask_remedy(credit, &POLICY, after(1000)).await.unwrap();
+    let failed = store.pay_credit_out(other.rider(), currency, after(1000), after(2000)).await.unwrap().remove(0);
+    assert_eq!(store.credit(other.rider(), currency).await.unwrap(), None);
+    let found = Found::Captured { authorisation: AuthorisationId::new("auth-1") };
+    for event in [RemedyEvent::Charge(found), RemedyEvent::Begun, RemedyEvent::Declined { reason: "closed".into() }] {
+        let _ = store.advance_remedy(failed.id(), event, after(2100), &RetryPolicy::default()).await.unwrap();
+    }
+    let back = store.credit(other.rider(), currency).await.unwrap().unwrap();
+    assert_eq!((back.amount, back.since), (money(100), after(2100)), "and has its time anew");
     assert!(store.is_balanced().await.unwrap());
 }

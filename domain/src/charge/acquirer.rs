@@ -75,6 +75,8 @@ pub enum Again {
     AtOnce,
     /// A soft decline, such as too little money now.
     AnotherDay,
+    /// Not by us: the rider has taken back what the instrument paid, and may offer it again himself.
+    IfAsked,
     /// A hard one, such as a stolen or closed card.
     Never,
 }
@@ -86,6 +88,10 @@ impl Decline {
 
     pub fn lapsed() -> Self {
         Self { reason: "the authorisation has lapsed".to_owned(), again: Again::AtOnce }
+    }
+
+    pub fn taken_back() -> Self {
+        Self { reason: "taken back through the bank".to_owned(), again: Again::IfAsked }
     }
 
     pub fn hard(reason: impl Into<String>) -> Self {

@@ -107,6 +107,9 @@ impl Charge {
         if self.asked_at.is_some_and(|asked_at| asked_at > last.at) {
             return May::Now;
         }
+        if last.decline.again == Again::IfAsked {
+            return May::Never;
+        }
         match schedule.next(first.at, tries.len(), days) {
             Some(at) if at <= now && days.of(now) != days.of(last.at) => May::Now,
             Some(at) => May::At(at.max(days.end(days.of(last.at)))),

@@ -188,6 +188,11 @@ impl IdempotencyKey {
         Self(format!("facegate-refund-{refund}"))
     }
 
+    /// The refund that it names; None for what is no such key, such as a charge's.
+    pub fn refund(&self) -> Option<RemedyId> {
+        self.0.strip_prefix("facegate-refund-")?.parse().ok()
+    }
+
     /// Each attempt has its own, so that what became of one says nothing about another.
     pub fn of_attempt(charge: ChargeId, attempt: u32) -> Self {
         if attempt == 1 { Self::of(charge) } else { Self(format!("facegate-{charge}-{attempt}")) }

@@ -2,7 +2,7 @@
 
 use super::{
     Account, Advanced, Charge, ChargeError, ChargeId, Decline, Entry, EntryId, IdempotencyKey, Instrument, Money,
-    Purpose, State, Timestamp,
+    Purpose, State, Timestamp, Tried,
 };
 use crate::billing::{Item, ItemId};
 use crate::ids::RiderId;
@@ -43,6 +43,17 @@ impl Charge {
     ) -> Advanced {
         let charge = Self::begun(rider, id, purpose, amount, instrument, now);
         Advanced { charge, entry: None, call: None }
+    }
+
+    /// What is owed once more of this charge, which was captured: its rider took `amount` of it back through his bank, for
+    /// good. It begins with that as a refusal of the instrument, so that others of his are asked, and it only if he offers
+    /// it. What he owes is booked by whatever has it stored.
+    pub fn owed_again(&self, id: ChargeId, amount: Money, now: Timestamp) -> Self {
+        let owed = Self::begun(self.rider, id, Purpose::Bill, amount, self.instrument.clone(), now);
+        let decline = Decline::taken_back();
+        let tried =
+            Tried { attempt: owed.attempt, instrument: owed.instrument.id(), at: now, decline: decline.clone() };
+        Self { billed: amount, tried: vec![tried], state: State::Declined { decline }, ..owed }
     }
 
     fn begun(

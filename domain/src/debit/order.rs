@@ -176,7 +176,7 @@ impl DebitOrder {
             (OrderState::Accepted | OrderState::TakenBack { .. }, OrderKind::Credit) => Found::Refunded,
             (OrderState::Returned { code }, _) => Found::Declined(match again_after(code) {
                 Again::AtOnce | Again::AnotherDay => Decline::soft(code.as_str()),
-                Again::Never => Decline::hard(code.as_str()),
+                Again::IfAsked | Again::Never => Decline::hard(code.as_str()),
             }),
             (OrderState::Voided, _) => Found::Voided,
         }

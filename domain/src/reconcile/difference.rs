@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LineRow, TapRow};
 use crate::billing::{Item, ItemId};
-use crate::charge::ChargeId;
+use crate::charge::{ChargeId, IdempotencyKey};
 use crate::ids::RiderId;
 use crate::journey::JourneyId;
 use crate::money::Money;
@@ -243,6 +243,11 @@ impl Difference {
 
     pub(super) fn acquirer(mut self, acquirer: Option<&str>) -> Self {
         self.about.acquirer = acquirer.unwrap_or_default().to_owned();
+        self
+    }
+
+    pub(super) fn key(mut self, key: &IdempotencyKey) -> Self {
+        self.about.key = key.to_string();
         self
     }
 

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::ids::{RecordId, RiderId, StationId};
 use crate::journey::JourneyId;
 use crate::money::Money;
+use crate::remedy::RemedyId;
 use crate::settlement::SettledLine;
 use crate::tap::Direction;
 use crate::travel_day::TravelDays;
@@ -87,6 +88,19 @@ pub struct BillRow {
     pub outcome: Outcome,
     /// None if it is paid without one.
     pub acquirer: Option<String>,
+    /// Lines of imported files that are about it.
+    pub settled: Vec<LineRow>,
+}
+
+/// Money that went back through an acquirer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRow {
+    pub id: RemedyId,
+    pub rider: RiderId,
+    /// The one that it is of.
+    pub charge: Option<ChargeId>,
+    pub acquirer: Option<String>,
+    pub amount: Money,
     /// Lines of imported files that are about it.
     pub settled: Vec<LineRow>,
 }

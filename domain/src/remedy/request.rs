@@ -21,6 +21,8 @@ pub enum Measure {
     WalletCredit,
     /// Taken off what the rider owes now or next.
     Credit,
+    /// What he has to his credit, and no bill has used, goes back to what a captured charge of his was paid with.
+    Payout { charge: ChargeId },
     /// What nobody could collect is not asked for any more, wholly.
     Waiver { charge: ChargeId },
 }
@@ -31,13 +33,14 @@ impl Measure {
             Self::Refund { .. } => "refund",
             Self::WalletCredit => "wallet_credit",
             Self::Credit => "credit",
+            Self::Payout { .. } => "payout",
             Self::Waiver { .. } => "waiver",
         }
     }
 
     pub const fn charge(self) -> Option<ChargeId> {
         match self {
-            Self::Refund { charge } | Self::Waiver { charge } => Some(charge),
+            Self::Refund { charge } | Self::Payout { charge } | Self::Waiver { charge } => Some(charge),
             Self::WalletCredit | Self::Credit => None,
         }
     }

@@ -49,7 +49,11 @@ pub async fn all_settled(world: &World) -> Result<()> {
     settlement::agrees(world, &books).await?;
     let (taps, journeys) = (books.taps.len(), books.priced.len());
     let captured = books.acquirer.values().filter(|account| account.captures > 0).count();
-    world.events.say(format_args!("{taps} taps, {journeys} journeys, {captured} captured by the acquirer"));
+    let prepaid = books.charges.iter().filter(|charge| charge.asked() != charge.amount()).count();
+    let said = format!(
+        "{taps} taps, {journeys} journeys, {captured} captured by the acquirer, {prepaid} charged on holds of more"
+    );
+    world.events.say(said);
     stations_agree(world).await?;
     forgotten(world).await;
     ledger(world).await

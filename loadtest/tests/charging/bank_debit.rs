@@ -8,19 +8,22 @@ use facegate_cloud_sync::charging::acquirer::Acquirer;
 use facegate_cloud_sync::charging::acquirer::bank_debit::{BankDebit, BankDebitConfig, BankFilesError};
 use facegate_cloud_sync::signature::SharedSecret;
 use facegate_domain::charge::{
-    AcquirerName, AcquirerToken, Answer, AuthorisationId, Call, Decline, Found, IdempotencyKey,
+    AcquirerName, AcquirerToken, Answer, AuthorisationId, Call, Decline, Found, IdempotencyKey, Instrument, State,
 };
+use facegate_domain::dispute::DisputeState;
+use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_domain::travel_day::TravelDays;
 use facegate_loadtest::bank::Bank;
 
-use crate::harness::{Books, Operator};
+use crate::harness::{Books, FARE, Operator};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 struct World {
     books: Books,
     adapter: BankDebit,
+    config: BankDebitConfig,
     bank: Bank,
     folder: PathBuf,
 }
@@ -37,6 +40,11 @@ fn secret() -> SharedSecret {
     SharedSecret::new("a-secret-of-cloud-and-bank").unwrap()
 }
 
+fn adapter(books: &Books, config: BankDebitConfig) -> BankDebit {
+    let (name, clock) = (AcquirerName::new("bank").unwrap(), Arc::clone(&books.clock) as _);
+    BankDebit::new(name, config, Arc::clone(&books.store), clock)
+}
+
 impl World {
     async fn new(operator: &Operator) -> Self {
         let books = Books::open(operator.folder.path()).await;
@@ -48,9 +56,13 @@ impl World {
             currency: cny(0).currency(),
             look_every: Duration::from_secs(30),
         };
-        let (name, clock) = (AcquirerName::new("bank").unwrap(), Arc::clone(&books.clock) as _);
-        let adapter = BankDebit::new(name, config, Arc::clone(&books.store), clock);
-        Self { books, adapter, bank: Bank { folder: folder.clone(), secret: secret() }, folder }
+        let adapter = adapter(&books, config.clone());
+        Self { books, adapter, config, bank: Bank { folder: folder.clone(), secret: secret() }, folder }
+    }
+
+    /// Another one over the same store and folder.
+    fn adapter(&self) -> BankDebit {
+        adapter(&self.books, self.config.clone())
     }
 
     async fn ordered(&self, name: &str, token: &str, minor: i64) {
@@ -204,4 +216,36 @@ async fn a_file_of_ours_that_somebody_has_altered_is_noticed() {
     std::fs::remove_file(&path).unwrap();
     world.exchange().await.unwrap();
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("facegate-debit,1,bank,"), "written again as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_riders_bank_takes_back_is_a_dispute_of_his_charge() {
+    let operator = Operator::new();
+    let mut world = World::new(&operator).await;
+    let account = Instrument::Acquirer {
+        acquirer: AcquirerName::new("bank").unwrap(),
+        token: AcquirerToken::new("acc_late_1").unwrap(),
+    };
+    let rider = world.books.rider(Some(account), 0).await;
+    world.books.ride(rider).await;
+    world.exchange().await.unwrap();
+    let scheduler = world.books.scheduler(Arc::new(world.adapter()));
+    world.books.passes(&scheduler, 2).await;
+    world.next_day().await;
+    world.books.passes(&scheduler, 2).await;
+    assert_eq!(world.books.states(rider).await, [Some(State::Captured)]);
+    assert!(world.books.store.disputes_of(rider).await.unwrap().is_empty());
+
+    // The next answer returns it.
+    let other = world.books.rider(None, 0).await;
+    assert!(world.books.store.disputes_of(other).await.unwrap().is_empty());
+    world.ordered("k1", "acc_ok_1", 100).await;
+    world.next_day().await;
+    let disputes = world.books.store.disputes_of(rider).await.unwrap();
+    let charge = world.books.store.trips(rider).await.unwrap()[0].charge().unwrap().id();
+    assert_eq!(disputes.iter().map(|dispute| dispute.charge).collect::<Vec<_>>(), [charge]);
+    assert_eq!((disputes[0].state, disputes[0].amount), (DisputeState::Open, cny(FARE)));
+    assert_eq!(world.books.balance(Account::Disputed).await, FARE);
+    world.exchange().await.unwrap();
+    assert_eq!(world.books.store.disputes_of(rider).await.unwrap().len(), 1, "once");
 }

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::harness::{Books, FARE, Operator, Sandbox, client};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Cut {
+pub enum Cut {
     /// The step is stored, and the call has not left.
     Before,
     /// The call has done its work, and its answer is not stored.
@@ -108,7 +108,7 @@ async fn a_cloud_that_crashes_between_any_two_steps_captures_exactly_once() {
 }
 
 /// A pass that is dropped in the middle of the `nth` call, or ends before it gets there.
-async fn crash(books: &Books, acquirer: &Arc<SandboxAcquirer>, nth: usize, cut: Cut) {
+pub async fn crash(books: &Books, acquirer: &Arc<SandboxAcquirer>, nth: usize, cut: Cut) {
     let reached = Arc::new(Notify::new());
     let acquirer = Arc::clone(acquirer);
     let cut_off = CutOff { acquirer, calls: AtomicUsize::new(0), nth, cut, reached: Arc::clone(&reached) };

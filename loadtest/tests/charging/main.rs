@@ -4,6 +4,7 @@
 
 mod acquirer;
 mod bank_debit;
+mod bank_files;
 mod crash;
 mod debts;
 mod harness;

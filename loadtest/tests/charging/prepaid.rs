@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,13 +18,13 @@ use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::PairingPolicy;
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
-use facegate_domain::score::Similarity;
+use facegate_domain::score::{Similarity, Tier};
 use facegate_domain::tap::{
-    Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody, Tier,
+    Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody,
 };
 use facegate_loadtest::acquirer::{ByToken, Status};
-use tokio::sync::Notify;
 
+use crate::crash::{self, Cut};
 use crate::harness::{Books, Operator, Sandbox, card, client, tariff};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -315,46 +314,6 @@ async fn a_bank_that_cannot_hold_is_charged_afterwards() {
     assert!(denied_for(&books, rider).await.is_empty());
 }
 
-/// The real acquirer, until the `nth` call does not come back, before or after its work.
-#[derive(Debug)]
-struct CutOff {
-    acquirer: Arc<SandboxAcquirer>,
-    left: AtomicUsize,
-    works: bool,
-    reached: Arc<Notify>,
-}
-
-impl CutOff {
-    async fn pass_on<T>(&self, call: impl Future<Output = T>) -> T {
-        let last = self.left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last && !self.works {
-            self.reached.notify_one();
-            std::future::pending::<()>().await;
-        }
-        let answer = call.await;
-        if last {
-            self.reached.notify_one();
-            std::future::pending::<()>().await;
-        }
-        answer
-    }
-}
-
-#[async_trait]
-impl Acquirer for CutOff {
-    fn name(&self) -> &str {
-        self.acquirer.name()
-    }
-
-    async fn make(&self, call: &Call) -> Result<Answer, Trouble> {
-        self.pass_on(self.acquirer.make(call)).await
-    }
-
-    async fn find(&self, key: &IdempotencyKey, amount: Money) -> Result<Found, Trouble> {
-        self.pass_on(self.acquirer.find(key, amount)).await
-    }
-}
-
 /// Crashes at the authorisation, before the bill is put on the hold, and at the capture, each before and after the
 /// acquirer has done its work.
 #[tokio::test(flavor = "multi_thread")]
@@ -392,15 +351,7 @@ async fn a_cloud_that_crashes_between_any_two_steps_of_a_hold_captures_the_fare_
 
 /// A pass that is dropped in the middle of its first call; the store is opened anew.
 async fn crash(books: Books, operator: &Operator, acquirer: &Arc<SandboxAcquirer>, works: bool) -> Books {
-    let reached = Arc::new(Notify::new());
-    let left = AtomicUsize::new(1);
-    let cut_off = CutOff { acquirer: Arc::clone(acquirer), left, works, reached: Arc::clone(&reached) };
-    let scheduler = books.scheduler(Arc::new(cut_off));
-    tokio::select! {
-        () = reached.notified() => {}
-        passed = scheduler.pass() => { passed.unwrap(); }
-    }
-    drop(scheduler);
+    crash::crash(&books, acquirer, 0, if works { Cut::After } else { Cut::Before }).await;
     let books = books.reopen(operator.folder.path()).await;
     books.store.want_holds(true);
     books.clock.advance(MINUTE * 2);

@@ -14,13 +14,13 @@ use crate::harness::{Books, FARE, Operator, Sandbox, client, cny};
 
 const POLICY: RemedyPolicy = RemedyPolicy { four_eyes_above_minor: 100_000 };
 
-fn remedies(books: &Books, acquirer: Arc<dyn Acquirer>) -> Remedies {
+pub fn remedies(books: &Books, acquirer: Arc<dyn Acquirer>) -> Remedies {
     let clock = Arc::clone(&books.clock) as Arc<dyn Clock>;
     Remedies::new(Arc::clone(&books.store), Acquirers::only(acquirer), clock, books.policy.clone())
 }
 
 /// A rider with a captured charge, of which part is to be given back.
-async fn asked(books: &mut Books, sandbox: &Sandbox, operator: &Operator, minor: i64) -> (RiderId, Remedy) {
+pub async fn asked(books: &mut Books, sandbox: &Sandbox, operator: &Operator, minor: i64) -> (RiderId, Remedy) {
     let rider = books.rider_with_token("tok_ok_1").await;
     books.ride(rider).await;
     books.passes(&books.scheduler(client(operator, sandbox.address)), 2).await;
@@ -38,7 +38,7 @@ async fn asked(books: &mut Books, sandbox: &Sandbox, operator: &Operator, minor:
     (rider, books.store.ask_remedy(request, &POLICY, books.clock.now()).await.unwrap())
 }
 
-async fn state(books: &Books, remedy: &Remedy) -> RemedyState {
+pub async fn state(books: &Books, remedy: &Remedy) -> RemedyState {
     books.store.remedy(remedy.id()).await.unwrap().unwrap().state().clone()
 }
 

@@ -24,7 +24,7 @@ const GOOD: &str = "4242424242424242";
 const NEEDS_AUTHENTICATION: &str = "4000002500003155";
 
 /// The interpreter of the environment that `cargo xtask test` makes.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let made = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.facegate/peers/loadtest/bin/python");
     let python = std::env::var_os("FACEGATE_PEERS_PYTHON").map_or_else(made, PathBuf::from);
     assert!(python.is_file(), "{} is missing: `cargo xtask test` makes it, and runs this test", python.display());

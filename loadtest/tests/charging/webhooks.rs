@@ -6,9 +6,11 @@ use facegate_domain::Clock;
 use facegate_domain::charge::{IdempotencyKey, State};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
+use facegate_domain::remedy::RemedyState;
 use serde_json::{Value, json};
 
 use crate::harness::{ANSWER_WITHIN, Books, FARE, Operator, Sandbox, client};
+use crate::refunds::{asked, remedies, state};
 
 fn policy() -> WebhookPolicy {
     WebhookPolicy { dialect: Dialect::Sandbox, secret: SharedSecret::new("a-secret-of-the-tests").unwrap() }
@@ -119,4 +121,25 @@ async fn a_bad_event_is_refused_and_changes_nothing() {
     let value: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(value["type"], "charge.disputed");
     assert_eq!(taken(&good, &body).await, Ok(Taken::Disputed), "the good one is taken after all that");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_about_a_refund_has_it_looked_at_now() {
+    let operator = Operator::new();
+    let sandbox = Sandbox::open(&operator, None).await;
+    let mut books = Books::open(operator.folder.path()).await;
+    let (_, remedy) = asked(&mut books, &sandbox, &operator, 150).await;
+    // Nobody answers, and it rests.
+    let address = sandbox.close().await;
+    remedies(&books, client(&operator, address)).pass().await.unwrap();
+    let due = async || books.store.due_remedies(books.clock.now(), 10).await.unwrap().len();
+    assert_eq!(due().await, 0);
+    let event = event("e1", "refund.succeeded", remedy.key().as_str());
+    assert_eq!(told(&books, &event).await.unwrap(), Taken::Woken);
+    assert_eq!(due().await, 1);
+    assert_eq!(state(&books, &remedy).await, RemedyState::Due, "what it claims is not believed");
+    assert_eq!(told(&books, &event).await.unwrap(), Taken::Known);
+    let unknown = format!("facegate-refund-{}", uuid::Uuid::new_v4());
+    let refused = told(&books, &self::event("e2", "refund.succeeded", &unknown)).await;
+    assert!(matches!(refused, Err(WebhookError::UnknownCharge)), "{refused:?}");
 }

@@ -12,6 +12,7 @@ use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::reconcile::{BillRow, RiderDay, TapRow, Used};
+use facegate_domain::remedy::Remedy;
 use facegate_domain::tap::Direction;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -22,10 +23,12 @@ use uuid::Uuid;
 use super::error::Trouble;
 use super::settlements::lines_about;
 use super::tx::Tx;
-use super::values::{IdColumns, at_most, damaged, item_uuid, json, read, record_of, rider_of};
-use super::{PgStore, audit, transact};
-use crate::store::books::{bill_row, ride_row};
-use crate::store::{BooksStore, DayClose, LateItem, LatePlace, PricedRide, Span, StoreError};
+use super::values::{IdColumns, at_most, damaged, item_uuid, read, record_of, rider_of};
+use super::{PgStore, closing, transact};
+use crate::store::books::{bill_row, refund_row, ride_row};
+use crate::store::{
+    BookedRefund, BooksStore, DayClose, LateItem, LatePlace, PricedRide, RefundPlace, Span, StoreError,
+};
 
 /// Riders asked for together.
 const RIDERS: usize = 1000;
@@ -202,21 +205,33 @@ async fn rider_days(
     Ok(days)
 }
 
-async fn close(tx: &mut Tx, close: &DayClose) -> Result<DayClose, Trouble> {
-    let mine = sqlx::query("INSERT INTO core.closed_day (day, body) VALUES ($1, $2) ON CONFLICT (day) DO NOTHING")
-        .bind(close.day.to_string())
-        .bind(json(close))
-        .execute(tx.sql())
-        .await?;
-    if mine.rows_affected() == 1 {
-        audit::append(tx, &close.by, "books.close", &close.audited(), close.closed_at).await?;
-        return Ok(close.clone());
-    }
-    let first: String = sqlx::query_scalar("SELECT body FROM core.closed_day WHERE day = $1")
-        .bind(close.day.to_string())
-        .fetch_one(tx.sql())
-        .await?;
-    Ok(read(close.day, &first)?)
+async fn refunds(
+    pool: &PgPool,
+    span: Span,
+    after: Option<RefundPlace>,
+    max: usize,
+) -> Result<Vec<BookedRefund>, Trouble> {
+    let (at, id) = after.map_or((i64::MIN, Uuid::nil()), |(at, id)| (at.unix_ms(), Uuid::from_bytes(*id.as_bytes())));
+    let rows: Vec<(i64, Uuid, String)> = sqlx::query_as(
+        "SELECT refunded_at, id, body FROM core.remedy
+         WHERE refunded_at >= $1 AND refunded_at < $2 AND (refunded_at, id) > ($3, $4)
+         ORDER BY refunded_at, id LIMIT $5",
+    )
+    .bind(span.from.unix_ms())
+    .bind(span.to.unix_ms())
+    .bind(at)
+    .bind(id)
+    .bind(at_most(max))
+    .fetch_all(pool)
+    .await?;
+    let ids: Vec<Uuid> = rows.iter().map(|(_, id, _)| *id).collect();
+    let mut settled = lines_about(pool, &ids).await?;
+    let booked = |(at, id, body): (i64, Uuid, String)| {
+        let remedy: Remedy = read("a remedy", &body)?;
+        let row = refund_row(&remedy, settled.remove(&id).unwrap_or_default());
+        Ok(BookedRefund { at: Timestamp::from_unix_ms(at), row })
+    };
+    rows.into_iter().map(booked).collect()
 }
 
 #[async_trait]
@@ -254,8 +269,25 @@ impl BooksStore for PgStore {
         rows.into_iter().map(late).collect()
     }
 
-    async fn close_day(&self, closing: DayClose) -> Result<DayClose, StoreError> {
-        transact!(self, tx => close(&mut tx, &closing).await)
+    async fn refunds(
+        &self,
+        span: Span,
+        after: Option<RefundPlace>,
+        max: usize,
+    ) -> Result<Vec<BookedRefund>, StoreError> {
+        Ok(refunds(&self.pool, span, after, max).await?)
+    }
+
+    async fn begin_close(&self, day: Date, holder: &str, until: Timestamp) -> Result<(), StoreError> {
+        transact!(self, tx => closing::begin(&mut tx, day, holder, until).await)
+    }
+
+    async fn give_close_up(&self, holder: &str) -> Result<(), StoreError> {
+        transact!(self, tx => closing::give_up(&mut tx, holder).await)
+    }
+
+    async fn close_day(&self, close: DayClose, holder: &str) -> Result<DayClose, StoreError> {
+        transact!(self, tx => closing::close(&mut tx, &close, holder).await)
     }
 
     async fn closed_day(&self, day: Date) -> Result<Option<DayClose>, StoreError> {

@@ -134,7 +134,7 @@ impl ChargeStore for PgStore {
     }
 }
 
-async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
+pub(super) async fn open(tx: &mut Tx, opened: &Advanced) -> Result<Charge, Trouble> {
     let (id, rider) = (opened.charge.id(), opened.charge.rider());
     if matches!(opened.charge.purpose(), Purpose::Hold { .. }) {
         no_more_wanted(tx, id).await?;
@@ -236,7 +236,11 @@ pub(super) async fn debts(sql: &mut PgConnection, rider: RiderId) -> Result<Vec<
     Ok(bodies.iter().map(|body| read("a charge", body)).collect::<Result<_, StoreError>>()?)
 }
 
-async fn credit(sql: &mut PgConnection, rider: RiderId, currency: Currency) -> Result<Option<Credit>, Trouble> {
+pub(super) async fn credit(
+    sql: &mut PgConnection,
+    rider: RiderId,
+    currency: Currency,
+) -> Result<Option<Credit>, Trouble> {
     let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.credit WHERE rider = $1 AND currency = $2")
         .bind(rider.as_uuid())
         .bind(currency.as_str())

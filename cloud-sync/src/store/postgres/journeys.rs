@@ -15,7 +15,7 @@ use super::error::Trouble;
 use super::overview::JOURNEYS;
 use super::tx::Tx;
 use super::values::{at_most, charge_uuid, damaged, from_number, item_uuid, journey_uuid, json, read, sequence};
-use super::{PgStore, books, notices, place, terms, transact};
+use super::{PgStore, books, closing, notices, place, terms, transact};
 use crate::store::{BilledItem, JourneyStore, PricedRide, Settlement, StoreError, Trip};
 
 #[async_trait]
@@ -167,6 +167,7 @@ async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp) -> Result<
     for item in &settlement.items {
         keep_item(tx, item).await?;
     }
+    closing::wait_for_close(tx, &settlement.items, now).await?;
     books::note_late(tx, &settlement.items, now).await?;
     for told in settlement.told() {
         notices::tell(tx, settlement.rider, now, told).await?;

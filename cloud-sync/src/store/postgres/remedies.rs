@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{Charge, RetryPolicy};
+use facegate_domain::charge::{Advanced, Charge, RetryPolicy};
 use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::money::{Currency, Money};
@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{at_most, charge_uuid, json, read};
-use super::{PgStore, audit, charges, ledger, notices, riders, transact};
-use crate::store::{Chargeback, RemedyStore, StoreError};
+use super::{PgStore, audit, charges, credits, ledger, notices, riders, transact};
+use crate::store::{Chargeback, Credit, RemedyStore, StoreError};
 
 #[async_trait]
 impl RemedyStore for PgStore {
@@ -47,6 +47,29 @@ impl RemedyStore for PgStore {
         retry: &RetryPolicy,
     ) -> Result<Moved, StoreError> {
         transact!(self, tx => advance(&mut tx, id, &event, now, retry).await)
+    }
+
+    async fn hurry_remedy(&self, id: RemedyId, now: Timestamp) -> Result<bool, StoreError> {
+        transact!(self, tx => hurry(&mut tx, id, now).await)
+    }
+
+    async fn old_credits(
+        &self,
+        since: Timestamp,
+        after: Option<(RiderId, Currency)>,
+        max: usize,
+    ) -> Result<Vec<(RiderId, Credit)>, StoreError> {
+        credits::old(&self.pool, since, after, max).await
+    }
+
+    async fn pay_credit_out(
+        &self,
+        rider: RiderId,
+        currency: Currency,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Remedy>, StoreError> {
+        transact!(self, tx => credits::pay_out(&mut tx, (rider, currency), since, now).await)
     }
 
     async fn remedy(&self, id: RemedyId) -> Result<Option<Remedy>, StoreError> {
@@ -144,7 +167,7 @@ async fn ask(tx: &mut Tx, request: &RemedyRequest, policy: &RemedyPolicy, now: T
         None => None,
     };
     let moved = Remedy::ask(request, charge.as_ref().zip(returned), policy, now)?;
-    keep(tx, &moved, now).await?;
+    keep(tx, None, &moved, now).await?;
     audit::append(tx, &request.by, "remedy.ask", &id.to_string(), now).await?;
     Ok(moved.remedy)
 }
@@ -152,7 +175,7 @@ async fn ask(tx: &mut Tx, request: &RemedyRequest, policy: &RemedyPolicy, now: T
 async fn decide(tx: &mut Tx, id: RemedyId, approves: bool, by: &str, now: Timestamp) -> Result<Remedy, Trouble> {
     let before = locked(tx, id).await?.ok_or(StoreError::UnknownRemedy(id))?;
     let moved = before.decide(approves, by, now)?;
-    keep(tx, &moved, now).await?;
+    keep(tx, Some(&before), &moved, now).await?;
     let action = if approves { "remedy.approve" } else { "remedy.reject" };
     audit::append(tx, by, action, &id.to_string(), now).await?;
     Ok(moved.remedy)
@@ -167,11 +190,18 @@ async fn advance(
 ) -> Result<Moved, Trouble> {
     let before = locked(tx, id).await?.ok_or(StoreError::UnknownRemedy(id))?;
     let moved = before.apply(event, now, retry)?;
-    keep(tx, &moved, now).await?;
+    keep(tx, Some(&before), &moved, now).await?;
     Ok(moved)
 }
 
-async fn locked(tx: &mut Tx, id: RemedyId) -> Result<Option<Remedy>, Trouble> {
+async fn hurry(tx: &mut Tx, id: RemedyId, now: Timestamp) -> Result<bool, Trouble> {
+    let before = locked(tx, id).await?.ok_or(StoreError::UnknownRemedy(id))?;
+    let Some(remedy) = before.hurried(now) else { return Ok(false) };
+    keep(tx, Some(&before), &Moved { remedy, entry: None, call: None }, now).await?;
+    Ok(true)
+}
+
+pub(super) async fn locked(tx: &mut Tx, id: RemedyId) -> Result<Option<Remedy>, Trouble> {
     let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.remedy WHERE id = $1 FOR UPDATE")
         .bind(uuid_of(id))
         .fetch_optional(tx.sql())
@@ -180,7 +210,7 @@ async fn locked(tx: &mut Tx, id: RemedyId) -> Result<Option<Remedy>, Trouble> {
 }
 
 /// What came of the charge since.
-async fn returned(sql: &mut PgConnection, charge: &Charge) -> Result<Returned, Trouble> {
+pub(super) async fn returned(sql: &mut PgConnection, charge: &Charge) -> Result<Returned, Trouble> {
     let (id, currency) = (charge_uuid(charge.id()), charge.amount().currency());
     let remedies: Vec<String> =
         sqlx::query_scalar("SELECT body FROM core.remedy WHERE charge = $1").bind(id).fetch_all(&mut *sql).await?;
@@ -198,12 +228,13 @@ fn sum(currency: Currency, amounts: impl Iterator<Item = Money>) -> Result<Money
     Ok(Money::checked_sum(currency, amounts).map_err(RemedyError::from)?)
 }
 
-async fn keep(tx: &mut Tx, moved: &Moved, now: Timestamp) -> Result<(), Trouble> {
+pub(super) async fn keep(tx: &mut Tx, before: Option<&Remedy>, moved: &Moved, now: Timestamp) -> Result<(), Trouble> {
     let remedy = &moved.remedy;
     sqlx::query(
-        "INSERT INTO core.remedy (id, rider, charge, asked_at, next_at, under_way, awaiting, body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET next_at = excluded.next_at,
-            under_way = excluded.under_way, awaiting = excluded.awaiting, body = excluded.body",
+        "INSERT INTO core.remedy (id, rider, charge, asked_at, next_at, under_way, awaiting, body, refunded_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET next_at = excluded.next_at,
+            under_way = excluded.under_way, awaiting = excluded.awaiting, body = excluded.body,
+            refunded_at = excluded.refunded_at",
     )
     .bind(uuid_of(remedy.id()))
     .bind(remedy.rider().as_uuid())
@@ -213,6 +244,7 @@ async fn keep(tx: &mut Tx, moved: &Moved, now: Timestamp) -> Result<(), Trouble>
     .bind(remedy.state().is_under_way())
     .bind(remedy.awaits_approval())
     .bind(json(remedy))
+    .bind(remedy.refunded_through(moved.entry.as_ref()).map(Timestamp::unix_ms))
     .execute(tx.sql())
     .await?;
     if let Some(told) = remedy.told() {
@@ -220,11 +252,14 @@ async fn keep(tx: &mut Tx, moved: &Moved, now: Timestamp) -> Result<(), Trouble>
     }
     if let Some(entry) = &moved.entry {
         ledger::post(tx, entry).await?;
-        match remedy.measure() {
-            Measure::Waiver { charge } => charges::waive(tx, charge, now).await?,
-            Measure::Credit => charges::add_credit(tx, remedy.rider(), remedy.amount(), now).await?,
-            _ => {}
+        if let Measure::Waiver { charge } = remedy.measure() {
+            charges::waive(tx, charge, now).await?;
         }
+    }
+    let change = remedy.credit_change(before)?;
+    if !change.is_zero() {
+        riders::locked(tx, remedy.rider()).await?;
+        charges::add_credit(tx, remedy.rider(), change, now).await?;
     }
     Ok(())
 }
@@ -259,6 +294,9 @@ async fn close_dispute(tx: &mut Tx, id: DisputeId, state: DisputeState, now: Tim
         .execute(tx.sql())
         .await?;
     ledger::post(tx, &entry).await?;
+    if let Some(charge) = dispute.debt(&charges::stored(tx, dispute.charge).await?) {
+        charges::open(tx, &Advanced { charge, entry: None, call: None }).await?;
+    }
     Ok(dispute)
 }
 

@@ -9,6 +9,7 @@ use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
 use facegate_domain::reconcile::{BillRow, RiderDay, TapRow, Used};
+use facegate_domain::remedy::{Remedy, RemedyId};
 use facegate_domain::tap::Tap;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -20,8 +21,8 @@ use super::key::books as keys;
 use super::settlements::lines_about;
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, audit, key};
-use crate::store::books::{bill_row, ride_row};
-use crate::store::{BooksStore, DayClose, LateItem, LatePlace, Span, StoreError};
+use crate::store::books::{ClosingDay, bill_row, refund_row, ride_row};
+use crate::store::{BookedRefund, BooksStore, DayClose, LateItem, LatePlace, RefundPlace, Span, StoreError};
 
 /// Riders looked at before the others get a turn.
 const RIDERS: usize = 500;
@@ -80,6 +81,20 @@ fn bill(tx: &Tx<'_>, id: ChargeId, known: &mut Items) -> Result<BillRow, StoreEr
     let items = charge.items().iter().filter_map(|id| known.get(id.as_bytes()));
     let items: Vec<Item> = items.map(|(item, _)| item.clone()).collect();
     Ok(bill_row(&charge, &items, lines_about(tx, Uuid::from_bytes(*id.as_bytes()))?))
+}
+
+fn closing(tx: &Tx<'_>) -> Result<Option<ClosingDay>, StoreError> {
+    tx.get(keys::CLOSING)
+}
+
+/// Refuses items of a day that is being closed. A close that has not come to its end in time is over.
+pub(super) fn wait_for_close(tx: &mut Tx<'_>, items: &[Item], now: Timestamp) -> Result<(), StoreError> {
+    match closing(tx)?.filter(|closing| closing.holds_up(items)) {
+        Some(closing) if now < closing.until => return Err(StoreError::DayClosing(closing.day)),
+        Some(_) => tx.remove(keys::CLOSING.to_vec()),
+        None => {}
+    }
+    Ok(())
 }
 
 /// Notes an item of a day that is closed.
@@ -154,11 +169,58 @@ impl BooksStore for SledStore {
         Ok(late)
     }
 
-    async fn close_day(&self, close: DayClose) -> Result<DayClose, StoreError> {
+    async fn refunds(
+        &self,
+        span: Span,
+        after: Option<RefundPlace>,
+        max: usize,
+    ) -> Result<Vec<BookedRefund>, StoreError> {
+        let tx = self.read();
+        let from =
+            after.map_or_else(|| key::refunded_from(span.from), |(at, id)| [key::refunded(at, id), vec![0]].concat());
+        let mut refunds = Vec::new();
+        for (k, _) in tx.scan_from(key::REFUNDED, &from, max)? {
+            let at = key::time_of_refunded(&k);
+            if !span.holds(at) {
+                break;
+            }
+            let id = RemedyId::from_bytes(key::tail(&k));
+            let remedy: Remedy = tx.get(&key::remedy(id))?.ok_or_else(|| damaged(&key::remedy(id), "gone"))?;
+            refunds.push(BookedRefund {
+                at,
+                row: refund_row(&remedy, lines_about(&tx, Uuid::from_bytes(*id.as_bytes()))?),
+            });
+        }
+        Ok(refunds)
+    }
+
+    async fn begin_close(&self, day: Date, holder: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.put(keys::CLOSING.to_vec(), &ClosingDay { day, holder: holder.to_owned(), until });
+            Ok(())
+        })
+        .await
+    }
+
+    async fn give_close_up(&self, holder: &str) -> Result<(), StoreError> {
+        self.write(|tx| {
+            if closing(tx)?.is_some_and(|closing| closing.holder == holder) {
+                tx.remove(keys::CLOSING.to_vec());
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn close_day(&self, close: DayClose, holder: &str) -> Result<DayClose, StoreError> {
         self.write(|tx| {
             if let Some(first) = tx.get(&keys::closed(close.day))? {
                 return Ok(first);
             }
+            if closing(tx)?.is_none_or(|closing| closing.day != close.day || closing.holder != holder) {
+                return Err(StoreError::CloseOverdue(close.day));
+            }
+            tx.remove(keys::CLOSING.to_vec());
             let subject = close.audited();
             audit::append(tx, &close.by, "books.close", &subject, close.closed_at)?;
             tx.put(keys::closed(close.day), &close);

@@ -28,8 +28,7 @@ impl ChargeStore for SledStore {
             let (rider, currency) = (opened.charge.rider(), opened.charge.amount().currency());
             let credit = credit(tx, rider, currency)?.map_or(Money::zero(currency), |credit| credit.amount);
             let opened = if opened.charge.items().is_empty() { opened } else { opened.with_credit(credit)? };
-            bill(tx, None, &opened)?;
-            tx.put(key::rider_charge(rider, opened.charge.opened_at(), opened.charge.id()), &());
+            insert(tx, &opened)?;
             if *opened.charge.purpose() == Purpose::Verification {
                 tx.remove(key::first_ride(rider));
             }
@@ -155,6 +154,20 @@ pub(super) fn stored(tx: &Tx<'_>, id: ChargeId) -> Result<Charge, StoreError> {
     decode(&key, &bytes)
 }
 
+/// Stores a charge that is new.
+pub(super) fn insert(tx: &mut Tx<'_>, opened: &Advanced) -> Result<(), StoreError> {
+    let charge = &opened.charge;
+    bill(tx, None, opened)?;
+    tx.put(key::rider_charge(charge.rider(), charge.opened_at(), charge.id()), &());
+    Ok(())
+}
+
+/// All the rider's charges, the latest first.
+pub(super) fn latest_of(tx: &Tx<'_>, rider: RiderId) -> Result<Vec<Charge>, StoreError> {
+    let found = tx.latest(&key::rider_charges(rider), usize::MAX)?;
+    found.iter().map(|(k, _)| stored(tx, ChargeId::from_bytes(key::tail(k)))).collect()
+}
+
 /// Lets the rider off a debt, in the transaction of whatever books it.
 ///
 /// Errors: `Charge` if it is none any more.
@@ -174,7 +187,7 @@ pub(super) fn ask_for_debts(tx: &mut Tx<'_>, rider: RiderId, now: Timestamp) -> 
     Ok(asked)
 }
 
-fn credit(tx: &Tx<'_>, rider: RiderId, currency: Currency) -> Result<Option<Credit>, StoreError> {
+pub(super) fn credit(tx: &Tx<'_>, rider: RiderId, currency: Currency) -> Result<Option<Credit>, StoreError> {
     Ok(tx.get::<Credit>(&key::credit(rider, currency))?.filter(|credit| !credit.amount.is_zero()))
 }
 

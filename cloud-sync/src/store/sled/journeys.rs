@@ -141,6 +141,7 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<()
     settlement.told().into_iter().try_for_each(|told| notices::tell(tx, settlement.rider, now, told))?;
     tx.count(JOURNEYS, applied.journeys)?;
     settlement.again.iter().try_for_each(|version| terms::repriced(tx, settlement.rider, *version))?;
+    books::wait_for_close(tx, &settlement.items, now)?;
     settlement.items.iter().try_for_each(|item| {
         keep_item(tx, item)?;
         books::note_late(tx, item, now)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::charge::{Charge, ChargeId, RetryPolicy};
+use facegate_domain::charge::{Advanced, Charge, ChargeId, RetryPolicy};
 use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Entry;
@@ -11,7 +11,10 @@ use facegate_domain::remedy::{Measure, Moved, Remedy, RemedyEvent, RemedyId, Rem
 
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, audit, charges, key, ledger, notices};
-use crate::store::{Chargeback, RemedyStore, StoreError};
+use crate::store::{Chargeback, Credit, RemedyStore, StoreError};
+
+/// Credits looked at together.
+const CREDITS_PAGE: usize = 1000;
 
 #[async_trait]
 impl RemedyStore for SledStore {
@@ -75,6 +78,70 @@ impl RemedyStore for SledStore {
         .await
     }
 
+    async fn hurry_remedy(&self, id: RemedyId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(|tx| {
+            let before = stored(tx, id)?;
+            let Some(remedy) = before.hurried(now) else { return Ok(false) };
+            tx.remove(key::remedy_due(before.next_at(), id));
+            tx.put(key::remedy_due(remedy.next_at(), id), &());
+            tx.put(key::remedy(id), &remedy);
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn old_credits(
+        &self,
+        since: Timestamp,
+        after: Option<(RiderId, Currency)>,
+        max: usize,
+    ) -> Result<Vec<(RiderId, Credit)>, StoreError> {
+        let tx = self.read();
+        let beyond = |(rider, currency)| [key::credit(rider, currency), vec![0]].concat();
+        let (mut from, mut old) = (after.map_or(key::CREDIT.to_vec(), beyond), Vec::new());
+        loop {
+            let page = tx.scan_from(key::CREDIT, &from, CREDITS_PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(old) };
+            from = [last.as_slice(), &[0]].concat();
+            for (k, v) in page {
+                let credit: Credit = decode(&k, &v)?;
+                if credit.amount.is_positive() && credit.since <= since {
+                    old.push((RiderId::from_bytes(key::id_after(key::CREDIT, &k)), credit));
+                    if old.len() == max {
+                        return Ok(old);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn pay_credit_out(
+        &self,
+        rider: RiderId,
+        currency: Currency,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Remedy>, StoreError> {
+        self.write(|tx| {
+            let old = charges::credit(tx, rider, currency)?.filter(|credit| credit.since <= since);
+            let Some(credit) = old else { return Ok(Vec::new()) };
+            let (mut left, mut paid) = (credit.amount, Vec::new());
+            for charge in charges::latest_of(tx, rider)? {
+                let returned = returned(tx, &charge)?;
+                let Some(moved) = Remedy::payout((credit.since, left), (&charge, returned), now)? else { continue };
+                if tx.contains(&key::remedy(moved.remedy.id()))? {
+                    continue;
+                }
+                left = left.checked_sub(moved.remedy.amount()).map_err(facegate_domain::remedy::RemedyError::from)?;
+                audit::append(tx, Remedy::PAID_OUT_BY, "remedy.payout", &moved.remedy.id().to_string(), now)?;
+                keep(tx, None, &moved, now)?;
+                paid.push(moved.remedy);
+            }
+            Ok(paid)
+        })
+        .await
+    }
+
     async fn remedy(&self, id: RemedyId) -> Result<Option<Remedy>, StoreError> {
         self.read().get(&key::remedy(id))
     }
@@ -116,6 +183,9 @@ impl RemedyStore for SledStore {
             let before: Dispute = tx.get(&key::dispute(id))?.ok_or(StoreError::UnknownDispute(id))?;
             let Some((dispute, entry)) = before.close(state, now)? else { return Ok(before) };
             keep_dispute(tx, &dispute, &entry)?;
+            if let Some(charge) = dispute.debt(&charge(tx, dispute.charge)?) {
+                charges::insert(tx, &Advanced { charge, entry: None, call: None })?;
+            }
             Ok(dispute)
         })
         .await
@@ -187,10 +257,12 @@ fn keep(tx: &mut Tx<'_>, before: Option<&Remedy>, moved: &Moved, now: Timestamp)
     if let Some(told) = remedy.told() {
         notices::tell(tx, remedy.rider(), now, told)?;
     }
-    match (remedy.measure(), &moved.entry) {
-        (Measure::Waiver { charge }, Some(_)) => charges::waive(tx, charge, now)?,
-        (Measure::Credit, Some(_)) => charges::add_credit(tx, remedy.rider(), remedy.amount(), now)?,
-        _ => {}
+    if let (Measure::Waiver { charge }, Some(_)) = (remedy.measure(), &moved.entry) {
+        charges::waive(tx, charge, now)?;
+    }
+    charges::add_credit(tx, remedy.rider(), remedy.credit_change(before)?, now)?;
+    if let Some(at) = remedy.refunded_through(moved.entry.as_ref()) {
+        tx.put(key::refunded(at, id), &());
     }
     moved.entry.iter().try_for_each(|entry| ledger::post(tx, entry))
 }

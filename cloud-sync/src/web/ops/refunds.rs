@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Operator, Pages, Problem};
 use crate::api::rest::Moment;
-use crate::store::StoreError;
+use crate::store::{Credit, StoreError};
 
 const PAGE: &str = include_str!("../static/refunds.html");
 /// Lines of each queue.
@@ -26,9 +26,18 @@ const LISTED_MAX: usize = 200;
 pub struct Queues {
     awaiting: Vec<RemedyView>,
     disputes: Vec<DisputeView>,
+    /// Old ones that nothing was left to give back to.
+    credits: Vec<CreditView>,
     /// What is left to pay wrong charges with.
     reserve: Money,
     four_eyes_above: Money,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CreditView {
+    rider: String,
+    amount: Money,
+    since: Moment,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +116,17 @@ pub async fn queues(State(pages): State<Pages>, _who: Operator) -> Result<Json<Q
     let (store, currency) = (&pages.cloud.store, pages.cloud.config.enrolment.currency);
     // What is set aside is a credit, hence negative.
     let reserve = store.balance(Account::RiskReserve, currency).await?;
+    let credits = match pages.cloud.config.after.remedies.credits_after {
+        Some(after) => store.old_credits(pages.cloud.clock.now().minus(after), None, LISTED_MAX).await?,
+        None => Vec::new(),
+    };
+    let credit = |(rider, credit): (RiderId, Credit)| CreditView {
+        rider: rider.to_string(),
+        amount: credit.amount,
+        since: Moment(credit.since),
+    };
     Ok(Json(Queues {
+        credits: credits.into_iter().map(credit).collect(),
         awaiting: store.awaiting_remedies(LISTED_MAX).await?.iter().map(RemedyView::from).collect(),
         disputes: store.open_disputes(LISTED_MAX).await?.iter().map(DisputeView::from).collect(),
         reserve: Money::from_minor(reserve.minor().saturating_neg(), currency),

@@ -83,6 +83,9 @@ async function load() {
   list("awaiting", queues.awaiting, remedyText, ["Approve", (item) => decide(item, true)], ["Reject", (item) => decide(item, false)]);
   list("disputes", queues.disputes, (item) => `${amount(item.amount)} of charge ${item.charge}, reference ${item.reference}, since ${when.format(new Date(item.opened_at))}`,
     ["The bank decided for us", (item) => close(item, true)], ["The bank decided for the rider", (item) => close(item, false)]);
+  const credits = queues.credits.map((credit) => ({ ...credit, id: credit.rider + credit.amount.currency }));
+  list("credits", credits, (item) => `${amount(item.amount)} of rider ${item.rider}, since ${when.format(new Date(item.since))}`);
+  byId("credits-panel").hidden = !credits.length;
   const risk = (await fetchJson("/ops/risk.json")).map((decision) => ({ ...decision, id: decision.tap }));
   list("risk", risk, (item) => `${words(item.measure)} – rider ${item.rider}, ${when.format(new Date(item.at))}: ${item.why.join("; ")}`);
   if (rider) await loadRider();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use facegate_domain::debit::{AnswerFile, AnswerLine, DebitProblem, trailer};
+use facegate_runtime::simulation::blocking;
 use sha2::{Digest, Sha256};
 
 use super::BankDebit;
@@ -34,10 +35,14 @@ pub enum BankFilesError {
 impl BankDebit {
     /// Writes what is to be written and takes what has come; gives how many answers were taken.
     pub async fn exchange_files(&self) -> Result<usize, BankFilesError> {
-        for folder in ["out", "in", "in/taken"] {
-            let path = self.config.folder.join(folder);
-            fs::create_dir_all(&path).map_err(|source| at(&path, source))?;
-        }
+        let root = self.config.folder.clone();
+        on_disk(move || {
+            ["out", "in", "in/taken"].iter().try_for_each(|folder| {
+                let path = root.join(folder);
+                fs::create_dir_all(&path).map_err(|source| at(&path, source))
+            })
+        })
+        .await?;
         self.write_files().await?;
         self.take_answers().await
     }
@@ -53,9 +58,7 @@ impl BankDebit {
             let path = self.config.folder.join("out").join(format!("{name}-{}.csv", file.day));
             // Where it was carried on it is not written again.
             let sent = self.config.folder.join("out/sent").join(format!("{name}-{}.csv", file.day));
-            if !sent.exists() {
-                write_once(&path, &text)?;
-            }
+            on_disk(move || if sent.exists() { Ok(()) } else { write_once(&path, &text) }).await?;
         }
         Ok(())
     }
@@ -64,8 +67,13 @@ impl BankDebit {
     async fn take_answers(&self) -> Result<usize, BankFilesError> {
         let folder = self.config.folder.join("in");
         let mut whole = Vec::new();
-        for path in csv_files(&folder)? {
-            match self.read(&path)? {
+        let listed = folder.clone();
+        for path in on_disk(move || csv_files(&listed)).await? {
+            let bytes = on_disk({
+                let path = path.clone();
+                move || read(&path)
+            });
+            match bytes.await?.and_then(|bytes| self.understand(bytes)) {
                 Ok((file, digest)) => whole.push((file, digest, path)),
                 Err(problem) => self.refused(&path, &problem),
             }
@@ -83,7 +91,7 @@ impl BankDebit {
                     self.wake(&file).await?;
                     self.dispute(file.number, &answered.taken_back).await?;
                     let to = folder.join("taken").join(path.file_name().unwrap_or_default());
-                    fs::rename(&path, &to).map_err(|source| at(&to, source))?;
+                    on_disk(move || fs::rename(&path, &to).map_err(|source| at(&to, source))).await?;
                 }
                 Err(StoreError::Debit(problem)) => self.refused(&path, &problem),
                 Err(error) => return Err(error.into()),
@@ -92,10 +100,16 @@ impl BankDebit {
         Ok(taken)
     }
 
-    /// The charges that it speaks of are looked at now.
+    /// The charges and refunds that it speaks of are looked at now.
     async fn wake(&self, file: &AnswerFile) -> Result<(), BankFilesError> {
         for (charge, _) in file.lines.iter().filter_map(|line| line.key.attempt()) {
             self.store.hurry_charge(charge, self.clock.now()).await?;
+        }
+        for refund in file.lines.iter().filter_map(|line| line.key.refund()) {
+            match self.store.hurry_remedy(refund, self.clock.now()).await {
+                Ok(_) | Err(StoreError::UnknownRemedy(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
@@ -115,20 +129,14 @@ impl BankDebit {
         Ok(())
     }
 
-    fn read(&self, path: &Path) -> Result<Result<(AnswerFile, String), DebitProblem>, BankFilesError> {
-        let length = fs::metadata(path).map_err(|source| at(path, source))?.len();
-        if length > ANSWER_BYTES_MAX {
-            let what = format!("the file has {length} bytes, and no answer has more than {ANSWER_BYTES_MAX}");
-            return Ok(Err(DebitProblem::Malformed { line: 1, what }));
-        }
-        let bytes = fs::read(path).map_err(|source| at(path, source))?;
+    fn understand(&self, bytes: Vec<u8>) -> Result<(AnswerFile, String), DebitProblem> {
         let digest = hex::encode(Sha256::digest(&bytes));
         let Ok(text) = String::from_utf8(bytes) else {
-            return Ok(Err(DebitProblem::Malformed { line: 1, what: "the file is not UTF-8".to_owned() }));
+            return Err(DebitProblem::Malformed { line: 1, what: "the file is not UTF-8".to_owned() });
         };
         let sealed = |seal: &str, body: &[u8]| self.config.secret.is_seal(seal, body);
-        let file = AnswerFile::read(&text, self.name.as_str(), self.config.currency, sealed);
-        Ok(file.map(|file| (file, digest)))
+        let file = AnswerFile::read(&text, self.name.as_str(), self.config.currency, sealed)?;
+        Ok((file, digest))
     }
 
     fn refused(&self, path: &Path, problem: &DebitProblem) {
@@ -136,6 +144,22 @@ impl BankDebit {
         tracing::error!(acquirer = %self.name, %file, %problem, "an answer of the bank's is not taken, and nothing changed");
         count(self.name.as_str(), if matches!(problem, DebitProblem::Early { .. }) { "early" } else { "refused" });
     }
+}
+
+/// Where it holds nobody else up.
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BankFilesError> + Send + 'static,
+) -> Result<T, BankFilesError> {
+    blocking(work).await.map_err(|stopped| StoreError::Unavailable(stopped.to_string()))?
+}
+
+fn read(path: &Path) -> Result<Result<Vec<u8>, DebitProblem>, BankFilesError> {
+    let length = fs::metadata(path).map_err(|source| at(path, source))?.len();
+    if length > ANSWER_BYTES_MAX {
+        let what = format!("the file has {length} bytes, and no answer has more than {ANSWER_BYTES_MAX}");
+        return Ok(Err(DebitProblem::Malformed { line: 1, what }));
+    }
+    Ok(Ok(fs::read(path).map_err(|source| at(path, source))?))
 }
 
 fn count(acquirer: &str, outcome: &'static str) {

@@ -6,7 +6,7 @@ use facegate_domain::dispute::DisputeId;
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::remedy::RemedyId;
 
-use super::{Key, join, record_part, time};
+use super::{Key, join, record_part, time, time_after};
 
 /// How far a rider's notices are.
 pub(in crate::store::sled) fn notices(rider: RiderId) -> Key {
@@ -54,6 +54,21 @@ pub(in crate::store::sled) const REMEDY_DUE: &[u8] = b"remedy-due/";
 
 pub(in crate::store::sled) fn remedy_due(at: Timestamp, id: RemedyId) -> Key {
     join(REMEDY_DUE, &[&time(at), id.as_bytes()])
+}
+
+/// Money that went back through an acquirer, by the moment at which it was booked: `refunded/` time, id.
+pub(in crate::store::sled) const REFUNDED: &[u8] = b"refunded/";
+
+pub(in crate::store::sled) fn refunded_from(at: Timestamp) -> Key {
+    join(REFUNDED, &[&time(at)])
+}
+
+pub(in crate::store::sled) fn time_of_refunded(key: &[u8]) -> Timestamp {
+    time_after(REFUNDED, key)
+}
+
+pub(in crate::store::sled) fn refunded(at: Timestamp, id: RemedyId) -> Key {
+    join(&refunded_from(at), &[id.as_bytes()])
 }
 
 /// Remedies that wait for a second person: `remedy-asked/` time, id.

@@ -11,6 +11,8 @@ use crate::store::LinePlace;
 
 pub(in crate::store::sled) const SETTLEMENT: &[u8] = b"settlement/";
 pub(in crate::store::sled) const CLOSED: &[u8] = b"closed/";
+/// The day that is being closed.
+pub(in crate::store::sled) const CLOSING: &[u8] = b"closing";
 
 fn date_text(date: Date) -> [u8; 10] {
     let mut text = [b'0'; 10];

@@ -24,8 +24,10 @@ pub(in crate::store::sled) fn debt(rider: RiderId, id: ChargeId) -> Key {
     join(&debts(rider), &[id.as_bytes()])
 }
 
+pub(in crate::store::sled) const CREDIT: &[u8] = b"credit/";
+
 pub(in crate::store::sled) fn credit(rider: RiderId, currency: Currency) -> Key {
-    join(b"credit/", &[rider.as_bytes(), currency.as_str().as_bytes()])
+    join(CREDIT, &[rider.as_bytes(), currency.as_str().as_bytes()])
 }
 
 /// Riders who have paid once.
