@@ -1,25 +1,50 @@
 //! What costs nothing somewhere for some time: as the operator tells afterwards, and as long as a station is fare-free or
 //! open in an emergency. Rides that were settled before are priced anew.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use facegate_domain::Timestamp;
 use facegate_domain::digest_id::digest_uuid;
-use facegate_domain::fares::{Tariff, Waiver, Waives};
+use facegate_domain::fares::{Line, Rule, Tariff, Waiver, Waives};
 use facegate_domain::ids::StationId;
+use facegate_domain::money::Money;
 use facegate_domain::operation::{Instructions, StationMode};
+use uuid::Uuid;
 
+use crate::audit_report;
 use crate::cloud::Cloud;
 use crate::enrolment::{Actor, EnrolmentError};
-use crate::store::{KeptWaiver, Store, StoreError};
+use crate::store::{KeptWaiver, PricedRide, Store, StoreError};
 
 /// Rides looked at a time.
 const RIDES_PAGE: usize = 512;
+/// Rides looked at to say what a waiver may change; a week of a whole city is too much for somebody who waits.
+const LOOKED_AT_MAX: usize = 100_000;
 
 /// As long as the mode lasts.
-const FOR_EVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
+pub const FOR_EVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
 
-/// Waives what the operator names, whenever it was.
-pub async fn tell(cloud: &Cloud, actor: &Actor, waiver: Waiver) -> Result<uuid::Uuid, EnrolmentError> {
-    let refuse = |field, problem: &str| Err(EnrolmentError::BadField { field, problem: problem.to_owned() });
+/// Waives what the operator names, whenever it was. `id` is drawn by whoever tells, so that telling twice is telling once.
+pub async fn tell(cloud: &Cloud, actor: &Actor, id: Uuid, waiver: Waiver) -> Result<Uuid, EnrolmentError> {
+    check(cloud, &waiver).await?;
+    let subject = format!("{id} {}", serde_json::to_string(&waiver).unwrap_or_default());
+    cloud.store.audit(actor.as_str(), "fares.waive", &subject, cloud.clock.now()).await?;
+    let spreads = Some(waiver.from..waiver.until);
+    let told_by = Some(actor.as_str().to_owned());
+    let new =
+        cloud.store.add_waiver(KeptWaiver { id, waiver: waiver.clone(), told_by, follows: None, spreads }).await?;
+    if !new && cloud.store.waivers().await?.iter().any(|kept| kept.id == id && kept.waiver != waiver) {
+        return refuse("order", "another waiver was told under it: draw a new one");
+    }
+    Ok(id)
+}
+
+fn refuse<T>(field: &'static str, problem: impl Into<String>) -> Result<T, EnrolmentError> {
+    Err(EnrolmentError::BadField { field, problem: problem.into() })
+}
+
+async fn check(cloud: &Cloud, waiver: &Waiver) -> Result<(), EnrolmentError> {
     if waiver.reason.trim().is_empty() || waiver.reason.len() > 200 {
         return refuse("reason", "give 1 to 200 bytes; riders read it");
     }
@@ -31,13 +56,90 @@ pub async fn tell(cloud: &Cloud, actor: &Actor, waiver: Waiver) -> Result<uuid::
     if waiver.stations.as_ref().is_some_and(|named| named.is_empty() || !named.iter().all(known)) {
         return refuse("stations", "name stations of a fare table, or none for all");
     }
-    let id = uuid::Uuid::new_v4();
-    let subject = format!("{id} {}", serde_json::to_string(&waiver).unwrap_or_default());
-    cloud.store.audit(actor.as_str(), "fares.waive", &subject, cloud.clock.now()).await?;
-    let spreads_from = Some(waiver.from);
-    let told_by = Some(actor.as_str().to_owned());
-    cloud.store.add_waiver(KeptWaiver { id, waiver, told_by, follows: None, spreads_from }).await?;
-    Ok(id)
+    Ok(())
+}
+
+/// What a waiver may change of what is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Rides that cost something now.
+    pub rides: usize,
+    pub riders: usize,
+    /// What they cost now, of which at most all goes back.
+    pub cost: Money,
+    /// There were more rides in that time than are looked at for this.
+    pub is_part: bool,
+}
+
+/// What this waiver may change, without telling it.
+///
+/// Errors: `BadField`, as telling it would.
+pub async fn reach(cloud: &Cloud, waiver: &Waiver) -> Result<Reach, EnrolmentError> {
+    check(cloud, waiver).await?;
+    let mut cost = Money::zero(cloud.config.fares.currency());
+    let (mut after, mut looked_at, mut rides, mut riders) = (None, 0, 0, BTreeSet::new());
+    let until = waiver.until.plus(cloud.config.settling.pairing.journey_max);
+    while looked_at < LOOKED_AT_MAX {
+        let page = cloud.store.rides_ended(waiver.from, until, after, RIDES_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(Reach { rides, riders: riders.len(), cost, is_part: false }) };
+        after = Some((last.ride.last().at, last.id()));
+        looked_at += page.len();
+        for (priced, total) in page.iter().filter_map(|priced| Some((priced, may_change(waiver, priced)?))) {
+            rides += 1;
+            riders.insert(priced.ride.rider());
+            cost = cost.checked_add(total).map_err(|error| EnrolmentError::Internal(error.to_string()))?;
+        }
+    }
+    Ok(Reach { rides, riders: riders.len(), cost, is_part: true })
+}
+
+/// What the ride costs now, if that may change.
+fn may_change(waiver: &Waiver, priced: &PricedRide) -> Option<Money> {
+    let (ride, fare) = (&priced.ride, priced.fare().filter(|_| priced.superseded.is_none())?);
+    let is_covered = [ride.first(), ride.last()].into_iter().any(|tap| waiver.covers(&tap.station, tap.at));
+    let is_meant = match waiver.waives {
+        Waives::Fare => true,
+        Waives::MissingExit => ride.exit().is_none(),
+        Waives::Disruption => {
+            let odd = |line: &Line| matches!(line.rule, Rule::SameStation | Rule::Overstay { .. });
+            ride.whole().is_none() || fare.lines().iter().any(odd)
+        }
+    };
+    (is_covered && is_meant && fare.total().is_positive()).then(|| fare.total())
+}
+
+/// A waiver that was told waives nothing from `at` on, or from now on; what it waived after that is charged again. One
+/// that has not begun by then never holds.
+///
+/// Errors: `BadField` if there is none, if it follows a station's mode, or if it is over by then.
+pub async fn end(cloud: &Cloud, actor: &Actor, id: Uuid, at: Option<Timestamp>) -> Result<KeptWaiver, EnrolmentError> {
+    loop {
+        let Some(kept) = cloud.store.waivers().await?.into_iter().find(|kept| kept.id == id) else {
+            return refuse("waiver", "there is none of this id: list those that there are");
+        };
+        if let Some(station) = &kept.follows {
+            return refuse("waiver", format!("it follows the mode of {station}: tell the station another mode"));
+        }
+        let at = at.unwrap_or_else(|| cloud.clock.now()).max(kept.waiver.from);
+        if at >= kept.waiver.until {
+            return refuse(
+                "at",
+                "the waiver is over by then: name an earlier moment to take back what it waived since",
+            );
+        }
+        let spreads = kept
+            .spreads
+            .as_ref()
+            .map_or_else(|| at..kept.waiver.until, |before| before.start.min(at)..before.end.max(kept.waiver.until));
+        let ended = Waiver { until: at, ..kept.waiver.clone() };
+        let subject = format!("{id} at {}", audit_report::moment(at));
+        cloud.store.audit(actor.as_str(), "fares.end-waiver", &subject, cloud.clock.now()).await?;
+        let ended = KeptWaiver { waiver: ended, spreads: Some(spreads), ..kept.clone() };
+        // Else somebody was faster, and what he left is looked at.
+        if cloud.store.change_waiver(&kept, ended.clone()).await? {
+            return Ok(ended);
+        }
+    }
 }
 
 fn waived_by(mode: StationMode) -> Option<Waives> {
@@ -57,8 +159,7 @@ pub async fn follow_modes(
     waivers: &[KeptWaiver],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let stations: std::collections::BTreeSet<&StationId> =
-        tariff.tables().iter().flat_map(|table| table.stations()).collect();
+    let stations: BTreeSet<&StationId> = tariff.tables().iter().flat_map(|table| table.stations()).collect();
     for station in stations {
         let mode = told.mode_of(station);
         let waives = waived_by(mode);
@@ -69,7 +170,8 @@ pub async fn follow_modes(
         }
         if let Some(open) = open {
             let waiver = Waiver { until: now, ..open.waiver.clone() };
-            store.change_waiver(KeptWaiver { waiver, spreads_from: Some(now), ..open.clone() }).await?;
+            let ended = KeptWaiver { waiver, spreads: Some(now..FOR_EVER), ..open.clone() };
+            store.change_waiver(open, ended).await?;
         }
         if let Some(waives) = waives {
             let number = following.count();
@@ -81,7 +183,7 @@ pub async fn follow_modes(
             let stations = Some([station.clone()].into());
             let waiver = Waiver { reason, waives, stations, from: now, until: FOR_EVER };
             let (told_by, follows) = (None, Some(station.clone()));
-            store.add_waiver(KeptWaiver { id, waiver, told_by, follows, spreads_from: None }).await?;
+            store.add_waiver(KeptWaiver { id, waiver, told_by, follows, spreads: None }).await?;
         }
     }
     Ok(())
@@ -91,9 +193,9 @@ pub async fn follow_modes(
 /// prices: it is what he last read of the store.
 pub async fn spread(store: &dyn Store, waivers: &[KeptWaiver], longest: std::time::Duration) -> Result<(), StoreError> {
     for kept in waivers {
-        let Some(from) = kept.spreads_from else { continue };
+        let Some(Range { start: from, end }) = kept.spreads else { continue };
         // A ride that begins within the time may end after it.
-        let until = kept.waiver.until.plus(longest);
+        let until = end.plus(longest);
         let (mut after, mut found) = (None, 0);
         loop {
             let rides = store.rides_ended(from, until, after, RIDES_PAGE).await?;
@@ -111,7 +213,8 @@ pub async fn spread(store: &dyn Store, waivers: &[KeptWaiver], longest: std::tim
             }
         }
         tracing::info!(waiver = %kept.id, rides = found, "settled rides that it may change are priced anew");
-        store.change_waiver(KeptWaiver { spreads_from: None, ..kept.clone() }).await?;
+        // One that was ended meanwhile spreads anew.
+        store.change_waiver(kept, KeptWaiver { spreads: None, ..kept.clone() }).await?;
     }
     Ok(())
 }

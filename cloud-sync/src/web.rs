@@ -10,6 +10,8 @@
 //! | `GET /ops/risk.json` | operators: what was decided about risk |
 //! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
+//! | `GET /ops/rides`, `GET /ops/rides.json`, `POST /ops/rides/{ride}/release` | operators: rides without a price |
+//! | `GET /ops/waivers.json`, `POST /ops/waivers`, `POST /ops/waivers/preview`, `POST /ops/waivers/{id}/end` | operators |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /books` and below | operators: the books, see [`books`] |
 //! | `GET /me`, `GET /me/overview.json`, `POST /me/pay` | riders, each of himself |
@@ -20,6 +22,7 @@ mod assets;
 mod attempts;
 mod books;
 mod config;
+mod fields;
 mod guard;
 mod mask;
 mod me;
@@ -115,6 +118,16 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/remedies", post(ops::refunds::ask))
         .route("/ops/remedies/{id}/decision", post(ops::refunds::decide))
         .route("/ops/disputes/{id}/outcome", post(ops::refunds::close_dispute))
+        .route("/ops/rides", get(ops::rides::page))
+        .route("/ops/rides.json", get(ops::rides::held))
+        .route("/ops/rides/{ride}/release", post(ops::rides::release))
+        .route("/ops/waivers.json", get(ops::waivers::list))
+        .route("/ops/waivers", post(ops::waivers::tell).layer(DefaultBodyLimit::max(ops::waivers::FORM_BYTES_MAX)))
+        .route(
+            "/ops/waivers/preview",
+            post(ops::waivers::preview).layer(DefaultBodyLimit::max(ops::waivers::FORM_BYTES_MAX)),
+        )
+        .route("/ops/waivers/{id}/end", post(ops::waivers::end))
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/books", get(books::page))
         .route("/books/days.json", get(books::days))

@@ -173,6 +173,9 @@ impl Remedy {
     /// The second person's word.
     pub fn decide(&self, approves: bool, by: &str, now: Timestamp) -> Result<Moved, RemedyError> {
         let event = if approves { RemedyEvent::Approved } else { RemedyEvent::Rejected };
+        if let Some(by) = self.decided_by.clone() {
+            return Err(RemedyError::Decided { remedy: self.id, by, state: self.state.clone() });
+        }
         if self.state != RemedyState::AwaitingApproval {
             return Err(RemedyError::Impossible { remedy: self.id, state: self.state.clone(), event });
         }

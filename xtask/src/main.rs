@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod measure;
 mod models;
+mod pages;
 mod phases;
 mod postgres;
 mod setup;

@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use crate::measure::peers;
 use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
-use crate::setup::needs::{POSTGRESQL, SOFTHSM, STRACE, VENV};
+use crate::setup::needs::{CHROMIUM, POSTGRESQL, SOFTHSM, STRACE, VENV};
 use crate::test::count::Count;
 use crate::workspace::{WITH_SIMULATION, Workspace};
-use crate::{command, models, setup};
+use crate::{command, models, pages, setup};
 
 pub const HELP: &str = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
   cargo xtask test -p facegate-domain fares       those with `fares` in their name
   cargo xtask test -- --nocapture                 what stands after -- goes to the test runner
 
-Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), localstripe in a virtual environment, tests. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
+Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), localstripe in a virtual environment, what drives a browser (pages-tests), tests. The pages' pictures are in target/screenshots. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
 The runner's own lines stay as they are; the last line of standard output is the sum over all of them.";
 
 const NEXT: &str = "\
@@ -51,7 +51,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let whole = whole_unless_named(args);
     phases.run("setup", || {
         setup::run()?;
-        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE, &VENV])
+        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE, &VENV, &CHROMIUM])
     })?;
     phases.run("build", || {
         let mut build = workspace.cargo();
@@ -64,6 +64,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let postgres = phases.run("postgresql", postgres_unless_named)?;
     // A server that speaks as Stripe does, for the adapter's tests.
     let python = phases.run("peers", || peers::python(workspace, "loadtest"))?;
+    phases.run("browser", || pages::packages(workspace))?;
     let mut count = Count::default();
     let finished = phases.run("tests", || {
         let mut tests = workspace.cargo();

@@ -1,5 +1,7 @@
 //! What is on record that decides what riders pay, what is waived, and whose rides are to be priced anew because of it.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::Item;
@@ -21,8 +23,8 @@ pub struct KeptWaiver {
     pub told_by: Option<String>,
     /// The station whose mode it follows, as long as that lasts.
     pub follows: Option<StationId>,
-    /// Settled rides that ended from here on are to be priced anew because of it; none once that is under way.
-    pub spreads_from: Option<Timestamp>,
+    /// Settled rides that ended in this time are to be priced anew because of it; none once that is under way.
+    pub spreads: Option<Range<Timestamp>>,
 }
 
 /// Since when a rider's rides are to be priced anew.
@@ -62,8 +64,8 @@ pub trait TermsStore {
     /// Keeps a new one; false, and nothing is changed, if its id is known.
     async fn add_waiver(&self, waiver: KeptWaiver) -> Result<bool, StoreError>;
 
-    /// In place of the one with its id.
-    async fn change_waiver(&self, waiver: KeptWaiver) -> Result<(), StoreError>;
+    /// Keeps `after` in place of `before`; false, and nothing is changed, if that is not what is kept any more.
+    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError>;
 
     /// At most `max` rides that are held, in the order of their ids, after `after`.
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError>;

@@ -13,18 +13,21 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type, content.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 16] = [
     ("/static/mark.svg", "image/svg+xml", include_str!("static/mark.svg")),
     ("/static/site.css", CSS, include_str!("static/site.css")),
     ("/static/sign-in.css", CSS, include_str!("static/sign-in.css")),
     ("/static/ops.css", CSS, include_str!("static/ops.css")),
     ("/static/audit.css", CSS, include_str!("static/audit.css")),
     ("/static/me.css", CSS, include_str!("static/me.css")),
+    ("/static/staff.css", CSS, include_str!("static/staff.css")),
     ("/static/books.css", CSS, include_str!("static/books.css")),
     ("/static/books.js", JS, include_str!("static/books.js")),
     ("/static/dom.js", JS, include_str!("static/dom.js")),
     ("/static/ops.js", JS, include_str!("static/ops.js")),
     ("/static/refunds.js", JS, include_str!("static/refunds.js")),
+    ("/static/staff.js", JS, include_str!("static/staff.js")),
+    ("/static/rides.js", JS, include_str!("static/rides.js")),
     ("/static/me.js", JS, include_str!("static/me.js")),
     ("/favicon.ico", "image/svg+xml", include_str!("static/mark.svg")),
 ];

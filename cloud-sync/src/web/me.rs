@@ -40,7 +40,7 @@ pub struct MeView {
 }
 
 #[derive(Debug, Serialize)]
-struct StationLine {
+pub struct StationLine {
     id: String,
     name: String,
 }
@@ -67,7 +67,8 @@ pub async fn tell_missing_end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn stations(tariff: &Tariff) -> Vec<StationLine> {
+/// By their names, which a person looks for.
+pub fn stations(tariff: &Tariff) -> Vec<StationLine> {
     let Some(table) = tariff.tables().last() else { return Vec::new() };
     let line = |id| StationLine { id: ToString::to_string(id), name: table.station_name(id).to_owned() };
     let mut stations: Vec<StationLine> = table.stations().map(line).collect();

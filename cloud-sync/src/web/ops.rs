@@ -1,14 +1,15 @@
 //! The ops page: everything at a glance, for staff.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Html;
-use axum::{Form, Json};
 use facegate_domain::ids::StationId;
 use serde::Deserialize;
 
 use super::Pages;
 use super::assets::OPS_HTML;
+use super::fields::Fields;
 use super::problem::Problem;
 use super::sign_in::Operator;
 use crate::enrolment::Actor;
@@ -17,8 +18,10 @@ use view::{Findings, OpsView};
 
 pub mod audit;
 pub mod refunds;
+pub mod rides;
 pub mod risk;
 mod view;
+pub mod waivers;
 
 pub async fn page(_who: Operator) -> Html<&'static str> {
     Html(OPS_HTML)
@@ -35,7 +38,7 @@ pub async fn set_standing(
     State(pages): State<Pages>,
     Operator(name): Operator,
     Path(station): Path<String>,
-    Form(decision): Form<Decision>,
+    Fields(decision): Fields<Decision>,
 ) -> Result<Json<Leasehold>, Problem> {
     let unknown = |detail: String| {
         let next = "Use a station's name as the page shows it.";

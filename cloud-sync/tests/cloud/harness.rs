@@ -35,6 +35,8 @@ pub const API_KEY: &str = "fgk_of-the-test";
 /// Of the acquirer `cards`, whom nobody can reach.
 pub const WEBHOOK_SECRET: &str = "a-secret-of-the-tests";
 pub const OPERATOR: &str = "night-shift";
+/// The other one, with the same password: four eyes.
+pub const SECOND_OPERATOR: &str = "day-shift";
 pub const OPERATOR_PASSWORD: &str = "correct-horse-battery";
 
 /// North to south is 400.
@@ -211,6 +213,8 @@ fn trial(dir: &Path) -> TrialCloud<'_> {
         kept = 7000
         [journeys]
         settle_after_ms = 1000
+        [remedies]
+        four_eyes_above_minor = 300
         [[charging.acquirer]]
         name = "cards"
         kind = "sandbox"
@@ -220,7 +224,10 @@ fn trial(dir: &Path) -> TrialCloud<'_> {
         listen = "127.0.0.1:0"
         sign_in_failures_max = 3
         image_bytes_max = 20000
-        operators = [{{ name = "{OPERATOR}", password_hash = "{password_hash}" }}]
+        operators = [
+            {{ name = "{OPERATOR}", password_hash = "{password_hash}" }},
+            {{ name = "{SECOND_OPERATOR}", password_hash = "{password_hash}" }},
+        ]
         api_keys = [{{ name = "metro-app", sha256 = "{key_digest}" }}]
         "#,
         dir.join("ca").display(),

@@ -5,6 +5,9 @@
 #[expect(dead_code, reason = "these tests see faces, and have no database")]
 mod trial;
 
+#[path = "../../../pages-tests/run.rs"]
+mod run;
+
 mod audit;
 mod backup;
 mod backup_files;
@@ -32,7 +35,9 @@ mod keys;
 mod leases;
 mod notices;
 mod operation;
+mod pages;
 mod photographs;
+mod refunds;
 mod refusals;
 mod renewal;
 mod rest;
@@ -40,6 +45,7 @@ mod rides;
 mod riding;
 mod risk;
 mod snapshots;
+mod waivers;
 mod web;
 mod webhooks;
 mod withdrawal;

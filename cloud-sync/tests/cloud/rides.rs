@@ -38,12 +38,12 @@ async fn goes_in(cloud: &TestCloud, rider: RiderId, at: Timestamp) {
 }
 
 /// The trips once they are as wanted.
-async fn trips(cloud: &TestCloud, rider: RiderId, are: impl Fn(&[Trip]) -> bool) -> Vec<Trip> {
+pub async fn trips(cloud: &TestCloud, rider: RiderId, are: impl Fn(&[Trip]) -> bool) -> Vec<Trip> {
     let look = async || Some(cloud.cloud.store.trips(rider).await.unwrap()).filter(|trips| are(trips));
     cloud.eventually("the trips", look).await
 }
 
-fn items(trip: &Trip) -> Vec<i64> {
+pub fn items(trip: &Trip) -> Vec<i64> {
     trip.items.iter().map(|billed| billed.item.amount().minor()).collect()
 }
 
@@ -195,20 +195,25 @@ async fn what_is_waived_afterwards_and_what_was_ridden_while_it_was_free_costs_n
     assert_eq!((items(&free), free.priced.fare().unwrap().total().minor()), (vec![], 0));
 }
 
+/// Each in at a station that no table knows, out at south, an hour ago.
+pub async fn from_nowhere(cloud: &TestCloud, riders: &[RiderId]) {
+    for (n, rider) in riders.iter().enumerate() {
+        let gate = |way: &str| format!("nowhere-{way}-{n}");
+        let mut entry = Gate::new("nowhere", &gate("in"), facegate_domain::tap::Direction::Entry);
+        let mut exit = Gate::new("south", &gate("out"), facegate_domain::tap::Direction::Exit);
+        let into = entry.pass(*rider, BEGIN, face(), PassageOutcome::Passed);
+        let out = exit.pass(*rider, minutes(10), face(), PassageOutcome::Passed);
+        deliver(cloud, "nowhere", into.into()).await.unwrap();
+        deliver(cloud, "south", out.into()).await.unwrap();
+    }
+    cloud.clock.advance(Duration::from_secs(3600));
+}
+
 #[tokio::test]
 async fn a_held_ride_is_listed_and_let_go_by_a_person_or_by_a_table_that_knows_it() {
     let cloud = TestCloud::start().await;
     let (one, two) = (RiderId::random(), RiderId::random());
-    for (n, rider) in [one, two].into_iter().enumerate() {
-        let gate = |way: &str| format!("nowhere-{way}-{n}");
-        let mut entry = Gate::new("nowhere", &gate("in"), facegate_domain::tap::Direction::Entry);
-        let mut exit = Gate::new("south", &gate("out"), facegate_domain::tap::Direction::Exit);
-        let into = entry.pass(rider, BEGIN, face(), PassageOutcome::Passed);
-        let out = exit.pass(rider, minutes(10), face(), PassageOutcome::Passed);
-        deliver(&cloud, "nowhere", into.into()).await.unwrap();
-        deliver(&cloud, "south", out.into()).await.unwrap();
-    }
-    cloud.clock.advance(Duration::from_secs(3600));
+    from_nowhere(&cloud, &[one, two]).await;
     let all = v1::HeldRidesRequest::default();
     let held = async || {
         let held = ops(&cloud).held_rides(all.clone()).await.unwrap().into_inner().rides;

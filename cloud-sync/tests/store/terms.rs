@@ -55,12 +55,13 @@ pub async fn waivers_are_added_once_and_changed(place: &Place) {
     let waiver =
         Waiver { reason: "storm".into(), waives: Waives::Fare, stations: None, from: after(0), until: after(100) };
     let id = uuid::Uuid::from_bytes([7; 16]);
-    let kept = KeptWaiver { id, waiver, told_by: None, follows: None, spreads_from: Some(after(0)) };
+    let kept = KeptWaiver { id, waiver, told_by: None, follows: None, spreads: Some(after(0)..after(100)) };
     assert!(store.add_waiver(kept.clone()).await.unwrap());
-    let other = KeptWaiver { spreads_from: None, ..kept.clone() };
+    let other = KeptWaiver { spreads: None, ..kept.clone() };
     assert!(!store.add_waiver(other.clone()).await.unwrap());
-    assert_eq!(store.waivers().await.unwrap(), [kept]);
-    store.change_waiver(other.clone()).await.unwrap();
+    assert_eq!(store.waivers().await.unwrap(), [kept.clone()]);
+    assert!(store.change_waiver(&kept, other.clone()).await.unwrap());
+    assert!(!store.change_waiver(&kept, kept.clone()).await.unwrap(), "somebody else has changed it meanwhile");
     assert_eq!(store.waivers().await.unwrap(), [other]);
 }
 

@@ -126,12 +126,14 @@ pub enum RemedyError {
     NotCaptured { charge: ChargeId, state: &'static str },
     #[error("charge {charge} is {state}: only what is owed, and all of it ({amount}), can be waived")]
     NotOwed { charge: ChargeId, state: &'static str, amount: Money },
-    #[error("{asked} cannot be refunded of charge {charge}: {left} of it is left")]
+    #[error("{asked} cannot be refunded: {left} is left of charge {charge}")]
     TooMuch { charge: ChargeId, asked: Money, left: Money },
     #[error("remedy {0} was asked for with other words: give this one a name of its own")]
     OtherWords(RemedyId),
-    #[error("remedy {remedy} was asked for by {by}: another person has to decide about it")]
+    #[error("{by} asked for it: another person has to decide about it")]
     SamePerson { remedy: RemedyId, by: String },
+    #[error("it was decided by {by} already, and is {state}")]
+    Decided { remedy: RemedyId, by: String, state: RemedyState },
     #[error("remedy {remedy} is {state}: {event} cannot happen to it; it is left alone for a person to look at")]
     Impossible { remedy: RemedyId, state: RemedyState, event: RemedyEvent },
     #[error("the amounts cannot be computed: {0}")]

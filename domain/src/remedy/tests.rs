@@ -131,7 +131,7 @@ fn above_the_limit_another_person_decides_and_never_the_same() {
     assert_eq!((approved.state(), approved.decided_by()), (&RemedyState::Due, Some("operator/b")));
     let rejected = asked.decide(false, "operator/b", NOW).unwrap().remedy;
     assert_eq!((rejected.state(), rejected.counts()), (&RemedyState::Rejected, false));
-    assert!(matches!(rejected.decide(true, "operator/c", NOW), Err(RemedyError::Impossible { .. })));
+    assert!(matches!(rejected.decide(true, "operator/c", NOW), Err(RemedyError::Decided { .. })));
     let credit = Remedy::ask(&request("b", Measure::Credit, 1001), None, &POLICY, NOW).unwrap();
     assert_eq!((credit.remedy.state(), credit.entry), (&RemedyState::AwaitingApproval, None));
 }

@@ -94,6 +94,14 @@ pub const STRACE: Need = Need {
     present: || answers(Command::new("strace").arg("--version")),
 };
 
+/// For the tests of pages. The font is for what they say in Chinese.
+pub const CHROMIUM: Need = Need {
+    what: "Chromium",
+    why: "the pages are tested in a real browser",
+    packages: &["chromium", "fonts-noto-cjk"],
+    present: || answers(Command::new("chromium").arg("--version")),
+};
+
 /// For the store that outgrows one machine.
 pub const POSTGRESQL: Need = Need {
     what: "PostgreSQL",

@@ -99,7 +99,8 @@ impl OpsService for OpsRpc {
     async fn waive(&self, request: Request<v1::WaiveRequest>) -> Result<Response<v1::WaiveResponse>, Status> {
         let operator = require(&request, &[Role::Operator])?;
         let waiver = held::waiver_of(request.into_inner())?;
-        let id = waivers::tell(&self.cloud, &Actor::new("operator", &operator.id), waiver).await?;
+        let (actor, id) = (Actor::new("operator", &operator.id), uuid::Uuid::new_v4());
+        let id = waivers::tell(&self.cloud, &actor, id, waiver).await?;
         Ok(Response::new(v1::WaiveResponse { waiver_id: id.to_string() }))
     }
 

@@ -73,14 +73,8 @@ impl TermsStore for PgStore {
         Ok(added.rows_affected() == 1)
     }
 
-    async fn change_waiver(&self, waiver: KeptWaiver) -> Result<(), StoreError> {
-        sqlx::query("UPDATE core.waiver SET body = $2 WHERE id = $1")
-            .bind(waiver.id)
-            .bind(json(&waiver))
-            .execute(&self.pool)
-            .await
-            .map_err(Trouble::from)?;
-        Ok(())
+    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError> {
+        transact!(self, tx => change_waiver(&mut tx, before, &after).await)
     }
 
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError> {
@@ -165,6 +159,24 @@ async fn change_terms(
     if let Some(item) = bought {
         journeys::keep_item(tx, item).await?;
     }
+    Ok(true)
+}
+
+async fn change_waiver(tx: &mut Tx, before: &KeptWaiver, after: &KeptWaiver) -> Result<bool, Trouble> {
+    let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.waiver WHERE id = $1 FOR UPDATE")
+        .bind(before.id)
+        .fetch_optional(tx.sql())
+        .await?;
+    // As values: a text of another version may order its fields otherwise.
+    let kept: Option<KeptWaiver> = body.map(|body| read("a waiver", &body)).transpose()?;
+    if kept.as_ref() != Some(before) {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE core.waiver SET body = $2 WHERE id = $1")
+        .bind(before.id)
+        .bind(json(after))
+        .execute(tx.sql())
+        .await?;
     Ok(true)
 }
 

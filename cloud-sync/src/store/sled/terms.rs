@@ -86,10 +86,14 @@ impl TermsStore for SledStore {
         .await
     }
 
-    async fn change_waiver(&self, waiver: KeptWaiver) -> Result<(), StoreError> {
+    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError> {
         self.write(|tx| {
-            tx.put(key::waiver(waiver.id), &waiver);
-            Ok(())
+            let key = key::waiver(before.id);
+            let is_kept = tx.get::<KeptWaiver>(&key)?.as_ref() == Some(before);
+            if is_kept {
+                tx.put(key, &after);
+            }
+            Ok(is_kept)
         })
         .await
     }

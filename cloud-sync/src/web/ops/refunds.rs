@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Html;
-use axum::{Form, Json};
 use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
-use facegate_domain::remedy::{Ground, Measure, Remedy, RemedyId, RemedyRequest};
+use facegate_domain::remedy::{Ground, Measure, Remedy, RemedyError, RemedyId, RemedyRequest};
 use serde::{Deserialize, Serialize};
 
-use super::{Operator, Pages, Problem};
+use super::{Fields, Operator, Pages, Problem};
 use crate::api::rest::Moment;
 use crate::store::{Credit, StoreError};
 
@@ -31,6 +31,8 @@ pub struct Queues {
     /// What is left to pay wrong charges with.
     reserve: Money,
     four_eyes_above: Money,
+    /// Who is looking, as remedies name him: what he asked for is not his to decide.
+    you: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,7 +114,7 @@ pub async fn page(_who: Operator) -> Html<&'static str> {
     Html(PAGE)
 }
 
-pub async fn queues(State(pages): State<Pages>, _who: Operator) -> Result<Json<Queues>, Problem> {
+pub async fn queues(State(pages): State<Pages>, Operator(name): Operator) -> Result<Json<Queues>, Problem> {
     let (store, currency) = (&pages.cloud.store, pages.cloud.config.enrolment.currency);
     // What is set aside is a credit, hence negative.
     let reserve = store.balance(Account::RiskReserve, currency).await?;
@@ -131,6 +133,7 @@ pub async fn queues(State(pages): State<Pages>, _who: Operator) -> Result<Json<Q
         disputes: store.open_disputes(LISTED_MAX).await?.iter().map(DisputeView::from).collect(),
         reserve: Money::from_minor(reserve.minor().saturating_neg(), currency),
         four_eyes_above: Money::from_minor(pages.cloud.config.after.remedies.policy.four_eyes_above_minor, currency),
+        you: format!("operator/{name}"),
     }))
 }
 
@@ -159,7 +162,7 @@ pub async fn of_rider(
 pub async fn ask(
     State(pages): State<Pages>,
     Operator(name): Operator,
-    Form(asked): Form<Asked>,
+    Fields(asked): Fields<Asked>,
 ) -> Result<Json<RemedyView>, Problem> {
     let charge = || read::<ChargeId>("charge", &asked.charge);
     let measure = match asked.measure.as_str() {
@@ -189,7 +192,7 @@ pub async fn decide(
     State(pages): State<Pages>,
     Operator(name): Operator,
     Path(id): Path<String>,
-    Form(decision): Form<Decision>,
+    Fields(decision): Fields<Decision>,
 ) -> Result<Json<RemedyView>, Problem> {
     let id: RemedyId = read("remedy", &id)?;
     let (by, now) = (format!("operator/{name}"), pages.cloud.clock.now());
@@ -202,7 +205,7 @@ pub async fn close_dispute(
     State(pages): State<Pages>,
     Operator(name): Operator,
     Path(id): Path<String>,
-    Form(outcome): Form<Outcome>,
+    Fields(outcome): Fields<Outcome>,
 ) -> Result<Json<DisputeView>, Problem> {
     let id: DisputeId = read("dispute", &id)?;
     let (store, now) = (&pages.cloud.store, pages.cloud.clock.now());
@@ -225,6 +228,18 @@ fn bad(field: &str, detail: &str) -> Problem {
 fn refused(error: StoreError) -> Problem {
     let next = "Look the charge up again; nothing was changed.";
     match error {
+        StoreError::Remedy(refused @ RemedyError::SamePerson { .. }) => {
+            let next = "Ask a colleague to open this page and decide.";
+            Problem::new(StatusCode::FORBIDDEN, "same_person", refused.to_string(), next)
+        }
+        StoreError::Remedy(refused @ RemedyError::Decided { .. }) => {
+            let next = "There is nothing left to decide; the page shows what came of it.";
+            Problem::new(StatusCode::CONFLICT, "decided_already", refused.to_string(), next)
+        }
+        StoreError::Remedy(refused @ RemedyError::TooMuch { .. }) => {
+            let next = "Ask for what is left, or give a credit for the rest.";
+            Problem::new(StatusCode::CONFLICT, "too_much", refused.to_string(), next)
+        }
         StoreError::Remedy(refused) => Problem::new(StatusCode::CONFLICT, "refused", refused.to_string(), next),
         StoreError::Dispute(refused) => Problem::new(StatusCode::CONFLICT, "refused", refused.to_string(), next),
         StoreError::UnknownCharge(_) | StoreError::UnknownRemedy(_) | StoreError::UnknownDispute(_) => {

@@ -1,111 +1,187 @@
 "use strict";
-// Money given back: the queue for a second person, disputes, and one rider's charges.
+// Money given back: the queue for a second person, one rider's charges, disputes, and what was decided about risk.
 
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const MEASURES = { refund: "Refund", credit: "Credit for the next trips", wallet_credit: "Credit in the wallet", waiver: "Waiver" };
+const GROUNDS = { price: "the price was wrong", wrong_charge: "not this rider's ride", goodwill: "goodwill" };
+const REMEDIES = {
+  awaiting_approval: ["wait", "Waits for a second person"],
+  rejected: ["", "Rejected"],
+  due: ["note", "Going back"],
+  located: ["note", "Going back"],
+  calling: ["note", "Going back"],
+  unknown: ["wait", "Outcome not known yet"],
+  done: ["good", "Given back"],
+  failed: ["bad", "Failed"],
+};
+const TONES = { captured: "good", declined: "bad", debt: "bad", unknown: "wait" };
+const RISKS = { log: ["", "Noted"], ask_code: ["note", "Code asked"], hold: ["wait", "Held"], deny: ["bad", "Denied"] };
+
 let rider = "";
 let order = crypto.randomUUID();
+let queues = null;
 
-/** An amount in minor units, as people write it. */
-function amount(money) {
-  const format = new Intl.NumberFormat(undefined, { style: "currency", currency: money.currency });
-  return format.format(money.minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+function remedyState(remedy) {
+  return REMEDIES[remedy.state] ?? ["", words(remedy.state)];
 }
 
-async function post(path, fields) {
-  const response = await fetch(path, { method: "POST", body: new URLSearchParams(fields) });
-  if (response.redirected) return location.assign("/sign-in?ended");
-  const body = await response.json();
-  if (!response.ok) throw new Error(`${body.detail} ${body.next}`);
-  return body;
+function makeRemedy(remedy) {
+  const about = [`Rider `, shortId(remedy.rider)];
+  if (remedy.charge) about.push(" · charge ", shortId(remedy.charge));
+  return el("li", {},
+    el("p", { class: "head" }, el("span", { class: "tag" }), el("b", { class: "number" }, amountOf(remedy.amount)), el("span", {}, `${MEASURES[remedy.measure]} – ${GROUNDS[remedy.ground]}`)),
+    el("p", {}, `“${remedy.reason}”`),
+    el("p", { class: "soft" }, ...about, el("span", { class: "by" })));
 }
 
-/** Does it, says what came of it, and shows everything anew. */
-async function act(what) {
-  try {
-    show("said", await what());
-    await load();
-  } catch (error) {
-    show("said", error.message);
+function showRemedy(item, remedy) {
+  setTag(item.querySelector(".tag"), ...remedyState(remedy));
+  const second = remedy.decided_by ? `, decided by ${personOf(remedy.decided_by)}` : "";
+  const next = remedy.state === "failed" ? " · the money is still here: give it as a credit" : "";
+  say(item.querySelector(".by"), ` · asked by ${personOf(remedy.asked_by)}, ${when.format(new Date(remedy.asked_at))}${second}${next}`);
+}
+
+function makeAwaiting(remedy) {
+  const item = makeRemedy(remedy);
+  if (remedy.asked_by === queues.you) {
+    item.append(el("p", { class: "soft" }, "You asked for it: another person has to decide."));
+    return item;
   }
+  const decide = (label, approves, quiet) => {
+    const button = el("button", { type: "button", class: quiet ? "quiet" : null }, label);
+    button.addEventListener("click", () => act(button, async () => {
+      const decided = await postForm(`/ops/remedies/${remedy.id}/decision`, { approves });
+      return approves ? `Approved: ${amountOf(decided.amount)}. ${remedyState(decided)[1]}.` : "Rejected: nothing is given back.";
+    }, look));
+    return button;
+  };
+  item.append(el("div", { class: "buttons" }, decide("Approve", true, false), decide("Reject", false, true)));
+  return item;
 }
 
-function show(id, text) {
-  byId(id).hidden = !text;
-  say(byId(id), text ?? "");
+function makeDispute(dispute) {
+  const close = (won, said) => async () => {
+    await postForm(`/ops/disputes/${dispute.id}/outcome`, { won });
+    return said;
+  };
+  return el("li", {},
+    el("p", { class: "head" }, el("span", { class: "tag wait" }, "Open"), el("b", { class: "number" }, amountOf(dispute.amount)), el("span", {}, `reference ${dispute.reference}`)),
+    el("p", { class: "soft" }, "Rider ", shortId(dispute.rider), " · charge ", shortId(dispute.charge), ` · since ${when.format(new Date(dispute.opened_at))}`),
+    el("div", { class: "buttons" },
+      sure("The bank decided for us", "For us: click again", close(true, "The dispute is won."), look),
+      sure("The bank decided for the rider", "For the rider: click again", close(false, "The dispute is lost."), look)));
 }
 
-function button(label, what) {
-  const made = el("button", { type: "button" }, label);
-  made.addEventListener("click", () => act(what));
-  return made;
+function makeCredit(credit) {
+  return el("li", {},
+    el("p", { class: "head" }, el("b", { class: "number" }, amountOf(credit.amount))),
+    el("p", { class: "soft" }, "Rider ", shortId(credit.rider), ` · since ${when.format(new Date(credit.since))}`));
 }
 
-function remedyText(remedy) {
-  const second = remedy.decided_by ? `, decided by ${remedy.decided_by}` : "";
-  return `${words(remedy.measure)} of ${amount(remedy.amount)} (${words(remedy.ground)}): ${remedy.reason} – ` +
-    `${words(remedy.state)}, asked by ${remedy.asked_by} on ${when.format(new Date(remedy.asked_at))}${second}`;
+function makeRisk(decision) {
+  const [tone, text] = RISKS[decision.measure] ?? ["", words(decision.measure)];
+  return el("li", {},
+    el("p", { class: "head" }, el("span", { class: `tag ${tone}` }, text), el("b", { class: "why" }, decision.why.join("; "))),
+    el("p", { class: "soft" }, "Rider ", shortId(decision.rider), ` · ${when.format(new Date(decision.at))}`));
 }
 
-function decide(remedy, approves) {
-  return async () => `${words((await post(`/ops/remedies/${remedy.id}/decision`, { approves })).state)}.`;
+function left(charge) {
+  return { minor: Math.max(0, charge.amount.minor - charge.refunded_minor), currency: charge.amount.currency };
 }
 
-function close(dispute, won) {
-  return async () => `The dispute is ${(await post(`/ops/disputes/${dispute.id}/outcome`, { won })).state}.`;
+function makeCharge(charge) {
+  const give = el("button", { type: "button", class: "quiet" }, "Give back");
+  give.addEventListener("click", () => {
+    const form = byId("ask");
+    form.elements.measure.value = charge.state === "captured" ? "refund" : "waiver";
+    form.elements.charge.value = charge.id;
+    form.elements.amount.value = plain(left(charge));
+    showMeasure();
+    form.elements.amount.focus();
+  });
+  return el("tr", {}, el("th", { scope: "row" }, shortId(charge.id)), el("td", {}, when.format(new Date(charge.opened_at))),
+    el("td", {}, el("span", { class: `tag ${TONES[charge.state] ?? "note"}` }, words(charge.state))), el("td", {}, words(charge.paid_by)),
+    el("td", { class: "number" }, amountOf(charge.amount)),
+    el("td", { class: "number" }, charge.refunded_minor ? amountOf({ minor: charge.refunded_minor, currency: charge.amount.currency }) : "–"),
+    el("td", { class: "number" }, left(charge).minor > 0 ? give : "wholly"));
 }
 
-function list(id, items, textOf, ...buttons) {
-  keyed(byId(id), items, (item) => item.id, (item) => el("li", {}, el("span", {}), " ",
-    ...buttons.map(([label, what]) => button(label, what(item)))), (child, item) => say(child.firstChild, textOf(item)));
-  const none = byId(`no-${id}`);
-  if (none) none.hidden = items.length > 0;
+/** As it is typed. */
+function plain(money) {
+  return (money.minor / 10 ** decimalsOf(money.currency)).toFixed(decimalsOf(money.currency));
 }
 
-function row(charge) {
-  const back = { minor: charge.refunded_minor, currency: charge.amount.currency };
-  return el("tr", {}, el("th", { scope: "row" }, el("code", {}, charge.id)), el("td", {}, when.format(new Date(charge.opened_at))),
-    el("td", {}, `${words(charge.state)} (${charge.paid_by})`), el("td", { class: "number" }, amount(charge.amount)),
-    el("td", { class: "number" }, charge.refunded_minor ? amount(back) : "–"));
+function showMeasure() {
+  const form = byId("ask");
+  const isOfCharge = ["refund", "waiver"].includes(form.elements.measure.value);
+  byId("charge-row").hidden = !isOfCharge;
+  form.elements.charge.required = isOfCharge;
 }
 
-async function loadRider() {
+async function lookAtRider() {
   const money = await fetchJson(`/ops/riders/${encodeURIComponent(rider)}/money.json`);
-  byId("charges").replaceChildren(...money.charges.map(row));
-  byId("charge").replaceChildren(el("option", { value: "" }, "none"), ...money.charges.map((charge) =>
-    el("option", { value: charge.id }, `${amount(charge.amount)}, ${words(charge.state)}, ${charge.id.slice(0, 8)}`)));
-  list("remedies", money.remedies, remedyText);
+  byId("charges").replaceChildren(...money.charges.map(makeCharge));
+  byId("charges").closest(".scroll").hidden = money.charges.length === 0;
+  byId("no-charges").hidden = money.charges.length > 0;
+  const chosen = byId("charge").value;
+  byId("charge").replaceChildren(el("option", { value: "" }, "Choose a charge"), ...money.charges.map((charge) =>
+    el("option", { value: charge.id }, `${amountOf(charge.amount)}, ${words(charge.state).toLowerCase()}, ${when.format(new Date(charge.opened_at))}`)));
+  byId("charge").value = money.charges.some((charge) => charge.id === chosen) ? chosen : "";
+  say(byId("amount-label"), `Amount in ${queues.reserve.currency}`);
+  keyed(byId("remedies"), money.remedies, (remedy) => remedy.id, makeRemedy, showRemedy);
+  byId("no-remedies").hidden = money.remedies.length > 0;
   byId("found").hidden = false;
+  history.replaceState(null, "", `#${rider}`);
 }
 
-async function load() {
-  const queues = await fetchJson("/ops/refunds.json");
-  say(byId("reserve"), `${amount(queues.reserve)} in the reserve; above ${amount(queues.four_eyes_above)} two people decide`);
-  list("awaiting", queues.awaiting, remedyText, ["Approve", (item) => decide(item, true)], ["Reject", (item) => decide(item, false)]);
-  list("disputes", queues.disputes, (item) => `${amount(item.amount)} of charge ${item.charge}, reference ${item.reference}, since ${when.format(new Date(item.opened_at))}`,
-    ["The bank decided for us", (item) => close(item, true)], ["The bank decided for the rider", (item) => close(item, false)]);
-  const credits = queues.credits.map((credit) => ({ ...credit, id: credit.rider + credit.amount.currency }));
-  list("credits", credits, (item) => `${amount(item.amount)} of rider ${item.rider}, since ${when.format(new Date(item.since))}`);
-  byId("credits-panel").hidden = !credits.length;
-  const risk = (await fetchJson("/ops/risk.json")).map((decision) => ({ ...decision, id: decision.tap }));
-  list("risk", risk, (item) => `${words(item.measure)} – rider ${item.rider}, ${when.format(new Date(item.at))}: ${item.why.join("; ")}`);
-  if (rider) await loadRider();
+function list(id, items, make, show = () => {}) {
+  keyed(byId(id), items, (item) => item.id, make, show);
+  byId(`no-${id}`).hidden = items.length > 0;
+}
+
+async function look() {
+  queues = await fetchJson("/ops/refunds.json");
+  say(byId("reserve"), `${amountOf(queues.reserve)} ${queues.reserve.minor < 0 ? "overdrawn from" : "in"} the reserve for wrong charges`);
+  say(byId("limit"), `Above ${amountOf(queues.four_eyes_above)} of one charge, whoever asks does not decide.`);
+  list("awaiting", queues.awaiting, makeAwaiting, showRemedy);
+  list("disputes", queues.disputes, makeDispute);
+  keyed(byId("credits"), queues.credits, (credit) => `${credit.rider} ${credit.amount.currency}`, makeCredit, () => {});
+  byId("credits-panel").hidden = queues.credits.length === 0;
+  const risk = await fetchJson("/ops/risk.json");
+  list("risk", risk.map((decision) => ({ ...decision, id: decision.tap })), makeRisk);
+  if (rider) await lookAtRider();
 }
 
 byId("find").addEventListener("submit", (event) => {
   event.preventDefault();
   rider = new FormData(event.target).get("rider").trim();
-  act(async () => "");
+  byId("found").hidden = true;
+  act(null, async () => "", look);
 });
 
+byId("ask").addEventListener("input", showMeasure);
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  const fields = { ...Object.fromEntries(new FormData(event.target)), rider, order };
-  act(async () => {
-    const remedy = await post("/ops/remedies", fields);
+  const form = new FormData(event.target);
+  act(byId("give"), async () => {
+    const { currency } = queues.reserve;
+    const minor = minorOf(form.get("amount"), currency);
+    if (minor === null) {
+      event.target.elements.amount.focus();
+      throw new Error(`Say how much in ${currency}, such as ${plain({ minor: 400, currency })}.`);
+    }
+    const fields = { order, rider, measure: form.get("measure"), charge: form.get("charge"), amount_minor: minor, ground: form.get("ground"), reason: form.get("reason") };
+    const remedy = await postForm("/ops/remedies", fields);
     order = crypto.randomUUID();
     event.target.reset();
-    return `${words(remedy.state)}.`;
-  });
+    showMeasure();
+    const waits = remedy.state === "awaiting_approval" ? " Another person has to approve it." : "";
+    return `${MEASURES[remedy.measure]} of ${amountOf(remedy.amount)}: ${remedyState(remedy)[1].toLowerCase()}.${waits}`;
+  }, look);
 });
 
-act(async () => "");
+const asked = location.hash.slice(1);
+if (asked) {
+  rider = asked;
+  byId("find").elements.rider.value = asked;
+}
+act(null, async () => "", look);

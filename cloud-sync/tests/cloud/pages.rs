@@ -1,0 +1,66 @@
+//! The pages of staff in a real browser, against the real cloud.
+
+use facegate_domain::ids::RiderId;
+use facegate_domain::ledger::Account;
+use serde_json::{Value, json};
+
+use crate::harness::{BEGIN, OPERATOR, OPERATOR_PASSWORD, SECOND_OPERATOR, TestCloud};
+use crate::journeys::ride;
+use crate::refunds::paid_ride;
+use crate::rides::{from_nowhere, items, trips};
+use crate::run::drive;
+
+/// What every script is given, and more.
+fn given(cloud: &TestCloud, more: &Value) -> Value {
+    let mut given = json!({"base": cloud.web_uri(), "operator": OPERATOR, "second": SECOND_OPERATOR,
+        "password": OPERATOR_PASSWORD});
+    let more = more.as_object().unwrap().clone();
+    given.as_object_mut().unwrap().extend(more);
+    given
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn held_rides_and_waivers_are_decided_about() {
+    let cloud = TestCloud::start().await;
+    let [charged, dropped, rider] = [1, 2, 3].map(|n| RiderId::from_bytes([n; 16]));
+    ride(&cloud, rider, BEGIN).await;
+    from_nowhere(&cloud, &[charged, dropped]).await;
+    trips(&cloud, rider, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    let both = async || (cloud.cloud.store.held_rides(None, 9).await.unwrap().len() == 2).then_some(());
+    cloud.eventually("both are held", both).await;
+    let title = |rider: RiderId| format!("{rider} – click to copy");
+    let more = json!({"charged": title(charged), "dropped": title(dropped)});
+    drive("cloud/rides.mjs", &given(&cloud, &more)).await;
+    assert_eq!(items(&trips(&cloud, charged, |trips| !trips[0].items.is_empty()).await[0]), [250]);
+    trips(&cloud, rider, |trips| items(&trips[0]) == [400, -400]).await;
+    let kept = cloud.cloud.store.waivers().await.unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let withdrawn = kept.iter().find(|kept| kept.waiver.reason == "new year").unwrap();
+    assert_eq!(withdrawn.waiver.until, withdrawn.waiver.from);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_person_asks_for_a_refund_and_another_approves_it() {
+    let cloud = TestCloud::start().await;
+    let (rider, _) = paid_ride(&cloud).await;
+    drive("cloud/refunds.mjs", &given(&cloud, &json!({ "rider": rider.to_string() }))).await;
+    let balance = cloud.cloud.store.balance(Account::Wallet(rider), "CNY".parse().unwrap()).await.unwrap();
+    assert_eq!(balance.minor(), -5000, "all of it is back in the wallet");
+    let remedies = cloud.cloud.store.remedies_of(rider).await.unwrap();
+    let by = remedies[0].decided_by().map(str::to_owned);
+    assert_eq!((remedies.len(), by), (1, Some(format!("operator/{SECOND_OPERATOR}"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finance_matches_a_day_and_closes_it() {
+    let cloud = TestCloud::start().await;
+    paid_ride(&cloud).await;
+    let unpaid = cloud.enrol("somebody else").await;
+    let unpaid: RiderId = unpaid.parse().unwrap();
+    ride(&cloud, unpaid, BEGIN.plus(std::time::Duration::from_secs(7200))).await;
+    trips(&cloud, unpaid, |trips| trips.len() == 1).await;
+    cloud.cloud.auditor.round().await.unwrap();
+    drive("cloud/books.mjs", &given(&cloud, &json!({ "day": "2026-11-18" }))).await;
+    let audit = cloud.cloud.store.audit_entries(0, 1000).await.unwrap();
+    assert!(audit.iter().any(|line| line.action == "books.close" && line.actor == format!("operator/{OPERATOR}")));
+}
