@@ -111,6 +111,24 @@ impl Refusal {
         }
     }
 
+    /// How many times refusals were added to those that the first gates understand. A gate tells its station what it was
+    /// built with.
+    pub const LEVEL: u32 = 1;
+
+    /// The level that it came with.
+    pub const fn level(self) -> u32 {
+        match self {
+            Self::CodeAsked => 1,
+            _ => 0,
+        }
+    }
+
+    /// What a gate of this level is told in its place: a refusal that it understands and that asks for the same.
+    #[must_use]
+    pub const fn understood_at(self, level: u32) -> Self {
+        if self.level() <= level { self } else { Self::NotRecognised }
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.name() == name)
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::{Answer, probe_to_wire};
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_client::StationServiceClient;
@@ -100,7 +101,8 @@ pub async fn run(load: &StationLoad, folder: &Path) -> Result<()> {
 }
 
 async fn identify(channel: Channel, probe: v1::Probe) -> Result<Answer> {
-    let request = v1::IdentifyRequest { probe: Some(probe), direction: v1::Direction::Entry.into() };
+    let direction = v1::Direction::Entry.into();
+    let request = v1::IdentifyRequest { probe: Some(probe), direction, refusal_level: Refusal::LEVEL };
     Ok(StationServiceClient::new(channel).identify(request).await?.into_inner().try_into()?)
 }
 

@@ -77,7 +77,8 @@ impl StationService for StationRpc {
         let request = request.into_inner();
         let (probe, frames) = probe_from_wire(request.probe)?;
         let direction = direction_from_wire(request.direction)?;
-        Ok(Response::new(identify(&self.station, probe, frames, direction).await?.into()))
+        let answer = identify(&self.station, probe, frames, direction).await?;
+        Ok(Response::new(answer.understood_at(request.refusal_level).into()))
     }
 
     async fn present_code(

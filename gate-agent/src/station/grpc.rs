@@ -11,6 +11,7 @@ use facegate_domain::face::Embedding;
 use facegate_domain::ids::StationId;
 use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::operation::StationMode;
+use facegate_domain::policy::Refusal;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::gate::direction_to_wire;
 use facegate_proto::convert::station::{Answer, probe_to_wire};
@@ -111,7 +112,8 @@ impl Station for GrpcStation {
 
     async fn identify(&self, probe: &Embedding, frames: u32, direction: Direction) -> Result<Answer, StationError> {
         let direction = direction_to_wire(direction).into();
-        let request = v1::IdentifyRequest { probe: Some(probe_to_wire(probe, frames)), direction };
+        let probe = Some(probe_to_wire(probe, frames));
+        let request = v1::IdentifyRequest { probe, direction, refusal_level: Refusal::LEVEL };
         let mut client = self.client.clone();
         within(self.deadlines.identify, client.identify(request)).await?.try_into().map_err(nonsense)
     }

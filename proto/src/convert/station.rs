@@ -54,6 +54,15 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// In words that a gate of this level of [`Refusal`]s reads.
+    #[must_use]
+    pub fn understood_at(self, level: u32) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.understood_at(level)),
+            granted @ Self::Granted { .. } => granted,
+        }
+    }
+
     fn granted_from_wire(granted: &v1::Granted) -> Result<Self, InvalidMessage> {
         Ok(Self::Granted {
             rider: rider_from_wire(&granted.rider)?,

@@ -2,6 +2,7 @@
 
 use facegate_domain::face::{Embedding, Template};
 use facegate_domain::ids::{GateId, ModelId, RecordId, RiderId, StationId, TemplateId};
+use facegate_domain::policy::Refusal;
 use facegate_domain::tap::{
     Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody,
 };
@@ -47,7 +48,8 @@ pub fn template(rider: RiderId, embedding: &Embedding) -> Template {
 }
 
 pub fn probe(embedding: &Embedding, direction: v1::Direction) -> v1::IdentifyRequest {
-    v1::IdentifyRequest { probe: Some(probe_to_wire(embedding, 3)), direction: direction.into() }
+    let probe = Some(probe_to_wire(embedding, 3));
+    v1::IdentifyRequest { probe, direction: direction.into(), refusal_level: Refusal::LEVEL }
 }
 
 pub fn record_id(gate: &str, epoch: u32, sequence: u64) -> RecordId {

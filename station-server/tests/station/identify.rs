@@ -110,7 +110,7 @@ async fn a_probe_that_is_none_is_refused_by_what_is_wrong_with_it() {
     let values = |values: Vec<f32>| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let raw = |model: &str, embedding| {
         let probe = v1::Probe { model: model.into(), embedding, frames: 1 };
-        v1::IdentifyRequest { probe: Some(probe), direction: ENTRY.into() }
+        v1::IdentifyRequest { probe: Some(probe), direction: ENTRY.into(), ..Default::default() }
     };
     let mut with_nan = face().values().to_vec();
     with_nan[5] = f32::NAN;
@@ -124,7 +124,7 @@ async fn a_probe_that_is_none_is_refused_by_what_is_wrong_with_it() {
         (raw("sface-2021dec", vec![1; 511]), "511 bytes"),
         (raw("sface-2021dec", vec![]), "0 bytes"),
         (probe(&other, ENTRY), "arcface-r50"),
-        (v1::IdentifyRequest { probe: None, direction: ENTRY.into() }, "probe is missing"),
+        (v1::IdentifyRequest { probe: None, direction: ENTRY.into(), ..Default::default() }, "probe is missing"),
         (probe(&face(), v1::Direction::Unspecified), "direction"),
     ];
     for (request, named) in cases {

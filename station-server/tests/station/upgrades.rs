@@ -1,5 +1,7 @@
 //! Stations and clouds of different versions, by messages made by hand.
 
+use std::time::Duration;
+
 use facegate_domain::habits::{Hours, Regular};
 use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::operation::{Instruction, StationMode};
@@ -8,9 +10,9 @@ use facegate_proto::convert::station::Answer;
 use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
 
-use crate::faces::{face, look, template};
+use crate::faces::{face, look, probe, template};
 use crate::identify::ask;
-use crate::world::{World, eventually};
+use crate::world::{NOW, World, eventually};
 
 const ENTRY: v1::Direction = v1::Direction::Entry;
 
@@ -112,5 +114,28 @@ async fn a_snapshot_of_a_newer_format_is_left_alone_and_faces_wait_for_one_that_
     // The cloud that it understands again is taken at its word.
     world.cloud.seen.lock().unwrap().snapshot_format = 1;
     eventually("the snapshot is acknowledged", || async { world.cloud.acknowledged() == 50 }).await;
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_gate_of_before_is_refused_in_words_that_it_reads_and_one_of_today_in_those_of_today() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let (rider, mate) = (RiderId::random(), face());
+    world.cloud.publish_and_wait(FeedChange::TemplatePut(template(rider, &mate))).await;
+    let until = NOW.plus(Duration::from_secs(3600));
+    world.cloud.publish_and_wait(FeedChange::FaceCapped { rider, until }).await;
+    let mut gate = world.gate(&station).await;
+    let today = probe(&look(&mate), ENTRY);
+    // As a gate asks that knows nothing of levels.
+    let before = v1::IdentifyRequest { refusal_level: 0, ..today.clone() };
+    let tomorrow = v1::IdentifyRequest { refusal_level: Refusal::LEVEL + 1, ..today.clone() };
+    for (asked, refusal) in
+        [(before, Refusal::NotRecognised), (today, Refusal::CodeAsked), (tomorrow, Refusal::CodeAsked)]
+    {
+        let answer = Answer::try_from(gate.identify(asked).await.unwrap().into_inner()).unwrap();
+        assert_eq!(answer, Answer::Refused(refusal));
+        assert_eq!(refusal.message_en(), "Please show your ride code.", "either asks for the code");
+    }
     station.stop().await;
 }
