@@ -112,7 +112,7 @@ async fn no_more_is_given_back_than_is_left_and_what_waits_counts() {
         (form(rider, &charge, 0, "e"), 409, "refused"),
         (form(rider, &charge, -5, "e"), 409, "refused"),
         (form(rider, &other.to_string(), 10, "e"), 404, "unknown"),
-        (form(other, &charge, 10, "e"), 409, "refused"),
+        (form(other, &charge, 10, "e"), 404, "unknown_rider"),
         (form(rider, "", 10, "e"), 422, "bad_field"),
         (form(rider, &charge, 10, "c"), 409, "refused"),
         (form(rider, &charge, 10, "e").replace("=price", "=charity"), 422, "bad_field"),

@@ -6,9 +6,9 @@ const LOOK_MS = 1500;
 const count = new Intl.NumberFormat("en");
 const STATES = { closed: ["good", "Closed"], open: ["wait", "Open"], under_way: ["note", "Under way"] };
 const TOTALS = [
-  ["taps", "Taps"], ["rides", "Rides"], ["bills", "Billed"], ["captured", "Captured by acquirers"],
-  ["from_wallets", "Paid from wallets"], ["debts", "Debts"], ["waiting", "Outcome unknown"],
-  ["settled", "Settled"], ["fees", "Fees kept"],
+  ["taps", "Taps", ""], ["rides", "Rides", "ride"], ["bills", "Billed", "bill"], ["captured", "Captured by acquirers", "charge"],
+  ["from_wallets", "Paid from wallets", "charge"], ["debts", "Debts", "charge"], ["waiting", "Outcome unknown", "charge"],
+  ["settled", "Settled", "line"], ["fees", "Fees kept", "line"],
 ];
 const ABOUT = ["rider", "tap", "ride", "item", "charge", "acquirer", "reference", "key", "settlement_date", "state"];
 
@@ -164,10 +164,10 @@ function noteOf(day) {
 }
 
 function showFigures(day) {
-  const figures = day.totals ? TOTALS.map(([name, title]) => {
+  const figures = day.totals ? TOTALS.map(([name, title, one]) => {
     const value = day.totals[name];
     const amount = typeof value === "object";
-    return { name, title, text: amount ? money(value.minor) : count.format(value), small: amount ? count.format(value.count) : "" };
+    return { name, title, text: amount ? money(value.minor) : count.format(value), small: amount ? plural(value.count, one, `${one}s`) : "" };
   }) : [];
   keyed(byId("figures"), figures, (figure) => figure.name,
     (figure) => el("div", {}, el("dt", {}, figure.title), el("dd", { class: "number" }, el("span"), el("small"))),
@@ -212,7 +212,9 @@ async function showDifferences(from) {
 function makeDifference(row) {
   const expected = row.expected_minor === undefined ? "" : ` (books: ${money(row.expected_minor)})`;
   const amount = row.amount_minor === undefined ? expected : money(row.amount_minor) + expected;
-  const about = ABOUT.filter((name) => row[name]).map((name) => el("div", {}, el("dt", {}, words(name)), el("dd", {}, row[name])));
+  // What a rider was charged and may be given back is a click away.
+  const what = (name) => name === "rider" ? el("a", { href: `/ops/refunds#${row.rider}` }, row.rider) : row[name];
+  const about = ABOUT.filter((name) => row[name]).map((name) => el("div", {}, el("dt", {}, words(name)), el("dd", {}, what(name))));
   return el("li", {},
     el("div", { class: "top" }, el("span", { class: "tag wait" }, words(row.kind)), el("b", { class: "number" }, amount)),
     el("p", {}, row.what),

@@ -80,7 +80,7 @@ function makeCredit(credit) {
 function makeRisk(decision) {
   const [tone, text] = RISKS[decision.measure] ?? ["", words(decision.measure)];
   return el("li", {},
-    el("p", { class: "head" }, el("span", { class: `tag ${tone}` }, text), el("b", { class: "why" }, decision.why.join("; "))),
+    el("p", { class: "head" }, el("span", { class: `tag ${tone}` }, text), el("b", { class: "why" }, decision.why.map(words).join("; "))),
     el("p", { class: "soft" }, "Rider ", shortId(decision.rider), ` · ${when.format(new Date(decision.at))}`));
 }
 
@@ -140,7 +140,8 @@ function list(id, items, make, show = () => {}) {
 
 async function look() {
   queues = await fetchJson("/ops/refunds.json");
-  say(byId("reserve"), `${amountOf(queues.reserve)} ${queues.reserve.minor < 0 ? "overdrawn from" : "in"} the reserve for wrong charges`);
+  const reserve = amountOf({ ...queues.reserve, minor: Math.abs(queues.reserve.minor) });
+  say(byId("reserve"), queues.reserve.minor < 0 ? `The reserve for wrong charges is overdrawn by ${reserve}` : `${reserve} in the reserve for wrong charges`);
   say(byId("limit"), `Above ${amountOf(queues.four_eyes_above)} of one charge, whoever asks does not decide.`);
   list("awaiting", queues.awaiting, makeAwaiting, showRemedy);
   list("disputes", queues.disputes, makeDispute);

@@ -49,7 +49,7 @@ function makeHeld(ride) {
     return release({ how: "at", price_minor: minor, reason: needsReason() }, `The ride costs ${amountOf({ minor, currency })}.`)();
   };
   return el("li", {},
-    el("p", { class: "head" }, el("span", { class: "tag wait" }, "Held"), el("b", { class: "why" }, ride.reason)),
+    el("p", { class: "head" }, el("span", { class: "tag wait" }, "Held"), el("b", { class: "why" }, words(ride.reason))),
     el("p", {}, wayOf(ride)),
     el("p", { class: "soft" }, "Rider ", shortId(ride.rider), " · ride ", shortId(ride.id), ` · held since ${when.format(new Date(ride.held_since))}`),
     el("div", { class: "deciding" },
