@@ -96,7 +96,8 @@ async fn round_of(
     if tariffs.has_changed() {
         again::held(store).await?;
     }
-    let seen = settle_round(store, &*tariffs.pricer(&tariff), clock.now(), policy, caught_up, stop).await?;
+    let by = By { pricer: &*tariffs.pricer(&tariff), revision: tariffs.revision() };
+    let seen = settle_round(store, by, clock.now(), policy, caught_up, stop).await?;
     again::round(store, tariffs, clock.now(), policy, stop).await?;
     Ok(seen)
 }
@@ -109,13 +110,22 @@ pub async fn settle_all(
     now: Timestamp,
     policy: &SettlingPolicy,
 ) -> Result<usize, StoreError> {
-    settle_round(store, pricer, now, policy, &mut CaughtUp::default(), &CancellationToken::new()).await
+    let by = By { pricer, revision: store.tariff_revision().await? };
+    settle_round(store, by, now, policy, &mut CaughtUp::default(), &CancellationToken::new()).await
 }
 
-/// Between two riders it heeds `stop`: after a long outage a round has the rides of everybody, and takes minutes.
+/// Who prices, and the revision of the tariff that he does it by.
+#[derive(Clone, Copy)]
+struct By<'p> {
+    pricer: &'p dyn Pricer,
+    revision: u64,
+}
+
+/// Between two riders it heeds `stop`: after a long outage a round has the rides of everybody, and takes minutes. It ends
+/// early when the tariff is changed: what is left is settled by the new one in the next.
 async fn settle_round(
     store: &dyn Store,
-    pricer: &dyn Pricer,
+    by: By<'_>,
     now: Timestamp,
     policy: &SettlingPolicy,
     caught_up: &mut CaughtUp,
@@ -134,7 +144,10 @@ async fn settle_round(
             if stop.is_cancelled() {
                 return Ok(seen);
             }
-            settle_rider(store, pricer, (rider, None), Moment { now, known_until }, policy).await?;
+            match settle_rider(store, by, (rider, None), Moment { now, known_until }, policy).await {
+                Err(StoreError::TariffChanged(_)) => return Ok(seen),
+                settled => settled?,
+            }
         }
     }
     Ok(seen)
@@ -152,7 +165,7 @@ const TRIES_MAX: u32 = 3;
 
 async fn settle_rider(
     store: &dyn Store,
-    pricer: &dyn Pricer,
+    by: By<'_>,
     (rider, again): (RiderId, Option<Again>),
     moment: Moment,
     policy: &SettlingPolicy,
@@ -164,10 +177,11 @@ async fn settle_rider(
         if found.is_empty() && again.is_none() {
             return Ok(());
         }
-        let settlement = pricing::price(store, pricer, rider, (found, again), &policy.billing, moment.now).await?;
+        let settlement = pricing::price(store, by.pricer, rider, (found, again), &policy.billing, moment.now).await?;
         tell(&settlement);
+        let settlement = Settlement { seen, tariff: Some(by.revision), ..settlement };
         let no_bill = unbilled_entries(&settlement, &policy.billing);
-        match store.settle(Settlement { seen, ..settlement }, moment.now).await {
+        match store.settle(settlement, moment.now).await {
             // Somebody else was faster, and what he settled is to be looked at with the rest.
             Err(StoreError::TapSettled(_) | StoreError::SettledMeanwhile(_)) => {}
             // The round after the close settles it.

@@ -17,6 +17,9 @@ pub struct Tariffs {
     /// By what is published, and what is waived as well.
     published: Arc<Tariff>,
     tariff: Arc<Tariff>,
+    /// [`TermsStore::tariff_revision`](crate::store::TermsStore::tariff_revision) of the tariff that was given last, or a
+    /// lower one.
+    revision: u64,
     /// Whether rides may have a price by it that had none by the one before.
     changed: bool,
     /// An external system prices rides; of the tables the calendar and the currency count.
@@ -31,6 +34,7 @@ impl Tariffs {
             published: Arc::clone(&configured),
             tariff: Arc::clone(&configured),
             configured,
+            revision: 0,
             changed: true,
             elsewhere: false,
         }
@@ -38,6 +42,8 @@ impl Tariffs {
 
     /// The tariff by what is published and waived at this moment.
     pub async fn now(&mut self, store: &dyn Store) -> Result<Arc<Tariff>, StoreError> {
+        // Before what it is the revision of: a settlement by less than that is refused.
+        self.revision = store.tariff_revision().await?;
         let (told, waivers) = (store.instructions().await?, store.waivers().await?);
         let is_published = told.fares().ne(self.told.fares());
         if is_published {
@@ -73,6 +79,11 @@ impl Tariffs {
     /// Whether tables were published since this was asked last; at first they may have been while nobody looked.
     pub fn has_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Of the tariff that was given last, for whoever settles by it to name.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What the operator told, as it was read last.

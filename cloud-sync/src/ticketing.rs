@@ -4,7 +4,10 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `POST /v1/rides` | `{"rides": [Told]}` | 2xx: they are there; telling again is harmless |
-//! | `POST /v1/prices` | `{"ride_ids": […]}` | `{"prices": [Price]}` of those that have one |
+//! | `POST /v1/prices` | `{"ride_ids": […]}` | `{"prices": [Price]}` of those that have one, and of any that cost otherwise than it said |
+//!
+//! A price has a version, from 1 on. One of a higher version than the last makes an adjustment of the difference, with the
+//! next number; what was said before is never edited. It is asked also while no ride waits, or it could not change its mind.
 //!
 //! Nothing is kept of what was told: after a restart every ride that waits is told once more.
 
@@ -82,14 +85,22 @@ pub struct Prices {
     pub prices: Vec<Price>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Price {
     pub ride_id: String,
+    /// Rises when the price is changed.
+    #[serde(default = "first")]
+    pub version: u32,
     pub currency: String,
     pub lines: Vec<PriceLine>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// Of who never changes a price.
+const fn first() -> u32 {
+    1
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PriceLine {
     pub said: String,
     pub amount_minor: i64,
@@ -158,8 +169,12 @@ pub async fn pass(
     let (mut after, mut priced, mut waiting) = (None, 0, BTreeSet::new());
     loop {
         let rides = store.rides_priced_elsewhere(after, RIDES_PAGE).await?;
-        let Some(last) = rides.last() else { break };
-        after = Some(last.id());
+        if rides.is_empty() && after.is_some() {
+            break;
+        }
+        // Asked once even if no ride waits.
+        let is_last = rides.len() < RIDES_PAGE;
+        after = rides.last().map(PricedRide::id);
         let ids: Vec<JourneyId> = rides.iter().map(PricedRide::id).collect();
         let mut new = Vec::new();
         for ride in rides.iter().filter(|ride| !told.contains(&ride.id())) {
@@ -171,15 +186,34 @@ pub async fn pass(
         waiting.extend(ids.iter().copied());
         told.extend(ids.iter().copied());
         for price in ticketing.ask(&ids).await? {
-            // One that nobody asked for is none of our rides, or has a price.
-            let Some(ride) = rides.iter().find(|ride| ride.id().to_string() == price.ride_id) else { continue };
-            let pricing = pricing(price, tariff.currency());
-            priced += usize::from(answered(store, tariff, ride, pricing, billing, now).await?);
+            let asked = rides.iter().find(|ride| ride.id().to_string() == price.ride_id).cloned();
+            let ride = match asked {
+                Some(ride) => ride,
+                None => match told_before(store, &price).await? {
+                    Some(ride) => ride,
+                    None => continue,
+                },
+            };
+            let was_waiting = ride.waits_elsewhere();
+            let is_done = answered(store, tariff, &ride, pricing(price, tariff.currency()), billing, now).await?;
+            priced += usize::from(is_done && was_waiting);
+            if is_done && !was_waiting {
+                tracing::info!(ride = %ride.id(), "the ticketing system has changed its price");
+            }
+        }
+        if is_last {
+            break;
         }
     }
     told.retain(|ride| waiting.contains(ride));
     metrics::gauge!("facegate_rides_priced_elsewhere_waiting").set((waiting.len() - priced.min(waiting.len())) as f64);
     Ok(priced)
+}
+
+/// A ride of ours that has a price, or is held for a person to look at, if that is what is priced.
+async fn told_before(store: &dyn Store, price: &Price) -> Result<Option<PricedRide>, StoreError> {
+    let Ok(id) = price.ride_id.parse::<JourneyId>() else { return Ok(None) };
+    store.ride(id).await
 }
 
 async fn as_told(store: &dyn Store, priced: &PricedRide) -> Result<Told, StoreError> {
@@ -202,12 +236,14 @@ async fn as_told(store: &dyn Store, priced: &PricedRide) -> Result<Told, StoreEr
 
 /// What it answers, or that a person must look at it.
 fn pricing(price: Price, expected: Currency) -> Pricing {
+    // One of version 0 is taken for the first.
+    let version = price.version.max(1);
     let fare = price.currency.parse().map_err(|error: InvalidCurrency| error.to_string()).and_then(|currency| {
         let lines = price.lines.into_iter().map(|line| (line.said, line.amount_minor)).collect();
         ExternalPrice { currency, lines }.fare("ticketing system", expected).map_err(|error: NoPrice| error.to_string())
     });
     match fare {
-        Ok(fare) => Pricing::Priced { fare },
+        Ok(fare) => Pricing::Priced { fare, version },
         Err(error) => Pricing::Held { reason: format!("the ticketing system's answer is no price: {error}") },
     }
 }

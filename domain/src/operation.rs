@@ -194,6 +194,11 @@ impl Instruction {
         }
     }
 
+    /// Whether rides may cost otherwise because of it.
+    pub const fn changes_fares(&self) -> bool {
+        matches!(self, Self::Fares(_) | Self::FaresWithdrawn { .. })
+    }
+
     /// False if it only ends what was told before, so that nothing of it remains to be told to a station that comes later.
     pub fn holds(&self) -> bool {
         match self {

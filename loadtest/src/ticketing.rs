@@ -30,6 +30,8 @@ pub struct Book {
     pub answered: Vec<String>,
     /// Answers that are no prices are given for this rider.
     pub nonsense_for: Option<String>,
+    /// What it says of its own accord, each time that it is asked.
+    pub changed: Vec<Price>,
 }
 
 impl Desk {
@@ -84,6 +86,7 @@ async fn ask(
             book.answered.push(ride);
         }
     }
+    prices.extend(book.changed.iter().cloned());
     prices.reverse();
     Ok(Json(Prices { prices }))
 }
@@ -97,5 +100,5 @@ fn price(told: &Told, nonsense: bool) -> Price {
         }
         _ => vec![line("one end was not seen", 900)],
     };
-    Price { ride_id: told.ride_id.clone(), currency: "CNY".to_owned(), lines }
+    Price { ride_id: told.ride_id.clone(), version: 1, currency: "CNY".to_owned(), lines }
 }

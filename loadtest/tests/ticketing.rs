@@ -10,9 +10,9 @@ use std::time::Duration;
 use facegate_cloud_sync::journeys::{SettlingPolicy, settle_all};
 use facegate_cloud_sync::store::sled::SledStore;
 use facegate_cloud_sync::store::{Store, Trip};
-use facegate_cloud_sync::ticketing::{Ticketing, TicketingConfig, TicketingError, pass};
+use facegate_cloud_sync::ticketing::{Price, PriceLine, Ticketing, TicketingConfig, TicketingError, pass};
 use facegate_domain::Timestamp;
-use facegate_domain::billing::BillingPolicy;
+use facegate_domain::billing::{BillingPolicy, ItemKind};
 use facegate_domain::fares::{Elsewhere, FareTable, Tariff};
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::PairingPolicy;
@@ -101,6 +101,14 @@ impl World {
         self.store.trips(rider).await.unwrap()
     }
 
+    /// What the rider's trip has been billed, once it was asked some times.
+    async fn billed(&mut self, rider: RiderId, now: Timestamp) -> Vec<i64> {
+        for _ in 0..3 {
+            self.pass(now).await.unwrap();
+        }
+        items(&self.trips(rider).await[0])
+    }
+
     /// So often that every answer is ready.
     async fn until_priced(&mut self, now: Timestamp) -> usize {
         let mut priced = 0;
@@ -169,6 +177,8 @@ async fn rides_wait_for_answers_that_come_late_and_out_of_order_and_each_counts_
     let held = world.store.held_rides(None, 9).await.unwrap();
     assert_eq!(held.iter().map(|priced| priced.ride.rider()).collect::<Vec<_>>(), [nonsense]);
 
+    changes_its_mind(&mut world, &desk, (riders[0], nonsense)).await;
+
     // The missing exit comes, and the system prices the whole ride instead of the broken one.
     assert_eq!(items(&world.trips(broken).await[0]), [900]);
     let gone = world.trips(broken).await[0].priced.id().to_string();
@@ -180,4 +190,36 @@ async fn rides_wait_for_answers_that_come_late_and_out_of_order_and_each_counts_
     assert!(!desk.knows(&gone), "it has heard what the ride replaces");
     stop.cancel();
     served.await.unwrap().unwrap();
+}
+
+/// It says of its own accord that a ride costs otherwise than it said: the difference is an item, with the next number.
+async fn changes_its_mind(world: &mut World, desk: &Desk, (rider, unreadable): (RiderId, RiderId)) {
+    let ride = world.trips(rider).await[0].priced.id();
+    let says = |ride: String, version: u32, amount_minor: i64| Price {
+        ride_id: ride,
+        version,
+        currency: "CNY".into(),
+        lines: vec![PriceLine { said: format!("as of version {version}"), amount_minor }],
+    };
+    let price = |version, amount_minor| says(ride.to_string(), version, amount_minor);
+    desk.book().changed = vec![price(1, 700)];
+    assert_eq!(world.billed(rider, after(910)).await, [500], "the same version is the same answer");
+    desk.book().changed = vec![price(2, 350)];
+    assert_eq!(world.billed(rider, after(911)).await, [500, -150], "told three times, done once");
+    // The desk answers in the other order.
+    desk.book().changed = vec![price(2, 350), price(3, 0), price(4, 600)];
+    assert_eq!(world.billed(rider, after(912)).await, [500, -150, 250], "what was overtaken counts no more");
+    let trip = world.trips(rider).await.remove(0);
+    let kinds: Vec<ItemKind> = trip.items.iter().map(|billed| billed.item.kind().clone()).collect();
+    let adjusts = |number| ItemKind::Adjustment { of: ride, number };
+    assert_eq!(kinds, [ItemKind::Ride { ride }, adjusts(1), adjusts(2)], "and none was edited");
+    assert_eq!(trip.priced.fare().unwrap().lines()[0].rule.to_string(), "as of version 4");
+    let nonsense = Price { currency: "EUR".into(), ..price(9, 100) };
+    desk.book().changed = vec![nonsense, says("no ride".into(), 9, 1), says(RiderId::random().to_string(), 9, 1)];
+    assert_eq!(world.billed(rider, after(913)).await, [500, -150, 250], "what is no price of ours changes nothing");
+    // What could not be read and is held is priced by an answer that can.
+    let held = world.trips(unreadable).await[0].priced.id().to_string();
+    desk.book().changed = vec![says(held, 1, 450)];
+    assert_eq!(world.billed(unreadable, after(914)).await, [450]);
+    desk.book().changed.clear();
 }

@@ -3,7 +3,7 @@
 use facegate_domain::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Moment, RIDERS_PAGE, SettlingPolicy, settle_rider};
+use super::{By, Moment, RIDERS_PAGE, SettlingPolicy, settle_rider};
 use crate::store::{Store, StoreError};
 use crate::tariffs::Tariffs;
 
@@ -28,7 +28,12 @@ pub async fn round(
             }
             // Taps are settled by the round of those that have come.
             let moment = Moment { now, known_until: Some(Timestamp::from_unix_ms(i64::MIN)) };
-            settle_rider(store, &*tariffs.pricer(&tariff), (rider, Some(again)), moment, policy).await?;
+            let by = By { pricer: &*tariffs.pricer(&tariff), revision: tariffs.revision() };
+            match settle_rider(store, by, (rider, Some(again)), moment, policy).await {
+                // He stays in the queue, and the next round knows what was changed.
+                Err(StoreError::TariffChanged(_)) => return Ok(()),
+                settled => settled?,
+            }
         }
     }
 }

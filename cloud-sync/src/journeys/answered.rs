@@ -10,8 +10,9 @@ use super::TRIES_MAX;
 use super::pricing::{self, Ahead, Items};
 use crate::store::{PricedRide, Pricing, Settlement, Store, StoreError};
 
-/// Gives the ride its price, and its rider the item of the difference. False if it waits for none any more: what came
-/// late has superseded it, or somebody else was told the same. An answer that comes twice counts once.
+/// Gives the ride its price, or another than it was given before, and its rider the item of the difference. False if
+/// nothing is to be done: what came late has superseded the ride, a person has priced it, or an answer of this version or
+/// a later one is here. So an answer that comes twice counts once, and one that was overtaken counts no more.
 pub async fn answered(
     store: &dyn Store,
     tariff: &Tariff,
@@ -23,8 +24,9 @@ pub async fn answered(
     let (rider, id) = (ride.ride.rider(), ride.id());
     for _ in 0..TRIES_MAX {
         let seen = store.settlements(rider).await?;
-        let Some(known) = store.ride(id).await?.filter(PricedRide::waits_elsewhere) else { return Ok(false) };
+        let Some(known) = store.ride(id).await?.filter(|known| is_news(known, &answer)) else { return Ok(false) };
         let answer = match answer.fare() {
+            Some(_) if !known.waits_elsewhere() && pricing::is_forgotten(store, rider).await? => return Ok(false),
             Some(fare) if pricing::is_forgotten(store, rider).await? => pricing::lost(fare.total()),
             _ => answer.clone(),
         };
@@ -50,4 +52,21 @@ pub async fn answered(
         }
     }
     Ok(false)
+}
+
+/// Whether the answer says more than what is known.
+fn is_news(known: &PricedRide, answer: &Pricing) -> bool {
+    if known.superseded.is_some() {
+        return false;
+    }
+    match (known.pricing(), answer) {
+        (Some(Pricing::Elsewhere), _) => true,
+        // What could not be read is put right by an answer that can.
+        (Some(Pricing::Held { .. } | Pricing::Priced { .. }), Pricing::Priced { version, .. }) => {
+            let by_hand =
+                known.fare().is_some() && !matches!(known.pricing(), Some(Pricing::Priced { version: 1.., .. }));
+            !by_hand && known.answered_version().is_none_or(|before| *version > before)
+        }
+        _ => false,
+    }
 }

@@ -47,7 +47,7 @@ pub async fn price(
         settlement.repriced.extend(waived.filter_map(|decision| {
             let priced = before.get(&decision.ride).filter(|priced| priced.is_held())?;
             let fare = pricer.decided(Ride::from(&priced.ride), decision).ok()?;
-            Some((decision.ride, Pricing::Priced { fare }))
+            Some((decision.ride, Pricing::ours(fare)))
         }));
         settlement.rides = found.rides.into_iter().map(|ride| uncollectable(pricer, ride)).collect::<Result<_, _>>()?;
         return Ok(settlement);
@@ -202,7 +202,7 @@ impl<'a> Items<'a> {
 
 fn pricing(price: Result<Fare, PricingError>) -> Pricing {
     match price {
-        Ok(fare) => Pricing::Priced { fare },
+        Ok(fare) => Pricing::ours(fare),
         Err(PricingError::Elsewhere) => Pricing::Elsewhere,
         Err(error) => Pricing::Held { reason: error.to_string() },
     }
@@ -237,7 +237,7 @@ fn uncollectable(pricer: &dyn Pricer, ride: Ridden) -> Result<(Ridden, Pricing),
         pricer.settle(&[], &[Ride::from(&ride)], began, &RiderTerms::default()).map_err(ChargeError::from)?;
     let price = settling.new.into_iter().next().map(|billed| pricing(billed.price));
     Ok(match price {
-        Some(Pricing::Priced { fare }) => (ride, lost(fare.total())),
+        Some(Pricing::Priced { fare, .. }) => (ride, lost(fare.total())),
         Some(other) => (ride, other),
         None => (ride, Pricing::Held { reason: "nobody has priced it".to_owned() }),
     })

@@ -137,7 +137,7 @@ pub trait BooksStore {
 /// A ride as the match sees it, with what is stored of its items.
 pub(super) fn ride_row(ride: &PricedRide, items: &BTreeMap<[u8; 16], (Item, Option<ChargeId>)>) -> RideRow {
     let price = match ride.pricing() {
-        Some(Pricing::Priced { fare }) => Price::Fare(fare.total()),
+        Some(Pricing::Priced { fare, .. }) => Price::Fare(fare.total()),
         Some(Pricing::Held { .. } | Pricing::Elsewhere) | None => Price::Held,
     };
     let rows = ride.items.iter().map(|posted| {

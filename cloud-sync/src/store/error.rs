@@ -35,6 +35,8 @@ pub enum StoreError {
     UnknownJourney(JourneyId),
     #[error("rider {0} was settled meanwhile: pair and price his taps again")]
     SettledMeanwhile(RiderId),
+    #[error("fare tables or waivers were changed while the rides of rider {0} were priced; price them anew")]
+    TariffChanged(RiderId),
     #[error("there is no item {0}")]
     UnknownItem(ItemId),
     #[error("item {item} is in charge {charge} already: leave it to that one")]

@@ -22,22 +22,33 @@ use super::StoreError;
 pub enum Pricing {
     Priced {
         fare: Fare,
+        /// Of the answer of an external ticketing system; 0 of what is priced here.
+        #[serde(default, skip_serializing_if = "is_ours")]
+        version: u32,
     },
     /// Held for a person to look at; never charged as it stands.
-    Held {
-        reason: String,
-    },
+    Held { reason: String },
     /// An external ticketing system prices it, and has not answered yet.
     Elsewhere,
 }
 
 impl Pricing {
+    /// By our own tables, or by hand.
+    pub const fn ours(fare: Fare) -> Self {
+        Self::Priced { fare, version: 0 }
+    }
+
     pub const fn fare(&self) -> Option<&Fare> {
         match self {
-            Self::Priced { fare } => Some(fare),
+            Self::Priced { fare, .. } => Some(fare),
             Self::Held { .. } | Self::Elsewhere => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_ours(version: &u32) -> bool {
+    *version == 0
 }
 
 /// A price from then on.
@@ -92,6 +103,15 @@ impl PricedRide {
         self.superseded.is_none() && matches!(self.pricing(), Some(Pricing::Elsewhere))
     }
 
+    /// The version of the external ticketing system's answer that it has its price by; none if it has none by one.
+    pub fn answered_version(&self) -> Option<u32> {
+        let answers = self.prices.iter().rev().filter_map(|price| match price.pricing {
+            Pricing::Priced { version, .. } if version > 0 => Some(version),
+            _ => None,
+        });
+        answers.max()
+    }
+
     /// What is neither a ride any more nor ever cost anything is no business of its rider's.
     pub fn is_shown(&self) -> bool {
         self.superseded.is_none() || !self.items.is_empty()
@@ -113,6 +133,8 @@ pub struct Settlement {
     pub rider: RiderId,
     /// [`JourneyStore::settlements`] as it was before anything was read that this rests on.
     pub seen: u64,
+    /// [`TermsStore::tariff_revision`](super::TermsStore::tariff_revision) of what its prices rest on; none if on none.
+    pub tariff: Option<u64>,
     pub rides: Vec<(Ridden, Pricing)>,
     /// Second presentations, used up without a price.
     pub merged: Vec<Tap>,
@@ -134,6 +156,7 @@ impl Settlement {
         Self {
             rider,
             seen,
+            tariff: None,
             rides: Vec::new(),
             merged: Vec::new(),
             superseded: Vec::new(),
@@ -252,7 +275,8 @@ pub trait JourneyStore {
     /// Stores the rides and their items and uses up their taps.
     ///
     /// Errors: `SettledMeanwhile` if another settlement of the rider was stored since `seen`, `TapSettled` if a ride that
-    /// stands has used one of the taps, `UnknownJourney`; nothing is stored then.
+    /// stands has used one of the taps, `TariffChanged` if it is priced by another tariff than holds now,
+    /// `UnknownJourney`; nothing is stored then.
     async fn settle(&self, settlement: Settlement, now: Timestamp) -> Result<(), StoreError>;
 
     async fn ride(&self, id: JourneyId) -> Result<Option<PricedRide>, StoreError>;

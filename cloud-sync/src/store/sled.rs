@@ -33,12 +33,12 @@
 //! | `passage/` authorisation sequence | `PassageOutcome` of the passage with that sequence |
 //! | `unknown/` authorisation | `UnknownPassage` |
 //! | `conflict/` record sha256 | `Conflict` |
-//! | `tap/` rider time record · `open/` (same) | `Tap` · its direction, until a journey uses it |
+//! | `tap/` rider time record · `open/` (same) | `Tap` · its direction (null of a late entry), until a journey uses it |
 //! | `settled/` record | the ride that used it, or null for a second presentation |
 //! | `journey/` id · `trip/` rider time id | `PricedRide` · empty |
 //! | `ended/` time id · `held/` id · `elsewhere/` id | empty, by its last tap · while it has no price · while an external system owes it |
 //! | `terms/` rider · `waiver/` id · `again/` rider | `KeptTerms` · `KeptWaiver` · `Again`: his rides are to be priced anew |
-//! | `settlements/` rider | how many there were |
+//! | `settlements/` rider · `tariff-revision` | how many there were · how often what they are priced by was changed |
 //! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |
 //! | `charge/` id · `due/` time id · `rider-charge/` rider time id | `Charge` · empty, until it is finished · empty |
 //! | `debt/` rider charge · `credit/` rider currency · `paid/` rider | empty, until it is paid · `Credit` · empty, once a charge was captured |

@@ -75,8 +75,8 @@ pub trait TapStore {
     /// At most `max` riders with taps that no journey has used, after `after`.
     async fn riders_with_open_taps(&self, after: Option<RiderId>, max: usize) -> Result<Vec<RiderId>, StoreError>;
 
-    /// Of those, at most `max` who may have something to settle: an unused exit up to `left_by`, or any unused tap up to
-    /// `given_up_by`. Whoever has neither is under way, and nothing can be settled of his.
+    /// Of those, at most `max` who may have something to settle: an unused exit, or entry that came after a later tap, up to
+    /// `left_by`, or any unused tap up to `given_up_by`. Whoever has neither is under way, and nothing can be settled of his.
     async fn riders_to_settle(
         &self,
         after: Option<RiderId>,

@@ -58,6 +58,10 @@ pub trait TermsStore {
     /// At most `max` riders whose rides are to be priced anew, in the order of their ids, after `after`.
     async fn riders_to_reprice(&self, after: Option<RiderId>, max: usize) -> Result<Vec<(RiderId, Again)>, StoreError>;
 
+    /// Rises whenever what rides are priced by is changed: a waiver, a fare table that is published or withdrawn. Whoever
+    /// prices asks for it before he reads any of that.
+    async fn tariff_revision(&self) -> Result<u64, StoreError>;
+
     /// All that ever was waived.
     async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError>;
 

@@ -74,6 +74,23 @@ async fn a_ride_whose_exit_nobody_saw_costs_the_maximum_until_the_exit_comes_lat
 }
 
 #[tokio::test]
+async fn an_entry_that_comes_late_between_two_settled_taps_changes_the_ride_at_once() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    ride(&cloud, rider, BEGIN).await;
+    cloud.clock.advance(Duration::from_secs(3600));
+    trips(&cloud, rider, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    // He left unseen, and came in again at south before he left there.
+    let back = Gate::entry("south").pass(rider, minutes(5), face(), PassageOutcome::Passed);
+    deliver(&cloud, "south", back.into()).await.unwrap();
+    let is_gone = |trip: &Trip| trip.priced.superseded.is_some();
+    let mut now = trips(&cloud, rider, |trips| trips.len() == 2 && trips.iter().any(is_gone)).await;
+    now.sort_by_key(|trip| trip.priced.ride.first().at);
+    assert_eq!((is_gone(&now[0]), items(&now[0])), (true, vec![400, -400]), "{now:?}");
+    assert_eq!((is_gone(&now[1]), now[1].priced.ride.first().at), (false, minutes(5)), "{now:?}");
+}
+
+#[tokio::test]
 async fn who_tells_the_missing_end_in_time_pays_the_fare_of_what_he_tells() {
     let cloud = TestCloud::start().await;
     publish(&cloud, &table_with("repairs = { within_days = 30, per_month = 2 }")).await;

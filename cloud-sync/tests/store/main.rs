@@ -115,6 +115,7 @@ every_store! {
         an_old_entry_moves_nobody_in,
         taps_to_pair_reach_back_and_tell_what_is_settled,
         only_riders_with_an_exit_or_an_old_tap_may_have_something_to_settle,
+        who_had_settled_more_when_an_entry_came_late_may_have_something_to_settle,
         a_sequence_that_no_journal_reaches_harms_nothing;
     shuffled:
         any_order_and_repetition_amounts_to_the_same;
@@ -131,6 +132,7 @@ every_store! {
     terms:
         terms_are_kept_once_with_what_was_bought_and_forgotten_with_the_account,
         who_is_to_be_priced_anew_stays_so_until_it_is_done_as_asked_last,
+        what_was_priced_by_an_older_tariff_is_not_settled,
         waivers_are_added_once_and_changed,
         held_rides_and_rides_of_a_time_are_told_page_by_page;
     charges:

@@ -239,6 +239,22 @@ pub async fn only_riders_with_an_exit_or_an_old_tap_may_have_something_to_settle
     assert_eq!(to_settle(700, 700).await.len(), 3);
 }
 
+pub async fn who_had_settled_more_when_an_entry_came_late_may_have_something_to_settle(place: &Place) {
+    let store = place.open().await;
+    let (mut entry, mut exit, mut other) = (Gate::entry("north"), Gate::exit("south"), Gate::entry("east"));
+    let rider = RiderId::random();
+    let journey = ride(&*store, &mut entry, &mut exit, rider, after(0)).await;
+    settle(&*store, settlement(&journey), 700).await.unwrap();
+    let to_settle = async |by| store.riders_to_settle(None, 10, after(by), NOW.minus(DAY)).await.unwrap();
+    assert!(to_settle(700).await.is_empty());
+    store.record_taps(other.passed(rider, after(300)).into(), after(800)).await.unwrap();
+    assert_eq!(to_settle(700).await, [rider]);
+    assert!(to_settle(299).await.is_empty(), "not before what was settled then would be");
+    // The same of one who is under way, which says nothing.
+    store.record_taps(other.passed(RiderId::random(), after(300)).into(), after(800)).await.unwrap();
+    assert_eq!(to_settle(700).await, [rider]);
+}
+
 pub async fn a_sequence_that_no_journal_reaches_harms_nothing(place: &Place) {
     let store = place.open().await;
     let mut gate = Gate::entry("north");

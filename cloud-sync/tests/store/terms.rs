@@ -7,6 +7,7 @@ use facegate_domain::fares::{Waiver, Waives};
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
 use facegate_domain::money::Money;
+use facegate_domain::operation::{Instruction, PublishedFares, StationMode};
 use facegate_domain::terms::{BoughtPass, KeptTerms, TermsChange};
 
 use crate::places::Place;
@@ -83,7 +84,7 @@ pub async fn held_rides_and_rides_of_a_time_are_told_page_by_page(place: &Place)
     ids.sort_unstable();
     assert_eq!(held.iter().map(PricedRide::id).collect::<Vec<_>>(), ids);
     let fare = fares().price(&rides[1]).unwrap();
-    let repriced = vec![(rides[1].id, Pricing::Priced { fare })];
+    let repriced = vec![(rides[1].id, Pricing::ours(fare))];
     settle(&*store, Settlement { repriced, ..Settlement::of(rides[1].rider(), 0) }, 9100).await.unwrap();
     assert!(store.held_rides(None, 9).await.unwrap().iter().all(|priced| priced.id() != rides[1].id));
     let (from, until) = (rides[1].exit.at, rides[3].exit.at);
@@ -91,4 +92,39 @@ pub async fn held_rides_and_rides_of_a_time_are_told_page_by_page(place: &Place)
     assert_eq!(page[0].id(), rides[1].id);
     let next = store.rides_ended(from, until, Some((page[0].ride.last().at, page[0].id())), 9).await.unwrap();
     assert_eq!(next.iter().map(PricedRide::id).collect::<Vec<_>>(), [rides[2].id]);
+}
+
+pub async fn what_was_priced_by_an_older_tariff_is_not_settled(place: &Place) {
+    let store = place.open().await;
+    let (mut entry, mut exit) = (Gate::entry("north"), Gate::exit("south"));
+    let rider = RiderId::random();
+    let journey = ride(&*store, &mut entry, &mut exit, rider, after(0)).await;
+    let by = |revision| Settlement { tariff: Some(revision), ..settlement(&journey) };
+    let mut last = store.tariff_revision().await.unwrap();
+    let waiver =
+        Waiver { reason: "storm".into(), waives: Waives::Fare, stations: None, from: after(0), until: after(900) };
+    let kept = KeptWaiver { id: uuid::Uuid::from_bytes([8; 16]), waiver, told_by: None, follows: None, spreads: None };
+    let shorter = Waiver { until: after(500), ..kept.waiver.clone() };
+    let ended = KeptWaiver { waiver: shorter, ..kept.clone() };
+    let published = PublishedFares { name: "new".into(), valid_from: after(0), toml: "name = 'new'".into() };
+    for change in 0..4 {
+        match change {
+            0 => assert!(store.add_waiver(kept.clone()).await.unwrap()),
+            1 => assert!(store.change_waiver(&kept, ended.clone()).await.unwrap()),
+            2 => _ = store.instruct(Instruction::Fares(published.clone())).await.unwrap(),
+            _ => _ = store.instruct(Instruction::FaresWithdrawn { name: "new".into() }).await.unwrap(),
+        }
+        let refused = settle(&*store, by(last), 900).await;
+        assert!(matches!(refused, Err(StoreError::TariffChanged(who)) if who == rider), "{change}: {refused:?}");
+        assert!(store.ride(journey.id).await.unwrap().is_none(), "nothing of it is stored");
+        let now = store.tariff_revision().await.unwrap();
+        assert!(now > last, "{change}");
+        last = now;
+    }
+    // Neither what is told twice, nor how far a waiver has spread, nor a station's mode changes a price.
+    assert!(!store.add_waiver(kept).await.unwrap());
+    let spreading = KeptWaiver { spreads: Some(after(0)..after(900)), ..ended.clone() };
+    assert!(store.change_waiver(&ended, spreading).await.unwrap());
+    store.instruct(Instruction::Mode { station: None, mode: Some(StationMode::Closed) }).await.unwrap();
+    settle(&*store, by(last), 900).await.unwrap();
 }

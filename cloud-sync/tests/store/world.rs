@@ -151,7 +151,7 @@ pub fn settlement_of(rider: RiderId, rides: &[Ridden]) -> Settlement {
         let fare = billed.price.unwrap();
         let kind = ItemKind::Ride { ride: ride.id() };
         settlement.items.push(Item::new(rider, billed.day, fare.total(), kind, after(700)));
-        settlement.rides.push((ride.clone(), Pricing::Priced { fare }));
+        settlement.rides.push((ride.clone(), Pricing::ours(fare)));
     }
     settlement
 }

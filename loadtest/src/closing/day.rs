@@ -112,7 +112,7 @@ impl City {
             let ride = Ridden::Whole(journey.clone());
             let kind = ItemKind::Ride { ride: ride.id() };
             settlement.items.push(Item::new(rider, self.day, fare.total(), kind, journey.exit.at));
-            settlement.rides.push((ride, Pricing::Priced { fare }));
+            settlement.rides.push((ride, Pricing::ours(fare)));
         }
         Ok(settlement)
     }

@@ -213,7 +213,7 @@ impl Books {
         self.rides += 1;
         let rule = Rule::DistanceBand { from_m: 6_000, up_to_m: None };
         let line = Line { rule, quantity: Quantity::Metres(7_000), amount: cny(FARE) };
-        let pricing = Pricing::Priced { fare: Fare::new("test", currency(), vec![line]).unwrap() };
+        let pricing = Pricing::ours(Fare::new("test", currency(), vec![line]).unwrap());
         let kind = ItemKind::Ride { ride: journey.id };
         let day = self.policy.billing.days.of(now);
         let owing = self.store.uncharged_items_of(rider).await.unwrap();

@@ -207,8 +207,11 @@ async fn insert(tx: &mut Tx, taps: &[Tap]) -> Result<(), Trouble> {
     .execute(tx.sql())
     .await?;
     sqlx::query(
-        "INSERT INTO core.open_tap (gate, epoch, sequence, rider, at, direction)
-         SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[])",
+        "INSERT INTO core.open_tap (gate, epoch, sequence, rider, at, direction, late)
+         SELECT t.gate, t.epoch, t.sequence, t.rider, t.at, t.direction, t.direction = 'entry' AND coalesce(p.at > t.at, false)
+         FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[])
+            AS t (gate, epoch, sequence, rider, at, direction)
+         LEFT JOIN core.place p ON p.rider = t.rider",
     )
     .bind(&ids.gates)
     .bind(&ids.epochs)

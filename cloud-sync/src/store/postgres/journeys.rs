@@ -135,6 +135,9 @@ async fn settle(tx: &mut Tx, settlement: &Settlement, now: Timestamp) -> Result<
     if alone.rows_affected() == 0 {
         return Err(StoreError::SettledMeanwhile(settlement.rider).into());
     }
+    if let Some(revision) = settlement.tariff {
+        terms::tariff_holds(tx, settlement.rider, revision).await?;
+    }
     let touched: Vec<Uuid> = settlement.touched().into_iter().map(journey_uuid).collect();
     let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.journey WHERE id = ANY($1)")
         .bind(&touched)

@@ -7,7 +7,7 @@ use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, Instructions};
 use super::error::Trouble;
 use super::tx::Tx;
 use super::values::{json, read};
-use super::{PgStore, transact};
+use super::{PgStore, terms, transact};
 use crate::store::logged::Logged;
 use crate::store::{OperationStore, StoreError};
 
@@ -31,6 +31,10 @@ impl OperationStore for PgStore {
 }
 
 async fn tell(tx: &mut Tx, instruction: &Instruction) -> Result<u64, Trouble> {
+    if instruction.changes_fares() {
+        // Before the feed, as settlements do.
+        terms::tariff_changes(tx).await?;
+    }
     tx.alone_at_the_feed().await?;
     let place = instruction.place();
     let before: Option<String> =

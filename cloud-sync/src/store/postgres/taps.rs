@@ -65,7 +65,7 @@ impl TapStore for PgStore {
     ) -> Result<Vec<RiderId>, StoreError> {
         let riders: Vec<Uuid> = sqlx::query_scalar(
             "SELECT rider FROM core.open_tap
-             WHERE ($1::uuid IS NULL OR rider > $1) AND (at <= $3 OR (direction = 'exit' AND at <= $2))
+             WHERE ($1::uuid IS NULL OR rider > $1) AND (at <= $3 OR (at <= $2 AND (direction = 'exit' OR late)))
              GROUP BY rider ORDER BY rider LIMIT $4",
         )
         .bind(after.as_ref().map(RiderId::as_uuid))

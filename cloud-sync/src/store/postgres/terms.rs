@@ -55,6 +55,14 @@ impl TermsStore for PgStore {
         Ok(riders.into_iter().map(again).collect())
     }
 
+    async fn tariff_revision(&self) -> Result<u64, StoreError> {
+        let revision: i64 = sqlx::query_scalar("SELECT revision FROM core.tariff")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(Trouble::from)?;
+        Ok(from_number(revision))
+    }
+
     async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError> {
         let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.waiver ORDER BY id")
             .fetch_all(&self.pool)
@@ -64,13 +72,7 @@ impl TermsStore for PgStore {
     }
 
     async fn add_waiver(&self, waiver: KeptWaiver) -> Result<bool, StoreError> {
-        let added = sqlx::query("INSERT INTO core.waiver (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
-            .bind(waiver.id)
-            .bind(json(&waiver))
-            .execute(&self.pool)
-            .await
-            .map_err(Trouble::from)?;
-        Ok(added.rows_affected() == 1)
+        transact!(self, tx => add_waiver(&mut tx, &waiver).await)
     }
 
     async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError> {
@@ -162,6 +164,31 @@ async fn change_terms(
     Ok(true)
 }
 
+/// Waits for settlements that are priced by what held before, so that whoever looks for them afterwards finds them.
+pub(super) async fn tariff_changes(tx: &mut Tx) -> Result<(), Trouble> {
+    sqlx::query("UPDATE core.tariff SET revision = revision + 1").execute(tx.sql()).await?;
+    Ok(())
+}
+
+/// Nothing changes from here to the commit.
+pub(super) async fn tariff_holds(tx: &mut Tx, rider: RiderId, revision: u64) -> Result<(), Trouble> {
+    let now: i64 = sqlx::query_scalar("SELECT revision FROM core.tariff FOR SHARE").fetch_one(tx.sql()).await?;
+    if from_number(now) == revision { Ok(()) } else { Err(StoreError::TariffChanged(rider).into()) }
+}
+
+async fn add_waiver(tx: &mut Tx, waiver: &KeptWaiver) -> Result<bool, Trouble> {
+    let added = sqlx::query("INSERT INTO core.waiver (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
+        .bind(waiver.id)
+        .bind(json(waiver))
+        .execute(tx.sql())
+        .await?;
+    let is_new = added.rows_affected() == 1;
+    if is_new {
+        tariff_changes(tx).await?;
+    }
+    Ok(is_new)
+}
+
 async fn change_waiver(tx: &mut Tx, before: &KeptWaiver, after: &KeptWaiver) -> Result<bool, Trouble> {
     let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.waiver WHERE id = $1 FOR UPDATE")
         .bind(before.id)
@@ -177,6 +204,9 @@ async fn change_waiver(tx: &mut Tx, before: &KeptWaiver, after: &KeptWaiver) -> 
         .bind(json(after))
         .execute(tx.sql())
         .await?;
+    if before.waiver != after.waiver {
+        tariff_changes(tx).await?;
+    }
     Ok(true)
 }
 

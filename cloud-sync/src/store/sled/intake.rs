@@ -103,10 +103,12 @@ fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<
         let outcomes = passages.iter().map(|(k, v)| decode(k, v)).collect::<Result<Vec<_>, _>>()?;
         match Amount::of(&authorisation, &outcomes, has_tap(tx, &authorisation)?) {
             Amount::Tap(tap) => {
-                if let btree_map::Entry::Vacant(unknown) = before.entry(tap.rider) {
-                    unknown.insert(place(tx, tap.rider)?);
-                }
-                add_tap(tx, &tap)?;
+                let known = match before.entry(tap.rider) {
+                    btree_map::Entry::Occupied(known) => known.into_mut(),
+                    btree_map::Entry::Vacant(unknown) => unknown.insert(place(tx, tap.rider)?),
+                };
+                let is_late = known.latest.as_ref().is_some_and(|(at, ..)| *at > tap.at);
+                add_tap(tx, &tap, is_late)?;
                 standing::rides(tx, &tap)?;
                 taps.push(tap);
             }
@@ -131,13 +133,14 @@ fn keep_unknown(tx: &mut Tx<'_>, tap: Tap) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn add_tap(tx: &mut Tx<'_>, tap: &Tap) -> Result<(), StoreError> {
+/// An entry that comes after a later tap is kept without its direction: what was settled may change at once, as by an exit.
+fn add_tap(tx: &mut Tx<'_>, tap: &Tap, is_late: bool) -> Result<(), StoreError> {
     if tx.contains(&key::unknown(&tap.id))? {
         tx.remove(key::unknown(&tap.id));
         tx.count(UNKNOWN, -1)?;
     }
     tx.put(key::tap(tap.rider, tap.at, &tap.id), tap);
-    tx.put(key::open(tap.rider, tap.at, &tap.id), &tap.direction);
+    tx.put(key::open(tap.rider, tap.at, &tap.id), &(!is_late).then_some(tap.direction));
     tx.count(TAPS, 1)?;
     Ok(())
 }

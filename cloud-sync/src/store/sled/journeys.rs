@@ -107,6 +107,11 @@ fn settle(tx: &mut Tx<'_>, settlement: &Settlement, now: Timestamp) -> Result<()
     if tx.get::<u64>(&settlements)?.unwrap_or(0) != settlement.seen {
         return Err(StoreError::SettledMeanwhile(settlement.rider));
     }
+    if let Some(priced_by) = settlement.tariff
+        && priced_by != terms::tariff_revision(tx)?
+    {
+        return Err(StoreError::TariffChanged(settlement.rider));
+    }
     tx.put(settlements, &(settlement.seen + 1));
     let mut rides = BTreeMap::new();
     for id in settlement.touched() {

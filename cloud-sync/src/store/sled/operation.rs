@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, Instructions};
 
 use super::feed::publish;
-use super::{SledStore, key};
+use super::{SledStore, key, terms};
 use crate::store::logged::Logged;
 use crate::store::{OperationStore, StoreError};
 
@@ -18,6 +18,9 @@ impl OperationStore for SledStore {
                 if held.iter().filter(|held| matches!(held, Instruction::Fares(_))).count() >= FARE_TABLES_MAX {
                     return Err(StoreError::TooManyFareTables);
                 }
+            }
+            if instruction.changes_fares() {
+                terms::tariff_changes(tx)?;
             }
             if instruction.holds() {
                 tx.put(key, &instruction);

@@ -67,7 +67,7 @@ impl TapStore for SledStore {
             from = [last.as_slice(), &[0]].concat();
             for (k, v) in page {
                 let rider = RiderId::from_bytes(key::id_after(key::OPEN, &k));
-                // Taps of before directions were kept here say nothing: they may be exits.
+                // None of a late entry, and of taps of before directions were kept here, which may be exits.
                 let exit = decode::<Option<Direction>>(&k, &v)? != Some(Direction::Entry);
                 let at = key::time_of_open(&k);
                 if riders.last() != Some(&rider) && (at <= given_up_by || (exit && at <= left_by)) {

@@ -23,6 +23,16 @@ pub(super) fn reprice(tx: &mut Tx<'_>, rider: RiderId, since: Timestamp) -> Resu
     Ok(())
 }
 
+pub(super) fn tariff_revision(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    Ok(tx.get(key::TARIFF_REVISION)?.unwrap_or(0))
+}
+
+pub(super) fn tariff_changes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let revision = tariff_revision(tx)? + 1;
+    tx.put(key::TARIFF_REVISION.to_vec(), &revision);
+    Ok(())
+}
+
 /// Takes away what a settlement has done, unless it was asked for once more.
 pub(super) fn repriced(tx: &mut Tx<'_>, rider: RiderId, version: u64) -> Result<(), StoreError> {
     if tx.get::<Again>(&key::again(rider))?.is_some_and(|again| again.version == version) {
@@ -70,6 +80,10 @@ impl TermsStore for SledStore {
         found.iter().map(|(k, v)| Ok((RiderId::from_bytes(key::tail(k)), decode(k, v)?))).collect()
     }
 
+    async fn tariff_revision(&self) -> Result<u64, StoreError> {
+        tariff_revision(&self.read())
+    }
+
     async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError> {
         self.read().scan_as(key::WAIVER)
     }
@@ -80,6 +94,7 @@ impl TermsStore for SledStore {
             let new = !tx.contains(&key)?;
             if new {
                 tx.put(key, &waiver);
+                tariff_changes(tx)?;
             }
             Ok(new)
         })
@@ -92,6 +107,9 @@ impl TermsStore for SledStore {
             let is_kept = tx.get::<KeptWaiver>(&key)?.as_ref() == Some(before);
             if is_kept {
                 tx.put(key, &after);
+                if before.waiver != after.waiver {
+                    tariff_changes(tx)?;
+                }
             }
             Ok(is_kept)
         })

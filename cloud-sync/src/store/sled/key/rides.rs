@@ -11,6 +11,9 @@ pub(in crate::store::sled) const UNCHARGED: &[u8] = b"uncharged/";
 pub(in crate::store::sled) const ENDED: &[u8] = b"ended/";
 pub(in crate::store::sled) const HELD: &[u8] = b"held/";
 pub(in crate::store::sled) const ELSEWHERE: &[u8] = b"elsewhere/";
+/// How often what rides are priced by was changed.
+pub(in crate::store::sled) const TARIFF_REVISION: &[u8] = b"tariff-revision";
+
 pub(in crate::store::sled) const AGAIN: &[u8] = b"again/";
 pub(in crate::store::sled) const WAIVER: &[u8] = b"waiver/";
 

@@ -56,7 +56,7 @@ fn one_ride() -> Books {
         acquirer: BTreeMap::from([(charge.key().clone(), account)]),
         priced: vec![PricedRide {
             ride: Ridden::Whole(journey),
-            prices: vec![PriceAt { at: now, pricing: Pricing::Priced { fare } }],
+            prices: vec![PriceAt { at: now, pricing: Pricing::ours(fare) }],
             items: vec![Posted { item: item.id(), amount }],
             superseded: None,
         }],
