@@ -178,7 +178,6 @@ async fn rides_wait_for_answers_that_come_late_and_out_of_order_and_each_counts_
     assert_eq!(held.iter().map(|priced| priced.ride.rider()).collect::<Vec<_>>(), [nonsense]);
 
     changes_its_mind(&mut world, &desk, (riders[0], nonsense)).await;
-
     // The missing exit comes, and the system prices the whole ride instead of the broken one.
     assert_eq!(items(&world.trips(broken).await[0]), [900]);
     let gone = world.trips(broken).await[0].priced.id().to_string();

@@ -11,6 +11,9 @@ let names = new Map();
 let order = crypto.randomUUID();
 let previewed = null;
 let looking = 0;
+// Rides that were decided about a moment ago, and until when they are not shown: the next round carries it out.
+const decided = new Map();
+const CARRIED_OUT_MS = 8000;
 
 function plural(n, one, many) {
   return `${count.format(n)} ${n === 1 ? one : many}`;
@@ -28,6 +31,9 @@ function makeHeld(ride) {
   const price = el("input", { name: "price", inputmode: "decimal", size: "8", autocomplete: "off", "aria-label": `Price in ${currency}` });
   const release = (fields, said) => async () => {
     await postForm(`/ops/rides/${ride.id}/release`, fields);
+    decided.set(ride.id, Date.now() + CARRIED_OUT_MS);
+    // One that is held again by then comes back.
+    setTimeout(() => look().catch(() => {}), CARRIED_OUT_MS + 100);
     return said;
   };
   const needsReason = () => {
@@ -64,7 +70,7 @@ async function showHeld(after) {
   const found = await fetchJson(`/ops/rides.json${after ? `?after=${after}` : ""}`);
   currency = found.currency;
   const before = after ? [...byId("held").children].map((child) => child.ride) : [];
-  const rides = [...before, ...found.rides];
+  const rides = [...before, ...found.rides].filter((ride) => !(decided.get(ride.id) > Date.now()));
   keyed(byId("held"), rides, (ride) => ride.id, makeHeld, (child, ride) => { child.ride = ride; });
   byId("no-held").hidden = rides.length > 0;
   const more = byId("more-held");
