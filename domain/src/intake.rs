@@ -220,7 +220,7 @@ mod tests {
 
     fn opened_by(nonce: u8, sequence: u64) -> GateRecord {
         let evidence = Evidence::Code { nonce: [nonce; 8], checked_online: true };
-        let authorisation = Authorisation { rider: RiderId::random(), direction: Direction::Entry, evidence };
+        let authorisation = Authorisation::new(RiderId::random(), Direction::Entry, evidence);
         let stamp = GateStamp { wall: NOW, monotonic_ms: 0 };
         let station = StationId::new("north").unwrap();
         GateRecord { id: id(sequence), station, stamp, body: RecordBody::Authorisation(authorisation) }

@@ -6,6 +6,7 @@
 #[macro_use]
 pub mod digest_id;
 
+pub mod aisle;
 pub mod billing;
 pub mod charge;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod dispute;
 pub mod face;
 pub mod fares;
 pub mod fingerprint;
+pub mod gate;
 pub mod habits;
 pub mod ids;
 pub mod intake;
@@ -25,7 +27,6 @@ pub mod ledger;
 pub mod money;
 pub mod notice;
 pub mod operation;
-pub mod passage;
 pub mod policy;
 pub mod reconcile;
 pub mod remedy;

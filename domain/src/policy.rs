@@ -45,12 +45,16 @@ pub enum Refusal {
     StationUnreachable,
     /// Out of touch for longer than the operator allows: the gate with its station, or the station with the cloud.
     OfflineTooLong,
-    /// The gate cannot write its journal or move its door.
+    /// The gate cannot write its journal or move its door, or its beams cannot tell who passes.
     GateFault,
+    /// The operator has taken this gate out of service, or it serves the other side now.
+    GateClosed,
+    /// The operator's rule of admission (a permit, the crowd, body temperature) lets him not in.
+    NotAdmitted,
 }
 
 impl Refusal {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -77,6 +81,8 @@ impl Refusal {
         Self::StationUnreachable,
         Self::OfflineTooLong,
         Self::GateFault,
+        Self::GateClosed,
+        Self::NotAdmitted,
     ];
 
     /// The name in metrics, logs and on the wire.
@@ -108,6 +114,8 @@ impl Refusal {
             Self::StationUnreachable => "station_unreachable",
             Self::OfflineTooLong => "offline_too_long",
             Self::GateFault => "gate_fault",
+            Self::GateClosed => "gate_closed",
+            Self::NotAdmitted => "not_admitted",
         }
     }
 
@@ -162,6 +170,8 @@ impl Refusal {
             Self::OfflineTooLong => "This gate has been cut off for too long. Please ask at the ticket booth.",
             Self::LivenessUnavailable => "Face entry is closed at this gate. Please show your ride code.",
             Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",
+            Self::GateClosed => "This gate is closed. Please use the next gate with your face or ride code.",
+            Self::NotAdmitted => "You cannot enter now. Please ask at the ticket booth.",
         }
     }
 
@@ -186,6 +196,8 @@ impl Refusal {
             Self::OfflineTooLong => "此闸机离线过久，请前往票务处。",
             Self::LivenessUnavailable => "此闸机暂不支持刷脸，请出示乘车码。",
             Self::GateFault => "此闸机故障，请使用旁边闸机的乘车码通道。",
+            Self::GateClosed => "此闸机已关闭，请使用旁边闸机刷脸或出示乘车码。",
+            Self::NotAdmitted => "暂时无法进站，请咨询票务处。",
         }
     }
 }

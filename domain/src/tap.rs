@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::gate::GateMode;
 use crate::ids::{RecordId, RiderId, StationId};
 use crate::score::{Similarity, Tier};
 
@@ -82,6 +83,21 @@ pub struct Authorisation {
     pub rider: RiderId,
     pub direction: Direction,
     pub evidence: Evidence,
+    /// The gate's mode at that moment: fares follow it.
+    #[serde(default)]
+    pub mode: GateMode,
+}
+
+impl Authorisation {
+    /// In normal operation.
+    pub const fn new(rider: RiderId, direction: Direction, evidence: Evidence) -> Self {
+        Self { rider, direction, evidence, mode: GateMode::Normal }
+    }
+
+    #[must_use]
+    pub fn in_mode(self, mode: GateMode) -> Self {
+        Self { mode, ..self }
+    }
 }
 
 /// What the sensors saw of an authorised passage.
@@ -107,11 +123,74 @@ impl PassageOutcome {
     }
 }
 
+/// What the sensors saw beside the outcome; none of it changes a fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Remark {
+    /// Somebody whom nothing authorised went through behind him.
+    Tailgated,
+    /// A short body: a child, alone or at his heels.
+    Child,
+    Luggage,
+    /// All beams at once: a wheelchair or a pram; the door waited.
+    Wheelchair,
+    /// The sensors contradict each other.
+    Contradicted,
+}
+
+impl Remark {
+    pub const ALL: [Self; 5] =
+        [Self::Tailgated, Self::Child, Self::Luggage, Self::Wheelchair, Self::Contradicted];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tailgated => "tailgated",
+            Self::Child => "child",
+            Self::Luggage => "luggage",
+            Self::Wheelchair => "wheelchair",
+            Self::Contradicted => "contradicted",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|remark| remark.name() == name)
+    }
+}
+
+/// A set of [`Remark`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Remarks(u8);
+
+impl Remarks {
+    #[must_use]
+    pub const fn with(self, remark: Remark) -> Self {
+        Self(self.0 | 1 << remark as u8)
+    }
+
+    pub const fn has(self, remark: Remark) -> bool {
+        self.0 & 1 << remark as u8 != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Remark> {
+        Remark::ALL.into_iter().filter(move |remark| self.has(*remark))
+    }
+}
+
 /// "This is what became of authorisation `authorisation`" (a sequence of the same gate and epoch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {
     pub authorisation: u64,
     pub outcome: PassageOutcome,
+    /// None in records of before there were any.
+    #[serde(default)]
+    pub remarks: Remarks,
+}
+
+impl Passage {
+    /// Without remarks.
+    pub const fn new(authorisation: u64, outcome: PassageOutcome) -> Self {
+        Self { authorisation, outcome, remarks: Remarks(0) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,50 +1,21 @@
-//! The aisle: a door that opens for a token, and sensors whose verdicts stay latched until acknowledged.
+//! The aisle's hardware: a door that opens for a token, beams whose reports stay latched until acknowledged, a lamp, a
+//! sound. What the reports mean is found by `facegate_domain::aisle`.
 
+pub mod message;
+pub mod serial;
 pub mod simulated;
 
-use std::fmt;
-use std::str::FromStr;
-
 use async_trait::async_trait;
-use facegate_domain::tap::PassageOutcome;
-
-/// Names one authorisation to the hardware, so that it can say later what became of it: `<epoch>-<sequence>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PassageToken {
-    pub epoch: u32,
-    pub sequence: u64,
-}
-
-impl fmt::Display for PassageToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch, self.sequence)
-    }
-}
-
-impl FromStr for PassageToken {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (epoch, sequence) = text.split_once('-').ok_or(())?;
-        Ok(Self { epoch: epoch.parse().map_err(drop)?, sequence: sequence.parse().map_err(drop)? })
-    }
-}
-
-/// What the sensors saw of one token. The hardware repeats it after every reconnection until acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sensed {
-    /// The hardware's number of the event.
-    pub event: u64,
-    pub token: PassageToken,
-    pub outcome: PassageOutcome,
-}
+pub use facegate_domain::aisle::{AisleEvent, PassageToken};
+use serde::{Deserialize, Serialize};
 
 /// What the hardware knows when a connection to it comes up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AisleStatus {
-    /// The token that the door stands open for.
-    pub open: Option<PassageToken>,
-    pub unacknowledged: Vec<Sensed>,
+    /// Another number means that the hardware has started anew and remembers nothing of before.
+    pub boot: u32,
+    pub now_ms: u64,
+    pub unacknowledged: Vec<AisleEvent>,
 }
 
 /// What the hardware says by itself.
@@ -53,22 +24,58 @@ pub enum Signal {
     /// The connection is up; commands work from here on.
     Online(AisleStatus),
     Offline,
-    Sensed(Sensed),
+    /// Repeated after every reconnection until acknowledged.
+    Saw(AisleEvent),
+}
+
+/// What the lamp over the aisle shows; shape and place differ as well as colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lamp {
+    /// A white bar: the gate waits for somebody.
+    #[default]
+    Ready,
+    /// A green arrow.
+    Go,
+    /// A red cross.
+    Stop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sound {
+    #[default]
+    None,
+    Go,
+    Refused,
+    Alarm,
+}
+
+/// What the hardware is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Open, or stay open, for this one; a token that was ever opened is not opened again.
+    Open(PassageToken),
+    /// Close as soon as nobody is between the beams.
+    Close,
+    /// Stand open for everybody, or do so no longer. Kept over a loss of power and of the gate.
+    Stand(bool),
+    /// Everything up to this event is on our disk: the hardware may forget it.
+    Acknowledge(u64),
+    Show(Lamp, Sound),
 }
 
 /// The hardware cannot be told anything now; `Signal::Online` will follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the aisle cannot be reached; its door stays as it is, and it is asked what happened when it is back")]
+#[error("the aisle cannot be reached; its door goes to its safe state, and it is asked what happened when it is back")]
 pub struct AisleOffline;
 
-/// Door and sensors of one aisle.
+/// Door, beams, lamp and sound of one aisle. The hardware has a watchdog: if the gate says nothing for some seconds, the
+/// door goes to its safe state by itself.
 #[async_trait]
 pub trait Actuator: Send {
-    /// Opens for one passage. The door closes by itself after it, or after a while.
-    async fn open(&mut self, token: PassageToken) -> Result<(), AisleOffline>;
-
-    /// The event is on our disk: the hardware may forget it.
-    async fn acknowledge(&mut self, event: u64) -> Result<(), AisleOffline>;
+    /// The order has been taken when it returns.
+    async fn order(&mut self, order: Order) -> Result<(), AisleOffline>;
 
     /// The next thing the hardware says. Dropping the future loses nothing.
     async fn next_signal(&mut self) -> Signal;

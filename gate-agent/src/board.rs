@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use facegate_domain::Timestamp;
+use facegate_domain::aisle::{Beam, BeamFault};
+use facegate_domain::gate::{GateMode, GateState};
 use facegate_domain::ids::{GateId, RecordId, StationId};
 use facegate_domain::operation::StationMode;
 use facegate_domain::policy::Refusal;
-use facegate_domain::tap::{Direction, Medium, PassageOutcome};
+use facegate_domain::tap::{Direction, Medium, PassageOutcome, Remarks};
 use facegate_proto::convert::gate::direction_to_wire;
 use facegate_proto::v1;
 use tokio::sync::watch;
@@ -32,6 +34,27 @@ pub enum Phase {
     Looking,
     Open,
     Refused(Refusal),
+    /// Emergency: everybody walks.
+    Standing,
+    OutOfService,
+}
+
+/// What an attendant is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alarm {
+    /// Somebody went through whom nothing authorised.
+    Tailgated,
+    /// Somebody came in from the other side.
+    ReverseEntry,
+}
+
+impl Alarm {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tailgated => "tailgated",
+            Self::ReverseEntry => "reverse_entry",
+        }
+    }
 }
 
 /// What became of a frame.
@@ -94,6 +117,11 @@ struct State {
     /// Epoch in use and its next sequence, read together.
     word: (u32, u64),
     aisle_online: bool,
+    gate_state: GateState,
+    gate_mode: GateMode,
+    beams: Vec<(Beam, BeamFault)>,
+    alarms: BTreeMap<&'static str, u64>,
+    remarks: BTreeMap<&'static str, u64>,
     fault: Option<String>,
     frames: FrameCounts,
     face_passages: u64,
@@ -118,6 +146,11 @@ impl Board {
             waiting_percent: 0,
             word: (0, 0),
             aisle_online: false,
+            gate_state: GateState::Idle,
+            gate_mode: GateMode::Normal,
+            beams: Vec::new(),
+            alarms: BTreeMap::new(),
+            remarks: BTreeMap::new(),
             fault: None,
             frames: FrameCounts::default(),
             face_passages: 0,
@@ -156,6 +189,25 @@ impl Board {
     pub fn aisle_online(&self, online: bool) {
         metrics::gauge!("facegate_gate_aisle_online").set(f64::from(u8::from(online)));
         self.change(|state| state.aisle_online = online);
+    }
+
+    /// Where the gate's state machine stands.
+    pub fn gate(&self, gate: GateState, mode: GateMode) {
+        self.change(|state| (state.gate_state, state.gate_mode) = (gate, mode));
+    }
+
+    /// The beams that are not believed now.
+    pub fn beams(&self, faults: Vec<(Beam, BeamFault)>) {
+        for beam in Beam::ALL {
+            let faulty = faults.iter().any(|(faulty, _)| *faulty == beam);
+            metrics::gauge!("facegate_gate_beam_faulty", "beam" => beam.name()).set(f64::from(u8::from(faulty)));
+        }
+        self.change(|state| state.beams = faults);
+    }
+
+    pub fn alarm(&self, alarm: Alarm) {
+        metrics::counter!("facegate_gate_alarms_total", "alarm" => alarm.name()).increment(1);
+        self.change(|state| *state.alarms.entry(alarm.name()).or_default() += 1);
     }
 
     /// What keeps the gate from working, or that it works again.
@@ -215,11 +267,14 @@ impl Board {
     }
 
     /// What the sensors concluded, recorded durably by now.
-    pub fn passed(&self, record: &RecordId, medium: Medium, outcome: PassageOutcome) {
+    pub fn passed(&self, record: &RecordId, medium: Medium, outcome: PassageOutcome, remarks: Remarks) {
         let labels = [("medium", medium.name()), ("outcome", outcome.name())];
         metrics::counter!("facegate_gate_passages_total", &labels).increment(1);
         self.change(|state| {
             *state.outcomes.entry(outcome.name()).or_default() += 1;
+            for remark in remarks.iter() {
+                *state.remarks.entry(remark.name()).or_default() += 1;
+            }
             match (outcome, medium) {
                 (PassageOutcome::Passed, Medium::Face) => state.face_passages += 1,
                 (PassageOutcome::Passed, Medium::Code) => state.code_passages += 1,
@@ -249,7 +304,7 @@ impl Board {
             backlog: state.backlog,
             decision_ms_p50: latency.p50,
             decision_ms_p99: latency.p99,
-            fault: state.fault.clone().unwrap_or_default(),
+            fault: state.fault.clone().or_else(|| state.sensors()).unwrap_or_default(),
             kind: self.who.role.name().to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             journal_epoch: state.word.0,
@@ -270,6 +325,15 @@ impl Board {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is wrong with the beams, in words.
+    fn sensors(&self) -> Option<String> {
+        let words: Vec<String> =
+            self.beams.iter().map(|(beam, fault)| format!("{} beam {}", beam.name(), fault.name())).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 }
 

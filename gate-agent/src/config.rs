@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use facegate_domain::aisle::AislePolicy;
 use facegate_domain::code::CodeTolerance;
 use facegate_domain::ids::GateId;
 use facegate_domain::tap::Direction;
@@ -15,6 +16,7 @@ use facegate_runtime::journal::JournalOptions;
 use facegate_runtime::telemetry::Telemetry;
 
 pub use self::raw::RawConfig;
+use crate::actuator::serial::SerialLine;
 use crate::approach::ApproachPolicy;
 use crate::decide::DecisionPolicy;
 use crate::freshness::FreshnessPolicy;
@@ -95,6 +97,7 @@ pub enum Duty {
 pub struct GateDuty {
     pub direction: Direction,
     pub actuator: ActuatorConfig,
+    pub aisle: AislePolicy,
     pub screen_listen: SocketAddr,
     pub codes: CodePolicy,
     pub journal: JournalOptions,
@@ -116,10 +119,11 @@ pub enum CameraConfig {
     Folder(PathBuf),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActuatorConfig {
     /// Development only: the aisle simulator's address.
     Simulated(SocketAddr),
+    Serial(SerialLine),
 }
 
 impl Config {

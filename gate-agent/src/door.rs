@@ -1,22 +1,31 @@
-//! Executes `domain::passage`: stores before it opens, stores before it acknowledges, and after a crash asks the
-//! hardware what became of every authorisation that was left alone.
+//! Executes `domain::gate`: stores before it opens, stores before it acknowledges, and after a crash works out from what
+//! the hardware has kept what became of every authorisation that was left alone.
+
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use facegate_domain::Clock;
+use facegate_domain::aisle::{Aisle, AislePolicy, Finding, PassageToken};
+use facegate_domain::gate::{Gate, GateCommand, GateEvent, GateMode, Rest};
 use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::passage::{PassageCommand, PassageEvent, PassageState};
-use facegate_domain::tap::{Authorisation, Medium, PassageOutcome};
+use facegate_domain::tap::{Authorisation, Direction, Medium, PassageOutcome, Remark, Remarks};
 
-use crate::actuator::{Actuator, AisleStatus, PassageToken, Sensed, Signal};
-use crate::board::Board;
+use crate::actuator::{Actuator, AisleEvent, AisleStatus, Lamp, Order, Signal, Sound};
+use crate::board::{Alarm, Board};
 use crate::journal::GateJournal;
+
+/// Reports may be so long on their way: time that passes without any is let pass so much later.
+const REPORTS_LATE_MS: u64 = 150;
 
 /// Why a granted rider cannot pass now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocked {
     /// Somebody is passing.
     Busy,
+    /// Nobody passes here by a tap now.
+    Mode(GateMode),
     /// Journal or hardware; the text is for the attendant.
     Fault(String),
 }
@@ -28,40 +37,83 @@ pub struct Concluded {
     pub outcome: PassageOutcome,
 }
 
+/// What a door works with.
+pub struct DoorParts {
+    pub actuator: Box<dyn Actuator>,
+    pub journal: Arc<GateJournal>,
+    pub board: Arc<Board>,
+    pub clock: Arc<dyn Clock>,
+    pub side: Direction,
+    pub policy: AislePolicy,
+}
+
 /// The door of this gate.
 pub struct Door {
-    actuator: Box<dyn Actuator>,
-    journal: Arc<GateJournal>,
-    board: Arc<Board>,
-    state: PassageState,
-    /// The authorisation that `state` is about.
-    token: Option<PassageToken>,
+    parts: DoorParts,
+    gate: Gate,
+    mode: GateMode,
+    aisle: Aisle,
+    /// Whose reports `aisle` has taken.
+    boot: Option<u32>,
+    /// The number of the last report taken, and of the last one acknowledged.
+    taken: Option<u64>,
+    acknowledged: Option<u64>,
+    /// The hardware's clock, and ours at that moment.
+    heard: (u64, u64),
     /// The hardware is connected and has told what it knows.
     online: bool,
-    /// Seen by the sensors, but not on the disk yet because it would not take it.
-    unstored: BTreeMap<PassageToken, (PassageOutcome, Option<u64>)>,
+    /// What the lamp shows.
+    shown: Option<Lamp>,
+    /// Whom `gate` is about, by sequence.
+    under_way: BTreeMap<u64, PassageToken>,
+    /// Concluded, but not on the disk yet because it would not take it.
+    unstored: BTreeMap<PassageToken, (PassageOutcome, Remarks)>,
 }
 
 impl Door {
-    pub fn new(actuator: Box<dyn Actuator>, journal: Arc<GateJournal>, board: Arc<Board>) -> Self {
+    pub fn new(parts: DoorParts) -> Self {
         Self {
-            actuator,
-            journal,
-            board,
-            state: PassageState::Idle,
-            token: None,
+            aisle: Aisle::new(parts.policy),
+            parts,
+            gate: Gate::default(),
+            mode: GateMode::Normal,
+            boot: None,
+            taken: None,
+            acknowledged: None,
+            heard: (0, 0),
             online: false,
+            shown: None,
+            under_way: BTreeMap::new(),
             unstored: BTreeMap::new(),
         }
     }
 
     /// Whether somebody is authorised and has not passed yet.
     pub fn is_busy(&self) -> bool {
-        self.state != PassageState::Idle
+        !self.gate.state.is_at_rest()
+    }
+
+    /// Whether a rider may be decided about; one may be behind another who is passing.
+    pub fn takes_a_rider(&self) -> bool {
+        self.gate.state.takes_a_rider()
     }
 
     pub fn is_online(&self) -> bool {
         self.online
+    }
+
+    /// The mode that records are made in.
+    pub fn mode(&self) -> GateMode {
+        self.mode
+    }
+
+    pub fn rest(&self) -> Rest {
+        self.gate.rest
+    }
+
+    /// Whether this rider is authorised and has not passed yet: whatever more he shows is the same tap.
+    pub fn lets_through(&self, rider: RiderId) -> bool {
+        self.parts.journal.unconcluded().iter().any(|(_, authorisation)| authorisation.rider == rider)
     }
 
     /// Stores the authorisation, then opens. If the hardware went away in between, the authorisation stays without a
@@ -70,29 +122,30 @@ impl Door {
         if !self.online {
             return Err(Blocked::Fault("the aisle cannot be reached".into()));
         }
-        let (state, command) = self.state.on(PassageEvent::Granted);
-        if command != PassageCommand::StoreAuthorisation {
-            return Err(Blocked::Busy);
+        match self.on(GateEvent::Granted) {
+            GateCommand::StoreAuthorisation => {}
+            GateCommand::RefuseMode => return Err(Blocked::Mode(self.mode)),
+            _ => return Err(Blocked::Busy),
         }
-        self.state = state;
-        let token = match self.journal.authorise(authorisation).await {
+        let token = match self.parts.journal.authorise(authorisation).await {
             Ok(token) => token,
             Err(error) => {
-                (self.state, _) = self.state.on(PassageEvent::StoreFailed);
+                self.on(GateEvent::AuthorisationUnstored);
                 return Err(Blocked::Fault(error.to_string()));
             }
         };
-        let stored = PassageEvent::AuthorisationStored { authorisation: token.sequence };
-        let (state, command) = self.state.on(stored);
-        (self.state, self.token) = (state, Some(token));
-        debug_assert!(matches!(command, PassageCommand::OpenDoor { .. }));
-        self.actuator.open(token).await.map_err(|error| Blocked::Fault(error.to_string()))?;
-        Ok(self.journal.record_id(token))
+        self.under_way.insert(token.sequence, token);
+        let command = self.on(GateEvent::AuthorisationStored(token.sequence));
+        debug_assert_eq!(command, GateCommand::OpenDoor(token.sequence));
+        let opened = self.parts.actuator.order(Order::Open(token)).await;
+        opened.map_err(|error| Blocked::Fault(error.to_string()))?;
+        self.show(Lamp::Go, Sound::Go).await;
+        Ok(self.parts.journal.record_id(token))
     }
 
     /// The next thing the hardware says. Dropping the future loses nothing.
     pub async fn next_signal(&mut self) -> Signal {
-        self.actuator.next_signal().await
+        self.parts.actuator.next_signal().await
     }
 
     /// Gives the passages that are concluded by it, on the disk already.
@@ -100,108 +153,183 @@ impl Door {
         match signal {
             Signal::Offline => {
                 self.online = false;
-                self.board.aisle_online(false);
+                self.parts.board.aisle_online(false);
                 Vec::new()
             }
             Signal::Online(status) => {
                 let concluded = self.reconcile(status).await;
                 self.online = true;
-                self.board.aisle_online(true);
+                self.parts.board.aisle_online(true);
+                self.settle().await;
                 concluded
             }
-            Signal::Sensed(sensed) => self.sensed(sensed).await.into_iter().collect(),
+            Signal::Saw(event) => {
+                let found = self.take(event);
+                self.follow(found).await
+            }
         }
     }
 
-    /// Tries again what the disk would not take.
-    pub async fn retry_unstored(&mut self) -> Vec<Concluded> {
+    /// Time passes: nobody has come, somebody is not there any more. Tries again, too, what the disk would not take.
+    pub async fn tick(&mut self) -> Vec<Concluded> {
         let mut concluded = Vec::new();
-        for (token, (outcome, event)) in std::mem::take(&mut self.unstored) {
-            concluded.extend(self.conclude(token, outcome, event).await);
+        for (token, (outcome, remarks)) in std::mem::take(&mut self.unstored) {
+            concluded.extend(self.conclude(token, outcome, remarks).await);
+        }
+        if self.online {
+            let (theirs, ours) = self.heard;
+            let since = self.parts.clock.monotonic_ms().saturating_sub(ours);
+            let found = self.aisle.tick((theirs + since).saturating_sub(REPORTS_LATE_MS));
+            concluded.extend(self.follow(found).await);
+            self.settle().await;
         }
         concluded
+    }
+
+    fn on(&mut self, event: GateEvent) -> GateCommand {
+        let before = self.gate.state;
+        let command = self.gate.on(event);
+        if self.gate.state != before {
+            self.parts.board.gate(self.gate.state, self.mode);
+        }
+        command
+    }
+
+    /// A report; one that was taken before says nothing new.
+    fn take(&mut self, event: AisleEvent) -> Vec<Finding> {
+        if self.taken.is_some_and(|taken| event.number <= taken) {
+            return Vec::new();
+        }
+        self.taken = Some(event.number);
+        self.heard = (event.at_ms, self.parts.clock.monotonic_ms());
+        self.aisle.on(event)
     }
 
     /// Clears up every authorisation without a passage with what the hardware knows.
     async fn reconcile(&mut self, status: AisleStatus) -> Vec<Concluded> {
-        let mut concluded = Vec::new();
-        for sensed in &status.unacknowledged {
-            concluded.extend(self.sensed(*sensed).await);
+        if self.boot != Some(status.boot) {
+            self.aisle = Aisle::new(self.parts.policy);
+            (self.boot, self.taken, self.acknowledged) = (Some(status.boot), None, None);
         }
-        for (token, _) in self.journal.unconcluded() {
-            if status.open == Some(token) {
-                self.state = PassageState::Open { authorisation: token.sequence };
-                self.token = Some(token);
-            } else if !self.unstored.contains_key(&token) {
-                tracing::warn!(%token, "the aisle does not know what became of this authorisation");
-                concluded.extend(self.conclude(token, PassageOutcome::Unknown, None).await);
+        let mut found = Vec::new();
+        for event in status.unacknowledged {
+            found.extend(self.take(event));
+        }
+        self.heard = (status.now_ms, self.parts.clock.monotonic_ms());
+        found.extend(self.aisle.tick(status.now_ms));
+        let mut concluded = self.follow(found).await;
+        let in_hand: BTreeMap<PassageToken, bool> = self.aisle.in_hand().collect();
+        for (token, _) in self.parts.journal.unconcluded() {
+            match in_hand.get(&token) {
+                Some(entered) => self.resume(token, *entered),
+                None if self.unstored.contains_key(&token) => {}
+                None => {
+                    tracing::warn!(%token, "the aisle does not know what became of this authorisation");
+                    concluded.extend(self.conclude(token, PassageOutcome::Unknown, Remarks::default()).await);
+                }
             }
+        }
+        self.shown = None;
+        self.stand_as_told().await;
+        concluded
+    }
+
+    fn resume(&mut self, token: PassageToken, entered: bool) {
+        if self.under_way.insert(token.sequence, token).is_none() {
+            self.on(GateEvent::Resumed(token.sequence));
+        }
+        if entered {
+            self.on(GateEvent::Entered(token.sequence));
+        }
+    }
+
+    async fn follow(&mut self, found: Vec<Finding>) -> Vec<Concluded> {
+        let mut concluded = Vec::new();
+        let sensors_spoke = found.iter().any(|f| matches!(f, Finding::BeamFault(..) | Finding::BeamWell(_)));
+        for finding in found {
+            match finding {
+                Finding::Entered(token) => drop(self.on(GateEvent::Entered(token.sequence))),
+                Finding::Concluded { token, .. } if token.epoch == 0 => self.once_concluded().await,
+                Finding::Concluded { token, outcome, remarks } => {
+                    concluded.extend(self.conclude(token, outcome, remarks).await);
+                }
+                Finding::Tailgated => self.alarm(Alarm::Tailgated).await,
+                Finding::ReverseEntry if self.mode.lets_the_other_side_in(self.parts.side) => {}
+                Finding::ReverseEntry => self.alarm(Alarm::ReverseEntry).await,
+                Finding::BeamFault(beam, fault) => {
+                    tracing::error!(beam = beam.name(), fault = fault.name(), "a beam is not believed any more");
+                }
+                Finding::BeamWell(beam) => tracing::info!(beam = beam.name(), "a beam is believed again"),
+            }
+        }
+        if sensors_spoke {
+            self.parts.board.beams(self.aisle.faults().collect());
+            self.rest_as_told().await;
         }
         concluded
     }
 
-    async fn sensed(&mut self, sensed: Sensed) -> Option<Concluded> {
-        let known = self.journal.unconcluded().iter().any(|(token, _)| *token == sensed.token);
-        if known {
-            return self.conclude(sensed.token, sensed.outcome, Some(sensed.event)).await;
-        }
-        // Recorded before, and only the acknowledgement was lost; or of a journal that is lost as well.
-        let (current, next) = self.journal.position();
-        if sensed.token.epoch == current && sensed.token.sequence >= next {
-            tracing::error!(token = %sensed.token, outcome = sensed.outcome.name(), "the aisle reports a passage that no journal authorises");
-        }
-        self.acknowledge(sensed.event).await;
-        None
-    }
-
-    /// Records the outcome durably, then lets the hardware forget it.
-    async fn conclude(
-        &mut self,
-        token: PassageToken,
-        outcome: PassageOutcome,
-        event: Option<u64>,
-    ) -> Option<Concluded> {
-        let authorisation = self.journal.unconcluded().into_iter().find(|(t, _)| *t == token)?.1;
-        // An authorisation of before a restart has its own machine, which stands where the crash left it.
-        let ours = self.token == Some(token);
-        let open = if ours { self.state } else { PassageState::Open { authorisation: token.sequence } };
-        let (concluding, command) = open.on(PassageEvent::Sensed { authorisation: token.sequence, outcome });
-        if !matches!(command, PassageCommand::StorePassage { .. }) {
+    /// Records the outcome durably; the hardware may forget it when nobody is in the aisle any more.
+    async fn conclude(&mut self, token: PassageToken, outcome: PassageOutcome, remarks: Remarks) -> Option<Concluded> {
+        let known = self.parts.journal.unconcluded().into_iter().find(|(t, _)| *t == token);
+        let Some((_, authorisation)) = known else {
+            self.tell_of_stranger(token, outcome);
             return None;
+        };
+        // One of before a restart that ended meanwhile has no machine any more.
+        let ours = self.under_way.remove(&token.sequence) == Some(token);
+        if ours && let GateCommand::CloseAndStore(..) = self.on(GateEvent::Concluded(token.sequence, outcome)) {
+            self.tell(Order::Close).await;
+            self.show(self.lamp_at_rest(), Sound::None).await;
         }
-        let stored = self.journal.conclude(token, outcome).await;
-        let event_of_store = if stored.is_ok() { PassageEvent::PassageStored } else { PassageEvent::StoreFailed };
-        let (state, command) = concluding.on(event_of_store);
+        let stored = self.parts.journal.conclude(token, outcome, remarks).await;
         if ours {
-            self.state = state;
+            let of = if stored.is_ok() { GateEvent::PassageStored } else { GateEvent::PassageUnstored };
+            self.on(of(token.sequence));
         }
         if let Err(error) = stored {
             tracing::error!(%token, %error, "the passage cannot be recorded; the sensors keep it, and it is tried again");
-            self.board.fault(Some(error.to_string()));
-            self.unstored.insert(token, (outcome, event));
+            self.parts.board.fault(Some(error.to_string()));
+            self.unstored.insert(token, (outcome, remarks));
             return None;
         }
-        if ours {
-            self.token = None;
-        }
-        if let (PassageCommand::AcknowledgeSensors { .. }, Some(event)) = (command, event) {
-            self.acknowledge(event).await;
+        if remarks.has(Remark::Contradicted) {
+            tracing::warn!(%token, "the sensors contradict each other; nobody is charged");
         }
         let medium: Medium = authorisation.evidence.medium();
-        self.board.passed(&self.journal.record_id(token), medium, outcome);
+        self.parts.board.passed(&self.parts.journal.record_id(token), medium, outcome, remarks);
         Some(Concluded { rider: authorisation.rider, outcome })
     }
 
-    async fn acknowledge(&mut self, event: u64) {
-        // If it is lost, the hardware repeats the event and we acknowledge it then.
-        if let Err(error) = self.actuator.acknowledge(event).await {
-            tracing::debug!(event, %error, "not acknowledged yet");
+    /// Recorded before, and only the acknowledgement was lost; or of a journal that is lost as well.
+    fn tell_of_stranger(&self, token: PassageToken, outcome: PassageOutcome) {
+        let (current, next) = self.parts.journal.position();
+        if token.epoch == current && token.sequence >= next {
+            tracing::error!(%token, outcome = outcome.name(), "the aisle reports a passage that no journal authorises");
+        }
+    }
+
+    /// Lets the hardware forget what nobody needs any more.
+    async fn settle(&mut self) {
+        let needed = !self.aisle.is_at_rest() || !self.unstored.is_empty() || !self.under_way.is_empty();
+        if let Some(taken) = self.taken.filter(|taken| !needed && self.acknowledged.is_none_or(|last| last < *taken)) {
+            // If it is lost, the hardware repeats its reports and we acknowledge them then.
+            match self.parts.actuator.order(Order::Acknowledge(taken)).await {
+                Ok(()) => self.acknowledged = Some(taken),
+                Err(error) => tracing::debug!(taken, %error, "not acknowledged yet"),
+            }
         }
     }
 }
 
 impl std::fmt::Debug for Door {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Door({:?}, online={})", self.state, self.online)
+        write!(f, "Door({:?}, online={})", self.gate.state, self.online)
+    }
+}
+
+impl std::fmt::Debug for DoorParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DoorParts")
     }
 }

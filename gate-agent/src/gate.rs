@@ -2,10 +2,12 @@
 
 mod codes;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::code::IssuerKey;
+use facegate_domain::gate::Rest;
 use facegate_domain::ids::RiderId;
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::{Authorisation, Direction, Evidence, Medium, PassageOutcome};
@@ -29,8 +31,8 @@ use crate::vision::Look;
 
 /// How often silence is listened to.
 const TICK: Duration = Duration::from_millis(50);
-/// How often a passage that the disk would not take is tried again.
-const RETRY_EVERY_MS: u64 = 1000;
+/// How often the screen is told what the gate can do when nobody is there.
+const REST_EVERY_MS: u64 = 1000;
 
 /// How this gate decides.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +62,16 @@ pub struct Gate {
     parts: GateParts,
     approach: Approach,
     codes: SpentCodes,
-    last_tap: Option<LastTap>,
+    last_taps: VecDeque<LastTap>,
     /// Frames captured before are of the rider who has just passed.
     idle_since_ms: u64,
-    retried_ms: u64,
+    rested_ms: u64,
 }
 
-/// The rider let through last: the other medium of his within the window is the same tap.
+/// Riders let through whose other medium may still come.
+const LAST_TAPS_MAX: usize = 4;
+
+/// A rider let through last: the other medium of his within the window is the same tap.
 #[derive(Debug, Clone, Copy)]
 struct LastTap {
     rider: RiderId,
@@ -79,7 +84,7 @@ impl Gate {
         let mut codes = SpentCodes::new(tolerance.valid_for + 2 * tolerance.clock_skew, policy.approach.gap_ms);
         parts.journal.nonces().into_iter().for_each(|(nonce, at)| codes.spend(nonce, at));
         let approach = Approach::new(policy.approach, Arc::clone(&parts.judge));
-        Self { policy, parts, approach, codes, last_tap: None, idle_since_ms: 0, retried_ms: 0 }
+        Self { policy, parts, approach, codes, last_taps: VecDeque::new(), idle_since_ms: 0, rested_ms: 0 }
     }
 
     /// Runs until `shutdown`. A step that has begun (a decision, a record) is finished first.
@@ -91,8 +96,9 @@ impl Gate {
                 biased;
                 () = shutdown.cancelled() => return,
                 signal = self.parts.door.next_signal() => {
+                    let took_a_rider = self.parts.door.takes_a_rider();
                     let concluded = self.parts.door.on_signal(signal).await;
-                    self.after(&concluded);
+                    self.after(&concluded, took_a_rider);
                 }
                 look = self.parts.pipeline.next() => match look {
                     Some(look) => self.on_look(look).await,
@@ -104,7 +110,7 @@ impl Gate {
     }
 
     async fn on_look(&mut self, look: Look) {
-        if self.parts.door.is_busy() || look.captured_ms < self.idle_since_ms {
+        if !self.parts.door.takes_a_rider() || look.captured_ms < self.idle_since_ms {
             return;
         }
         if self.approach.has_ended(look.captured_ms) {
@@ -122,10 +128,11 @@ impl Gate {
 
     async fn on_tick(&mut self) {
         let now_ms = self.now_ms();
-        if now_ms.saturating_sub(self.retried_ms) > RETRY_EVERY_MS {
-            self.retried_ms = now_ms;
-            let concluded = self.parts.door.retry_unstored().await;
-            self.after(&concluded);
+        let took_a_rider = self.parts.door.takes_a_rider();
+        let concluded = self.parts.door.tick().await;
+        self.after(&concluded, took_a_rider);
+        if now_ms.saturating_sub(self.rested_ms) > REST_EVERY_MS {
+            self.rested_ms = now_ms;
             self.rest_if_idle();
         }
         // A frame still on its way may show that he is there yet.
@@ -143,10 +150,11 @@ impl Gate {
 
     async fn end_approach(&mut self) {
         // Of an approach that began before somebody else was found in the open door, nothing is decided.
-        if !self.parts.door.is_busy() {
+        if self.parts.door.takes_a_rider() {
             self.consider(true).await;
         }
-        if !self.parts.door.is_busy() {
+        if self.parts.door.takes_a_rider() {
+            self.parts.door.left().await;
             self.begin_anew();
         }
     }
@@ -156,10 +164,11 @@ impl Gate {
         while !self.approach.is_concluded() {
             match decide(&self.approach.evidence(ended), &self.policy.decision) {
                 GateCommand::Search => self.search(ended).await,
-                GateCommand::Refuse(refusal) => return self.refuse_face(refusal, ended),
+                GateCommand::Refuse(refusal) => return self.refuse_face(refusal, ended).await,
                 GateCommand::Forget => return,
                 GateCommand::Wait => {
-                    if self.approach.is_active() {
+                    if self.approach.is_active() && !self.parts.door.is_busy() {
+                        self.parts.door.approached();
                         self.parts.board.phase(Phase::Looking);
                     }
                     return;
@@ -170,26 +179,27 @@ impl Gate {
 
     async fn search(&mut self, ended: bool) {
         let Some((probe, frames)) = self.approach.probe() else {
-            return self.refuse_face(Refusal::TooFewFrames, ended);
+            return self.refuse_face(Refusal::TooFewFrames, ended).await;
         };
         if let Some(fault) = self.unready() {
             self.parts.board.fault(Some(fault));
-            return self.refuse_face(Refusal::GateFault, ended);
+            return self.refuse_face(Refusal::GateFault, ended).await;
         }
+        self.parts.door.asked();
         match self.parts.station.identify(&probe, frames, self.policy.direction).await {
             Ok(Answer::Granted { rider, evidence: Some(evidence) }) => {
                 let latency = self.latency(self.approach.last_usable_ms(), ended);
                 self.grant(rider, evidence, latency).await;
             }
             Ok(Answer::Refused(Refusal::NotRecognised)) => self.approach.searched_in_vain(Refusal::NotRecognised),
-            Ok(Answer::Refused(refusal)) => self.refuse_face(refusal, ended),
+            Ok(Answer::Refused(refusal)) => self.refuse_face(refusal, ended).await,
             Ok(Answer::Granted { evidence: None, .. }) => {
                 self.parts.board.fault(Some("the station recognised a face without evidence".into()));
-                self.refuse_face(Refusal::GateFault, ended);
+                self.refuse_face(Refusal::GateFault, ended).await;
             }
             Err(error) => {
                 let refusal = self.refusal_of(&error);
-                self.refuse_face(refusal, ended);
+                self.refuse_face(refusal, ended).await;
             }
         }
     }
@@ -200,14 +210,18 @@ impl Gate {
         let now_ms = self.now_ms();
         if self.has_just_tapped(rider, now_ms) {
             self.approach.conclude(now_ms, false);
-            return self.parts.board.decided(self.now(), Outcome::Merged, decision_ms);
+            // Who walks through the open door is seen walking.
+            if !self.parts.door.is_busy() {
+                self.parts.board.decided(self.now(), Outcome::Merged, decision_ms);
+            }
+            return;
         }
-        let authorisation = Authorisation { rider, direction: self.policy.direction, evidence };
+        let authorisation = Authorisation::new(rider, self.policy.direction, evidence).in_mode(self.parts.door.mode());
         match self.parts.door.admit(authorisation).await {
             Ok(record) => {
                 self.approach.conclude(now_ms, false);
                 self.parts.pipeline.attention.set(false, false);
-                self.last_tap = Some(LastTap { rider, at_ms: now_ms });
+                self.remember_tap(rider, now_ms);
                 self.parts.board.fault(None);
                 self.parts.board.decided(self.now(), Outcome::Granted { medium, record: &record }, decision_ms);
                 self.parts.board.phase(Phase::Open);
@@ -217,29 +231,37 @@ impl Gate {
                 tracing::error!("granted while somebody is passing; the rider has to try again");
                 self.approach.conclude(now_ms, true);
             }
+            Err(Blocked::Mode(_)) => {
+                self.refuse(medium, Refusal::GateClosed, decision_ms).await;
+                self.approach.conclude(now_ms, false);
+            }
             Err(Blocked::Fault(fault)) => {
                 tracing::error!(fault, "the gate cannot let anybody through");
                 self.parts.board.fault(Some(fault));
-                self.refuse(medium, Refusal::GateFault, decision_ms);
+                self.refuse(medium, Refusal::GateFault, decision_ms).await;
                 self.approach.conclude(now_ms, false);
             }
         }
     }
 
-    fn refuse_face(&mut self, refusal: Refusal, ended: bool) {
+    async fn refuse_face(&mut self, refusal: Refusal, ended: bool) {
         if matches!(refusal, Refusal::PresentationAttack | Refusal::LivenessInconclusive) {
             let judgement = self.approach.judgement();
             let (cause, score, cues) = (judgement.cause, judgement.score.get(), judgement.cues);
             tracing::info!(reason = refusal.name(), ?cause, score, ?cues, "not found to be alive");
         }
         let latency = self.latency(self.approach.last_usable_ms(), ended);
-        self.refuse(Medium::Face, refusal, latency);
+        self.refuse(Medium::Face, refusal, latency).await;
         self.approach.conclude(self.now_ms(), is_mendable(refusal));
     }
 
-    fn refuse(&self, medium: Medium, refusal: Refusal, decision_ms: Option<f64>) {
+    async fn refuse(&mut self, medium: Medium, refusal: Refusal, decision_ms: Option<f64>) {
         self.parts.board.decided(self.now(), Outcome::Refused { medium, refusal }, decision_ms);
-        self.parts.board.phase(Phase::Refused(refusal));
+        // The one before him is told to walk on.
+        if !self.parts.door.is_busy() {
+            self.parts.board.phase(Phase::Refused(refusal));
+        }
+        self.parts.door.refused().await;
     }
 
     fn refusal_of(&self, error: &StationError) -> Refusal {
@@ -253,30 +275,39 @@ impl Gate {
         }
     }
 
-    /// After passages were concluded: the next rider, please.
-    fn after(&mut self, concluded: &[Concluded]) {
+    /// After passages were concluded, or somebody entered: the next rider, please.
+    fn after(&mut self, concluded: &[Concluded], took_a_rider: bool) {
         for passage in concluded {
-            let same = self.last_tap.as_ref().is_some_and(|tap| tap.rider == passage.rider);
-            match passage.outcome {
-                PassageOutcome::Passed if same => {
-                    self.last_tap = Some(LastTap { rider: passage.rider, at_ms: self.now_ms() });
-                }
-                // He did not pass, so what he shows next is a new try.
-                _ if same => self.last_tap = None,
-                _ => {}
+            self.last_taps.retain(|tap| tap.rider != passage.rider);
+            // Of one who did not pass, what he shows next is a new try.
+            if passage.outcome == PassageOutcome::Passed {
+                self.remember_tap(passage.rider, self.now_ms());
             }
         }
-        if !concluded.is_empty() && !self.parts.door.is_busy() {
+        let next_please = !took_a_rider || !concluded.is_empty();
+        if next_please && self.parts.door.takes_a_rider() {
             self.idle_since_ms = self.now_ms();
             self.codes.still_in_view(self.idle_since_ms);
             self.begin_anew();
         }
     }
 
+    fn remember_tap(&mut self, rider: RiderId, at_ms: u64) {
+        self.last_taps.truncate(LAST_TAPS_MAX - 1);
+        self.last_taps.push_front(LastTap { rider, at_ms });
+    }
+
     fn begin_anew(&mut self) {
         self.approach = self.new_approach();
         self.parts.pipeline.attention.set(true, true);
-        self.parts.board.phase(if self.unready().is_some() { Phase::Starting } else { Phase::Idle });
+        if !self.parts.door.is_busy() {
+            self.parts.board.phase(match self.parts.door.rest() {
+                Rest::Standing => Phase::Standing,
+                Rest::OutOfService => Phase::OutOfService,
+                Rest::InService if self.unready().is_some() => Phase::Starting,
+                Rest::InService => Phase::Idle,
+            });
+        }
     }
 
     /// Shows what the gate can do when nobody is there.
@@ -296,7 +327,8 @@ impl Gate {
 
     fn has_just_tapped(&self, rider: RiderId, now_ms: u64) -> bool {
         let window_ms = u64::try_from(self.policy.codes.merge_window.as_millis()).unwrap_or(u64::MAX);
-        self.last_tap.is_some_and(|tap| tap.rider == rider && now_ms.saturating_sub(tap.at_ms) <= window_ms)
+        let recent = |tap: &LastTap| tap.rider == rider && now_ms.saturating_sub(tap.at_ms) <= window_ms;
+        self.last_taps.iter().any(recent) || self.parts.door.lets_through(rider)
     }
 
     /// Milliseconds since the frame; none if the rider's leaving brought the decision about.

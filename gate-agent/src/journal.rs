@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use facegate_domain::ids::{GateId, RecordId, StationId};
 use facegate_domain::journal_audit::JournalRange;
-use facegate_domain::tap::{Authorisation, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody};
+use facegate_domain::tap::{Authorisation, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody, Remarks};
 use facegate_domain::{Clock, Timestamp};
 use facegate_proto::convert::InvalidMessage;
 use facegate_proto::v1;
@@ -162,8 +162,13 @@ impl GateJournal {
     }
 
     /// Durable when it returns.
-    pub async fn conclude(&self, token: PassageToken, outcome: PassageOutcome) -> Result<(), GateJournalError> {
-        let passage = Passage { authorisation: token.sequence, outcome };
+    pub async fn conclude(
+        &self,
+        token: PassageToken,
+        outcome: PassageOutcome,
+        remarks: Remarks,
+    ) -> Result<(), GateJournalError> {
+        let passage = Passage { authorisation: token.sequence, outcome, remarks };
         self.append(token.epoch, RecordBody::Passage(passage)).await?;
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use facegate_gate_agent::actuator::Actuator;
+use facegate_gate_agent::actuator::serial::SerialActuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
 use facegate_gate_agent::camera::folder::FolderCamera;
 use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, EXAMPLE, RawConfig};
@@ -69,9 +70,10 @@ async fn main() -> Result<()> {
     tokio::spawn(renewal::keep_renewed(identity.clone(), channel.clone(), clock.clone(), shutdown.clone()));
     let station = Arc::new(GrpcStation::new(grpc::wire(channel), config.deadlines));
     let actuator: Option<Box<dyn Actuator>> = match &config.duty {
-        Duty::Gate(duty) => match duty.actuator {
-            ActuatorConfig::Simulated(address) => Some(Box::new(SimulatedActuator::connect(address))),
-        },
+        Duty::Gate(duty) => Some(match &duty.actuator {
+            ActuatorConfig::Simulated(address) => Box::new(SimulatedActuator::connect(*address)),
+            ActuatorConfig::Serial(line) => Box::new(SerialActuator::connect(line.clone())),
+        }),
         Duty::Camera => None,
     };
     tracing::info!(id = %config.id, role = config.role().name(), mode = config.mode.name(), model = %engine.model_id(), "started");

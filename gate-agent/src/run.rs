@@ -17,7 +17,7 @@ use crate::board::{Board, Who};
 use crate::camera::Camera;
 use crate::config::{Config, Duty, GateDuty, Mode};
 use crate::delivery::deliver;
-use crate::door::Door;
+use crate::door::{Door, DoorParts};
 use crate::entrance::Entrance;
 use crate::freshness::Freshness;
 use crate::gate::{Gate, GateParts, GatePolicy};
@@ -119,7 +119,14 @@ impl Shared {
         };
         let parts = GateParts {
             pipeline: self.see(config, camera, true),
-            door: Door::new(actuator, Arc::clone(&journal), Arc::clone(&self.board)),
+            door: Door::new(DoorParts {
+                actuator,
+                journal: Arc::clone(&journal),
+                board: Arc::clone(&self.board),
+                clock: Arc::clone(&self.effects.clock),
+                side: duty.direction,
+                policy: duty.aisle,
+            }),
             station: Arc::clone(&self.station),
             journal,
             memory,

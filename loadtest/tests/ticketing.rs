@@ -60,8 +60,8 @@ async fn passes(store: &dyn Store, rider: RiderId, direction: Direction, at: Tim
     let gate = GateId::new(format!("{way}-{number}")).unwrap();
     let evidence = Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
     let bodies = [
-        RecordBody::Authorisation(Authorisation { rider, direction, evidence }),
-        RecordBody::Passage(Passage { authorisation: 0, outcome: PassageOutcome::Passed }),
+        RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)),
+        RecordBody::Passage(Passage::new(0, PassageOutcome::Passed)),
     ];
     let record = |(sequence, body)| GateRecord {
         id: RecordId { gate: gate.clone(), epoch: 1, sequence },

@@ -42,7 +42,7 @@ impl Gate {
 
     pub fn authorise(&mut self, rider: RiderId, at: Timestamp, evidence: Evidence) -> GateRecord {
         let direction = self.direction;
-        self.write(at, RecordBody::Authorisation(Authorisation { rider, direction, evidence }))
+        self.write(at, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)))
     }
 
     /// An authorisation and what became of it.
@@ -54,7 +54,7 @@ impl Gate {
         outcome: PassageOutcome,
     ) -> [GateRecord; 2] {
         let granted = self.authorise(rider, at, evidence);
-        let seen = self.write(at, RecordBody::Passage(Passage { authorisation: granted.id.sequence, outcome }));
+        let seen = self.write(at, RecordBody::Passage(Passage::new(granted.id.sequence, outcome)));
         [granted, seen]
     }
 }

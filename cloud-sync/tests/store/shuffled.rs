@@ -57,7 +57,7 @@ fn deliveries(random: &mut StdRng, records: &[GateRecord]) -> Vec<GateRecord> {
     }
     for _ in 0..4 {
         let mut forged = deliveries.choose(random).unwrap().clone();
-        forged.body = RecordBody::Passage(Passage { authorisation: 0, outcome: PassageOutcome::TimedOut });
+        forged.body = RecordBody::Passage(Passage::new(0, PassageOutcome::TimedOut));
         deliveries.push(forged);
     }
     deliveries.shuffle(random);

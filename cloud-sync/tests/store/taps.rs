@@ -41,8 +41,8 @@ pub async fn only_a_seen_passage_makes_a_tap(place: &Place) {
         assert!(intake.taps.is_empty() && intake.new_records == 2);
     }
     // A passage that names a passage, and one that names nothing there will ever be.
-    let seen = gate.write(NOW, RecordBody::Passage(Passage { authorisation: 1, outcome: PassageOutcome::Passed }));
-    let none = Passage { authorisation: u64::MAX, outcome: PassageOutcome::Passed };
+    let seen = gate.write(NOW, RecordBody::Passage(Passage::new(1, PassageOutcome::Passed)));
+    let none = Passage::new(u64::MAX, PassageOutcome::Passed);
     let none = gate.write(NOW, RecordBody::Passage(none));
     assert!(store.record_taps(vec![seen, none], NOW).await.unwrap().taps.is_empty());
     let overview = store.overview().await.unwrap();
@@ -70,7 +70,7 @@ pub async fn the_same_identity_with_another_content_is_kept_apart(place: &Place)
     let mut gate = Gate::entry("north");
     let [granted, seen] = gate.pass(RiderId::random(), NOW, PassageOutcome::TurnedBack);
     let mut forged = seen.clone();
-    forged.body = RecordBody::Passage(Passage { authorisation: 0, outcome: PassageOutcome::Passed });
+    forged.body = RecordBody::Passage(Passage::new(0, PassageOutcome::Passed));
     // In one batch the first stands; then again over what is stored.
     let intake = store.record_taps(vec![granted.clone(), seen.clone(), forged.clone()], NOW).await.unwrap();
     assert_eq!((intake.conflicts.len(), intake.new_records, intake.taps.len()), (1, 2, 0));

@@ -73,11 +73,11 @@ impl Gate {
 
     pub fn authorise(&mut self, rider: RiderId, at: Timestamp, evidence: Evidence) -> GateRecord {
         let direction = self.direction;
-        self.write(at, RecordBody::Authorisation(Authorisation { rider, direction, evidence }))
+        self.write(at, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)))
     }
 
     pub fn passage(&mut self, of: &GateRecord, outcome: PassageOutcome) -> GateRecord {
-        self.write(of.stamp.wall, RecordBody::Passage(Passage { authorisation: of.id.sequence, outcome }))
+        self.write(of.stamp.wall, RecordBody::Passage(Passage::new(of.id.sequence, outcome)))
     }
 
     /// An authorisation and what became of it.

@@ -1,17 +1,4 @@
-//! The simulated aisle of development mode: one line of JSON each way over TCP, on loopback.
-//!
-//! | gate → aisle | |
-//! |---|---|
-//! | `{"cmd":"open","token":"3-17"}` | open for one passage |
-//! | `{"cmd":"status"}` | also our sign of life |
-//! | `{"cmd":"ack","event":5}` | forget the event |
-//!
-//! | aisle → gate | |
-//! |---|---|
-//! | `{"event":5,"token":"3-17","kind":"crossed"}` | or `turned_back`, `timed_out`; repeated after reconnecting until acknowledged |
-//! | `{"status":"open","token":"3-17","unacknowledged":[…],"known":[…]}` | the answer to `status` |
-
-mod line;
+//! The simulated aisle of development mode: the messages of [`super::message`], one a line over TCP, on loopback.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,19 +12,21 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use self::line::{FromAisle, ToAisle};
-use super::{Actuator, AisleOffline, PassageToken, Signal};
+use super::message::{FromAisle, ToAisle};
+use super::{Actuator, AisleEvent, AisleOffline, Order, Signal};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
-/// Silence after which the connection is given up: more than two unanswered signs of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// Silence after which the connection is given up: several unanswered signs of life.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-const SIGNALS_QUEUED_MAX: usize = 64;
+/// More than any hardware latches. The door waits for its orders while these wait for the door, so nothing here may wait
+/// for room: the connection ends, and what was not taken is repeated.
+const SIGNALS_QUEUED_MAX: usize = 8192;
 
 /// See the module's description. Reconnects by itself.
 #[derive(Debug)]
 pub struct SimulatedActuator {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Sent>,
     signals: mpsc::Receiver<(u64, Signal)>,
     /// The connection whose `Online` was handed out last. Orders are for this one alone: one that slipped into a
     /// newer connection would not be in the status that the newer one began with.
@@ -45,7 +34,7 @@ pub struct SimulatedActuator {
 }
 
 #[derive(Debug)]
-struct Order {
+struct Sent {
     session: u64,
     line: ToAisle,
     written: oneshot::Sender<()>,
@@ -59,23 +48,15 @@ impl SimulatedActuator {
         tokio::spawn(Connector { address, orders: order_queue, signals: signal_queue, session: 0 }.run());
         Self { orders, signals, session: 0 }
     }
-
-    async fn order(&self, line: ToAisle) -> Result<(), AisleOffline> {
-        let (written, done) = oneshot::channel();
-        let order = Order { session: self.session, line, written };
-        self.orders.send(order).await.map_err(|_| AisleOffline)?;
-        done.await.map_err(|_| AisleOffline)
-    }
 }
 
 #[async_trait]
 impl Actuator for SimulatedActuator {
-    async fn open(&mut self, token: PassageToken) -> Result<(), AisleOffline> {
-        self.order(ToAisle::Open { token: token.to_string() }).await
-    }
-
-    async fn acknowledge(&mut self, event: u64) -> Result<(), AisleOffline> {
-        self.order(ToAisle::Ack { event }).await
+    async fn order(&mut self, order: Order) -> Result<(), AisleOffline> {
+        let (written, done) = oneshot::channel();
+        let sent = Sent { session: self.session, line: order.into(), written };
+        self.orders.send(sent).await.map_err(|_| AisleOffline)?;
+        done.await.map_err(|_| AisleOffline)
     }
 
     async fn next_signal(&mut self) -> Signal {
@@ -93,7 +74,7 @@ impl Actuator for SimulatedActuator {
 /// Keeps one connection up.
 struct Connector {
     address: SocketAddr,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Sent>,
     signals: mpsc::Sender<(u64, Signal)>,
     session: u64,
 }
@@ -108,12 +89,22 @@ impl Connector {
                 self.session += 1;
                 let ended = self.talk(stream).await;
                 tracing::warn!(aisle = %self.address, reason = %ended, "connection to the aisle ended; reconnecting");
-                if self.signals.send((self.session, Signal::Offline)).await.is_err() {
+                if !self.tell_offline().await {
                     return;
                 }
             }
             if !self.refuse_orders_for(backoff.next_delay()).await {
                 return;
+            }
+        }
+    }
+
+    /// False when the actuator was dropped. Orders meanwhile fail at once.
+    async fn tell_offline(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                told = self.signals.send((self.session, Signal::Offline)) => return told.is_ok(),
+                order = self.orders.recv() => if order.is_none() { return false },
             }
         }
     }
@@ -135,7 +126,7 @@ impl Connector {
             let step = tokio::select! {
                 line = lines.next_line() => {
                     given_up = Instant::now() + SILENCE_MAX;
-                    self.heard(line, &mut online).await
+                    self.heard(line, &mut online)
                 }
                 () = sleep_until(given_up) => Err(io::Error::other("silent for too long")),
                 order = self.orders.recv() => self.execute(order, &mut write).await,
@@ -147,20 +138,20 @@ impl Connector {
         }
     }
 
-    async fn heard(&self, line: io::Result<Option<String>>, online: &mut bool) -> io::Result<()> {
+    fn heard(&self, line: io::Result<Option<String>>, online: &mut bool) -> io::Result<()> {
         let line = line?.ok_or_else(|| io::Error::other("closed by the aisle"))?;
         let signal = match FromAisle::parse(&line).map_err(io::Error::other)? {
-            FromAisle::Sensed(sensed) => Signal::Sensed(sensed),
+            FromAisle::Event(event) => Signal::Saw(AisleEvent::try_from(&event).map_err(io::Error::other)?),
             FromAisle::Status(_) if *online => return Ok(()),
             FromAisle::Status(status) => {
                 *online = true;
-                Signal::Online(status)
+                Signal::Online(status.check().map_err(io::Error::other)?)
             }
         };
-        self.signals.send((self.session, signal)).await.map_err(|_| io::Error::other("stopped"))
+        self.signals.try_send((self.session, signal)).map_err(io::Error::other)
     }
 
-    async fn execute(&self, order: Option<Order>, write: &mut OwnedWriteHalf) -> io::Result<()> {
+    async fn execute(&self, order: Option<Sent>, write: &mut OwnedWriteHalf) -> io::Result<()> {
         let order = order.ok_or_else(|| io::Error::other("stopped"))?;
         if order.session == self.session {
             write_line(write, &order.line).await?;

@@ -17,7 +17,7 @@ pub struct View {
     pub mode: &'static str,
     pub direction: Option<&'static str>,
     pub station: Option<String>,
-    /// `starting`, `idle`, `looking`, `open` or `refused`.
+    /// `starting`, `idle`, `looking`, `open`, `refused`, `standing` (open for everybody) or `out_of_service`.
     pub phase: &'static str,
     /// With `refused`: why, and what to do.
     pub refusal: Option<&'static str>,
@@ -27,6 +27,16 @@ pub struct View {
     /// `normal`, `closed`, `emergency_open` or `fare_free`, as the station told last.
     pub station_mode: &'static str,
     pub aisle_online: bool,
+    /// Where the state machine stands: `idle`, `approaching`, `deciding`, `open`, `passing` and so on.
+    pub gate_state: &'static str,
+    /// The mode that records are made in.
+    pub gate_mode: &'static str,
+    /// What is wrong with the beams; the gate goes on as long as two of them are well.
+    pub sensors: Option<String>,
+    /// `tailgated` and `reverse_entry`, since the process started.
+    pub alarms: BTreeMap<&'static str, u64>,
+    /// What passages were remarked with.
+    pub remarks: BTreeMap<&'static str, u64>,
     pub fault: Option<String>,
     pub epoch: u32,
     pub next_sequence: u64,
@@ -120,11 +130,14 @@ impl View {
             Phase::Looking => ("looking", None),
             Phase::Open => ("open", None),
             Phase::Refused(refusal) => ("refused", Some(refusal)),
+            Phase::Standing => ("standing", None),
+            Phase::OutOfService => ("out_of_service", None),
         };
         let (message_en, message_zh) = match (refusal, phase) {
             (Some(refusal), _) => (refusal.message_en(), refusal.message_zh()),
             (None, "starting") => ("Please use the next gate.", "请使用旁边的闸机。"),
-            (None, "open") => ("Please walk through.", "请通行。"),
+            (None, "open" | "standing") => ("Please walk through.", "请通行。"),
+            (None, "out_of_service") => ("This gate is closed. Please use the next gate.", "此闸机已关闭，请使用旁边的闸机。"),
             (None, "looking") => ("One moment.", "请稍候。"),
             (None, _) => ("Look here, or show your ride code.", "请正视屏幕，或出示乘车码。"),
         };
@@ -141,6 +154,11 @@ impl View {
             station_reachable: state.station_reachable,
             station_mode: state.station_mode.name(),
             aisle_online: state.aisle_online,
+            gate_state: state.gate_state.name(),
+            gate_mode: state.gate_mode.name(),
+            sensors: state.sensors(),
+            alarms: state.alarms.clone(),
+            remarks: state.remarks.clone(),
             fault: state.fault.clone(),
             epoch: state.epoch,
             next_sequence: state.next_sequence,

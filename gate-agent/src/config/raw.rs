@@ -1,5 +1,6 @@
 //! The file as written, and the check that turns it into a `Config`, with every problem at once.
 
+mod actuator;
 mod codes;
 mod journal;
 
@@ -11,9 +12,10 @@ use facegate_models::{EngineOptions, QualityPolicy};
 use facegate_runtime::config::{Problems, RawTelemetry, RawTls};
 use serde::Deserialize;
 
+use self::actuator::{RawActuator, RawAisle};
 use self::codes::RawCodes;
 use self::journal::RawJournal;
-use super::{ActuatorConfig, CameraConfig, Config, Duty, GateDuty, Mode};
+use super::{CameraConfig, Config, Duty, GateDuty, Mode};
 use crate::approach::ApproachPolicy;
 use crate::camera::folder::FolderCamera;
 use crate::decide::DecisionPolicy;
@@ -35,6 +37,8 @@ pub struct RawConfig {
     station: RawStation,
     camera: RawCamera,
     actuator: Option<RawActuator>,
+    #[serde(default)]
+    aisle: RawAisle,
     screen: Option<RawScreen>,
     #[serde(default)]
     approach: RawApproach,
@@ -119,19 +123,6 @@ const STUTTERS_MAX: usize = 3;
 #[serde(rename_all = "snake_case")]
 enum RawCameraKind {
     Folder,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawActuator {
-    kind: RawActuatorKind,
-    address: String,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawActuatorKind {
-    Simulated,
 }
 
 #[derive(Debug, Deserialize)]
@@ -229,11 +220,8 @@ fn refuse_simulations_in_production(raw: &RawConfig, problems: &mut Problems) {
     if raw.camera.identical_frames == RawIdentical::Accept {
         problems.add("camera.identical_frames", "`accept` is for mode = \"development\" only");
     }
-    match raw.actuator.as_ref().map(|actuator| actuator.kind) {
-        Some(RawActuatorKind::Simulated) => {
-            problems.add("actuator.kind", "`simulated` is for mode = \"development\" only");
-        }
-        None => {}
+    if let Some(RawActuator::Simulated { .. }) = &raw.actuator {
+        problems.add("actuator.kind", "`simulated` is for mode = \"development\" only");
     }
 }
 
@@ -297,7 +285,8 @@ fn faces(raw: &RawConfig, problems: &mut Problems) -> Option<FacePolicy> {
 fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     let direction = required(raw.direction, "direction", problems);
     let actuator = required(raw.actuator.as_ref(), "actuator", problems)
-        .and_then(|actuator| problems.address("actuator.address", &actuator.address));
+        .and_then(|actuator| actuator.check("actuator", problems));
+    let aisle = raw.aisle.check("aisle", problems);
     let screen = required(raw.screen.as_ref(), "screen", problems)
         .and_then(|screen| problems.address("screen.listen", &screen.listen))
         .filter(|address| {
@@ -314,7 +303,8 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     let journal = raw.journal.check("journal", problems);
     Some(GateDuty {
         direction: direction?,
-        actuator: ActuatorConfig::Simulated(actuator?),
+        actuator: actuator?,
+        aisle: aisle?,
         screen_listen: screen?,
         codes: codes?,
         journal: journal.as_ref()?.0,

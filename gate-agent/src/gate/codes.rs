@@ -27,14 +27,14 @@ impl Gate {
         match verified {
             Err(CodeError::NotOurs) => {
                 self.approach.seen(captured_ms);
-                self.refuse(Medium::Code, Refusal::CodeNotOurs, latency);
+                self.refuse(Medium::Code, Refusal::CodeNotOurs, latency).await;
                 // Another system's QR may be printed on a coat: the face above it still counts.
                 return false;
             }
             Err(error) => {
                 tracing::info!(%error, "code refused");
                 self.conclude_code(captured_ms);
-                self.refuse(Medium::Code, refusal_of(&error), latency);
+                self.refuse(Medium::Code, refusal_of(&error), latency).await;
             }
             Ok(code) => {
                 self.conclude_code(captured_ms);
@@ -58,7 +58,7 @@ impl Gate {
                     self.codes.spend(code.nonce, self.now());
                 }
             }
-            Err(refusal) => self.refuse(Medium::Code, refusal, latency),
+            Err(refusal) => self.refuse(Medium::Code, refusal, latency).await,
         }
     }
 

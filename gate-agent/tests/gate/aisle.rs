@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub struct Aisle {
 }
 
 struct State {
+    started: Instant,
+    boot: u32,
     body: Body,
     open: Option<String>,
     known: Vec<String>,
@@ -33,6 +35,8 @@ struct State {
     next_event: u64,
     crossings: Vec<String>,
     gate: Option<TcpStream>,
+    dead: Option<String>,
+    shown: String,
     journal: PathBuf,
     copies: PathBuf,
 }
@@ -43,6 +47,8 @@ impl Aisle {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
+            started: Instant::now(),
+            boot: 1,
             body: Body::Crosses,
             open: None,
             known: vec![],
@@ -50,6 +56,8 @@ impl Aisle {
             next_event: 1,
             crossings: vec![],
             gate: None,
+            dead: None,
+            shown: String::new(),
             journal: journal.to_owned(),
             copies: copies.to_owned(),
         }));
@@ -84,18 +92,52 @@ impl Aisle {
 
     /// The hesitating body makes up its mind.
     pub fn finish(&self, kind: &str) {
+        let token = self.state().open.take().expect("somebody stands before the open door");
+        self.go(&token, kind);
+    }
+
+    /// A beam changes, whoever or whatever breaks it.
+    pub fn beam(&self, beam: &str, broken: bool) {
+        let saw = if broken { "broken" } else { "cleared" };
         let mut state = self.state();
-        let token = state.open.take().expect("somebody stands before the open door");
-        state.conclude(&token, kind);
+        if state.dead.as_deref() != Some(beam) {
+            state.report(&json!({ "saw": saw, "beam": beam }));
+        }
+    }
+
+    fn go(&self, token: &str, kind: &str) {
+        let crosses = kind == "crossed";
+        let (crossing, back) = (
+            [("entry", true), ("mid", true), ("entry", false), ("exit", true), ("mid", false), ("exit", false)],
+            [("entry", true), ("entry", false)],
+        );
+        for (beam, broken) in if crosses { &crossing[..] } else { &back[..] } {
+            self.beam(beam, *broken);
+            thread::sleep(Duration::from_millis(80));
+        }
+        if crosses {
+            self.state().crossings.push(token.to_owned());
+        }
     }
 
     /// A new controller without any memory.
     pub fn lose_memory(&self) {
         let mut state = self.state();
         (state.open, state.known, state.events) = (None, vec![], vec![]);
+        state.boot += 1;
         if let Some(gate) = state.gate.take() {
             let _ = gate.shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    /// A beam that says nothing any more.
+    pub fn kill(&self, beam: Option<&str>) {
+        self.state().dead = beam.map(str::to_owned);
+    }
+
+    /// Lamp and sound, as the gate told them last.
+    pub fn shown(&self) -> String {
+        self.state().shown.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,20 +165,29 @@ impl Aisle {
                 state.photograph(&format!("open-{token}"));
                 state.known.push(token.clone());
                 state.open = Some(token.clone());
+                state.report(&json!({ "saw": "opened", "token": token }));
                 match state.body {
                     Body::Hesitates => {}
                     Body::Crosses => self.later(token, "crossed"),
                     Body::TurnsBack => self.later(token, "turned_back"),
                 }
             }
+            "close" => {
+                if state.open.take().is_some() {
+                    state.report(&json!({ "saw": "closed" }));
+                }
+            }
+            "stand" => {}
+            "show" => state.shown = format!("{}/{}", command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap()),
             "ack" => {
                 let event = command["event"].as_u64().unwrap();
                 state.photograph(&format!("ack-{event}"));
-                state.events.retain(|e| e["event"] != event);
+                state.events.retain(|e| e["event"].as_u64().unwrap() > event);
             }
             "status" => {
-                let status = if state.open.is_some() { "open" } else { "closed" };
-                let answer = json!({ "status": status, "token": state.open, "unacknowledged": state.events, "known": state.known });
+                let answer = json!({
+                    "boot": state.boot, "now_ms": state.now_ms(), "next": state.next_event, "unacknowledged": state.events
+                });
                 state.say(&answer);
             }
             other => panic!("the gate sent {other}"),
@@ -147,24 +198,24 @@ impl Aisle {
         let aisle = self.clone();
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(150));
-            let mut state = aisle.state();
-            if state.open.as_ref() == Some(&token) {
-                state.open = None;
-                state.conclude(&token, kind);
+            if aisle.state().open.as_ref() == Some(&token) {
+                aisle.go(&token, kind);
             }
         });
     }
 }
 
 impl State {
-    fn conclude(&mut self, token: &str, kind: &str) {
-        if kind == "crossed" {
-            self.crossings.push(token.to_owned());
-        }
-        let event = json!({ "event": self.next_event, "token": token, "kind": kind });
+    fn report(&mut self, saw: &Value) {
+        let mut event = json!({ "event": self.next_event, "at_ms": self.now_ms() });
+        event.as_object_mut().unwrap().extend(saw.as_object().unwrap().clone());
         self.next_event += 1;
         self.events.push(event.clone());
         self.say(&event);
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap()
     }
 
     fn say(&mut self, line: &Value) {

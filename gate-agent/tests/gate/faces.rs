@@ -40,7 +40,8 @@ fn a_rider_walks_through_by_face_and_every_record_is_on_the_disk_in_time() {
 
     let at_opening = records_in(&world.journal_copy("open-1-0"));
     assert_eq!(at_opening, records[..1], "the authorisation is on the disk before the door opens");
-    let at_acknowledgement = records_in(&world.journal_copy("ack-1"));
+    world.wait("the sensors are acknowledged", |_| world.aisle.latched() <= 1);
+    let at_acknowledgement = records_in(&world.journal_copy("ack-7"));
     assert_eq!(at_acknowledgement, records, "the passage is on the disk before the sensors may forget it");
 
     let state = world.wait("the passage is shown", |state| state["passages"]["face"] == 1).to_string();

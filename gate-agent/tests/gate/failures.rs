@@ -93,7 +93,7 @@ fn a_passage_in_flight_when_the_gate_dies_is_told_by_the_hardware() {
     assert_eq!(world.decision(1)["kind"], "granted");
     world.crash_gate();
     world.aisle.finish("crossed");
-    assert_eq!(world.aisle.latched(), 1);
+    assert!(world.aisle.latched() >= 6);
     world.start_gate();
     let records = world.wait_delivered(2);
     assert_eq!(authorisations(&records).len(), 1);

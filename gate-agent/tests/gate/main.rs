@@ -6,6 +6,7 @@ mod codes;
 mod faces;
 mod failures;
 mod people;
+mod sensors;
 mod station;
 mod strangers;
 mod surroundings;

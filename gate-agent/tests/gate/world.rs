@@ -126,7 +126,7 @@ impl World {
             let camera = Box::new(FolderCamera::new(folder, 10_000_000, clock.clone()));
             let actuator = match &config.duty {
                 Duty::Gate(duty) => {
-                    let ActuatorConfig::Simulated(address) = duty.actuator;
+                    let ActuatorConfig::Simulated(address) = duty.actuator else { panic!("these tests simulate it") };
                     Some(Box::new(SimulatedActuator::connect(address)) as Box<dyn Actuator>)
                 }
                 Duty::Camera => None,

@@ -1,5 +1,6 @@
 //! The controller keeps what the beam saw until it is acknowledged, whoever comes and goes.
 
+use super::protocol::Saw;
 use super::*;
 use crate::city::network::LOOPBACK;
 
@@ -26,7 +27,7 @@ impl Gate {
 }
 
 fn quick() -> AisleTimes {
-    AisleTimes { crossing: Duration::from_millis(5), open_timeout: Duration::from_millis(80) }
+    AisleTimes { crossing: Duration::from_millis(20) }
 }
 
 fn open(token: &str) -> ToAisle {
@@ -44,22 +45,28 @@ async fn a_crossing_is_repeated_to_a_new_gate_until_it_is_acknowledged() {
 
     let mut restarted = Gate::connect(&aisle).await;
     assert_eq!(restarted.hear().await, event);
-    restarted.say(&ToAisle::Ack { event: 0 }).await;
+    for _ in 0..6 {
+        restarted.hear().await;
+    }
+    restarted.say(&ToAisle::Ack { event: 5 }).await;
     restarted.say(&ToAisle::Status).await;
-    let FromAisle::Status { unacknowledged, known, status, .. } = restarted.hear().await else {
+    let FromAisle::Status { unacknowledged, next, .. } = restarted.hear().await else {
         panic!("expected the status");
     };
-    assert_eq!((unacknowledged, known, status), (vec![], vec!["1-0".to_owned()], "closed".to_owned()));
+    let left: Vec<(u64, Saw, Option<Beam>)> = unacknowledged.iter().map(|e| (e.event, e.saw, e.beam)).collect();
+    assert_eq!((left, next), (vec![(6, Saw::Cleared, Some(Beam::Exit))], 7));
     assert_eq!(aisle.crossed(), ["1-0"]);
 }
 
 #[tokio::test]
-async fn nobody_comes_and_the_door_closes() {
+async fn a_silent_gate_has_the_door_closed_behind_it() {
     let aisle = Aisle::start(LOOPBACK, quick()).await.unwrap();
     let mut gate = Gate::connect(&aisle).await;
     gate.say(&open("1-0")).await;
-    let expected = Event { event: 0, token: "1-0".into(), kind: Kind::TimedOut };
-    assert_eq!(gate.hear().await, FromAisle::Event(expected));
+    gate.hear().await;
+    let FromAisle::Event(closed) = gate.hear().await else { panic!("expected an event") };
+    assert_eq!((closed.event, closed.saw), (1, Saw::Closed));
+    assert!(closed.at_ms >= u64::try_from(controller::WATCHDOG.as_millis()).unwrap());
     assert_eq!(aisle.walk(Duration::from_millis(20)).await, Walk::GaveUp);
 }
 

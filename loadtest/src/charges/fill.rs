@@ -107,8 +107,8 @@ fn passed(
         body,
     };
     let evidence = Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
-    let granted = record(sequence, RecordBody::Authorisation(Authorisation { rider, direction, evidence }));
-    let passage = Passage { authorisation: sequence, outcome: PassageOutcome::Passed };
+    let granted = record(sequence, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)));
+    let passage = Passage::new(sequence, PassageOutcome::Passed);
     Ok([granted, record(sequence + 1, RecordBody::Passage(passage))])
 }
 

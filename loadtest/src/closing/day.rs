@@ -80,10 +80,10 @@ impl City {
         let evidence =
             Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
         Ok([
-            record(sequence, RecordBody::Authorisation(Authorisation { rider, direction, evidence })),
+            record(sequence, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence))),
             record(
                 sequence + 1,
-                RecordBody::Passage(Passage { authorisation: sequence, outcome: PassageOutcome::Passed }),
+                RecordBody::Passage(Passage::new(sequence, PassageOutcome::Passed)),
             ),
         ])
     }

@@ -85,8 +85,8 @@ impl Station {
             let evidence =
                 Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
             let granted =
-                self.write(out, at, RecordBody::Authorisation(Authorisation { rider: *rider, direction, evidence }));
-            let passage = Passage { authorisation: granted.id.sequence, outcome: PassageOutcome::Passed };
+                self.write(out, at, RecordBody::Authorisation(Authorisation::new(*rider, direction, evidence)));
+            let passage = Passage::new(granted.id.sequence, PassageOutcome::Passed);
             records.push(granted);
             records.push(self.write(out, at, RecordBody::Passage(passage)));
         }

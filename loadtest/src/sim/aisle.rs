@@ -5,18 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use facegate_domain::tap::{Direction, PassageOutcome};
-use facegate_gate_agent::actuator::{Actuator, AisleOffline, AisleStatus, PassageToken, Sensed, Signal};
+use facegate_domain::aisle::{AisleEvent, Beam, Saw};
+use facegate_domain::tap::Direction;
+use facegate_gate_agent::actuator::{Actuator, AisleOffline, AisleStatus, Order, PassageToken, Signal};
 use facegate_runtime::disk::SimDisk;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::dice::Dice;
 use super::events::Events;
 use super::node::Node;
 
-/// The door closes by itself after this.
-const OPEN_FOR: Duration = Duration::from_secs(3);
+/// Without a word from the gate the door closes by itself after this.
+const OPEN_FOR: Duration = Duration::from_secs(8);
+/// From beam to beam.
+const STRIDE: Duration = Duration::from_millis(350);
 
 /// A body that went through an open door.
 #[derive(Debug, Clone)]
@@ -49,6 +52,7 @@ pub struct Aisle {
     dice: Dice,
     events: Arc<Events>,
     crossings: Arc<Mutex<Vec<Crossing>>>,
+    started: Instant,
     state: Mutex<State>,
     changed: Notify,
     /// One body at a time stands before the gate.
@@ -59,7 +63,7 @@ pub struct Aisle {
 struct State {
     occupant: Option<usize>,
     open: Option<PassageToken>,
-    unacknowledged: Vec<Sensed>,
+    unacknowledged: Vec<AisleEvent>,
     events: u64,
     crossed: u64,
     signals: Option<mpsc::UnboundedSender<Signal>>,
@@ -75,7 +79,7 @@ impl Aisle {
     ) -> Arc<Self> {
         let (station, way) = node;
         let (state, changed, queue) = Default::default();
-        Arc::new(Self { station, way, dice, events, crossings, state, changed, queue })
+        Arc::new(Self { station, way, dice, events, crossings, started: Instant::now(), state, changed, queue })
     }
 
     fn node(&self) -> Node {
@@ -87,7 +91,8 @@ impl Aisle {
         let (signals, heard) = mpsc::unbounded_channel();
         let (visits, seen) = mpsc::channel(1);
         let mut state = self.state();
-        let status = AisleStatus { open: state.open, unacknowledged: state.unacknowledged.clone() };
+        let status =
+            AisleStatus { boot: 1, now_ms: self.now_ms(), unacknowledged: state.unacknowledged.clone() };
         // The receiver is here, so it is taken.
         let _ = signals.send(Signal::Online(status));
         (state.signals, state.visits) = (Some(signals), Some(visits));
@@ -127,42 +132,66 @@ impl Aisle {
 
     fn open(self: &Arc<Self>, token: PassageToken) {
         self.state().open = Some(token);
+        self.sense(Saw::Opened(token));
         let aisle = Arc::clone(self);
         tokio::spawn(async move {
             sleep(aisle.dice.ms(300..2_500)).await;
             let goes = aisle.dice.chance(0.93);
             let occupant = aisle.state().occupant;
-            let outcome = match occupant {
-                Some(rider) if goes => {
-                    aisle.cross(rider, token);
-                    PassageOutcome::Passed
+            match occupant {
+                Some(rider) if goes => aisle.cross(rider, token).await,
+                Some(_) => {
+                    aisle.sense(Saw::Broken(Beam::Entry));
+                    sleep(STRIDE).await;
+                    aisle.sense(Saw::Cleared(Beam::Entry));
                 }
-                Some(_) => PassageOutcome::TurnedBack,
-                None => {
-                    sleep(OPEN_FOR).await;
-                    PassageOutcome::TimedOut
-                }
-            };
-            aisle.sense(token, outcome);
+                None => {}
+            }
+            // The gate closes when it has understood; were it dead, the watchdog would.
+            sleep(OPEN_FOR).await;
+            aisle.close(token);
         });
     }
 
-    fn cross(&self, rider: usize, token: PassageToken) {
+    async fn cross(&self, rider: usize, token: PassageToken) {
+        self.sense(Saw::Broken(Beam::Entry));
+        sleep(STRIDE).await;
+        self.sense(Saw::Broken(Beam::Mid));
+        self.sense(Saw::Cleared(Beam::Entry));
+        sleep(STRIDE).await;
+        self.sense(Saw::Broken(Beam::Exit));
+        self.sense(Saw::Cleared(Beam::Mid));
+        sleep(STRIDE).await;
         self.events.say(format_args!("{} rider {rider} crosses on {token}", self.node()));
         let crossing = Crossing { rider, station: self.station, way: self.way, token };
         self.crossings.lock().unwrap_or_else(PoisonError::into_inner).push(crossing);
         self.state().crossed += 1;
+        self.sense(Saw::Cleared(Beam::Exit));
         self.changed.notify_waiters();
     }
 
-    fn sense(&self, token: PassageToken, outcome: PassageOutcome) {
+    fn close(&self, token: PassageToken) {
         let mut state = self.state();
-        state.open = None;
+        if state.open == Some(token) {
+            state.open = None;
+            drop(state);
+            self.sense(Saw::Closed);
+        }
+    }
+
+    fn sense(&self, saw: Saw) {
+        let at_ms = self.now_ms();
+        let mut state = self.state();
         state.events += 1;
-        let sensed = Sensed { event: state.events, token, outcome };
-        state.unacknowledged.push(sensed);
+        let event = AisleEvent { number: state.events, at_ms, saw };
+        state.unacknowledged.push(event);
         // Nobody listens while the gate is down; the event waits.
-        state.signals.iter().for_each(|signals| drop(signals.send(Signal::Sensed(sensed))));
+        state.signals.iter().for_each(|signals| drop(signals.send(Signal::Saw(event))));
+    }
+
+    /// The hardware's own clock.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -186,20 +215,21 @@ pub struct SimActuator {
 
 #[async_trait]
 impl Actuator for SimActuator {
-    async fn open(&mut self, token: PassageToken) -> Result<(), AisleOffline> {
+    async fn order(&mut self, order: Order) -> Result<(), AisleOffline> {
         // A gate that lost its power has said nothing.
         if self.disk.is_off() {
             return Err(AisleOffline);
         }
-        self.aisle.open(token);
-        Ok(())
-    }
-
-    async fn acknowledge(&mut self, event: u64) -> Result<(), AisleOffline> {
-        if self.disk.is_off() || self.aisle.dice.chance(0.1) {
-            return Err(AisleOffline);
+        match order {
+            Order::Open(token) => self.aisle.open(token),
+            Order::Close => {
+                let open = self.aisle.state().open;
+                open.into_iter().for_each(|token| self.aisle.close(token));
+            }
+            Order::Acknowledge(_) if self.aisle.dice.chance(0.1) => return Err(AisleOffline),
+            Order::Acknowledge(event) => self.aisle.state().unacknowledged.retain(|kept| kept.number > event),
+            Order::Stand(_) | Order::Show(..) => {}
         }
-        self.aisle.state().unacknowledged.retain(|sensed| sensed.event != event);
         Ok(())
     }
 

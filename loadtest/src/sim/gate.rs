@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use facegate_domain::Clock;
+use facegate_domain::aisle::AislePolicy;
 use facegate_domain::code::{CodeTolerance, IssuerKey, verify};
 use facegate_domain::ids::ModelId;
 use facegate_domain::tap::{Authorisation, Direction, Evidence};
@@ -14,7 +15,7 @@ use facegate_gate_agent::board::{Board, Who};
 use facegate_gate_agent::code::spent::SpentCodes;
 use facegate_gate_agent::config::{Mode, Role};
 use facegate_gate_agent::delivery::deliver;
-use facegate_gate_agent::door::Door;
+use facegate_gate_agent::door::{Door, DoorParts};
 use facegate_gate_agent::journal::{GateJournal, JournalPlace};
 use facegate_gate_agent::link::Link;
 use facegate_gate_agent::memory::Memory;
@@ -35,7 +36,7 @@ use crate::station::riders::MODEL;
 const JOURNAL: JournalOptions = JournalOptions { segment_bytes_max: 4 << 10, total_bytes_max: 1 << 20 };
 /// Short, so that epochs and segments go within a run.
 const KEPT: Duration = Duration::from_secs(40);
-const RETRY_EVERY: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(250);
 
 /// Starts the process on what its disk holds.
 pub fn start(world: &Arc<World>, machine: &Machine, station: u8, way: Direction) -> Result<Life> {
@@ -70,7 +71,14 @@ pub fn start(world: &Arc<World>, machine: &Machine, station: u8, way: Direction)
         issuer_keys,
     };
     let (actuator, visits) = world.aisle(station, way).connect(machine.disk.clone());
-    let door = Door::new(Box::new(actuator), Arc::clone(&journal), Arc::clone(&board));
+    let door = Door::new(DoorParts {
+        actuator: Box::new(actuator),
+        journal: Arc::clone(&journal),
+        board: Arc::clone(&board),
+        clock: Arc::clone(&clock),
+        side: way,
+        policy: AislePolicy::default(),
+    });
     let tolerance = CodeTolerance::default();
     let mut codes = SpentCodes::new(tolerance.valid_for + 2 * tolerance.clock_skew, 0);
     journal.nonces().into_iter().for_each(|(nonce, at)| codes.spend(nonce, at));
@@ -109,7 +117,7 @@ struct SimGate {
 
 impl SimGate {
     async fn run(mut self, mut visits: mpsc::Receiver<Visit>) {
-        let mut retry = tokio::time::interval(RETRY_EVERY);
+        let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
                 biased;
@@ -118,7 +126,7 @@ impl SimGate {
                     Some(visit) => self.visit(visit).await,
                     None => return,
                 },
-                _ = retry.tick() => drop(self.door.retry_unstored().await),
+                _ = tick.tick() => drop(self.door.tick().await),
             }
         }
     }
@@ -158,7 +166,7 @@ impl SimGate {
             Ok(Answer::Granted { rider: found, evidence: Some(evidence) }) => {
                 self.world.riders.recognised(&self.world, self.station, found, rider).await;
                 self.world.within_lease(self.station, alone);
-                Ok(Authorisation { rider: found, direction: self.way, evidence })
+                Ok(Authorisation::new(found, self.way, evidence))
             }
             Ok(Answer::Granted { .. }) => Err("recognised without evidence".into()),
             Ok(Answer::Refused(refusal)) => Err(refusal.name().into()),
@@ -183,7 +191,7 @@ impl SimGate {
             Err(error) => return Err(said(&error).into()),
         };
         let evidence = Evidence::Code { nonce: code.nonce, checked_online };
-        Ok(Authorisation { rider: code.rider, direction: self.way, evidence })
+        Ok(Authorisation::new(code.rider, self.way, evidence))
     }
 }
 

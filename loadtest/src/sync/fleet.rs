@@ -169,8 +169,8 @@ impl Journal {
         let evidence =
             Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
         let authorised = self.next;
-        let granted = Authorisation { rider, direction: Direction::Entry, evidence };
-        let passage = Passage { authorisation: authorised, outcome: PassageOutcome::Passed };
+        let granted = Authorisation::new(rider, Direction::Entry, evidence);
+        let passage = Passage::new(authorised, PassageOutcome::Passed);
         let bodies = [RecordBody::Authorisation(granted), RecordBody::Passage(passage)];
         bodies.into_iter().map(|body| self.write(body, clock)).collect()
     }

@@ -130,7 +130,7 @@ async fn child_group() {
 }
 
 fn record(sequence: u64) -> v1::GateRecord {
-    let passage = Passage { authorisation: sequence, outcome: PassageOutcome::TurnedBack };
+    let passage = Passage::new(sequence, PassageOutcome::TurnedBack);
     let wall: Timestamp = SystemClock::new().now();
     let record = GateRecord {
         id: RecordId { gate: GateId::new("north-in").unwrap(), epoch: 1, sequence },

@@ -9,7 +9,7 @@ use facegate_cloud_sync::cloud::Cloud;
 use facegate_cloud_sync::enrolment::FaceCapture;
 use facegate_domain::Clock;
 use facegate_domain::ids::{GateId, ModelId, RiderId};
-use facegate_domain::tap::{Authorisation, Direction, Evidence, PassageOutcome};
+use facegate_domain::tap::{Authorisation, Direction, Evidence, PassageOutcome, Remarks};
 use facegate_gate_agent::board::{Board, Who};
 use facegate_gate_agent::config::{Mode, Role as Duty};
 use facegate_gate_agent::delivery::deliver;
@@ -216,14 +216,14 @@ impl World {
 pub fn authorisation() -> Authorisation {
     let nonce = std::array::from_fn(|i| RiderId::random().as_bytes()[i]);
     let evidence = Evidence::Code { nonce, checked_online: true };
-    Authorisation { rider: RiderId::random(), direction: Direction::Entry, evidence }
+    Authorisation::new(RiderId::random(), Direction::Entry, evidence)
 }
 
 /// `count` riders pass: two records each.
 pub async fn pass(journal: &GateJournal, count: usize) {
     for _ in 0..count {
         let token = journal.authorise(authorisation()).await.unwrap();
-        journal.conclude(token, PassageOutcome::Passed).await.unwrap();
+        journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
     }
 }
 

@@ -1,11 +1,12 @@
 //! gate.proto: the records of a gate's journal.
 
 use facegate_domain::Timestamp;
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journal_audit::{JournalRange, Span};
 use facegate_domain::score::{Similarity, Tier};
 use facegate_domain::tap::{
-    Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody,
+    Authorisation, Direction, Evidence, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody, Remark, Remarks,
 };
 
 use super::{InvalidMessage, fixed, required};
@@ -64,6 +65,22 @@ fn outcome_to_wire(outcome: PassageOutcome) -> v1::PassageOutcome {
     }
 }
 
+/// What a newer gate remarks is left out: it changes no fare.
+fn remarks_from_wire(remarks: &[String]) -> Remarks {
+    remarks.iter().filter_map(|name| Remark::from_name(name)).fold(Remarks::default(), Remarks::with)
+}
+
+/// The mode of a gate; records of before there were modes say nothing.
+pub fn gate_mode_from_wire(mode: &str) -> Result<GateMode, InvalidMessage> {
+    let unknown = || InvalidMessage::UnknownValue { field: "mode", got: mode.to_owned() };
+    if mode.is_empty() { Ok(GateMode::Normal) } else { GateMode::from_name(mode).ok_or_else(unknown) }
+}
+
+/// Empty for the normal mode, so that a record of it is written as it always was.
+pub fn gate_mode_to_wire(mode: GateMode) -> String {
+    if mode == GateMode::Normal { String::new() } else { mode.name().to_owned() }
+}
+
 pub fn rider_from_wire(bytes: &[u8]) -> Result<RiderId, InvalidMessage> {
     Ok(RiderId::from_bytes(fixed("rider", bytes)?))
 }
@@ -94,6 +111,7 @@ impl TryFrom<v1::GateRecord> for GateRecord {
                 v1::gate_record::Body::Passage(p) => RecordBody::Passage(Passage {
                     authorisation: p.authorisation,
                     outcome: outcome_from_wire(p.outcome)?,
+                    remarks: remarks_from_wire(&p.remarks),
                 }),
             },
         })
@@ -114,6 +132,7 @@ impl From<GateRecord> for v1::GateRecord {
                 RecordBody::Passage(p) => v1::gate_record::Body::Passage(v1::Passage {
                     authorisation: p.authorisation,
                     outcome: outcome_to_wire(p.outcome).into(),
+                    remarks: p.remarks.iter().map(|remark| remark.name().to_owned()).collect(),
                 }),
             }),
         }
@@ -132,6 +151,7 @@ impl TryFrom<v1::Authorisation> for Authorisation {
                     Evidence::Code { nonce: fixed("nonce", &code.nonce)?, checked_online: code.checked_online }
                 }
             },
+            mode: gate_mode_from_wire(&wire.mode)?,
         })
     }
 }
@@ -154,6 +174,7 @@ impl From<Authorisation> for v1::Authorisation {
                     v1::authorisation::Evidence::Code(v1::CodeEvidence { nonce: nonce.to_vec(), checked_online })
                 }
             }),
+            mode: gate_mode_to_wire(authorisation.mode),
         }
     }
 }
@@ -201,12 +222,19 @@ mod tests {
             Evidence::Face { similarity: Similarity::from_cosine(0.7), tier: Tier::InSystem, risk: 1e-7, frames: 3 };
         let code = Evidence::Code { nonce: [4; 8], checked_online: false };
         let authorise = |direction, evidence| {
-            RecordBody::Authorisation(Authorisation { rider: RiderId::random(), direction, evidence })
+            let mode = if direction == Direction::Exit { GateMode::FareExempt } else { GateMode::Normal };
+            RecordBody::Authorisation(Authorisation::new(RiderId::random(), direction, evidence).in_mode(mode))
         };
         [
             record(0, authorise(Direction::Exit, face)),
             record(1, authorise(Direction::Entry, code)),
-            record(2, RecordBody::Passage(Passage { authorisation: 1, outcome: PassageOutcome::TurnedBack })),
+            record(
+                2,
+                RecordBody::Passage(Passage {
+                    remarks: Remarks::default().with(Remark::Luggage).with(Remark::Contradicted),
+                    ..Passage::new(1, PassageOutcome::TurnedBack)
+                }),
+            ),
         ]
     }
 

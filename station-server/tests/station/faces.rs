@@ -65,13 +65,13 @@ fn record(gate: &str, epoch: u32, sequence: u64, body: RecordBody) -> v1::GateRe
 /// Someone came in with a code.
 pub fn authorised(gate: &str, epoch: u32, sequence: u64, nonce: [u8; 8]) -> v1::GateRecord {
     let evidence = Evidence::Code { nonce, checked_online: false };
-    let body = Authorisation { rider: RiderId::random(), direction: Direction::Entry, evidence };
+    let body = Authorisation::new(RiderId::random(), Direction::Entry, evidence);
     record(gate, epoch, sequence, RecordBody::Authorisation(body))
 }
 
 /// He passed; the content depends on nothing but the arguments.
 pub fn passed(gate: &str, epoch: u32, sequence: u64) -> v1::GateRecord {
-    let body = Passage { authorisation: sequence.saturating_sub(1), outcome: PassageOutcome::Passed };
+    let body = Passage::new(sequence.saturating_sub(1), PassageOutcome::Passed);
     record(gate, epoch, sequence, RecordBody::Passage(body))
 }
 

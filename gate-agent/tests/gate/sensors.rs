@@ -1,0 +1,116 @@
+//! Beams that bounce, contradict each other or die, a tailgater, two riders in close succession: with the real journal.
+
+use facegate_domain::ids::RiderId;
+use facegate_domain::tap::{PassageOutcome, Remark};
+
+use crate::aisle::Body;
+use crate::people::phone_with;
+use crate::world::{World, now, passages};
+
+/// Somebody shows a code; true when the gate has concluded one passage more.
+fn ride(world: &mut World, number: u8) {
+    let code = phone_with(&world.phone(RiderId::random()).show(now(), [number; 8]));
+    world.show(&[code]);
+    let before = u64::from(number) - 1;
+    world.wait("the passage is concluded", |state| {
+        let outcomes = state["passages"]["outcomes"].as_object();
+        outcomes.is_some_and(|o| o.values().filter_map(serde_json::Value::as_u64).sum::<u64>() > before)
+    });
+    world.pause();
+}
+
+#[test]
+fn a_dead_beam_charges_nobody_until_it_is_found_out_and_then_the_gate_goes_on_without_it() {
+    let mut world = World::new();
+    world.aisle.kill(Some("mid"));
+    ride(&mut world, 1);
+    ride(&mut world, 2);
+    let state = world.wait("the beam is found out", |state| state["sensors"] == "mid beam silent");
+    assert_eq!(state["gate_state"], "idle", "two beams are enough");
+    assert_eq!(state["passages"]["code"], 0);
+    ride(&mut world, 3);
+    assert_eq!(world.state()["passages"]["code"], 1);
+    world.aisle.kill(None);
+    ride(&mut world, 4);
+    let state = world.wait("the beam is believed again", |state| state["sensors"].is_null());
+    assert_eq!(state["passages"]["code"], 2);
+    let outcomes: Vec<_> = passages(&world.wait_delivered(8)).iter().map(|p| (p.outcome, p.remarks)).collect();
+    assert_eq!(outcomes.iter().filter(|(outcome, _)| *outcome == PassageOutcome::Unknown).count(), 2);
+    assert!(outcomes.iter().all(|(o, r)| (*o == PassageOutcome::Unknown) == r.has(Remark::Contradicted)));
+}
+
+#[test]
+fn a_bouncing_beam_is_named_and_the_gate_goes_on() {
+    let mut world = World::new();
+    for _ in 0..100 {
+        world.aisle.beam("exit", true);
+        world.aisle.beam("exit", false);
+    }
+    world.wait("it is named", |state| state["sensors"] == "exit beam bouncing");
+    ride(&mut world, 1);
+    assert_eq!(world.state()["passages"]["code"], 1);
+    world.wait("it has recovered", |state| state["sensors"].is_null());
+}
+
+#[test]
+fn a_tailgater_is_an_alarm_and_no_tap() {
+    let mut world = World::new();
+    world.aisle.body(Body::Hesitates);
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [1; 8]))]);
+    world.wait("the door is open", |state| state["gate_state"] == "open");
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(300));
+    for (beam, broken) in [
+        ("entry", true),
+        ("mid", true),
+        ("entry", false),
+        ("entry", true),
+        ("exit", true),
+        ("mid", false),
+        ("mid", true),
+        ("entry", false),
+        ("exit", false),
+        ("exit", true),
+        ("mid", false),
+        ("exit", false),
+    ] {
+        world.aisle.beam(beam, broken);
+        pause();
+    }
+    let state = world.wait("the passage is concluded", |state| state["passages"]["code"] == 1);
+    assert_eq!(state["alarms"]["tailgated"], 1);
+    let records = world.wait_delivered(2);
+    assert!(passages(&records)[0].remarks.has(Remark::Tailgated));
+    assert_eq!(world.aisle.shown(), "stop/alarm");
+}
+
+#[test]
+fn the_second_of_two_in_close_succession_has_a_tap_of_his_own() {
+    let mut world = World::new();
+    world.aisle.body(Body::Hesitates);
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [1; 8]))]);
+    world.wait("the door is open", |state| state["gate_state"] == "open");
+    world.aisle.beam("entry", true);
+    world.aisle.beam("mid", true);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    world.aisle.beam("entry", false);
+    world.wait("the first is passing", |state| state["gate_state"] == "passing");
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [2; 8]))]);
+    world.wait("the second is authorised", |state| state["gate_state"] == "queued");
+    let step = |beam: &str, broken| {
+        world.aisle.beam(beam, broken);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    for (beam, broken) in [("exit", true), ("mid", false), ("exit", false)] {
+        step(beam, broken);
+    }
+    world.wait("the first is through", |state| state["passages"]["code"] == 1 && state["gate_state"] == "open");
+    for (beam, broken) in
+        [("entry", true), ("mid", true), ("entry", false), ("exit", true), ("mid", false), ("exit", false)]
+    {
+        step(beam, broken);
+    }
+    world.wait("the second is through", |state| state["passages"]["code"] == 2 && state["gate_state"] == "idle");
+    let records = world.wait_delivered(4);
+    assert!(passages(&records).iter().all(|passage| passage.outcome == PassageOutcome::Passed));
+    assert_eq!(world.aisle.opened(), ["1-0", "1-1"]);
+}
