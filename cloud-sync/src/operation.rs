@@ -1,6 +1,8 @@
 //! What the operator may tell stations: checked, written into the audit log, then put on the feed.
 
+use facegate_domain::Timestamp;
 use facegate_domain::fares::{FareTable, TariffProblem};
+use facegate_domain::gate::GateMode;
 use facegate_domain::operation::{FARE_TABLE_BYTES_MAX, Instruction, InvalidInstruction, StationMode};
 
 use crate::cloud::Cloud;
@@ -24,7 +26,7 @@ pub enum InstructError {
 
 /// Gives the feed's version from which stations follow it. `actor` is named in the audit log.
 pub async fn instruct(cloud: &Cloud, actor: &str, instruction: Instruction) -> Result<u64, InstructError> {
-    check(&instruction)?;
+    check(&instruction, cloud.clock.now())?;
     if let Instruction::Fares(fares) = &instruction {
         let told = cloud.store.instructions().await?;
         let others = told.fares().filter(|other| other.name != fares.name);
@@ -37,7 +39,7 @@ pub async fn instruct(cloud: &Cloud, actor: &str, instruction: Instruction) -> R
     Ok(version)
 }
 
-fn check(instruction: &Instruction) -> Result<(), InstructError> {
+fn check(instruction: &Instruction, now: Timestamp) -> Result<(), InstructError> {
     match instruction {
         Instruction::Settings { settings, .. } => settings.check()?,
         Instruction::Fares(fares) => {
@@ -50,7 +52,12 @@ fn check(instruction: &Instruction) -> Result<(), InstructError> {
                 return Err(InstructError::Fares(said.to_owned()));
             }
         }
-        Instruction::Mode { .. } | Instruction::FaresWithdrawn { .. } => (),
+        Instruction::GateMode { mode: Some(GateMode::Fault), .. } => {
+            let allowed = "a gate says so of itself; use closed or maintenance";
+            return Err(InvalidInstruction { setting: "mode", given: "fault".into(), allowed }.into());
+        }
+        Instruction::GateOrder(order) => order.check(now)?,
+        Instruction::GateMode { .. } | Instruction::Mode { .. } | Instruction::FaresWithdrawn { .. } => (),
     }
     Ok(())
 }
@@ -72,5 +79,9 @@ fn line(instruction: &Instruction) -> (&'static str, String) {
             ("fares.publish", format!("{} sha256 {}", fares.name, hex::encode(fares.sha256())))
         }
         Instruction::FaresWithdrawn { name } => ("fares.withdraw", name.clone()),
+        Instruction::GateMode { gate, mode } => {
+            ("gates.mode", format!("{gate} {}", mode.map_or("none of its own", GateMode::name)))
+        }
+        Instruction::GateOrder(order) => ("gates.order", format!("{} {} {}", order.gate, order.what.name(), order.id)),
     }
 }

@@ -289,7 +289,8 @@ impl Aisle {
             self.bodies.pop_back().into_iter().for_each(|body| self.give_up(&body));
         }
         let token = if from == From::Entry { self.waiting.pop_front().map(|(token, _)| token) } else { None };
-        let gap_ms = self.bodies.back().and_then(|ahead| ahead.entry_cleared_ms).map(|at| self.now_ms.saturating_sub(at));
+        let gap_ms =
+            self.bodies.back().and_then(|ahead| ahead.entry_cleared_ms).map(|at| self.now_ms.saturating_sub(at));
         let mut body = Body::new(self.next_body, from, at, token, self.now_ms);
         body.is_close = gap_ms.is_some_and(|gap| gap <= self.policy.child_gap_ms);
         self.next_body += 1;

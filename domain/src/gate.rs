@@ -247,7 +247,9 @@ impl Gate {
             (state, Event::Granted) => (state, Command::RefuseBusy),
             (State::Storing, Event::AuthorisationStored(rider)) => (State::Open { rider }, Command::OpenDoor(rider)),
             (State::Storing, Event::AuthorisationUnstored) => (self.at_rest(), Command::ReportFault),
-            (State::Open { rider }, Event::Entered(who)) if rider == who => (State::Passing { rider }, Command::Nothing),
+            (State::Open { rider }, Event::Entered(who)) if rider == who => {
+                (State::Passing { rider }, Command::Nothing)
+            }
             (State::Open { rider }, Event::Concluded(who, outcome)) if rider == who => self.conclude(rider, outcome),
             (State::LetThrough, Event::OnceConcluded) => {
                 let close = if self.rest == Rest::Standing { Command::Nothing } else { Command::CloseDoor };

@@ -204,6 +204,7 @@ pub fn moves(taps: &[Tap], mut before: BTreeMap<RiderId, Place>, now: Timestamp)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::GateMode;
     use crate::ids::{GateId, StationId};
     use crate::tap::{Authorisation, GateStamp, Medium};
 
@@ -215,7 +216,7 @@ mod tests {
 
     fn tap(rider: RiderId, sequence: u64, direction: Direction) -> Tap {
         let (station, at) = (StationId::new("north").unwrap(), NOW.plus(Duration::from_secs(sequence)));
-        Tap { id: id(sequence), rider, station, direction, medium: Medium::Code, at }
+        Tap { id: id(sequence), rider, station, direction, medium: Medium::Code, mode: GateMode::Normal, at }
     }
 
     fn opened_by(nonce: u8, sequence: u64) -> GateRecord {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::fingerprint::fact;
-use crate::ids::StationId;
+use crate::gate::GateMode;
+use crate::ids::{GateId, StationId};
 
 /// Longest fare table that goes over the feed.
 pub const FARE_TABLE_BYTES_MAX: usize = 256 << 10;
@@ -126,6 +127,64 @@ impl PublishedFares {
     }
 }
 
+/// What a gate is ordered to do once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// For one body, on nobody's account.
+    OpenOnce,
+    /// The gate's process ends in order, and whoever watches over it starts it again.
+    Restart,
+}
+
+impl OrderKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenOnce => "open_once",
+            Self::Restart => "restart",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::OpenOnce, Self::Restart].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Carried out once, however often it is delivered, and not after `until`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateOrder {
+    pub gate: GateId,
+    pub id: String,
+    pub what: OrderKind,
+    pub until: Timestamp,
+}
+
+/// Longest that an order may wait for its gate.
+pub const ORDER_WAITS_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+/// Longest name of an order.
+pub const ORDER_ID_BYTES_MAX: usize = 64;
+
+impl GateOrder {
+    /// Errors: its name, or how long it may wait.
+    pub fn check(&self, now: Timestamp) -> Result<(), InvalidInstruction> {
+        let wrong = |setting, given: String, allowed| Err(InvalidInstruction { setting, given, allowed });
+        if self.id.is_empty() || self.id.len() > ORDER_ID_BYTES_MAX {
+            return wrong("id", self.id.clone(), "use 1 to 64 bytes that name this order alone");
+        }
+        if self.until <= now || self.until.since(now) > ORDER_WAITS_MAX {
+            return wrong("until", self.until.unix_ms().to_string(), "use a moment within the next ten minutes");
+        }
+        Ok(())
+    }
+}
+
+/// What one gate is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ToldGate {
+    pub mode: GateMode,
+    pub order: Option<GateOrder>,
+}
+
 /// One thing that the operator told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "instruction", rename_all = "snake_case")]
@@ -145,6 +204,13 @@ pub enum Instruction {
     FaresWithdrawn {
         name: String,
     },
+    /// For one gate, beside its station's; it ends with the mode `None`.
+    GateMode {
+        gate: GateId,
+        mode: Option<GateMode>,
+    },
+    /// In place of the order of before for this gate.
+    GateOrder(GateOrder),
 }
 
 impl Instruction {
@@ -155,6 +221,8 @@ impl Instruction {
             Self::Settings { station, .. } => format!("settings/{}", of(station)),
             Self::Mode { station, .. } => format!("mode/{}", of(station)),
             Self::Fares(PublishedFares { name, .. }) | Self::FaresWithdrawn { name } => format!("fares/{name}"),
+            Self::GateMode { gate, .. } => format!("gate-mode/{gate}"),
+            Self::GateOrder(order) => format!("gate-order/{}", order.gate),
         }
     }
 
@@ -176,6 +244,11 @@ impl Instruction {
             Self::Mode { mode, .. } => mode.map_or("", StationMode::name).as_bytes().to_vec(),
             Self::Fares(fares) => [fares.sha256().as_slice(), &fares.valid_from.unix_ms().to_le_bytes()].concat(),
             Self::FaresWithdrawn { .. } => Vec::new(),
+            Self::GateMode { mode, .. } => mode.map_or("", GateMode::name).as_bytes().to_vec(),
+            Self::GateOrder(order) => {
+                [order.id.as_bytes().as_slice(), &order.until.unix_ms().to_le_bytes(), order.what.name().as_bytes()]
+                    .concat()
+            }
         };
         fact(&[place.as_bytes(), &said])
     }
@@ -191,6 +264,9 @@ impl Instruction {
             Self::Fares(PublishedFares { name, .. }) | Self::FaresWithdrawn { name } => {
                 Self::FaresWithdrawn { name: name.clone() }
             }
+            Self::GateMode { gate, .. } => Self::GateMode { gate: gate.clone(), mode: None },
+            // An order that is over is carried out by nobody.
+            Self::GateOrder(order) => Self::GateOrder(GateOrder { until: Timestamp::default(), ..order.clone() }),
         }
     }
 
@@ -206,6 +282,8 @@ impl Instruction {
             Self::Mode { mode, .. } => mode.is_some(),
             Self::Fares(_) => true,
             Self::FaresWithdrawn { .. } => false,
+            Self::GateMode { mode, .. } => mode.is_some(),
+            Self::GateOrder(order) => order.until > Timestamp::default(),
         }
     }
 }
@@ -241,6 +319,29 @@ impl Instructions {
             _ => None,
         };
         of(station.as_str()).or_else(|| of("")).unwrap_or_default()
+    }
+
+    /// What one gate is told, beside its station's mode.
+    pub fn of_gate(&self, gate: &GateId) -> ToldGate {
+        let mode = match self.held.get(&format!("gate-mode/{gate}")) {
+            Some(Instruction::GateMode { mode, .. }) => *mode,
+            _ => None,
+        };
+        let order = match self.held.get(&format!("gate-order/{gate}")) {
+            Some(Instruction::GateOrder(order)) => Some(order.clone()),
+            _ => None,
+        };
+        ToldGate { mode: mode.unwrap_or_default(), order }
+    }
+
+    /// Every gate that is told something of its own.
+    pub fn gates(&self) -> BTreeMap<GateId, ToldGate> {
+        let gate = |told: &Instruction| match told {
+            Instruction::GateMode { gate, .. } => Some(gate.clone()),
+            Instruction::GateOrder(order) => Some(order.gate.clone()),
+            _ => None,
+        };
+        self.held.values().filter_map(gate).map(|gate| (gate.clone(), self.of_gate(&gate))).collect()
     }
 
     pub fn fares(&self) -> impl Iterator<Item = &PublishedFares> {
@@ -296,6 +397,30 @@ mod tests {
         assert_eq!(wrong.check().unwrap_err().setting, "risk_budget");
         let wrong = StationSettings { offline_days_max: Some(0), ..StationSettings::default() };
         assert_eq!(wrong.check().unwrap_err().setting, "offline_days_max");
+    }
+
+    #[test]
+    fn a_gates_mode_and_order_are_its_own_and_end() {
+        let gate = GateId::new("north-in").unwrap();
+        let now = Timestamp::from_unix_ms(1_000_000);
+        let until = now.plus(std::time::Duration::from_secs(60));
+        let order = GateOrder { gate: gate.clone(), id: "a".into(), what: OrderKind::OpenOnce, until };
+        assert_eq!(order.check(now), Ok(()));
+        assert!(order.check(until).is_err(), "over");
+        assert!(
+            GateOrder { until: now.plus(std::time::Duration::from_secs(601)), ..order.clone() }.check(now).is_err()
+        );
+        assert!(GateOrder { id: String::new(), ..order.clone() }.check(now).is_err());
+        let mode = Instruction::GateMode { gate: gate.clone(), mode: Some(GateMode::TimeExempt) };
+        let mut told = Instructions::default();
+        told.follow(&mode);
+        told.follow(&Instruction::GateOrder(order.clone()));
+        let expected = ToldGate { mode: GateMode::TimeExempt, order: Some(order.clone()) };
+        assert_eq!(told.of_gate(&gate), expected);
+        assert_eq!(told.of_gate(&GateId::new("south-in").unwrap()), ToldGate::default());
+        told.follow(&mode.end());
+        told.follow(&Instruction::GateOrder(order).end());
+        assert_eq!(told, Instructions::default());
     }
 
     #[test]

@@ -138,8 +138,7 @@ pub enum Remark {
 }
 
 impl Remark {
-    pub const ALL: [Self; 5] =
-        [Self::Tailgated, Self::Child, Self::Luggage, Self::Wheelchair, Self::Contradicted];
+    pub const ALL: [Self; 5] = [Self::Tailgated, Self::Child, Self::Luggage, Self::Wheelchair, Self::Contradicted];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -217,6 +216,9 @@ pub struct Tap {
     pub station: StationId,
     pub direction: Direction,
     pub medium: Medium,
+    /// Of the gate, when the rider was authorised.
+    #[serde(default)]
+    pub mode: GateMode,
     /// When the rider was authorised, by the gate's wall clock.
     pub at: Timestamp,
 }
@@ -239,6 +241,7 @@ impl Tap {
             station: authorisation.station.clone(),
             direction: granted.direction,
             medium: granted.evidence.medium(),
+            mode: granted.mode,
             at: authorisation.stamp.wall,
         })
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use facegate_domain::Timestamp;
 use facegate_domain::fares::{FareTable, Ride, RiderTerms, Rule, Tariff};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::{Incomplete, Pairing, PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
@@ -37,6 +38,7 @@ fn history() -> impl Strategy<Value = Vec<Tap>> {
                     station: StationId::new(station).unwrap(),
                     direction,
                     medium: Medium::Face,
+                    mode: GateMode::Normal,
                     at: Timestamp::from_unix_ms(BEGIN_MS + minute * 60_000),
                 }
             })

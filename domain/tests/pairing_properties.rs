@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::{Incomplete, PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
@@ -29,6 +30,7 @@ fn history() -> impl Strategy<Value = Vec<Tap>> {
                     station: StationId::new(format!("s{station}")).unwrap(),
                     direction,
                     medium: if face { Medium::Face } else { Medium::Code },
+                    mode: GateMode::Normal,
                     at: Timestamp::from_unix_ms(i64::from(seconds) * 1000),
                 }
             })

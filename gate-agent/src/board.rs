@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use self::view::{Decision, FrameCounts, View};
 use crate::config::{Mode, Role};
 use crate::latency::Latencies;
+use crate::memory::Done;
 
 /// Decisions kept for the screen and for tests.
 const DECISIONS_MAX: usize = 50;
@@ -119,6 +120,7 @@ struct State {
     aisle_online: bool,
     gate_state: GateState,
     gate_mode: GateMode,
+    order: Option<Done>,
     beams: Vec<(Beam, BeamFault)>,
     alarms: BTreeMap<&'static str, u64>,
     remarks: BTreeMap<&'static str, u64>,
@@ -148,6 +150,7 @@ impl Board {
             aisle_online: false,
             gate_state: GateState::Idle,
             gate_mode: GateMode::Normal,
+            order: None,
             beams: Vec::new(),
             alarms: BTreeMap::new(),
             remarks: BTreeMap::new(),
@@ -194,6 +197,15 @@ impl Board {
     /// Where the gate's state machine stands.
     pub fn gate(&self, gate: GateState, mode: GateMode) {
         self.change(|state| (state.gate_state, state.gate_mode) = (gate, mode));
+    }
+
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// What became of the last order of the operations centre.
+    pub fn order(&self, done: Done) {
+        self.change(|state| state.order = Some(done));
     }
 
     /// The beams that are not believed now.
@@ -310,6 +322,9 @@ impl Board {
             journal_epoch: state.word.0,
             journal_next_sequence: state.word.1,
             journal_waiting_percent: state.waiting_percent,
+            order_id: state.order.as_ref().map(|done| done.id.clone()).unwrap_or_default(),
+            order_outcome: state.order.as_ref().map(|done| done.outcome.clone()).unwrap_or_default(),
+            gate_mode: state.gate_mode.name().to_owned(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The gate itself: looks come in, decisions go out, one at a time.
 
 mod codes;
+mod told;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::config::CodePolicy;
 use crate::decide::{DecisionPolicy, GateCommand, decide};
 use crate::door::{Blocked, Concluded, Door};
 use crate::journal::GateJournal;
-use crate::memory::Memory;
+use crate::memory::{Memory, Told};
 use crate::pipeline::Pipeline;
 use crate::station::{Station, StationError};
 use crate::vision::Look;
@@ -53,6 +54,7 @@ pub struct GateParts {
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
     pub issuer_keys: watch::Receiver<Vec<IssuerKey>>,
+    pub told: watch::Receiver<Told>,
     pub judge: Arc<LivenessJudge>,
 }
 
@@ -89,6 +91,9 @@ impl Gate {
 
     /// Runs until `shutdown`. A step that has begun (a decision, a record) is finished first.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        if self.follow_told().await {
+            return;
+        }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -100,6 +105,7 @@ impl Gate {
                     let concluded = self.parts.door.on_signal(signal).await;
                     self.after(&concluded, took_a_rider);
                 }
+                Ok(()) = self.parts.told.changed() => if self.follow_told().await { return },
                 look = self.parts.pipeline.next() => match look {
                     Some(look) => self.on_look(look).await,
                     None => return,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::journal::GateJournal;
-use crate::memory::Memory;
+use crate::memory::{Memory, Told};
 use crate::station::{Registered, Registration, Station, StationCommand, StationError};
 
 /// Beyond this the gate's clock is worth a warning; taps carry both clocks, so that journeys can be corrected.
@@ -27,6 +27,7 @@ pub struct Link {
     pub clock: Arc<dyn Clock>,
     pub model: ModelId,
     pub issuer_keys: watch::Sender<Vec<IssuerKey>>,
+    pub told: watch::Sender<Told>,
 }
 
 impl Link {
@@ -62,7 +63,11 @@ impl Link {
             self.memory.contacted(self.clock.now()).await?;
             match command {
                 StationCommand::Ping => {}
-                StationCommand::Mode(mode) => self.board.station_mode(mode),
+                StationCommand::Mode(mode) => {
+                    self.board.station_mode(mode);
+                    self.follow(|told| told.station = mode).await?;
+                }
+                StationCommand::Told(gate) => self.follow(|told| told.gate = gate).await?,
                 StationCommand::Redeliver(ranges) => {
                     if let Some(journal) = &self.journal {
                         journal.ask_again(ranges);
@@ -75,6 +80,14 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// The gate hears of it at once; a gate that starts again without its station goes on in the same mode.
+    async fn follow(&self, change: impl FnOnce(&mut Told)) -> Result<(), LinkError> {
+        let mut told = self.told.borrow().clone();
+        change(&mut told);
+        self.told.send_replace(told.clone());
+        Ok(self.memory.remember_told(&told).await?)
     }
 
     async fn register_with_journal(&self) -> Result<Registered, LinkError> {

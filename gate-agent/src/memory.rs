@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::StationId;
+use facegate_domain::operation::{StationMode, ToldGate};
 use facegate_runtime::disk::Disk;
 use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
+use serde::{Deserialize, Serialize};
 
 const ISSUER_KEYS: &str = "code_issuer_keys";
 const STATION: &str = "station";
 const DELIVERED: &str = "delivered/";
+const TOLD: &str = "told";
+const ORDER: &str = "order";
 const CONTACT: &str = "station_contact";
 /// A restart may forget so much of the latest contact.
 const CONTACT_KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -25,6 +30,27 @@ pub enum MemoryError {
     Open { path: PathBuf, source: KvError },
     #[error("the gate's memory cannot be read or written: {0}")]
     Database(#[from] KvError),
+}
+
+/// How the station and this gate are to let people pass, as the operations centre told last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Told {
+    pub station: StationMode,
+    pub gate: ToldGate,
+}
+
+impl Told {
+    /// The mode that follows from both.
+    pub fn mode(&self) -> GateMode {
+        self.gate.mode.under(self.station)
+    }
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub id: String,
+    pub outcome: String,
 }
 
 /// Cheap to clone.
@@ -98,6 +124,32 @@ impl Memory {
     pub async fn remember_keys(&self, keys: &[IssuerKey]) -> Result<(), MemoryError> {
         let bytes: Vec<u8> = keys.iter().flat_map(IssuerKey::to_bytes).collect();
         self.tree.insert(ISSUER_KEYS, bytes)?;
+        Ok(self.database.commit().await?)
+    }
+
+    /// What was told last; nothing if it cannot be read any more.
+    pub fn told(&self) -> Result<Told, MemoryError> {
+        let stored = self.tree.get(TOLD)?.unwrap_or_default();
+        Ok(serde_json::from_slice(&stored).unwrap_or_default())
+    }
+
+    /// Keeps what was told, durably, unless it was known.
+    pub async fn remember_told(&self, told: &Told) -> Result<(), MemoryError> {
+        if self.told()? != *told {
+            self.tree.insert(TOLD, serde_json::to_vec(told).unwrap_or_default())?;
+            self.database.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The order that was begun last, and what became of it.
+    pub fn order(&self) -> Result<Option<Done>, MemoryError> {
+        Ok(self.tree.get(ORDER)?.and_then(|stored| serde_json::from_slice(&stored).ok()))
+    }
+
+    /// Durable before the order is carried out: one that a crash interrupts is not carried out again.
+    pub async fn remember_order(&self, done: &Done) -> Result<(), MemoryError> {
+        self.tree.insert(ORDER, serde_json::to_vec(done).unwrap_or_default())?;
         Ok(self.database.commit().await?)
     }
 

@@ -23,7 +23,7 @@ use crate::freshness::Freshness;
 use crate::gate::{Gate, GateParts, GatePolicy};
 use crate::journal::{GateJournal, GateJournalError, JournalPlace};
 use crate::link::Link;
-use crate::memory::{Memory, MemoryError};
+use crate::memory::{Memory, MemoryError, Told};
 use crate::pipeline::{Pipeline, Source};
 use crate::screen;
 use crate::station::Station;
@@ -108,7 +108,7 @@ impl Shared {
             memory.contacted(self.effects.clock.now()).await?;
         }
         self.board.journal(journal.position(), journal.backlog(), journal.waiting_percent());
-        let issuer_keys = self.attend(memory.clone(), Some(Arc::clone(&journal)))?;
+        let (issuer_keys, told) = self.attend(memory.clone(), Some(Arc::clone(&journal)))?;
         let (station, board) = (Arc::clone(&self.station), Arc::clone(&self.board));
         self.tasks.spawn(deliver(Arc::clone(&journal), station, board, self.shutdown.clone()));
         let policy = GatePolicy {
@@ -133,6 +133,7 @@ impl Shared {
             board: Arc::clone(&self.board),
             clock: Arc::clone(&self.effects.clock),
             issuer_keys,
+            told,
             judge: Arc::clone(self.effects.engine.judge()),
         };
         Gate::new(policy, parts).run(self.shutdown.clone()).await;
@@ -168,13 +169,15 @@ impl Shared {
         Pipeline::start(source, vision, config.frames_queued_max, board, shutdown)
     }
 
-    /// Starts the line to the station; gives the issuer keys, from memory until it is up.
+    /// Starts the line to the station; gives the issuer keys and what is told, from memory until it is up.
     fn attend(
         &self,
         memory: Memory,
         journal: Option<Arc<GateJournal>>,
-    ) -> Result<watch::Receiver<Vec<facegate_domain::code::IssuerKey>>, RunError> {
+    ) -> Result<(watch::Receiver<Vec<facegate_domain::code::IssuerKey>>, watch::Receiver<Told>), RunError> {
         let (issuer_keys, keys) = watch::channel(memory.issuer_keys()?);
+        let (told, what_is_told) = watch::channel(memory.told()?);
+        self.board.station_mode(told.borrow().station);
         if let Some(station) = memory.station()? {
             self.board.registered(&station, journal.as_ref().map_or(0, |journal| journal.position().0));
         }
@@ -186,9 +189,10 @@ impl Shared {
             clock: Arc::clone(&self.effects.clock),
             model: self.effects.engine.model_id().clone(),
             issuer_keys,
+            told,
         };
         self.tasks.spawn(link.run(self.shutdown.clone()));
-        Ok(keys)
+        Ok((keys, what_is_told))
     }
 
     fn serve_screen(&self, duty: &GateDuty) -> Result<(), RunError> {

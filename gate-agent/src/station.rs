@@ -10,7 +10,7 @@ use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::{ModelId, RecordId, StationId};
 use facegate_domain::journal_audit::JournalRange;
-use facegate_domain::operation::StationMode;
+use facegate_domain::operation::{StationMode, ToldGate};
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::station::Answer;
 use facegate_proto::v1;
@@ -64,6 +64,8 @@ pub enum StationCommand {
     IssuerKeys(Vec<IssuerKey>),
     /// How the station lets people pass from now on.
     Mode(StationMode),
+    /// What the operations centre tells this gate alone.
+    Told(ToldGate),
     /// Hand these records over once more.
     Redeliver(Vec<JournalRange>),
 }

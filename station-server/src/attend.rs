@@ -8,6 +8,7 @@ use std::time::Duration;
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::ids::GateId;
+use facegate_domain::operation::ToldGate;
 use facegate_proto::convert::sync::issuer_keys_to_wire;
 use facegate_proto::v1;
 use futures::Stream;
@@ -115,7 +116,7 @@ pub fn attend(
         tokio::select! {
             biased;
             () = hear(&station, &gate, statuses) => (),
-            () = command(&station, asked, &commands) => (),
+            () = command(&station, &gate, asked, &commands) => (),
             () = stop.cancelled() => (),
         }
         station.attendance.disconnect(&gate, connection);
@@ -134,6 +135,7 @@ async fn hear(station: &Station, gate: &GateId, mut statuses: Streaming<v1::Gate
 /// Ends when the gate does not take its commands.
 async fn command(
     station: &Station,
+    gate: &GateId,
     mut asked: mpsc::Receiver<v1::gate_command::Command>,
     commands: &mpsc::Sender<Result<v1::GateCommand, Status>>,
 ) {
@@ -141,6 +143,9 @@ async fn command(
     keys.mark_changed();
     let mut mode = station.mode();
     mode.mark_changed();
+    let mut told = station.told_gates();
+    told.mark_changed();
+    let mut told_last = None;
     let mut ping = tokio::time::interval(PING_EVERY);
     // Ids must not repeat when the gate connects again, or it would take a new command for one it has carried out.
     let connected_ms = station.clock.now().unix_ms();
@@ -154,6 +159,14 @@ async fn command(
                 let mode = mode.borrow_and_update().name().to_owned();
                 v1::gate_command::Command::StationMode(v1::StationModeCommand { mode })
             }
+            Ok(()) = told.changed() => {
+                let now = told.borrow_and_update().get(gate).cloned().unwrap_or_default();
+                if told_last.as_ref() == Some(&now) {
+                    continue;
+                }
+                told_last = Some(now.clone());
+                told_gate(now)
+            }
             _ = ping.tick() => v1::gate_command::Command::Ping(v1::Ping { station_unix_ms: station.clock.now().unix_ms() }),
         };
         sent += 1;
@@ -162,6 +175,17 @@ async fn command(
             return;
         }
     }
+}
+
+fn told_gate(told: ToldGate) -> v1::gate_command::Command {
+    let mode = told.mode.name().to_owned();
+    let order = told.order.map(|order| v1::ToldGateCommand {
+        mode: mode.clone(),
+        order_id: order.id,
+        order_what: order.what.name().to_owned(),
+        order_until_unix_ms: order.until.unix_ms(),
+    });
+    v1::gate_command::Command::ToldGate(order.unwrap_or(v1::ToldGateCommand { mode, ..Default::default() }))
 }
 
 fn issuer_keys(keys: &[IssuerKey]) -> v1::gate_command::Command {

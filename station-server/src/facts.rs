@@ -1,14 +1,14 @@
 //! What the change feed has told so far, as the station uses it: the gallery and the deny list, changed together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::fingerprint::{FactSet, Fingerprint, bucket_of, fact, regular_fact};
 use facegate_domain::habits::Regular;
-use facegate_domain::ids::{RiderId, StationId};
-use facegate_domain::operation::{Instruction, Instructions, StationMode, StationSettings};
+use facegate_domain::ids::{GateId, RiderId, StationId};
+use facegate_domain::operation::{Instruction, Instructions, StationMode, StationSettings, ToldGate};
 use facegate_domain::score::RiskBudget;
 use facegate_gallery::Gallery;
 use facegate_proto::convert::sync::FeedChange;
@@ -158,6 +158,11 @@ impl Facts {
 
     pub fn mode(&self) -> StationMode {
         self.told.read().unwrap_or_else(PoisonError::into_inner).mode
+    }
+
+    /// What gates are told, those of other stations too.
+    pub fn told_gates(&self) -> BTreeMap<GateId, ToldGate> {
+        self.told.read().unwrap_or_else(PoisonError::into_inner).all.gates()
     }
 
     /// Everything that the operator told, other stations' included.

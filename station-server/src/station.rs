@@ -1,5 +1,6 @@
 //! What every call and every loop of a station shares.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::fingerprint::FactSet;
 use facegate_domain::ids::GateId;
-use facegate_domain::operation::StationMode;
+use facegate_domain::operation::{StationMode, ToldGate};
 use facegate_domain::policy::Refusal;
 use facegate_gallery::{DurableError, GalleryError};
 use facegate_proto::convert::InvalidMessage;
@@ -105,6 +106,7 @@ pub struct Station {
     facts: RwLock<Arc<Facts>>,
     issuer_keys: watch::Sender<Vec<IssuerKey>>,
     mode: watch::Sender<StationMode>,
+    told_gates: watch::Sender<BTreeMap<GateId, ToldGate>>,
     applied_version: watch::Sender<u64>,
     /// Held while changes are put into force: version and facts belong together outside of it.
     applying: Mutex<()>,
@@ -133,6 +135,7 @@ impl Station {
             opened: watch::Sender::new(false),
             issuer_keys: watch::Sender::new(facts.issuer_keys()),
             mode: watch::Sender::new(facts.mode()),
+            told_gates: watch::Sender::new(facts.told_gates()),
             facts: RwLock::new(Arc::new(facts)),
             applied_version: watch::Sender::new(version),
             applying: Mutex::default(),
@@ -219,11 +222,17 @@ impl Station {
         self.applied_version.send_replace(version);
         tell(&self.issuer_keys, facts.issuer_keys());
         tell(&self.mode, facts.mode());
+        tell(&self.told_gates, facts.told_gates());
     }
 
     /// How the station lets people pass, and every change of it.
     pub fn mode(&self) -> watch::Receiver<StationMode> {
         self.mode.subscribe()
+    }
+
+    /// What gates are told, and every change of it.
+    pub fn told_gates(&self) -> watch::Receiver<BTreeMap<GateId, ToldGate>> {
+        self.told_gates.subscribe()
     }
 
     /// While this is held, no change is put into force.

@@ -74,6 +74,9 @@ mod tests {
             journal_next_sequence: 0,
             journal_waiting_percent: 0,
             certificate_ends: None,
+            gate_mode: String::new(),
+            order_id: String::new(),
+            order_outcome: String::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 use facegate_domain::fares::FareTable;
+use facegate_domain::gate::GateMode;
 use facegate_domain::operation::{Instruction, PublishedFares, StationMode};
 use facegate_proto::v1;
 use facegate_proto::v1::ops_service_client::OpsServiceClient;
@@ -44,6 +45,30 @@ enum What {
         /// One station; without it all that have no mode of their own.
         #[arg(long)]
         station: Option<String>,
+    },
+    /// Sets how one gate lets people pass, beside its station's mode.
+    GateMode {
+        /// "normal", "normal_entry", "normal_exit", "bidirectional", "closed", "maintenance", "emergency_open",
+        /// "fare_exempt", "time_exempt", "sequence_exempt"; "none" ends what was set.
+        mode: String,
+        #[arg(long)]
+        gate: String,
+    },
+    /// Opens a gate for one body, on nobody's account: within a minute or not at all.
+    OpenOnce {
+        #[arg(long)]
+        gate: String,
+        /// Names the order: the same one is carried out once, however often it is told.
+        #[arg(long)]
+        id: Option<String>,
+    },
+    /// Ends a gate's process in order, within a minute or not at all; whoever watches over it starts it again.
+    Restart {
+        #[arg(long)]
+        gate: String,
+        /// Names the order.
+        #[arg(long)]
+        id: Option<String>,
     },
     /// Sets what stations work by. What is not given is left to the settings for all, then to the station's config.
     Settings {
@@ -188,6 +213,12 @@ fn instruction(what: What) -> Result<v1::instruct_request::Instruction> {
             let (name, valid_from) = (table.name().to_owned(), table.valid_from());
             Wire::from(Instruction::Fares(PublishedFares { name, valid_from, toml }))
         }
+        What::GateMode { mode, gate } => {
+            let mode = if mode == "none" { String::new() } else { mode };
+            Wire::GateMode(v1::GateMode { gate, mode })
+        }
+        What::OpenOnce { gate, id } => order(gate, id, "open_once"),
+        What::Restart { gate, id } => order(gate, id, "restart"),
         What::WithdrawFares { name } => Wire::from(Instruction::FaresWithdrawn { name }),
         _ => anyhow::bail!("not an instruction"),
     })
@@ -219,9 +250,24 @@ async fn list(ops: &mut OpsServiceClient<Channel>) -> Result<()> {
                 println!("fares     {}  valid from {from}  sha256 {}", fares.name, hex::encode(fares.sha256()));
             }
             Instruction::FaresWithdrawn { .. } => (),
+            Instruction::GateMode { gate, mode } => {
+                println!("gate      {gate}  {}", mode.map_or("none", GateMode::name));
+            }
+            Instruction::GateOrder(order) => {
+                let until = jiff::Timestamp::from_millisecond(order.until.unix_ms())?;
+                println!("order     {}  {}  {}  until {until}", order.gate, order.what.name(), order.id);
+            }
         }
     }
     Ok(())
+}
+
+/// Carried out within a minute or not at all.
+fn order(gate: String, id: Option<String>, what: &str) -> v1::instruct_request::Instruction {
+    let until_unix_ms = jiff::Timestamp::now().as_millisecond() + 60_000;
+    let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    println!("order {id}: `tell list` shows it, the gate's status what became of it");
+    v1::instruct_request::Instruction::GateOrder(v1::GateOrder { gate, id, what: what.to_owned(), until_unix_ms })
 }
 
 fn of(station: Option<&facegate_domain::ids::StationId>) -> &str {

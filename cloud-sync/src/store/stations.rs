@@ -50,6 +50,14 @@ pub struct GateReport {
     /// Of the certificate that it showed its station last.
     #[serde(default)]
     pub certificate_ends: Option<Timestamp>,
+    /// The mode that it makes records in.
+    #[serde(default)]
+    pub gate_mode: String,
+    /// The last order of the operations centre that it carried out or refused, and what became of it.
+    #[serde(default)]
+    pub order_id: String,
+    #[serde(default)]
+    pub order_outcome: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -271,7 +271,8 @@ impl Aisle {
 
     /// Whom only beams have seen that are not believed any more was never there.
     pub(super) fn forget_distrusted(&mut self) {
-        let unseen = |b: &Body| Beam::ALL.into_iter().all(|beam| !b.seen[beam as usize] || !self.beams.is_trusted(beam));
+        let unseen =
+            |b: &Body| Beam::ALL.into_iter().all(|beam| !b.seen[beam as usize] || !self.beams.is_trusted(beam));
         let (gone, kept) = std::mem::take(&mut self.bodies).into_iter().partition(unseen);
         self.bodies = kept;
         let gone: std::collections::VecDeque<Body> = gone;

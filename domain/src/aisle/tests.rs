@@ -64,20 +64,32 @@ const WALK: &str = "E+300 M+350 e+30 X+350 m+30 x+380 .+30";
 fn stories_of_one_rider() {
     let table = [
         ("walks through", "O1+0 E+300 M+350 e+30 X+350 m+30 x+380 .+30", "1:passed"),
-        ("stands in the entry beam while he is looked at", "E+0 .+1900 O1+0 M+350 e+30 X+350 m+30 x+380 .+30", "1:passed"),
+        (
+            "stands in the entry beam while he is looked at",
+            "E+0 .+1900 O1+0 M+350 e+30 X+350 m+30 x+380 .+30",
+            "1:passed",
+        ),
         ("stands there before and goes away", "E+0 .+1900 e+900 .+9000", ""),
         ("nobody comes", "O1+0 .+4990 .+20", "1:timed_out"),
         ("turns back from the entry beam", "O1+0 E+300 e+400 .+1400 .+200", "1:turned_back"),
         ("turns back from mid", "O1+0 E+300 M+350 e+30 E+400 m+30 e+300 .+3100", "1:turned_back"),
         ("hesitates in between and goes on", "O1+0 E+300 e+360 .+1200 M+40 X+350 m+30 x+380 .+30", "1:passed"),
-        ("a trolley behind him", "O1+0 E+300 e+400 E+150 M+10 m+300 M+150 e+10 X+10 m+200 x+40 X+150 x+300 .+3100", "1:passed+luggage"),
+        (
+            "a trolley behind him",
+            "O1+0 E+300 e+400 E+150 M+10 m+300 M+150 e+10 X+10 m+200 x+40 X+150 x+300 .+3100",
+            "1:passed+luggage",
+        ),
         ("a wheelchair", "O1+0 E+300 M+500 X+500 e+400 m+500 x+500 .+30", "1:passed+wheelchair"),
         ("a child", "O1+0 E+300 e+120 M+300 m+120 X+300 x+120 .+30", "1:passed+child"),
         ("beams bounce", "O1+0 E+300 e+5 E+5 M+350 m+4 M+6 e+30 X+350 m+30 x+380 X+6 x+6 .+30", "1:passed"),
         ("the door's watchdog closes", "O1+0 C+900 .+30", "1:timed_out"),
         ("the door closes behind him", "O1+0 E+300 M+350 e+30 C+10 X+350 m+30 x+380 .+30", "1:passed"),
         ("he stands in the entry beam and does not come", "E+0 O1+50 .+10010", "1:timed_out"),
-        ("the hardware repeats itself", "O1+0 O1+0 E+300 E+1 M+350 e+30 X+350 X+2 m+30 x+380 x+1 .+30 .+9000", "1:passed"),
+        (
+            "the hardware repeats itself",
+            "O1+0 O1+0 E+300 E+1 M+350 e+30 X+350 X+2 m+30 x+380 x+1 .+30 .+9000",
+            "1:passed",
+        ),
     ];
     for (name, story, expected) in table {
         let told = tell(story);
@@ -94,13 +106,41 @@ fn stories_of_several() {
             format!("O1+0 E+300 M+350 e+30 O2+100 X+250 m+30 x+380 {second}"),
             "1:passed 2:passed",
         ),
-        ("the second in close succession", "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 E+200 x+180 M+170 e+30 X+350 m+30 x+380 .+30".into(), "1:passed 2:passed"),
-        ("the second waits in the entry beam", "O1+0 E+300 M+350 e+30 X+350 E+10 m+30 O2+20 x+350 M+900 e+30 X+350 m+30 x+380 .+30".into(), "1:passed 2:passed"),
-        ("the second does not come", "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 x+380 .+4990 .+60".into(), "1:passed 2:timed_out"),
-        ("the second turns back", "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 E+200 x+180 e+300 .+1600".into(), "1:passed 2:turned_back"),
-        ("a tailgater", "O1+0 E+300 M+350 e+30 X+350 m+30 E+20 x+360 M+10 e+30 X+350 m+30 x+380 .+30".into(), "1:passed tailgated"),
-        ("a tailgater at his heels", "O1+0 E+300 M+350 e+30 E+300 X+50 m+30 M+200 e+30 x+150 X+200 m+30 x+380 .+30".into(), "tailgated 1:passed+tailgated"),
-        ("a child behind", "O1+0 E+300 M+350 e+30 E+300 e+100 X+50 m+30 M+200 m+100 x+150 X+200 x+100 .+30".into(), "1:passed+child"),
+        (
+            "the second in close succession",
+            "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 E+200 x+180 M+170 e+30 X+350 m+30 x+380 .+30".into(),
+            "1:passed 2:passed",
+        ),
+        (
+            "the second waits in the entry beam",
+            "O1+0 E+300 M+350 e+30 X+350 E+10 m+30 O2+20 x+350 M+900 e+30 X+350 m+30 x+380 .+30".into(),
+            "1:passed 2:passed",
+        ),
+        (
+            "the second does not come",
+            "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 x+380 .+4990 .+60".into(),
+            "1:passed 2:timed_out",
+        ),
+        (
+            "the second turns back",
+            "O1+0 E+300 M+350 e+30 O2+10 X+340 m+30 E+200 x+180 e+300 .+1600".into(),
+            "1:passed 2:turned_back",
+        ),
+        (
+            "a tailgater",
+            "O1+0 E+300 M+350 e+30 X+350 m+30 E+20 x+360 M+10 e+30 X+350 m+30 x+380 .+30".into(),
+            "1:passed tailgated",
+        ),
+        (
+            "a tailgater at his heels",
+            "O1+0 E+300 M+350 e+30 E+300 X+50 m+30 M+200 e+30 x+150 X+200 m+30 x+380 .+30".into(),
+            "tailgated 1:passed+tailgated",
+        ),
+        (
+            "a child behind",
+            "O1+0 E+300 M+350 e+30 E+300 e+100 X+50 m+30 M+200 m+100 x+150 X+200 x+100 .+30".into(),
+            "1:passed+child",
+        ),
         ("somebody from the other side", "X+0 M+350 x+30 E+350 m+30 e+380 .+3100".into(), "reverse"),
         ("somebody looks in from the other side", "X+0 x+900 .+3100".into(), ""),
         ("somebody climbs in", "E+0 M+350 e+30 X+350 m+30 x+380 .+30".into(), "tailgated"),

@@ -26,6 +26,7 @@ use jiff::civil::DateTime;
 use serde::Deserialize;
 
 use crate::fares::{Bill, Billed, Ride, RiderTerms, Tariff};
+use crate::gate::GateMode;
 use crate::ids::{GateId, RecordId, RiderId, StationId};
 use crate::journey::{PairingPolicy, pair};
 use crate::tap::{Direction, Medium, Tap};
@@ -66,7 +67,9 @@ pub enum Pays {
 /// A case that comes out otherwise than it says, or says nothing that could.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    #[error("{0:?} is no tap: write 2026-03-02T08:00 north in, and x5 for the same on five days")]
+    #[error(
+        "{0:?} is no tap: write 2026-03-02T08:00 north in, x5 behind it for the same on five days, and the gate's mode"
+    )]
     Tap(String),
     #[error("it expects nothing: give pays, last or total")]
     Nothing,
@@ -122,6 +125,7 @@ impl Case {
                     station: parsed.station.clone(),
                     direction: parsed.direction,
                     medium: Medium::Face,
+                    mode: parsed.mode,
                     at: days.at(local),
                 });
             }
@@ -135,6 +139,7 @@ struct Parsed {
     gate: GateId,
     station: StationId,
     direction: Direction,
+    mode: GateMode,
 }
 
 fn parse(text: &str) -> Option<Parsed> {
@@ -146,11 +151,17 @@ fn parse(text: &str) -> Option<Parsed> {
         "out" => Direction::Exit,
         _ => return None,
     };
-    let times: i64 = words.next().map_or(Some(1), |times| times.strip_prefix('x')?.parse().ok())?;
+    let (mut times, mut mode): (i64, _) = (1, GateMode::Normal);
+    for word in words {
+        match word.strip_prefix('x').and_then(|times| times.parse().ok()) {
+            Some(given) => times = given,
+            None => mode = GateMode::from_name(word)?,
+        }
+    }
     let each = |day| first.checked_add(jiff::Span::new().days(day)).ok();
     let times = (0..times).map(each).collect::<Option<Vec<_>>>()?;
     let gate = GateId::new("example").ok()?;
-    words.next().is_none().then_some(Parsed { times, gate, station, direction })
+    Some(Parsed { times, gate, station, direction, mode })
 }
 
 fn pays(billed: &Billed) -> Pays {

@@ -73,6 +73,11 @@ impl GateMode {
         }
     }
 
+    /// As a receipt says it.
+    pub fn in_words(self) -> String {
+        self.name().replace('_', " ")
+    }
+
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mode| mode.name() == name)
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Timestamp;
+use crate::gate::GateMode;
 use crate::ids::{GateId, StationId};
 use crate::tap::Medium;
 
@@ -18,6 +19,7 @@ fn tap(sequence: u64, text: &str) -> Tap {
         station: StationId::new(station).unwrap(),
         direction,
         medium: if medium == "face" { Medium::Face } else { Medium::Code },
+        mode: GateMode::Normal,
         at: Timestamp::from_unix_ms(seconds * 1000),
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::gate::GateMode;
 use crate::ids::{GateId, StationId};
 use crate::tap::Direction;
 
@@ -13,6 +14,7 @@ fn tap(second: u64, station: &str, gate: &str, medium: Medium) -> Tap {
         station: StationId::new(station).unwrap(),
         direction: Direction::Entry,
         medium,
+        mode: GateMode::Normal,
         at: BEGIN.plus(Duration::from_secs(second)),
     }
 }

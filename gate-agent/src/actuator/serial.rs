@@ -194,7 +194,8 @@ impl Connector {
             return Ok(());
         }
         self.number = self.number.wrapping_add(1);
-        let frame = Frame { kind: Kind::Data, number: self.number, text: serde_json::to_string(&order.message)? }.encode();
+        let frame =
+            Frame { kind: Kind::Data, number: self.number, text: serde_json::to_string(&order.message)? }.encode();
         port.write_all(&frame).await?;
         let again = Instant::now() + AGAIN_AFTER;
         talk.on_its_way = Some(OnItsWay { number: self.number, frame, times: 1, again, taken: order.taken });
@@ -233,7 +234,9 @@ impl Connector {
                         }
                     }
                     Ok(FromAisle::Status(status)) => self.status(talk, &status)?,
-                    Err(reason) => tracing::warn!(reason, "the hardware sent a sound frame without sense; is it of this protocol?"),
+                    Err(reason) => {
+                        tracing::warn!(reason, "the hardware sent a sound frame without sense; is it of this protocol?")
+                    }
                 },
                 // Our own, echoed.
                 Kind::Data => {}

@@ -31,6 +31,9 @@ pub struct View {
     pub gate_state: &'static str,
     /// The mode that records are made in.
     pub gate_mode: &'static str,
+    /// The last order of the operations centre, and what became of it.
+    pub order_id: Option<String>,
+    pub order_outcome: Option<String>,
     /// What is wrong with the beams; the gate goes on as long as two of them are well.
     pub sensors: Option<String>,
     /// `tailgated` and `reverse_entry`, since the process started.
@@ -137,7 +140,9 @@ impl View {
             (Some(refusal), _) => (refusal.message_en(), refusal.message_zh()),
             (None, "starting") => ("Please use the next gate.", "请使用旁边的闸机。"),
             (None, "open" | "standing") => ("Please walk through.", "请通行。"),
-            (None, "out_of_service") => ("This gate is closed. Please use the next gate.", "此闸机已关闭，请使用旁边的闸机。"),
+            (None, "out_of_service") => {
+                ("This gate is closed. Please use the next gate.", "此闸机已关闭，请使用旁边的闸机。")
+            }
             (None, "looking") => ("One moment.", "请稍候。"),
             (None, _) => ("Look here, or show your ride code.", "请正视屏幕，或出示乘车码。"),
         };
@@ -156,6 +161,8 @@ impl View {
             aisle_online: state.aisle_online,
             gate_state: state.gate_state.name(),
             gate_mode: state.gate_mode.name(),
+            order_id: state.order.as_ref().map(|done| done.id.clone()),
+            order_outcome: state.order.as_ref().map(|done| done.outcome.clone()),
             sensors: state.sensors(),
             alarms: state.alarms.clone(),
             remarks: state.remarks.clone(),

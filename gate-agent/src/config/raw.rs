@@ -284,8 +284,8 @@ fn faces(raw: &RawConfig, problems: &mut Problems) -> Option<FacePolicy> {
 
 fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     let direction = required(raw.direction, "direction", problems);
-    let actuator = required(raw.actuator.as_ref(), "actuator", problems)
-        .and_then(|actuator| actuator.check("actuator", problems));
+    let actuator =
+        required(raw.actuator.as_ref(), "actuator", problems).and_then(|actuator| actuator.check("actuator", problems));
     let aisle = raw.aisle.check("aisle", problems);
     let screen = required(raw.screen.as_ref(), "screen", problems)
         .and_then(|screen| problems.address("screen.listen", &screen.listen))

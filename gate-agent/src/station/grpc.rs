@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::code::{IssuerKey, VerifiedCode};
 use facegate_domain::face::Embedding;
-use facegate_domain::ids::StationId;
+use facegate_domain::gate::GateMode;
+use facegate_domain::ids::{GateId, StationId};
 use facegate_domain::journal_audit::JournalRange;
-use facegate_domain::operation::StationMode;
+use facegate_domain::operation::{GateOrder, OrderKind, StationMode, ToldGate};
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::Direction;
 use facegate_proto::convert::gate::direction_to_wire;
@@ -154,11 +155,12 @@ impl Station for GrpcStation {
     async fn attend(&self, board: Arc<Board>) -> Result<mpsc::Receiver<StationCommand>, StationError> {
         let statuses = IntervalStream::new(tokio::time::interval(STATUS_EVERY)).map(move |_| board.status());
         let mut client = self.client.clone();
+        let gate = board.who().id.clone();
         let mut commands = within(self.deadlines.background, client.attend(statuses)).await?;
         let (sender, receiver) = mpsc::channel(COMMANDS_QUEUED_MAX);
         tokio::spawn(async move {
             while let Ok(Some(command)) = commands.message().await {
-                if let Some(command) = command_from_wire(command)
+                if let Some(command) = command_from_wire(command, &gate)
                     && sender.send(command).await.is_err()
                 {
                     return;
@@ -169,11 +171,28 @@ impl Station for GrpcStation {
     }
 }
 
+/// A mode or an order that this software does not know is left alone: it goes on as before.
+fn told_from_wire(told: v1::ToldGateCommand, gate: &GateId) -> ToldGate {
+    let mode = GateMode::from_name(&told.mode).unwrap_or_else(|| {
+        tracing::error!(mode = told.mode, "told a mode that this software does not know; it goes on normally");
+        GateMode::Normal
+    });
+    let until = Timestamp::from_unix_ms(told.order_until_unix_ms);
+    let order = OrderKind::from_name(&told.order_what).map(|what| GateOrder {
+        gate: gate.clone(),
+        id: told.order_id,
+        what,
+        until,
+    });
+    ToldGate { mode, order }
+}
+
 /// Commands of a newer station that this gate does not know are left alone.
-fn command_from_wire(command: v1::GateCommand) -> Option<StationCommand> {
+fn command_from_wire(command: v1::GateCommand, gate: &GateId) -> Option<StationCommand> {
     match command.command? {
         v1::gate_command::Command::Ping(_) => Some(StationCommand::Ping),
         v1::gate_command::Command::StationMode(told) => StationMode::from_name(&told.mode).map(StationCommand::Mode),
+        v1::gate_command::Command::ToldGate(told) => Some(StationCommand::Told(told_from_wire(told, gate))),
         v1::gate_command::Command::Redeliver(asked) => {
             let ranges = asked.ranges.into_iter().filter_map(|range| JournalRange::try_from(range).ok());
             Some(StationCommand::Redeliver(ranges.collect()))

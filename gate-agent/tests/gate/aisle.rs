@@ -35,6 +35,7 @@ struct State {
     next_event: u64,
     crossings: Vec<String>,
     gate: Option<TcpStream>,
+    standing: bool,
     dead: Option<String>,
     shown: String,
     journal: PathBuf,
@@ -56,6 +57,7 @@ impl Aisle {
             next_event: 1,
             crossings: vec![],
             gate: None,
+            standing: false,
             dead: None,
             shown: String::new(),
             journal: journal.to_owned(),
@@ -130,6 +132,11 @@ impl Aisle {
         }
     }
 
+    /// Whether the door was told to stand open.
+    pub fn is_standing(&self) -> bool {
+        self.state().standing
+    }
+
     /// A beam that says nothing any more.
     pub fn kill(&self, beam: Option<&str>) {
         self.state().dead = beam.map(str::to_owned);
@@ -177,8 +184,10 @@ impl Aisle {
                     state.report(&json!({ "saw": "closed" }));
                 }
             }
-            "stand" => {}
-            "show" => state.shown = format!("{}/{}", command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap()),
+            "stand" => state.standing = command["open"].as_bool().unwrap(),
+            "show" => {
+                state.shown = format!("{}/{}", command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap())
+            }
             "ack" => {
                 let event = command["event"].as_u64().unwrap();
                 state.photograph(&format!("ack-{event}"));

@@ -5,6 +5,7 @@ mod aisle;
 mod codes;
 mod faces;
 mod failures;
+mod orders;
 mod people;
 mod sensors;
 mod station;

@@ -43,6 +43,8 @@ pub struct Memory {
     /// The last of them.
     pub sighted: Option<Embedding>,
     pub statuses: Vec<v1::GateStatus>,
+    /// Sent to every gate that attends, from the first one on.
+    pub commands: Vec<v1::gate_command::Command>,
 }
 
 impl FakeStation {
@@ -191,6 +193,22 @@ impl StationService for Service {
                 memory.lock().unwrap().statuses.push(status);
             }
         });
-        Ok(Response::new(Box::pin(futures::stream::pending())))
+        let (sender, queue) = tokio::sync::mpsc::channel(16);
+        let memory = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            for number in 0.. {
+                let command = loop {
+                    let told = memory.lock().unwrap().commands.get(number).cloned();
+                    if told.is_some() {
+                        break told;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                };
+                if sender.send(Ok(v1::GateCommand { id: number.to_string(), command })).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(tokio_stream::wrappers::ReceiverStream::new(queue))))
     }
 }

@@ -42,7 +42,7 @@ pub struct World {
     pub issuer: CodeIssuer,
     config: String,
     engine: Arc<FaceEngine>,
-    screen: u16,
+    pub screen: u16,
     gate: Option<(Runtime, CancellationToken)>,
     frames: u64,
 }

@@ -81,10 +81,7 @@ impl City {
             Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
         Ok([
             record(sequence, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence))),
-            record(
-                sequence + 1,
-                RecordBody::Passage(Passage::new(sequence, PassageOutcome::Passed)),
-            ),
+            record(sequence + 1, RecordBody::Passage(Passage::new(sequence, PassageOutcome::Passed))),
         ])
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use facegate_domain::Timestamp;
 use facegate_domain::fares::{FareTable, Ride, RiderTerms, Tariff};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::{PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
@@ -98,6 +99,7 @@ fn riders(stations: usize) -> Result<Vec<Vec<Tap>>> {
                         station: StationId::new(format!("s{station}"))?,
                         direction,
                         medium: Medium::Face,
+                        mode: GateMode::Normal,
                         at: Timestamp::from_unix_ms(at),
                     });
                 }

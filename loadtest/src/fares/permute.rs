@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use facegate_domain::Timestamp;
 use facegate_domain::fares::rider::{Coupon, HeldPass, Repair};
 use facegate_domain::fares::{Bill, FareTable, Ride, RiderTerms, Tariff};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::{Incomplete, JourneyId, PairingPolicy, pair};
 use facegate_domain::tap::{Direction, Medium, Tap};
@@ -131,6 +132,7 @@ fn tap(sequence: usize, station: &str, direction: Direction, at: i64) -> Tap {
         station: StationId::new(station).unwrap_or_else(|_| unreachable!("one letter")),
         direction,
         medium: Medium::Face,
+        mode: GateMode::Normal,
         at: Timestamp::from_unix_ms(at),
     }
 }

@@ -91,8 +91,7 @@ impl Aisle {
         let (signals, heard) = mpsc::unbounded_channel();
         let (visits, seen) = mpsc::channel(1);
         let mut state = self.state();
-        let status =
-            AisleStatus { boot: 1, now_ms: self.now_ms(), unacknowledged: state.unacknowledged.clone() };
+        let status = AisleStatus { boot: 1, now_ms: self.now_ms(), unacknowledged: state.unacknowledged.clone() };
         // The receiver is here, so it is taken.
         let _ = signals.send(Signal::Online(status));
         (state.signals, state.visits) = (Some(signals), Some(visits));

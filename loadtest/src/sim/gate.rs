@@ -69,6 +69,7 @@ pub fn start(world: &Arc<World>, machine: &Machine, station: u8, way: Direction)
         clock: Arc::clone(&clock),
         model: ModelId::new(MODEL)?,
         issuer_keys,
+        told: watch::Sender::default(),
     };
     let (actuator, visits) = world.aisle(station, way).connect(machine.disk.clone());
     let door = Door::new(DoorParts {

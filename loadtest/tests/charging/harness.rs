@@ -14,6 +14,7 @@ use facegate_cloud_sync::tariffs::Tariffs;
 use facegate_domain::billing::{Item, ItemKind, Unbilled};
 use facegate_domain::charge::{AcquirerName, AcquirerToken, Instrument, RetryPolicy, State};
 use facegate_domain::fares::{Fare, FareTable, Line, Quantity, Rule, Tariff};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::journey::Journey;
 use facegate_domain::ledger::{Account, Entry, EntryId};
@@ -205,6 +206,7 @@ impl Books {
             station: StationId::new("north").unwrap(),
             direction,
             medium: Medium::Face,
+            mode: GateMode::Normal,
             at,
         };
         let began = now.minus(Duration::from_secs(1200));

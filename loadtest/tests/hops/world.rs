@@ -177,6 +177,7 @@ impl World {
             clock,
             model: ModelId::new("sface-2021dec").unwrap(),
             issuer_keys: watch::Sender::new(Vec::new()),
+            told: watch::Sender::default(),
         };
         let stop = CancellationToken::new();
         let tasks = vec![

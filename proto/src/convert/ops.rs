@@ -1,9 +1,11 @@
 //! ops.proto: what the operator tells, as it also goes over the feed.
 
 use facegate_domain::Timestamp;
-use facegate_domain::ids::{InvalidId, StationId};
-use facegate_domain::operation::{Instruction, PublishedFares, StationMode, StationSettings};
+use facegate_domain::gate::GateMode;
+use facegate_domain::ids::{GateId, InvalidId, StationId};
+use facegate_domain::operation::{GateOrder, Instruction, OrderKind, PublishedFares, StationMode, StationSettings};
 
+use super::gate::gate_mode_from_wire;
 use super::{InvalidMessage, required};
 use crate::v1;
 use crate::v1::instruct_request::Instruction as Wire;
@@ -58,6 +60,24 @@ impl TryFrom<v1::StationMode> for Instruction {
     }
 }
 
+impl TryFrom<v1::GateMode> for Instruction {
+    type Error = InvalidMessage;
+    fn try_from(wire: v1::GateMode) -> Result<Self, InvalidMessage> {
+        let mode = if wire.mode.is_empty() { None } else { Some(gate_mode_from_wire(&wire.mode)?) };
+        Ok(Self::GateMode { gate: GateId::new(wire.gate)?, mode })
+    }
+}
+
+impl TryFrom<v1::GateOrder> for Instruction {
+    type Error = InvalidMessage;
+    fn try_from(wire: v1::GateOrder) -> Result<Self, InvalidMessage> {
+        let unknown = || InvalidMessage::UnknownValue { field: "what", got: wire.what.clone() };
+        let what = OrderKind::from_name(&wire.what).ok_or_else(unknown)?;
+        let until = Timestamp::from_unix_ms(wire.until_unix_ms);
+        Ok(Self::GateOrder(GateOrder { gate: GateId::new(wire.gate)?, id: wire.id, what, until }))
+    }
+}
+
 impl TryFrom<v1::InstructRequest> for Instruction {
     type Error = InvalidMessage;
     fn try_from(wire: v1::InstructRequest) -> Result<Self, InvalidMessage> {
@@ -65,6 +85,8 @@ impl TryFrom<v1::InstructRequest> for Instruction {
             Wire::Settings(settings) => settings.try_into(),
             Wire::FareTable(fares) => fares.try_into(),
             Wire::Mode(mode) => mode.try_into(),
+            Wire::GateMode(mode) => mode.try_into(),
+            Wire::GateOrder(order) => order.try_into(),
         }
     }
 }
@@ -83,6 +105,16 @@ impl From<Instruction> for Wire {
                 Self::FareTable(v1::FareTable { name, valid_from_unix_ms: valid_from.unix_ms(), toml })
             }
             Instruction::FaresWithdrawn { name } => Self::FareTable(v1::FareTable { name, ..v1::FareTable::default() }),
+            Instruction::GateMode { gate, mode } => {
+                let mode = mode.map_or("", GateMode::name).to_owned();
+                Self::GateMode(v1::GateMode { gate: gate.into(), mode })
+            }
+            Instruction::GateOrder(order) => Self::GateOrder(v1::GateOrder {
+                gate: order.gate.into(),
+                id: order.id,
+                what: order.what.name().to_owned(),
+                until_unix_ms: order.until.unix_ms(),
+            }),
             Instruction::Mode { station, mode } => Self::Mode(v1::StationMode {
                 station: station_to_wire(station),
                 mode: mode.map_or("", StationMode::name).to_owned(),

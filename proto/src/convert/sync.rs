@@ -14,7 +14,7 @@ use crate::v1;
 use crate::v1::instruct_request::Instruction as Told;
 
 /// The newest level of changes that this software understands.
-pub const FEED_LEVEL: u32 = 3;
+pub const FEED_LEVEL: u32 = 4;
 
 /// One fact that a station must honour.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,7 @@ impl FeedChange {
             | Self::Allowed(_)
             | Self::IssuerKeys(_)
             | Self::CodeNonceSpent { .. } => 1,
+            Self::Told(Instruction::GateMode { .. } | Instruction::GateOrder(_)) => 4,
             Self::Told(_) | Self::Regulars { .. } => 2,
             Self::FaceCapped { .. } => 3,
         }
@@ -149,6 +150,8 @@ impl TryFrom<v1::Change> for VersionedChange {
             Wire::Settings(settings) => FeedChange::Told(settings.try_into()?),
             Wire::FareTable(fares) => FeedChange::Told(fares.try_into()?),
             Wire::Mode(mode) => FeedChange::Told(mode.try_into()?),
+            Wire::GateMode(mode) => FeedChange::Told(mode.try_into()?),
+            Wire::GateOrder(order) => FeedChange::Told(order.try_into()?),
             Wire::Regulars(regulars) => FeedChange::Regulars {
                 station: StationId::new(regulars.station)?,
                 riders: regulars_from_wire(regulars.riders)?,
@@ -187,6 +190,8 @@ impl From<VersionedChange> for v1::Change {
                 Told::Settings(settings) => Wire::Settings(settings),
                 Told::FareTable(fares) => Wire::FareTable(fares),
                 Told::Mode(mode) => Wire::Mode(mode),
+                Told::GateMode(mode) => Wire::GateMode(mode),
+                Told::GateOrder(order) => Wire::GateOrder(order),
             },
             FeedChange::Regulars { station, riders } => {
                 Wire::Regulars(v1::Regulars { station: station.into(), riders: regulars_to_wire(&riders) })

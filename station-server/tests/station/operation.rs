@@ -1,7 +1,8 @@
 //! What the operator tells stations.
 
-use facegate_domain::ids::{RiderId, StationId};
-use facegate_domain::operation::{Instruction, PublishedFares, StationMode, StationSettings};
+use facegate_domain::gate::GateMode;
+use facegate_domain::ids::{GateId, RiderId, StationId};
+use facegate_domain::operation::{GateOrder, Instruction, OrderKind, PublishedFares, StationMode, StationSettings};
 use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::Answer;
 use facegate_proto::convert::sync::FeedChange;
@@ -64,6 +65,34 @@ async fn gates_hear_of_the_stations_mode_when_they_come_and_when_it_changes() {
     assert_eq!(next_mode().await, "normal");
     world.cloud.publish(mode(Some("north"), Some(StationMode::EmergencyOpen)));
     assert_eq!(next_mode().await, "emergency_open");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_gate_hears_what_it_alone_is_told_and_hears_it_again_when_it_comes_back() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let gate = GateId::new("north-in").unwrap();
+    let order = GateOrder { gate: gate.clone(), id: "o-1".into(), what: OrderKind::OpenOnce, until: NOW };
+    let other = GateId::new("north-out").unwrap();
+    for told in [
+        Instruction::GateMode { gate: other, mode: Some(GateMode::Maintenance) },
+        Instruction::GateMode { gate, mode: Some(GateMode::TimeExempt) },
+        Instruction::GateOrder(order),
+    ] {
+        world.cloud.publish_and_wait(FeedChange::Told(told)).await;
+    }
+    for _ in 0..2 {
+        let (_statuses, queue) = mpsc::channel::<v1::GateStatus>(4);
+        let mut commands = world.gate(&station).await.attend(ReceiverStream::new(queue)).await.unwrap().into_inner();
+        loop {
+            let command = commands.message().await.unwrap().expect("the stream goes on").command;
+            if let Some(v1::gate_command::Command::ToldGate(told)) = command {
+                assert_eq!((&*told.mode, &*told.order_id, &*told.order_what), ("time_exempt", "o-1", "open_once"));
+                break;
+            }
+        }
+    }
     station.stop().await;
 }
 

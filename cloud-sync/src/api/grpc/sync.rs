@@ -303,6 +303,9 @@ fn gate_from_wire(report: v1::GateReport) -> Result<GateReport, InvalidMessage> 
         journal_waiting_percent: status.journal_waiting_percent,
         certificate_ends: (report.certificate_ends_unix_ms > 0)
             .then(|| Timestamp::from_unix_ms(report.certificate_ends_unix_ms)),
+        gate_mode: status.gate_mode,
+        order_id: status.order_id,
+        order_outcome: status.order_outcome,
     })
 }
 

@@ -191,10 +191,11 @@ async fn insert(tx: &mut Tx, taps: &[Tap]) -> Result<(), Trouble> {
     let stations: Vec<&str> = taps.iter().map(|tap| tap.station.as_str()).collect();
     let directions: Vec<&str> = taps.iter().map(|tap| tap.direction.name()).collect();
     let media: Vec<&str> = taps.iter().map(|tap| tap.medium.name()).collect();
+    let modes: Vec<&str> = taps.iter().map(|tap| tap.mode.name()).collect();
     sqlx::query(
-        "INSERT INTO core.tap (gate, epoch, sequence, rider, at, station, direction, medium)
+        "INSERT INTO core.tap (gate, epoch, sequence, rider, at, station, direction, medium, mode)
          SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::uuid[], $5::bigint[], $6::text[], $7::text[],
-            $8::text[])",
+            $8::text[], $9::text[])",
     )
     .bind(&ids.gates)
     .bind(&ids.epochs)
@@ -204,6 +205,7 @@ async fn insert(tx: &mut Tx, taps: &[Tap]) -> Result<(), Trouble> {
     .bind(&stations)
     .bind(&directions)
     .bind(&media)
+    .bind(&modes)
     .execute(tx.sql())
     .await?;
     sqlx::query(

@@ -12,7 +12,7 @@ use super::url::PostgresUrl;
 use crate::store::StoreError;
 
 /// Every migration there ever was, in order. One that was released is never changed; a change is another one.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "rides", include_str!("../../../migrations/0002_rides.sql")),
     (3, "charging", include_str!("../../../migrations/0003_charging.sql")),
@@ -21,6 +21,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "after", include_str!("../../../migrations/0006_after.sql")),
     (7, "prepay", include_str!("../../../migrations/0007_prepay.sql")),
     (8, "settling", include_str!("../../../migrations/0008_settling.sql")),
+    (9, "gates", include_str!("../../../migrations/0009_gates.sql")),
 ];
 
 /// How often replicas that start together may get in each other's way.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::StationId;
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::risk::RiskDecision;
@@ -17,8 +18,8 @@ use crate::store::{RiskStore, StoreError};
 #[async_trait]
 impl RiskStore for PgStore {
     async fn taps_around(&self, rider: RiderId, from: Timestamp, to: Timestamp) -> Result<Vec<Tap>, StoreError> {
-        let rows: Vec<(String, i64, i64, i64, String, String, String)> = sqlx::query_as(
-            "SELECT gate, epoch, sequence, at, station, direction, medium FROM core.tap
+        let rows: Vec<(String, i64, i64, i64, String, String, String, String)> = sqlx::query_as(
+            "SELECT gate, epoch, sequence, at, station, direction, medium, mode FROM core.tap
              WHERE rider = $1 AND at BETWEEN $2 AND $3 ORDER BY at, gate, epoch, sequence",
         )
         .bind(rider.as_uuid())
@@ -27,16 +28,18 @@ impl RiskStore for PgStore {
         .fetch_all(&self.pool)
         .await
         .map_err(Trouble::from)?;
-        let tap = |(gate, epoch, sequence, at, station, direction, medium): (_, _, _, _, _, String, String)| {
-            Ok(Tap {
-                id: record_of(gate, epoch, sequence)?,
-                rider,
-                station: StationId::new(station).map_err(|error| damaged("a station's name", error))?,
-                direction: if direction == Direction::Entry.name() { Direction::Entry } else { Direction::Exit },
-                medium: if medium == Medium::Face.name() { Medium::Face } else { Medium::Code },
-                at: Timestamp::from_unix_ms(at),
-            })
-        };
+        let tap =
+            |(gate, epoch, sequence, at, station, direction, medium, mode): (_, _, _, _, _, String, String, String)| {
+                Ok(Tap {
+                    id: record_of(gate, epoch, sequence)?,
+                    rider,
+                    station: StationId::new(station).map_err(|error| damaged("a station's name", error))?,
+                    direction: if direction == Direction::Entry.name() { Direction::Entry } else { Direction::Exit },
+                    medium: if medium == Medium::Face.name() { Medium::Face } else { Medium::Code },
+                    mode: GateMode::from_name(&mode).unwrap_or_default(),
+                    at: Timestamp::from_unix_ms(at),
+                })
+            };
         rows.into_iter().map(tap).collect()
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::tap::{Direction, GateRecord, Medium, Tap};
 use serde::de::DeserializeOwned;
@@ -20,7 +21,7 @@ use crate::store::{Conflict, Gap, Intake, Mark, RiderTaps, StoreError, TapStore,
 const GAPS_LISTED_MAX: usize = 1000;
 
 /// A tap's columns, and whether it is open.
-type Row = (String, i64, i64, Uuid, i64, String, String, String, bool);
+type Row = (String, i64, i64, Uuid, i64, String, String, String, String, bool);
 
 #[async_trait]
 impl TapStore for PgStore {
@@ -80,7 +81,7 @@ impl TapStore for PgStore {
 
     async fn taps_to_pair(&self, rider: RiderId, reach: Duration) -> Result<RiderTaps, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT t.gate, t.epoch, t.sequence, t.rider, t.at, t.station, t.direction, t.medium, o.rider IS NOT NULL
+            "SELECT t.gate, t.epoch, t.sequence, t.rider, t.at, t.station, t.direction, t.medium, t.mode, o.rider IS NOT NULL
              FROM core.tap t
              LEFT JOIN core.open_tap o ON o.rider = t.rider AND o.at = t.at AND o.gate = t.gate
                 AND o.epoch = t.epoch AND o.sequence = t.sequence
@@ -93,7 +94,7 @@ impl TapStore for PgStore {
         .await
         .map_err(Trouble::from)?;
         let mut found = RiderTaps { taps: Vec::with_capacity(rows.len()), settled: BTreeSet::new() };
-        for (gate, epoch, sequence, rider, at, station, direction, medium, open) in rows {
+        for (gate, epoch, sequence, rider, at, station, direction, medium, mode, open) in rows {
             let id = record_of(gate, epoch, sequence)?;
             if !open {
                 found.settled.insert(id.clone());
@@ -103,6 +104,7 @@ impl TapStore for PgStore {
                 station: StationId::new(station).map_err(|error| damaged(&id, error))?,
                 direction: named::<Direction>(&id, &direction)?,
                 medium: named::<Medium>(&id, &medium)?,
+                mode: gate_mode(&id, &mode)?,
                 at: Timestamp::from_unix_ms(at),
                 id,
             });
@@ -152,4 +154,8 @@ impl PgStore {
 /// A value that serialises as its name.
 pub(super) fn named<T: DeserializeOwned>(of: &RecordId, name: &str) -> Result<T, StoreError> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(|error| damaged(of, error))
+}
+
+fn gate_mode(id: &RecordId, mode: &str) -> Result<GateMode, StoreError> {
+    GateMode::from_name(mode).ok_or_else(|| damaged(id, format!("no gate has the mode {mode}")))
 }

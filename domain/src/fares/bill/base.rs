@@ -11,6 +11,7 @@ use crate::fares::rider::RiderTerms;
 use crate::fares::rules::{Transfer, TransferClock, TransferPays, Waives};
 use crate::fares::table::Waiver;
 use crate::fares::{Fare, FareTable, PricingError, Quantity, Ride, Rule, Tariff};
+use crate::gate::GateMode;
 use crate::ids::StationId;
 use crate::journey::Incomplete;
 use crate::money::{Money, MoneyError};
@@ -193,10 +194,21 @@ fn after_transfer(transfer: &Transfer, price: Money, before: Money) -> Result<Mo
 
 /// Why one of these is given up for the ride; the first reason in the table's order.
 fn waived(table: &FareTable, ride: Ride<'_>, what: &[Waives]) -> Option<String> {
+    if what.contains(&Waives::Fare)
+        && let Some(reason) = exempt(ride, GateMode::FareExempt)
+    {
+        return Some(reason);
+    }
     let at_an_end =
         |waiver: &&Waiver| [ride.first(), ride.last()].into_iter().any(|tap| waiver.covers(&tap.station, tap.at));
     let mut waivers = table.rules.waivers.iter().filter(|waiver| what.contains(&waiver.waives));
     waivers.find(at_an_end).map(|waiver| waiver.reason.clone())
+}
+
+/// A gate that he went through was in this mode.
+fn exempt(ride: Ride<'_>, mode: GateMode) -> Option<String> {
+    let mut ends = [ride.first(), ride.last()].into_iter();
+    ends.find(|tap| tap.mode == mode).map(|tap| format!("the gate at {} was {}", tap.station, mode.in_words()))
 }
 
 /// What a ride costs of which one end is missing. No cap, pass or discount is for it.
@@ -207,7 +219,7 @@ fn maximum(table: &FareTable, ride: Ride<'_>) -> Result<Fare, MoneyError> {
         Ride::Broken(Incomplete::MissingExit { .. }) => &[Waives::Fare, Waives::Disruption, Waives::MissingExit],
         _ => &[Waives::Fare, Waives::Disruption],
     };
-    if let Some(reason) = waived(table, ride, waives) {
+    if let Some(reason) = waived(table, ride, waives).or_else(|| exempt(ride, GateMode::SequenceExempt)) {
         receipt.leave(Rule::Waived { reason }, Quantity::Journeys(1), table.money(0))?;
     }
     receipt.into_fare()
@@ -236,7 +248,8 @@ fn overstay(receipt: &mut Receipt<'_>, ride: Ride<'_>, fare: Money) -> Result<()
         return Ok(());
     };
     let beyond = stayed.saturating_sub(std::time::Duration::from_secs(rule.after_s.into()));
-    if beyond.is_zero() || waived(table, ride, &[Waives::Disruption]).is_some() {
+    let given_up = waived(table, ride, &[Waives::Disruption]).or_else(|| exempt(ride, GateMode::TimeExempt));
+    if beyond.is_zero() || given_up.is_some() {
         return Ok(());
     }
     let times = rule.each_s.map_or(1, |each| beyond.as_millis().div_ceil(u128::from(each) * 1_000));

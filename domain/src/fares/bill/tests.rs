@@ -193,3 +193,27 @@ fn the_look_back_reaches_to_where_the_rules_begin_to_count() {
     assert_eq!(looks(transfer), Some(("2025-03-19".to_owned(), from("2025-03-10"))));
     assert_eq!(looks("fastest_kmh = 100"), Some(("2025-03-19".to_owned(), from("2025-03-17"))));
 }
+
+#[test]
+fn the_mode_of_a_gate_gives_up_what_it_says() {
+    let rules = "overstay = [{ after_s = 3600, price_minor = 300 }]";
+    let (ride, stays) = ("2025-03-03T08:00 a in", "2025-03-03T11:00 b out");
+    for (entry, exit, pays) in [
+        ("", "", 500),
+        ("", " time_exempt", 200),
+        (" time_exempt", "", 200),
+        (" fare_exempt", "", 0),
+        ("", " fare_exempt", 0),
+        ("", " sequence_exempt", 500),
+        ("", " bidirectional", 500),
+    ] {
+        check(rules, &format!("taps = [\"{ride}{entry}\", \"{stays}{exit}\"]\npays = [{pays}]"));
+    }
+    for (mode, pays) in [("", 900), (" sequence_exempt", 0), (" fare_exempt", 0), (" time_exempt", 900)] {
+        check("", &format!("taps = [\"{stays}{mode}\"]\npays = [{pays}]"));
+    }
+    check(
+        "",
+        "taps = [\"2025-03-03T11:00 b out sequence_exempt\"]\npays = [0]\nsays = [\"waived: the gate at b was sequence exempt\"]",
+    );
+}

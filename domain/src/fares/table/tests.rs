@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fares::{PricingError, Ride, RiderTerms, Rule, Tariff};
+use crate::gate::GateMode;
 use crate::ids::{GateId, RecordId, RiderId};
 use crate::journey::{Incomplete, Journey};
 use crate::tap::{Direction, Medium, Tap};
@@ -38,6 +39,7 @@ fn journey(from: &str, to: &str) -> Journey {
         station: StationId::new(station).unwrap(),
         direction,
         medium: Medium::Face,
+        mode: GateMode::Normal,
         at: Timestamp::from_unix_ms(1_760_000_000_000),
     };
     Journey::new(tap(1, from, Direction::Entry), tap(2, to, Direction::Exit))

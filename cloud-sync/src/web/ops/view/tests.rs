@@ -26,6 +26,9 @@ fn gate_report(name: &str, refusals: &[(&str, u64)]) -> GateReport {
         journal_next_sequence: 8,
         journal_waiting_percent: 0,
         certificate_ends: None,
+        gate_mode: String::new(),
+        order_id: String::new(),
+        order_outcome: String::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::billing::ItemKind;
 use facegate_domain::charge::{AcquirerName, AcquirerToken, AuthorisationId, Event, RetryPolicy};
 use facegate_domain::fares::{Fare, Line, Quantity, Rule};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, StationId};
 use facegate_domain::journey::{Journey, Ridden};
 use facegate_domain::ledger::EntryId;
@@ -24,6 +25,7 @@ fn tap(gate: &str, sequence: u64, direction: Direction) -> Tap {
         station: StationId::new("s0").unwrap(),
         direction,
         medium: Medium::Face,
+        mode: GateMode::Normal,
         at: Timestamp::from_unix_ms(i64::try_from(sequence).unwrap() * 60_000),
     }
 }
