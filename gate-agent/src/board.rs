@@ -121,6 +121,7 @@ struct State {
     gate_state: GateState,
     gate_mode: GateMode,
     order: Option<Done>,
+    not_admitted: Option<String>,
     beams: Vec<(Beam, BeamFault)>,
     alarms: BTreeMap<&'static str, u64>,
     remarks: BTreeMap<&'static str, u64>,
@@ -151,6 +152,7 @@ impl Board {
             gate_state: GateState::Idle,
             gate_mode: GateMode::Normal,
             order: None,
+            not_admitted: None,
             beams: Vec::new(),
             alarms: BTreeMap::new(),
             remarks: BTreeMap::new(),
@@ -201,6 +203,11 @@ impl Board {
 
     pub fn who(&self) -> &Who {
         &self.who
+    }
+
+    /// Why the operator's rule let somebody not in, for the attendant.
+    pub fn not_admitted(&self, reason: String) {
+        self.change(|state| state.not_admitted = Some(reason));
     }
 
     /// What became of the last order of the operations centre.

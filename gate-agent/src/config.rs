@@ -17,6 +17,7 @@ use facegate_runtime::telemetry::Telemetry;
 
 pub use self::raw::RawConfig;
 use crate::actuator::serial::SerialLine;
+use crate::admission::AdmissionConfig;
 use crate::approach::ApproachPolicy;
 use crate::decide::DecisionPolicy;
 use crate::freshness::FreshnessPolicy;
@@ -98,6 +99,7 @@ pub struct GateDuty {
     pub direction: Direction,
     pub actuator: ActuatorConfig,
     pub aisle: AislePolicy,
+    pub admission: AdmissionConfig,
     pub screen_listen: SocketAddr,
     pub codes: CodePolicy,
     pub journal: JournalOptions,

@@ -18,6 +18,7 @@ use facegate_proto::convert::station::Answer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::approach::{Approach, ApproachPolicy, is_mendable};
 use crate::board::{Board, Outcome, Phase};
 use crate::code::spent::SpentCodes;
@@ -55,6 +56,7 @@ pub struct GateParts {
     pub clock: Arc<dyn Clock>,
     pub issuer_keys: watch::Receiver<Vec<IssuerKey>>,
     pub told: watch::Receiver<Told>,
+    pub admission: Admission,
     pub judge: Arc<LivenessJudge>,
 }
 
@@ -223,6 +225,13 @@ impl Gate {
             return;
         }
         let authorisation = Authorisation::new(rider, self.policy.direction, evidence).in_mode(self.parts.door.mode());
+        let admitted = self.parts.admission.ask(rider, self.policy.direction, medium, now_ms).await;
+        if let Err(reason) = admitted {
+            tracing::info!(reason, "not admitted by the operator's rule");
+            self.parts.board.not_admitted(reason);
+            self.refuse(medium, Refusal::NotAdmitted, decision_ms).await;
+            return self.approach.conclude(self.now_ms(), false);
+        }
         match self.parts.door.admit(authorisation).await {
             Ok(record) => {
                 self.approach.conclude(now_ms, false);

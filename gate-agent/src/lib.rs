@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod actuator;
+pub mod admission;
 pub mod approach;
 pub mod board;
 pub mod camera;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actuator::Actuator;
+use crate::admission::{Admission, AdmissionError};
 use crate::board::{Board, Who};
 use crate::camera::Camera;
 use crate::config::{Config, Duty, GateDuty, Mode};
@@ -45,6 +46,8 @@ pub enum RunError {
     Journal(#[from] GateJournalError),
     #[error("the screen cannot listen on {address}: {source}")]
     Screen { address: std::net::SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     #[error("a gate needs an actuator")]
     NoActuator,
 }
@@ -134,6 +137,7 @@ impl Shared {
             clock: Arc::clone(&self.effects.clock),
             issuer_keys,
             told,
+            admission: Admission::new(config.id.clone(), &duty.admission)?,
             judge: Arc::clone(self.effects.engine.judge()),
         };
         Gate::new(policy, parts).run(self.shutdown.clone()).await;

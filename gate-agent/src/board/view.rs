@@ -34,6 +34,8 @@ pub struct View {
     /// The last order of the operations centre, and what became of it.
     pub order_id: Option<String>,
     pub order_outcome: Option<String>,
+    /// Why the operator's rule let somebody not in, last.
+    pub not_admitted: Option<String>,
     /// What is wrong with the beams; the gate goes on as long as two of them are well.
     pub sensors: Option<String>,
     /// `tailgated` and `reverse_entry`, since the process started.
@@ -163,6 +165,7 @@ impl View {
             gate_mode: state.gate_mode.name(),
             order_id: state.order.as_ref().map(|done| done.id.clone()),
             order_outcome: state.order.as_ref().map(|done| done.outcome.clone()),
+            not_admitted: state.not_admitted.clone(),
             sensors: state.sensors(),
             alarms: state.alarms.clone(),
             remarks: state.remarks.clone(),

@@ -1,6 +1,7 @@
 //! The file as written, and the check that turns it into a `Config`, with every problem at once.
 
 mod actuator;
+mod admission;
 mod codes;
 mod journal;
 
@@ -13,6 +14,7 @@ use facegate_runtime::config::{Problems, RawTelemetry, RawTls};
 use serde::Deserialize;
 
 use self::actuator::{RawActuator, RawAisle};
+use self::admission::RawAdmission;
 use self::codes::RawCodes;
 use self::journal::RawJournal;
 use super::{CameraConfig, Config, Duty, GateDuty, Mode};
@@ -39,6 +41,8 @@ pub struct RawConfig {
     actuator: Option<RawActuator>,
     #[serde(default)]
     aisle: RawAisle,
+    #[serde(default)]
+    admission: RawAdmission,
     screen: Option<RawScreen>,
     #[serde(default)]
     approach: RawApproach,
@@ -287,6 +291,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     let actuator =
         required(raw.actuator.as_ref(), "actuator", problems).and_then(|actuator| actuator.check("actuator", problems));
     let aisle = raw.aisle.check("aisle", problems);
+    let admission = raw.admission.check("admission", problems);
     let screen = required(raw.screen.as_ref(), "screen", problems)
         .and_then(|screen| problems.address("screen.listen", &screen.listen))
         .filter(|address| {
@@ -305,6 +310,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         direction: direction?,
         actuator: actuator?,
         aisle: aisle?,
+        admission: admission?,
         screen_listen: screen?,
         codes: codes?,
         journal: journal.as_ref()?.0,

@@ -54,7 +54,8 @@ impl Gate {
             Ok(checked_online) => {
                 let evidence = Evidence::Code { nonce: code.nonce, checked_online };
                 self.grant(code.rider, evidence, latency).await;
-                if self.parts.door.is_busy() {
+                // Whoever was not admitted may show it again.
+                if self.parts.door.lets_through(code.rider) {
                     self.codes.spend(code.nonce, self.now());
                 }
             }

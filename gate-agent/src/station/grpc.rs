@@ -153,9 +153,9 @@ impl Station for GrpcStation {
     }
 
     async fn attend(&self, board: Arc<Board>) -> Result<mpsc::Receiver<StationCommand>, StationError> {
+        let gate = board.who().id.clone();
         let statuses = IntervalStream::new(tokio::time::interval(STATUS_EVERY)).map(move |_| board.status());
         let mut client = self.client.clone();
-        let gate = board.who().id.clone();
         let mut commands = within(self.deadlines.background, client.attend(statuses)).await?;
         let (sender, receiver) = mpsc::channel(COMMANDS_QUEUED_MAX);
         tokio::spawn(async move {

@@ -65,6 +65,19 @@ fn a_gates_own_mode_is_on_its_records_and_closes_it() {
 }
 
 #[test]
+fn a_crowd_limit_refuses_before_anything_is_written_and_the_code_is_not_spent() {
+    let mut world = World::with("[admission]\nper_minute_max = 1");
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [1; 8]))]);
+    world.wait("he is through", |state| state["passages"]["code"] == 1);
+    world.pause();
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [2; 8]))]);
+    assert_eq!(world.decision(2)["reason"], "not_admitted");
+    let state = world.state();
+    assert_eq!((state["next_sequence"].as_u64(), state["gate_state"] != "open"), (Some(2), true));
+    assert!(state["not_admitted"].as_str().unwrap().contains("crowd limit"));
+}
+
+#[test]
 fn an_order_is_carried_out_once_and_not_when_it_is_over() {
     let mut world = World::new();
     let order = |id: &str, what: &str, after_s: i64| {

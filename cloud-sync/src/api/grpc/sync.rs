@@ -360,6 +360,9 @@ fn gate_to_wire(report: GateReport) -> v1::GateReport {
         journal_epoch: report.journal_epoch,
         journal_next_sequence: report.journal_next_sequence,
         journal_waiting_percent: report.journal_waiting_percent,
+        order_id: report.order_id,
+        order_outcome: report.order_outcome,
+        gate_mode: report.gate_mode,
     };
     v1::GateReport {
         gate: report.gate.into(),
