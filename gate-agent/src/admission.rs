@@ -202,7 +202,7 @@ mod tests {
         ];
         for (answer, after, otherwise, refused) in table {
             let mut admission = policy(answer, after, otherwise).await;
-            let began = std::time::Instant::now();
+            let began = facegate_runtime::clock::Stopwatch::start();
             let said = asked(&mut admission, Direction::Entry).await;
             assert!(began.elapsed() < Duration::from_secs(3), "{answer}");
             match refused {

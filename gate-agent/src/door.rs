@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use facegate_domain::Clock;
-use facegate_domain::aisle::{Aisle, AislePolicy, Finding, PassageToken};
-use facegate_domain::gate::{Gate, GateCommand, GateEvent, GateMode, Rest};
+use facegate_domain::aisle::{Aisle, AislePolicy, Finding, PassageToken, Saw};
+use facegate_domain::gate::{Gate, GateCommand, GateEvent, GateMode, GateState, Rest};
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::tap::{Authorisation, Direction, Medium, PassageOutcome, Remark, Remarks};
 
@@ -62,6 +62,10 @@ pub struct Door {
     heard: (u64, u64),
     /// The hardware is connected and has told what it knows.
     online: bool,
+    /// By the hardware's reports the door is open, and was not told to close since.
+    opened: bool,
+    /// The alarm sounds until nobody is in the aisle.
+    alarmed: bool,
     /// What the lamp shows.
     shown: Option<Lamp>,
     /// Whom `gate` is about, by sequence.
@@ -82,6 +86,8 @@ impl Door {
             acknowledged: None,
             heard: (0, 0),
             online: false,
+            opened: false,
+            alarmed: false,
             shown: None,
             under_way: BTreeMap::new(),
             unstored: BTreeMap::new(),
@@ -202,6 +208,11 @@ impl Door {
         }
         self.taken = Some(event.number);
         self.heard = (event.at_ms, self.parts.clock.monotonic_ms());
+        match event.saw {
+            Saw::Opened(_) => self.opened = true,
+            Saw::Closed => self.opened = false,
+            Saw::Broken(_) | Saw::Cleared(_) => {}
+        }
         self.aisle.on(event)
     }
 
@@ -229,6 +240,9 @@ impl Door {
                 }
             }
         }
+        if self.gate.state == GateState::LetThrough && !in_hand.keys().any(|token| token.epoch == 0) {
+            self.once_concluded().await;
+        }
         self.shown = None;
         self.stand_as_told().await;
         concluded
@@ -248,11 +262,16 @@ impl Door {
         let sensors_spoke = found.iter().any(|f| matches!(f, Finding::BeamFault(..) | Finding::BeamWell(_)));
         for finding in found {
             match finding {
-                Finding::Entered(token) => drop(self.on(GateEvent::Entered(token.sequence))),
+                Finding::Entered(token) if self.under_way.get(&token.sequence) == Some(&token) => {
+                    self.on(GateEvent::Entered(token.sequence));
+                }
+                Finding::Entered(_) => {}
                 Finding::Concluded { token, .. } if token.epoch == 0 => self.once_concluded().await,
                 Finding::Concluded { token, outcome, remarks } => {
                     concluded.extend(self.conclude(token, outcome, remarks).await);
                 }
+                // Everybody walks.
+                Finding::Tailgated if self.gate.rest == Rest::Standing => {}
                 Finding::Tailgated => self.alarm(Alarm::Tailgated).await,
                 Finding::ReverseEntry if self.mode.lets_the_other_side_in(self.parts.side) => {}
                 Finding::ReverseEntry => self.alarm(Alarm::ReverseEntry).await,
@@ -279,8 +298,7 @@ impl Door {
         // One of before a restart that ended meanwhile has no machine any more.
         let ours = self.under_way.remove(&token.sequence) == Some(token);
         if ours && let GateCommand::CloseAndStore(..) = self.on(GateEvent::Concluded(token.sequence, outcome)) {
-            self.tell(Order::Close).await;
-            self.show(self.lamp_at_rest(), Sound::None).await;
+            self.close().await;
         }
         let stored = self.parts.journal.conclude(token, outcome, remarks).await;
         if ours {
@@ -309,9 +327,17 @@ impl Door {
         }
     }
 
-    /// Lets the hardware forget what nobody needs any more.
+    /// Nobody is in the aisle and nobody is to come: the door closes, whoever opened it, the alarm ends, and the hardware
+    /// may forget what nobody needs any more.
     async fn settle(&mut self) {
-        let needed = !self.aisle.is_at_rest() || !self.unstored.is_empty() || !self.under_way.is_empty();
+        let empty = self.aisle.is_at_rest() && self.under_way.is_empty();
+        if empty && self.opened && self.gate.rest != Rest::Standing {
+            self.close().await;
+        }
+        if empty && std::mem::take(&mut self.alarmed) {
+            self.show(self.lamp_at_rest(), Sound::None).await;
+        }
+        let needed = !empty || !self.unstored.is_empty();
         if let Some(taken) = self.taken.filter(|taken| !needed && self.acknowledged.is_none_or(|last| last < *taken)) {
             // If it is lost, the hardware repeats its reports and we acknowledge them then.
             match self.parts.actuator.order(Order::Acknowledge(taken)).await {

@@ -38,9 +38,8 @@ impl Door {
 
     pub(super) async fn once_concluded(&mut self) {
         if self.on(GateEvent::OnceConcluded) == GateCommand::CloseDoor {
-            self.tell(Order::Close).await;
+            self.close().await;
         }
-        self.show(self.lamp_at_rest(), Sound::None).await;
     }
 
     /// Somebody is near.
@@ -87,7 +86,19 @@ impl Door {
     pub(super) async fn alarm(&mut self, alarm: Alarm) {
         tracing::warn!(alarm = alarm.name(), "alarm");
         self.parts.board.alarm(alarm);
+        self.alarmed = true;
         self.show(Lamp::Stop, Sound::Alarm).await;
+    }
+
+    /// If the hardware is not there just now, `settle` tells it again.
+    pub(super) async fn close(&mut self) {
+        match self.parts.actuator.order(Order::Close).await {
+            Ok(()) => self.opened = false,
+            Err(error) => tracing::debug!(%error, "the door was not told to close"),
+        }
+        if !self.alarmed {
+            self.show(self.lamp_at_rest(), Sound::None).await;
+        }
     }
 
     pub(super) fn lamp_at_rest(&self) -> Lamp {

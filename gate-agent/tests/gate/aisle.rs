@@ -6,8 +6,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use facegate_runtime::clock::Stopwatch;
 use serde_json::{Value, json};
 
 /// What the next body does before the open door.
@@ -26,7 +27,7 @@ pub struct Aisle {
 }
 
 struct State {
-    started: Instant,
+    started: Stopwatch,
     boot: u32,
     body: Body,
     open: Option<String>,
@@ -37,7 +38,7 @@ struct State {
     gate: Option<TcpStream>,
     standing: bool,
     dead: Option<String>,
-    shown: String,
+    shown: Vec<String>,
     journal: PathBuf,
     copies: PathBuf,
 }
@@ -48,7 +49,7 @@ impl Aisle {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
-            started: Instant::now(),
+            started: Stopwatch::start(),
             boot: 1,
             body: Body::Crosses,
             open: None,
@@ -59,7 +60,7 @@ impl Aisle {
             gate: None,
             standing: false,
             dead: None,
-            shown: String::new(),
+            shown: vec![],
             journal: journal.to_owned(),
             copies: copies.to_owned(),
         }));
@@ -142,8 +143,8 @@ impl Aisle {
         self.state().dead = beam.map(str::to_owned);
     }
 
-    /// Lamp and sound, as the gate told them last.
-    pub fn shown(&self) -> String {
+    /// Lamp and sound, as the gate told them.
+    pub fn shown(&self) -> Vec<String> {
         self.state().shown.clone()
     }
 
@@ -186,7 +187,8 @@ impl Aisle {
             }
             "stand" => state.standing = command["open"].as_bool().unwrap(),
             "show" => {
-                state.shown = format!("{}/{}", command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap())
+                let (lamp, sound) = (command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap());
+                state.shown.push(format!("{lamp}/{sound}"));
             }
             "ack" => {
                 let event = command["event"].as_u64().unwrap();

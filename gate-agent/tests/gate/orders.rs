@@ -1,11 +1,12 @@
 //! What the operations centre tells a gate: modes, an emergency, orders that are carried out once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use facegate_domain::gate::GateMode;
 use facegate_domain::ids::RiderId;
 use facegate_proto::v1;
 use facegate_proto::v1::gate_command::Command;
+use facegate_runtime::clock::Stopwatch;
 
 use crate::people::phone_with;
 use crate::world::{World, authorisations, now};
@@ -21,7 +22,7 @@ fn tell(world: &World, command: Command) {
 #[test]
 fn an_emergency_opens_the_gate_within_a_second_and_ends_only_by_command() {
     let mut world = World::new();
-    let told = Instant::now();
+    let told = Stopwatch::start();
     tell(&world, station_mode("emergency_open"));
     while !world.aisle.is_standing() {
         assert!(told.elapsed() < Duration::from_secs(1), "the door stands open within a second");
@@ -103,7 +104,7 @@ fn an_order_is_carried_out_once_and_not_when_it_is_over() {
     tell(&world, order("o-3", "restart", 600));
     let told =
         || world.station.memory().statuses.last().map(|status| (status.order_id.clone(), status.order_outcome.clone()));
-    let began = Instant::now();
+    let began = Stopwatch::start();
     while std::net::TcpStream::connect(("127.0.0.1", world.screen)).is_ok() {
         assert!(began.elapsed() < Duration::from_secs(30), "it ends: {:?}", told());
         std::thread::sleep(Duration::from_millis(20));

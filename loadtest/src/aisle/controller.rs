@@ -1,7 +1,9 @@
 //! The aisle's controller: a door, three beams, and a memory of what they did that lasts until the gate acknowledges.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use facegate_runtime::clock::Stopwatch;
 
 use super::protocol::{Beam, Event, FromAisle, Saw, ToAisle};
 
@@ -24,7 +26,7 @@ pub enum Death {
 #[derive(Debug)]
 pub struct Controller {
     boot: u32,
-    started: Instant,
+    started: Stopwatch,
     /// Opened for, oldest first; `true`: a body is on its way through.
     openings: VecDeque<(String, bool)>,
     standing: bool,
@@ -34,17 +36,16 @@ pub struct Controller {
     next_event: u64,
     broken: [bool; 3],
     dead: [Option<Death>; 3],
-    heard: Instant,
+    heard: Stopwatch,
     pub lamp: String,
     pub sound: String,
 }
 
 impl Controller {
     pub fn new(boot: u32) -> Self {
-        let now = Instant::now();
         Self {
             boot,
-            started: now,
+            started: Stopwatch::start(),
             openings: VecDeque::new(),
             standing: false,
             open: false,
@@ -53,7 +54,7 @@ impl Controller {
             next_event: 0,
             broken: [false; 3],
             dead: [None; 3],
-            heard: now,
+            heard: Stopwatch::start(),
             lamp: "ready".into(),
             sound: "none".into(),
         }
@@ -61,7 +62,7 @@ impl Controller {
 
     /// Executes what the gate says; an answer, if it asked for one.
     pub fn obey(&mut self, message: ToAisle) -> Option<FromAisle> {
-        self.heard = Instant::now();
+        self.heard = Stopwatch::start();
         match message {
             ToAisle::Open { token } => self.open(token),
             ToAisle::Close => self.close(),
