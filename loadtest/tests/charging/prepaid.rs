@@ -51,8 +51,8 @@ async fn passes(books: &Books, rider: RiderId, direction: Direction, station: &s
         body,
     };
     let evidence = Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
-    let granted = record(0, RecordBody::Authorisation(Authorisation { rider, direction, evidence }));
-    let seen = record(1, RecordBody::Passage(Passage { authorisation: 0, outcome: PassageOutcome::Passed }));
+    let granted = record(0, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)));
+    let seen = record(1, RecordBody::Passage(Passage::new(0, PassageOutcome::Passed)));
     let id = granted.id.clone();
     books.store.record_taps(vec![granted, seen], wall).await.unwrap();
     id
@@ -245,8 +245,8 @@ impl GateRecordAgain<'_> {
         };
         let direction = Direction::Entry;
         let evidence = Evidence::Code { nonce: [9; 8], checked_online: true };
-        let granted = record(2, RecordBody::Authorisation(Authorisation { rider, direction, evidence }));
-        let seen = record(3, RecordBody::Passage(Passage { authorisation: 2, outcome: PassageOutcome::Passed }));
+        let granted = record(2, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)));
+        let seen = record(3, RecordBody::Passage(Passage::new(2, PassageOutcome::Passed)));
         let id = granted.id.clone();
         self.books.store.record_taps(vec![granted, seen], wall).await.unwrap();
         id
