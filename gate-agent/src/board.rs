@@ -1,6 +1,7 @@
 //! What the gate shows and tells about itself: one place that the loop writes to, and that the screen, `/state.json`,
 //! the status to the station and the metrics read from. Nothing here names a rider.
 
+mod devices;
 pub mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,6 +19,7 @@ use facegate_proto::v1;
 use tokio::sync::watch;
 
 use self::view::{Decision, FrameCounts, View};
+use crate::camera::health::CameraState;
 use crate::config::{Mode, Role};
 use crate::latency::Latencies;
 use crate::memory::Done;
@@ -93,6 +95,8 @@ pub enum Outcome<'a> {
         medium: Medium,
         refusal: Refusal,
     },
+    /// A card was presented: the card system decides, and nothing is recorded here.
+    ByCard,
     /// An entrance camera told the station.
     Sighted,
 }
@@ -125,6 +129,9 @@ struct State {
     beams: Vec<(Beam, BeamFault)>,
     alarms: BTreeMap<&'static str, u64>,
     remarks: BTreeMap<&'static str, u64>,
+    camera: CameraState,
+    /// Whether the code reader is there, if there is one.
+    reader: Option<bool>,
     fault: Option<String>,
     frames: FrameCounts,
     face_passages: u64,
@@ -156,6 +163,8 @@ impl Board {
             beams: Vec::new(),
             alarms: BTreeMap::new(),
             remarks: BTreeMap::new(),
+            camera: CameraState::Starting,
+            reader: None,
             fault: None,
             frames: FrameCounts::default(),
             face_passages: 0,
@@ -323,7 +332,8 @@ impl Board {
             backlog: state.backlog,
             decision_ms_p50: latency.p50,
             decision_ms_p99: latency.p99,
-            fault: state.fault.clone().or_else(|| state.sensors()).unwrap_or_default(),
+            fault: state.fault.clone().or_else(|| state.sensors()).or_else(|| state.camera.words()).unwrap_or_default(),
+            camera: state.camera.name().to_owned(),
             kind: self.who.role.name().to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             journal_epoch: state.word.0,
@@ -365,6 +375,7 @@ impl Outcome<'_> {
             Self::Granted { .. } => "granted",
             Self::Merged => "merged",
             Self::Refused { .. } => "refused",
+            Self::ByCard => "by_card",
             Self::Sighted => "sighted",
         }
     }
@@ -372,7 +383,7 @@ impl Outcome<'_> {
     const fn medium(&self) -> Option<Medium> {
         match self {
             Self::Granted { medium, .. } | Self::Refused { medium, .. } => Some(*medium),
-            Self::Merged | Self::Sighted => None,
+            Self::Merged | Self::ByCard | Self::Sighted => None,
         }
     }
 

@@ -14,13 +14,18 @@ use facegate_models::EngineOptions;
 use facegate_runtime::identity::TlsPaths;
 use facegate_runtime::journal::JournalOptions;
 use facegate_runtime::telemetry::Telemetry;
+use reqwest::Url;
 
 pub use self::raw::RawConfig;
 use crate::actuator::serial::SerialLine;
 use crate::admission::AdmissionConfig;
 use crate::approach::ApproachPolicy;
+use crate::camera::health::HealthPolicy;
+use crate::camera::replay::Replay;
 use crate::decide::DecisionPolicy;
 use crate::freshness::FreshnessPolicy;
+use crate::intent::IntentPolicy;
+use crate::reader::ReaderConfig;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
 
@@ -80,6 +85,7 @@ pub struct Config {
     pub camera: CameraConfig,
     pub engine: EngineOptions,
     pub faces: FacePolicy,
+    pub intent: IntentPolicy,
     pub approach: ApproachPolicy,
     pub decision: DecisionPolicy,
     pub frames_queued_max: usize,
@@ -102,6 +108,8 @@ pub struct GateDuty {
     pub admission: AdmissionConfig,
     pub screen_listen: SocketAddr,
     pub codes: CodePolicy,
+    /// A device that reads codes and notices cards, beside the camera.
+    pub reader: Option<ReaderConfig>,
     pub journal: JournalOptions,
     /// How long delivered records are kept.
     pub journal_kept: Duration,
@@ -115,10 +123,35 @@ pub struct CodePolicy {
     pub offline: OfflineCodes,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CameraConfig {
+/// The camera, and the streams beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraConfig {
+    pub source: SourceConfig,
+    pub depth: Option<SourceConfig>,
+    pub infrared: Option<SourceConfig>,
+    /// A depth or infrared image goes with a frame if both were captured within this.
+    pub sensor_skew_max_ms: u64,
+    pub health: HealthPolicy,
+}
+
+/// Where pictures come from.
+#[derive(Clone, PartialEq)]
+pub enum SourceConfig {
     /// Development only.
     Folder(PathBuf),
+    /// Development only.
+    Replay(Replay),
+    Mjpeg(Url),
+    /// What stands before the appsink of a pipeline, in the words of `gst-launch-1.0`.
+    #[cfg(feature = "gstreamer")]
+    Gstreamer(String),
+}
+
+impl std::fmt::Debug for SourceConfig {
+    /// Without what an address or a pipeline may hold of passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.device())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -99,7 +99,7 @@ impl Freshness {
     /// How often one of the frame's images is among those remembered already. Each kind is remembered by itself, or an
     /// old depth image could lend its relief to new pictures.
     fn remember(&mut self, frame: &CapturedFrame) -> usize {
-        let picture = self.pictures.repeats(&frame.bytes);
+        let picture = self.pictures.repeats(frame.picture.bytes());
         let depth = frame.depth.as_ref().map_or(0, |image| self.depth.repeats(image));
         let infrared = frame.infrared.as_ref().map_or(0, |image| self.infrared.repeats(image));
         picture.max(depth).max(infrared)
@@ -128,13 +128,14 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::Picture;
 
     fn frame(sequence: u64, captured_ms: u64, picture: u8) -> CapturedFrame {
         CapturedFrame {
             sequence,
             captured_ms,
             device: "cam-1".into(),
-            bytes: vec![picture],
+            picture: Picture::Encoded(vec![picture]),
             depth: None,
             infrared: None,
         }

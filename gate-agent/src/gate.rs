@@ -1,6 +1,7 @@
 //! The gate itself: looks come in, decisions go out, one at a time.
 
 mod codes;
+mod readers;
 mod told;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use facegate_domain::tap::{Authorisation, Direction, Evidence, Medium, PassageOu
 use facegate_domain::{Clock, Timestamp};
 use facegate_models::liveness::LivenessJudge;
 use facegate_proto::convert::station::Answer;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
@@ -28,6 +29,7 @@ use crate::door::{Blocked, Concluded, Door};
 use crate::journal::GateJournal;
 use crate::memory::{Memory, Told};
 use crate::pipeline::Pipeline;
+use crate::reader::ReaderEvent;
 use crate::station::{Station, StationError};
 use crate::vision::Look;
 
@@ -58,6 +60,8 @@ pub struct GateParts {
     pub told: watch::Receiver<Told>,
     pub admission: Admission,
     pub judge: Arc<LivenessJudge>,
+    /// What the code reader says, if there is one.
+    pub reader: Option<mpsc::Receiver<ReaderEvent>>,
 }
 
 /// See the module's description.
@@ -112,6 +116,7 @@ impl Gate {
                     Some(look) => self.on_look(look).await,
                     None => return,
                 },
+                event = readers::heard(&mut self.parts.reader) => self.on_reader(event).await,
                 _ = tick.tick() => self.on_tick().await,
             }
         }

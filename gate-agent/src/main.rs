@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use facegate_domain::Clock;
 use facegate_gate_agent::actuator::Actuator;
 use facegate_gate_agent::actuator::serial::SerialActuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
-use facegate_gate_agent::camera::folder::FolderCamera;
-use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, EXAMPLE, RawConfig};
+use facegate_gate_agent::camera;
+use facegate_gate_agent::config::{ActuatorConfig, Config, Duty, EXAMPLE, RawConfig};
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, renewal, run};
 use facegate_models::FaceEngine;
@@ -56,16 +57,11 @@ async fn main() -> Result<()> {
     let shutdown = shutdown::on_signals()?;
     serve_metrics(&config, &identity, metrics, shutdown.clone())?;
 
-    let clock = Arc::new(SystemClock::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     tokio::spawn(identity.clone().keep_fresh(clock.clone(), shutdown.clone()));
     let (models_dir, options) = (config.models_dir.clone(), config.engine.clone());
     let engine = tokio::task::spawn_blocking(move || FaceEngine::load(&models_dir, options)).await??;
-    let camera = match &config.camera {
-        CameraConfig::Folder(folder) => {
-            let bytes_max = u64::try_from(config.engine.image.file_bytes_max)?;
-            Box::new(FolderCamera::new(folder.clone(), bytes_max, clock.clone()))
-        }
-    };
+    let camera = camera::open(&config.camera, u64::try_from(config.engine.image.file_bytes_max)?, &clock);
     let channel = grpc::channel(&identity, &config.station_uri, Role::Station, grpc::ChannelOptions::default())?;
     tokio::spawn(renewal::keep_renewed(identity.clone(), channel.clone(), clock.clone(), shutdown.clone()));
     let station = Arc::new(GrpcStation::new(grpc::wire(channel), config.deadlines));

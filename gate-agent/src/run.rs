@@ -16,6 +16,7 @@ use crate::actuator::Actuator;
 use crate::admission::{Admission, AdmissionError};
 use crate::board::{Board, Who};
 use crate::camera::Camera;
+use crate::camera::health::CameraHealth;
 use crate::config::{Config, Duty, GateDuty, Mode};
 use crate::delivery::deliver;
 use crate::door::{Door, DoorParts};
@@ -139,6 +140,7 @@ impl Shared {
             told,
             admission: Admission::new(config.id.clone(), &duty.admission)?,
             judge: Arc::clone(self.effects.engine.judge()),
+            reader: duty.reader.clone().map(|reader| crate::reader::follow(reader, self.shutdown.clone())),
         };
         Gate::new(policy, parts).run(self.shutdown.clone()).await;
         Ok(())
@@ -166,10 +168,14 @@ impl Shared {
         if reduced {
             tell_of_reduced_liveness(takes_faces, accepted_by);
         }
-        let vision = Vision::new(Arc::clone(&self.effects.engine), config.faces, reads_codes, takes_faces);
+        let clock = Arc::clone(&self.effects.clock);
+        let health = Arc::new(CameraHealth::new(config.camera.health, clock.monotonic_ms()));
+        let engine = Arc::clone(&self.effects.engine);
+        let vision =
+            Vision::new(engine, (config.faces, config.intent.clone()), Arc::clone(&health), reads_codes, takes_faces);
         let (board, shutdown) = (Arc::clone(&self.board), self.shutdown.clone());
         let freshness = Freshness::new(config.freshness.clone());
-        let source = Source { camera, freshness, clock: Arc::clone(&self.effects.clock) };
+        let source = Source { camera, freshness, health, clock };
         Pipeline::start(source, vision, config.frames_queued_max, board, shutdown)
     }
 

@@ -12,7 +12,9 @@ use facegate_models::{FaceEngine, FaceObservation, Frame, Quality, QualityPolicy
 use facegate_runtime::clock::Stopwatch;
 
 use crate::camera::CapturedFrame;
+use crate::camera::health::CameraHealth;
 use crate::code::read_qr;
+use crate::intent::{IntentPolicy, Intention, Intentions};
 
 /// What a frame showed.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub enum FaceLook {
     /// Nobody asked (somebody is passing, or a code was shown).
     NotLookedFor,
     Nobody,
-    /// Too small to be coming to this gate.
+    /// Too small to be coming to this gate, or on another way.
     PasserBy,
     /// Two or more of similar size.
     Several,
@@ -102,25 +104,48 @@ pub struct Vision {
     /// Faces are let through; else (liveness is reduced and nobody accepted that) only codes.
     pub takes_faces: bool,
     turns: Turns,
+    /// What is seen of the camera itself.
+    health: Arc<CameraHealth>,
+    /// Who of those before the camera is coming.
+    intentions: Mutex<Intentions>,
     /// Where this camera last saw the largest face. It finds its way by itself: whoever is not where the last one was
     /// is looked for everywhere.
     track: Mutex<Track>,
 }
 
 impl Vision {
-    pub fn new(engine: Arc<FaceEngine>, policy: FacePolicy, reads_codes: bool, takes_faces: bool) -> Self {
-        Self { engine, policy, reads_codes, takes_faces, turns: Turns::default(), track: Mutex::default() }
+    pub fn new(
+        engine: Arc<FaceEngine>,
+        (policy, intent): (FacePolicy, IntentPolicy),
+        health: Arc<CameraHealth>,
+        reads_codes: bool,
+        takes_faces: bool,
+    ) -> Self {
+        Self {
+            engine,
+            policy,
+            reads_codes,
+            takes_faces,
+            turns: Turns::default(),
+            health,
+            intentions: Mutex::new(Intentions::new(intent)),
+            track: Mutex::default(),
+        }
     }
 
     /// Looks at one frame. Nothing that a picture holds may end the gate: a panic below is a bad frame, too.
     /// In a frame that is not `trusted` no face is looked for.
-    pub fn look(&self, frame: &CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
+    pub fn look(&self, frame: CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
         catch_unwind(AssertUnwindSafe(|| self.look_inside(frame, trusted, attention)))
             .unwrap_or_else(|_| Err(BadFrame("looking at it panicked; it is dropped, please report it".into())))
     }
 
-    fn look_inside(&self, captured: &CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
-        let frame = timed("decode", || self.engine.decode(&captured.bytes)).map_err(|e| BadFrame(e.to_string()))?;
+    fn look_inside(&self, captured: CapturedFrame, trusted: bool, attention: &Attention) -> Result<Look, BadFrame> {
+        let CapturedFrame { sequence, captured_ms, picture, depth, infrared, .. } = captured;
+        let frame = timed("decode", || picture.decode(&self.engine)).map_err(|e| BadFrame(e.to_string()))?;
+        // Whoever is in a picture that stands still need not be there any more.
+        let trusted = !self.health.pictured(&frame, captured_ms) && trusted;
+        let images = Images { depth, infrared };
         let wants_codes = self.reads_codes && attention.codes.load(Ordering::Relaxed);
         let code = if wants_codes { timed("code", || read_qr(&frame)) } else { None };
         // Somebody who shows a ride code is handled by that alone; another system's QR may be on a T-shirt.
@@ -128,25 +153,27 @@ impl Vision {
         let face = if shows_ride_code || !attention.faces.load(Ordering::Relaxed) {
             FaceLook::NotLookedFor
         } else if trusted {
-            self.look_for_face(&frame, captured)?
+            self.look_for_face(&frame, captured_ms, &images)?
         } else {
             FaceLook::Untrusted
         };
-        Ok(Look { sequence: captured.sequence, captured_ms: captured.captured_ms, code, face })
+        Ok(Look { sequence, captured_ms, code, face })
     }
 
-    fn look_for_face(&self, frame: &Frame, captured: &CapturedFrame) -> Result<FaceLook, BadFrame> {
+    fn look_for_face(&self, frame: &Frame, captured_ms: u64, images: &Images) -> Result<FaceLook, BadFrame> {
         // A place in the frame is all that a panic could leave behind, and the next look mends a wrong one.
         let mut track = self.track.lock().unwrap_or_else(PoisonError::into_inner);
         let faces = timed("analyse", || self.engine.follow(&mut track, frame));
         drop(track);
         let faces = faces.map_err(|e| BadFrame(e.to_string()))?;
-        let face = match self.choose(&faces) {
+        self.watch_posture(frame, &faces)?;
+        let (coming, somebody) = (self.coming(captured_ms, frame, &faces), !faces.is_empty());
+        let face = match self.choose(&coming, somebody) {
             Ok(face) => face,
             Err(look) => return Ok(look),
         };
         let policy = self.engine.judge().policy();
-        let Some(sensors) = sensors(policy, captured).filter(|_| self.takes_faces) else {
+        let Some(sensors) = sensors(policy, images).filter(|_| self.takes_faces) else {
             return Ok(FaceLook::Unavailable);
         };
         let effort = self.turns.effort(policy.texture_every);
@@ -157,18 +184,42 @@ impl Vision {
         Ok(FaceLook::Usable(UsableFace { embedding, quality: face.quality, liveness }))
     }
 
+    /// Finds out now and then whether the faces would be surer if the camera were turned.
+    fn watch_posture(&self, frame: &Frame, faces: &[FaceObservation]) -> Result<(), BadFrame> {
+        if !self.health.is_due_a_turn() {
+            return Ok(());
+        }
+        let found = timed("turned", || self.engine.detect(&frame.clone().turned()));
+        let turned = found.map_err(|e| BadFrame(e.to_string()))?.into_iter().map(|face| face.confidence.get());
+        let upright = faces.iter().map(|face| face.confidence.get());
+        self.health.compared(upright.fold(0.0, f32::max), turned.fold(0.0, f32::max));
+        Ok(())
+    }
+
+    /// Those of the faces that are coming to this gate, in their order.
+    fn coming<'f>(&self, at_ms: u64, frame: &Frame, faces: &'f [FaceObservation]) -> Vec<&'f FaceObservation> {
+        let mut intentions = self.intentions.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = intentions.observe(at_ms, (frame.width(), frame.height()), faces);
+        for intention in &each {
+            metrics::counter!("facegate_gate_faces_total", "intention" => intention.name()).increment(1);
+        }
+        faces.iter().zip(each).filter(|(_, intention)| *intention == Intention::Coming).map(|(face, _)| face).collect()
+    }
+
     /// The one face that counts, or why there is none. `faces` come largest first.
-    fn choose<'f>(&self, faces: &'f [FaceObservation]) -> Result<&'f FaceObservation, FaceLook> {
-        let Some(largest) = faces.first() else { return Err(FaceLook::Nobody) };
+    fn choose<'f>(&self, faces: &[&'f FaceObservation], somebody: bool) -> Result<&'f FaceObservation, FaceLook> {
+        let Some(largest) = faces.first() else {
+            return Err(if somebody { FaceLook::PasserBy } else { FaceLook::Nobody });
+        };
         if largest.quality.inter_eye_px < self.policy.near_px_min {
             return Err(FaceLook::PasserBy);
         }
-        let rival = |f: &FaceObservation| f.bounds.area() >= largest.bounds.area() * self.policy.several_area_ratio;
+        let rival = |f: &&FaceObservation| f.bounds.area() >= largest.bounds.area() * self.policy.several_area_ratio;
         if faces[1..].iter().any(rival) {
             return Err(FaceLook::Several);
         }
         largest.quality.verdict(&self.policy.quality).map_err(FaceLook::Poor)?;
-        Ok(largest)
+        Ok(*largest)
     }
 }
 
@@ -188,14 +239,20 @@ impl Turns {
     }
 }
 
+/// The images beside a frame, as they came.
+struct Images {
+    depth: Option<Vec<u8>>,
+    infrared: Option<Vec<u8>>,
+}
+
 /// What the further sensors saw; none if one that must be there gave nothing.
-fn sensors(policy: &LivenessPolicy, captured: &CapturedFrame) -> Option<Sensors> {
+fn sensors(policy: &LivenessPolicy, images: &Images) -> Option<Sensors> {
     let mut sensors = Sensors::default();
     if policy.depth == SensorUse::Required {
-        sensors.depth = Some(sensor("depth", captured.depth.as_deref(), DepthMap::from_png)?);
+        sensors.depth = Some(sensor("depth", images.depth.as_deref(), DepthMap::from_png)?);
     }
     if policy.infrared == SensorUse::Required {
-        sensors.infrared = Some(sensor("infrared", captured.infrared.as_deref(), InfraredMap::from_png)?);
+        sensors.infrared = Some(sensor("infrared", images.infrared.as_deref(), InfraredMap::from_picture)?);
     }
     Some(sensors)
 }
@@ -272,15 +329,8 @@ mod tests {
         ];
         for (what, depth, infrared, depth_image, infrared_image, usable) in table {
             let policy = LivenessPolicy { depth, infrared, ..LivenessPolicy::default() };
-            let captured = CapturedFrame {
-                sequence: 0,
-                captured_ms: 0,
-                device: "cam-1".into(),
-                bytes: Vec::new(),
-                depth: depth_image.clone(),
-                infrared: infrared_image.clone(),
-            };
-            assert_eq!(sensors(&policy, &captured).is_some(), usable, "{what}");
+            let images = Images { depth: depth_image.clone(), infrared: infrared_image.clone() };
+            assert_eq!(sensors(&policy, &images).is_some(), usable, "{what}");
         }
     }
 }

@@ -77,6 +77,14 @@ impl Frame {
         self.plane(0).row(y as usize)[x as usize]
     }
 
+    /// The frame turned by half a turn, as a camera that hangs upside down should have seen it.
+    pub fn turned(mut self) -> Self {
+        for Extent { start, width, height } in &self.extents {
+            self.samples[*start..start + width * height].reverse();
+        }
+        self
+    }
+
     /// For looking up many places.
     pub(crate) fn sampler(&self, beyond: Beyond) -> Sampler<'_> {
         Sampler::new(self.planes(), beyond)

@@ -42,6 +42,9 @@ pub struct View {
     pub alarms: BTreeMap<&'static str, u64>,
     /// What passages were remarked with.
     pub remarks: BTreeMap<&'static str, u64>,
+    pub camera: CameraView,
+    /// Whether the code reader is there; none if the gate has none.
+    pub reader_online: Option<bool>,
     pub fault: Option<String>,
     pub epoch: u32,
     pub next_sequence: u64,
@@ -53,6 +56,15 @@ pub struct View {
     /// Decisions since the process started; `decisions` holds the newest of them.
     pub decided: u64,
     pub decisions: Vec<Decision>,
+}
+
+/// How the camera is.
+#[derive(Debug, Clone, Serialize)]
+pub struct CameraView {
+    /// `starting`, `fine`, `lost`, `silent`, `frozen`, `black`, `overexposed` or `upside_down`.
+    pub state: &'static str,
+    /// What is wrong and what happens next; none if nothing is.
+    pub words: Option<String>,
 }
 
 /// Concluded passages: those that were taps by medium, and all by outcome.
@@ -95,7 +107,7 @@ pub struct Decision {
     /// Counts from 1.
     pub number: u64,
     pub at_unix_ms: i64,
-    /// `granted`, `refused`, `merged` or `sighted`.
+    /// `granted`, `refused`, `merged`, `by_card` or `sighted`.
     pub kind: &'static str,
     pub medium: Option<&'static str>,
     /// With `refused`.
@@ -146,6 +158,11 @@ impl View {
                 ("This gate is closed. Please use the next gate.", "此闸机已关闭，请使用旁边的闸机。")
             }
             (None, "looking") => ("One moment.", "请稍候。"),
+            // Nobody is asked to look into a camera that does not see.
+            (None, _) if !state.camera.sees() && state.reader == Some(true) => {
+                ("Please hold your ride code to the reader.", "请将乘车码对准扫码口。")
+            }
+            (None, _) if !state.camera.sees() => ("Please use the next gate.", "请使用旁边的闸机。"),
             (None, _) => ("Look here, or show your ride code.", "请正视屏幕，或出示乘车码。"),
         };
         Self {
@@ -169,6 +186,8 @@ impl View {
             sensors: state.sensors(),
             alarms: state.alarms.clone(),
             remarks: state.remarks.clone(),
+            reader_online: state.reader,
+            camera: CameraView { state: state.camera.name(), words: state.camera.words() },
             fault: state.fault.clone(),
             epoch: state.epoch,
             next_sequence: state.next_sequence,

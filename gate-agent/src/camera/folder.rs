@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use facegate_domain::Clock;
 
-use super::{Camera, CameraEvent, CapturedFrame};
+use super::{Camera, CameraEvent, CapturedFrame, Picture};
 
 /// How often the folder is looked into while it is empty.
 const POLL: Duration = Duration::from_millis(10);
@@ -67,7 +67,8 @@ impl FolderCamera {
                 let sequence = self.next_sequence;
                 self.next_sequence += 1;
                 let (captured_ms, device) = (self.clock.monotonic_ms(), Arc::clone(&self.device));
-                CameraEvent::Frame(CapturedFrame { sequence, captured_ms, device, bytes, depth, infrared })
+                let picture = Picture::Encoded(bytes);
+                CameraEvent::Frame(CapturedFrame { sequence, captured_ms, device, picture, depth, infrared })
             }
             Err(reason) => CameraEvent::BadFrame { reason: format!("{name}: {reason}") },
         }
@@ -135,8 +136,8 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..4 {
             seen.push(match camera.next().await {
-                CameraEvent::Frame(f) => (f.sequence, String::from_utf8(f.bytes).unwrap()),
-                CameraEvent::BadFrame { reason } => (99, reason),
+                CameraEvent::Frame(f) => (f.sequence, String::from_utf8(f.picture.bytes().to_vec()).unwrap()),
+                CameraEvent::BadFrame { reason } | CameraEvent::Lost { reason } => (99, reason),
             });
         }
         let expected = [(0, "A"), (1, "B"), (99, "huge.jpg: 10 bytes, at most 5 are read"), (2, "Z")];
@@ -157,7 +158,8 @@ mod tests {
             let CameraEvent::Frame(frame) = camera.next().await else { panic!("a bad frame") };
             assert_eq!(*frame.device, *FolderCamera::device(dir.path()));
             seen.push(
-                [Some(frame.bytes), frame.depth, frame.infrared].map(|b| b.map(|b| String::from_utf8(b).unwrap())),
+                [Some(frame.picture.bytes().to_vec()), frame.depth, frame.infrared]
+                    .map(|b| b.map(|b| String::from_utf8(b).unwrap())),
             );
         }
         let text = |name: &str| Some(name.to_owned());

@@ -2,8 +2,11 @@
 
 mod actuator;
 mod admission;
+mod camera;
 mod codes;
 mod journal;
+mod lane;
+mod reader;
 
 use std::path::PathBuf;
 
@@ -15,13 +18,14 @@ use serde::Deserialize;
 
 use self::actuator::{RawActuator, RawAisle};
 use self::admission::RawAdmission;
+use self::camera::RawCamera;
 use self::codes::RawCodes;
 use self::journal::RawJournal;
-use super::{CameraConfig, Config, Duty, GateDuty, Mode};
+use self::lane::RawLane;
+use self::reader::RawReader;
+use super::{Config, Duty, GateDuty, Mode};
 use crate::approach::ApproachPolicy;
-use crate::camera::folder::FolderCamera;
 use crate::decide::DecisionPolicy;
-use crate::freshness::FreshnessPolicy;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
 
@@ -39,6 +43,7 @@ pub struct RawConfig {
     station: RawStation,
     camera: RawCamera,
     actuator: Option<RawActuator>,
+    reader: Option<RawReader>,
     #[serde(default)]
     aisle: RawAisle,
     #[serde(default)]
@@ -46,6 +51,8 @@ pub struct RawConfig {
     screen: Option<RawScreen>,
     #[serde(default)]
     approach: RawApproach,
+    #[serde(default)]
+    lane: RawLane,
     #[serde(default)]
     codes: RawCodes,
     #[serde(default)]
@@ -98,39 +105,6 @@ const fn background_deadline_ms() -> u64 {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawCamera {
-    kind: RawCameraKind,
-    folder: PathBuf,
-    device: Option<String>,
-    #[serde(default = "frame_age_max_ms")]
-    frame_age_max_ms: u64,
-    #[serde(default)]
-    identical_frames: RawIdentical,
-}
-
-const fn frame_age_max_ms() -> u64 {
-    1000
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawIdentical {
-    #[default]
-    Refuse,
-    Accept,
-}
-
-/// A decoder that lost its stream shows its last picture again; more often is a loop.
-const STUTTERS_MAX: usize = 3;
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawCameraKind {
-    Folder,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawScreen {
     listen: String,
 }
@@ -178,7 +152,8 @@ impl TryFrom<RawConfig> for Config {
         let approach = approach(&raw, p);
         let decision = decision(&raw.approach, p);
         let faces = faces(&raw, p);
-        let freshness = freshness(&raw.camera, p);
+        let intent = raw.lane.check("lane", p);
+        let camera = raw.camera.check(raw.mode, p);
         let frames_queued_max = p.within("approach.frames_queued_max", raw.approach.frames_queued_max, 1..=16);
         let duty = match raw.role {
             RawRole::Gate => gate_duty(&raw, p).map(Duty::Gate),
@@ -197,15 +172,14 @@ impl TryFrom<RawConfig> for Config {
                 tls: tls?,
                 station_uri: station_uri?,
                 deadlines: deadlines?,
-                camera: match raw.camera.kind {
-                    RawCameraKind::Folder => CameraConfig::Folder(raw.camera.folder),
-                },
+                camera: camera.as_ref()?.0.clone(),
                 engine: raw.recognition,
                 faces: faces?,
+                intent: intent?,
                 approach: approach?,
                 decision: decision?,
                 frames_queued_max: frames_queued_max?,
-                freshness: freshness?,
+                freshness: camera?.1,
                 telemetry: telemetry?,
             })
         })();
@@ -213,16 +187,10 @@ impl TryFrom<RawConfig> for Config {
     }
 }
 
-/// In production nobody may put a face before a gate by writing a file, nor a body through it.
+/// In production nobody may put a body through a gate that is not there.
 fn refuse_simulations_in_production(raw: &RawConfig, problems: &mut Problems) {
     if raw.mode != RawMode::Production {
         return;
-    }
-    match raw.camera.kind {
-        RawCameraKind::Folder => problems.add("camera.kind", "`folder` is for mode = \"development\" only"),
-    }
-    if raw.camera.identical_frames == RawIdentical::Accept {
-        problems.add("camera.identical_frames", "`accept` is for mode = \"development\" only");
     }
     if let Some(RawActuator::Simulated { .. }) = &raw.actuator {
         problems.add("actuator.kind", "`simulated` is for mode = \"development\" only");
@@ -262,15 +230,6 @@ fn approach(raw: &RawConfig, problems: &mut Problems) -> Option<ApproachPolicy> 
     Some(ApproachPolicy { gap_ms: gap_ms?, second_chance_ms: second_chance_ms?, same_face_cosine_min: same? })
 }
 
-fn freshness(raw: &RawCamera, problems: &mut Problems) -> Option<FreshnessPolicy> {
-    let age_max_ms = problems.within("camera.frame_age_max_ms", raw.frame_age_max_ms, 50..=10_000)?;
-    let device = raw.device.clone().unwrap_or_else(|| match raw.kind {
-        RawCameraKind::Folder => FolderCamera::device(&raw.folder),
-    });
-    let identical_max = (raw.identical_frames == RawIdentical::Refuse).then_some(STUTTERS_MAX);
-    Some(FreshnessPolicy { device, age_max_ms, identical_max })
-}
-
 fn decision(raw: &RawApproach, problems: &mut Problems) -> Option<DecisionPolicy> {
     let least = problems.within("approach.frames_agreeing_min", raw.frames_agreeing_min, 1..=30);
     let most = problems.within("approach.frames_max", raw.frames_max, 1..=100);
@@ -305,6 +264,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
             loopback
         });
     let codes = raw.codes.check("codes", problems);
+    let reader = raw.reader.as_ref().map(|reader| reader.check("reader", problems));
     let journal = raw.journal.check("journal", problems);
     Some(GateDuty {
         direction: direction?,
@@ -313,6 +273,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         admission: admission?,
         screen_listen: screen?,
         codes: codes?,
+        reader: reader.map_or(Some(None), |reader| reader.map(Some))?,
         journal: journal.as_ref()?.0,
         journal_kept: journal?.1,
     })
@@ -322,6 +283,7 @@ fn camera_duty(raw: &RawConfig, problems: &mut Problems) -> Option<Duty> {
     let surplus = [
         ("direction", raw.direction.is_some()),
         ("actuator", raw.actuator.is_some()),
+        ("reader", raw.reader.is_some()),
         ("screen", raw.screen.is_some()),
     ];
     for (key, _) in surplus.iter().filter(|(_, present)| *present) {

@@ -47,8 +47,57 @@ fn production_refuses_the_folder_camera_and_the_simulated_aisle_by_name() {
     let text = example(dir.path()).replace("mode = \"development\"", "mode = \"production\"");
     let problems = check(&text).unwrap_err();
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[0].starts_with("camera.kind: `folder` is for mode = \"development\" only"));
-    assert!(problems[1].starts_with("actuator.kind: `simulated` is for mode = \"development\" only"));
+    for kind in ["camera.kind: `folder`", "actuator.kind: `simulated`"] {
+        let start = format!("{kind} is for mode = \"development\" only");
+        assert!(problems.iter().any(|problem| problem.starts_with(&start)), "{problems:?}");
+    }
+}
+
+/// The example with another camera.
+fn with_camera(dir: &Path, camera: &str) -> String {
+    let text = example(dir);
+    text.replace("kind = \"folder\"  ", &format!("{camera} ")).replace("folder = \"frames/north-in-1\"\n", "")
+}
+
+#[test]
+fn each_kind_of_camera_has_the_keys_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let camera = |camera: &str| check(&with_camera(dir.path(), camera)).map(|config| config.camera);
+    let mjpeg = camera("kind = \"mjpeg\"\nurl = \"http://guard:secret@10.0.0.5:8080/stream\"\n").unwrap();
+    assert_eq!(format!("{:?}", mjpeg.source), "mjpeg:http://10.0.0.5:8080/stream", "no password is printed");
+    assert_eq!((mjpeg.health.silence_max_ms, mjpeg.health.frozen_after_ms), (Some(2000), Some(5000)));
+    let replay = camera("kind = \"replay\"\npath = \"walk.avi\"\nloops = true\n").unwrap();
+    assert!(matches!(replay.source, SourceConfig::Replay(replay) if replay.loops));
+    let problems = |text: &str| camera(text).unwrap_err();
+    let lacking = problems("kind = \"mjpeg\"\npath = \"walk.avi\"\n");
+    assert_eq!(
+        lacking,
+        ["camera.path: is not for kind = \"mjpeg\"", "camera.url: missing; it is needed with kind = \"mjpeg\""]
+    );
+    let strange = problems("kind = \"mjpeg\"\nurl = \"rtsp://guard:secret@10.0.0.5/\"\n");
+    assert_eq!(strange, ["camera.url: is not of the form http://host:port/path"], "and it is not repeated");
+    if cfg!(not(feature = "gstreamer")) {
+        let without = problems("kind = \"gstreamer\"\npipeline = \"videotestsrc\"\n");
+        assert_eq!(without.len(), 1);
+        assert!(without[0].contains("`--features gstreamer`"), "{without:?}");
+    }
+}
+
+#[test]
+fn depth_and_infrared_streams_are_cameras_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let sensor = |text: &str| {
+        let config = example(dir.path());
+        config.replacen("[actuator]", &format!("{text}\n[actuator]"), 1)
+    };
+    let depth = sensor("[camera.depth]\nkind = \"mjpeg\"\nurl = \"http://10.0.0.6/depth\"");
+    let config = check(&depth).unwrap().camera;
+    assert!(config.depth.is_some() && config.infrared.is_none());
+    let folder = check(&sensor("[camera.infrared]\nkind = \"folder\"")).unwrap_err();
+    assert!(folder[0].starts_with("camera.infrared.kind: a folder's images lie beside their pictures"), "{folder:?}");
+    let replayed = depth.replace("\"mjpeg\"\nurl = \"http://10.0.0.6/depth\"", "\"replay\"\npath = \"d\"");
+    let production = check(&replayed.replace("mode = \"development\"", "mode = \"production\"")).unwrap_err();
+    assert!(production.iter().any(|p| p.starts_with("camera.depth.kind: `replay` is for mode")), "{production:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the gate does about a code in a frame.
+//! What the gate does about a code, in a frame or from the reader.
 
 use facegate_domain::code::{CodeError, VerifiedCode, verify};
 use facegate_domain::policy::Refusal;
@@ -99,7 +99,7 @@ impl Gate {
     }
 
     /// The approach is the code's from now on.
-    fn conclude_code(&mut self, captured_ms: u64) {
+    pub(super) fn conclude_code(&mut self, captured_ms: u64) {
         self.approach.seen(captured_ms);
         self.approach.conclude(self.now_ms(), false);
     }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 
 mod aisle;
+mod cameras;
 mod codes;
 mod faces;
 mod failures;
+mod network_camera;
 mod orders;
 mod people;
 mod sensors;

@@ -136,3 +136,28 @@ pub fn encoded(pixels: &RgbImage, format: ImageFormat) -> Vec<u8> {
     pixels.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
+
+/// So many people in a hall, none nearer than the others.
+pub fn crowd(people: u32, frames: i64) -> Vec<Vec<u8>> {
+    let names = ["person_a_2.jpg", "person_b_2.jpg", "impostor_1.jpg", "impostor_2.jpg"];
+    let faces: Vec<RgbImage> =
+        names.iter().map(|name| resize(&portrait(name), 190, 140, FilterType::Triangle)).collect();
+    let at = |n: u32, frame: i64| (i64::from(n % 6) * 210 + 2 * frame, i64::from(n / 6) * 143);
+    let shown = |frame| (0..people).map(|n| (&faces[n as usize % faces.len()], at(n, frame))).collect::<Vec<_>>();
+    (0..frames).map(|frame| jpeg(&pasted_at(&shown(frame)))).collect()
+}
+
+/// A picture that is the same grey all over.
+pub fn grey(value: u8) -> Vec<u8> {
+    jpeg(&RgbImage::from_pixel(WIDTH, HEIGHT, Rgb([value; 3])))
+}
+
+/// The picture as a camera that hangs upside down takes it.
+pub fn turned(picture: &[u8]) -> Vec<u8> {
+    jpeg(&image::imageops::rotate180(&image::load_from_memory(picture).unwrap().into_rgb8()))
+}
+
+/// The picture at 3840×2160.
+pub fn large(picture: &[u8]) -> Vec<u8> {
+    jpeg(&resize(&image::load_from_memory(picture).unwrap().into_rgb8(), 3840, 2160, FilterType::Triangle))
+}

@@ -13,8 +13,8 @@ use facegate_domain::tap::{Authorisation, GateRecord, Passage, RecordBody};
 use facegate_domain::{Clock, Timestamp};
 use facegate_gate_agent::actuator::Actuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
-use facegate_gate_agent::camera::folder::FolderCamera;
-use facegate_gate_agent::config::{ActuatorConfig, CameraConfig, Config, Duty, RawConfig};
+use facegate_gate_agent::camera;
+use facegate_gate_agent::config::{ActuatorConfig, Config, Duty, RawConfig};
 use facegate_gate_agent::memory::Memory;
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, run};
@@ -60,7 +60,15 @@ impl World {
 
     /// With an engine of its own.
     pub fn with_engine(engine: Arc<FaceEngine>, more: &str) -> Self {
-        let mut world = Self::build("gate", engine, more);
+        let mut world = Self::build("gate", engine, None, more);
+        world.start_gate();
+        world.wait("it is ready", |state| state["phase"] == "idle" && state["station_reachable"] == true);
+        world
+    }
+
+    /// With another camera than the folder: what stands below `[camera]`.
+    pub fn with_camera(engine: Arc<FaceEngine>, camera: &str) -> Self {
+        let mut world = Self::build("gate", engine, Some(camera), "");
         world.start_gate();
         world.wait("it is ready", |state| state["phase"] == "idle" && state["station_reachable"] == true);
         world
@@ -73,12 +81,12 @@ impl World {
 
     /// A running entrance camera.
     pub fn entrance_camera(engine: Arc<FaceEngine>) -> Self {
-        let mut world = Self::build("camera", engine, "");
+        let mut world = Self::build("camera", engine, None, "");
         world.start_gate();
         world
     }
 
-    fn build(role: &str, engine: Arc<FaceEngine>, more: &str) -> Self {
+    fn build(role: &str, engine: Arc<FaceEngine>, camera: Option<&str>, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let (frames, data) = (root.join("frames"), root.join("data"));
@@ -100,9 +108,11 @@ impl World {
                 aisle.address
             );
         }
+        let folder = format!("kind = \"folder\"\nfolder = {frames:?}\nidentical_frames = \"accept\"\n");
+        let camera = camera.unwrap_or(&folder);
         config += &format!(
             "[tls]\ncert = {:?}\nkey = {:?}\nca = {:?}\n[station]\naddress = \"127.0.0.1:{}\"\nidentify_deadline_ms = 5000\n\
-             code_deadline_ms = 5000\n[camera]\nkind = \"folder\"\nfolder = {frames:?}\nidentical_frames = \"accept\"\n\
+             code_deadline_ms = 5000\n[camera]\n{camera}\
              [approach]\napproach_gap_ms = 2500\nframes_max = 9\n[recognition.liveness]\nframes_min = 3\n{more}\n",
             tls.cert, tls.key, tls.ca, station.port
         );
@@ -118,12 +128,11 @@ impl World {
         let engine = Arc::clone(&self.engine);
         let (started, ready) = std::sync::mpsc::channel();
         runtime.spawn(async move {
-            let clock = Arc::new(SystemClock::new());
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
             let identity = DeviceIdentity::load(&config.tls).unwrap();
             let channel = channel(&identity, &config.station_uri, Role::Station, ChannelOptions::default()).unwrap();
             let station = Arc::new(GrpcStation::new(wire(channel), config.deadlines));
-            let CameraConfig::Folder(folder) = config.camera.clone();
-            let camera = Box::new(FolderCamera::new(folder, 10_000_000, clock.clone()));
+            let camera = camera::open(&config.camera, 10_000_000, &clock);
             let actuator = match &config.duty {
                 Duty::Gate(duty) => {
                     let ActuatorConfig::Simulated(address) = duty.actuator else { panic!("these tests simulate it") };

@@ -56,3 +56,13 @@ fn a_part_begins_with_a_whole_colour_sample_and_ends_with_the_frame() {
     assert!(frame.part(region(-9.0, 0.0, 8.0, 8.0)).is_none());
     assert!(frame.part(region(f32::NAN, 0.0, 8.0, 8.0)).is_none_or(|(part, ..)| part[0].width <= 12));
 }
+
+#[test]
+fn a_frame_turned_by_half_has_its_last_pixel_first() {
+    let picture = RgbImage::from_fn(64, 36, |x, y| image::Rgb([(3 * x) as u8, (5 * y) as u8, 9]));
+    let turned = Frame::from_rgb(&picture).turned();
+    let expected = Frame::from_rgb(&image::imageops::rotate180(&picture));
+    for (ours, theirs) in turned.planes().iter().zip(expected.planes()) {
+        assert_eq!(ours.samples, theirs.samples);
+    }
+}

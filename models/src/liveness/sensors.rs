@@ -30,7 +30,7 @@ pub enum UnreadablePlane {
 impl DepthMap {
     /// Reads a PNG of 16 bits of grey: millimetres along the optical axis, 0 where nothing was measured.
     pub fn from_png(bytes: &[u8]) -> Result<Self, UnreadablePlane> {
-        match read(bytes)? {
+        match read(bytes, ImageFormat::Png)? {
             DynamicImage::ImageLuma16(image) => Ok(Self::new(image.width(), image.height(), image.into_raw())),
             _ => Err(UnreadablePlane::NotDepth),
         }
@@ -38,19 +38,20 @@ impl DepthMap {
 }
 
 impl InfraredMap {
-    /// Reads a PNG; of more than one channel the brightness counts.
-    pub fn from_png(bytes: &[u8]) -> Result<Self, UnreadablePlane> {
-        let image = read(bytes)?.into_luma8();
+    /// Reads a PNG or JPEG; of more than one channel the brightness counts.
+    pub fn from_picture(bytes: &[u8]) -> Result<Self, UnreadablePlane> {
+        let jpeg = bytes.starts_with(&[0xff, 0xd8]);
+        let image = read(bytes, if jpeg { ImageFormat::Jpeg } else { ImageFormat::Png })?.into_luma8();
         Ok(Self::new(image.width(), image.height(), image.into_raw()))
     }
 }
 
-fn read(bytes: &[u8]) -> Result<DynamicImage, UnreadablePlane> {
+fn read(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, UnreadablePlane> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_MAX);
     limits.max_image_height = Some(SIDE_MAX);
     limits.max_alloc = Some(BYTES_MAX);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     reader.decode().map_err(|e| UnreadablePlane::Malformed(e.to_string()))
 }
@@ -79,7 +80,12 @@ mod tests {
         assert!(DepthMap::from_png(&png(&deep)).is_ok());
         let grey = png(&DynamicImage::ImageLuma8(GrayImage::new(4, 2)));
         assert_eq!(DepthMap::from_png(&grey).unwrap_err(), UnreadablePlane::NotDepth);
-        assert!(InfraredMap::from_png(&grey).is_ok());
-        assert!(matches!(InfraredMap::from_png(b"\x89PNG cut"), Err(UnreadablePlane::Malformed(_))));
+        assert!(InfraredMap::from_picture(&grey).is_ok());
+        let mut jpeg = Cursor::new(Vec::new());
+        GrayImage::new(8, 8).write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+        assert!(InfraredMap::from_picture(&jpeg.into_inner()).is_ok());
+        for cut in [b"\x89PNG cut", b"\xff\xd8 a cut"] {
+            assert!(matches!(InfraredMap::from_picture(&cut[..]), Err(UnreadablePlane::Malformed(_))));
+        }
     }
 }

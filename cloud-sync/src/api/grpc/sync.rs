@@ -363,6 +363,8 @@ fn gate_to_wire(report: GateReport) -> v1::GateReport {
         order_id: report.order_id,
         order_outcome: report.order_outcome,
         gate_mode: report.gate_mode,
+        // Further words are between the gate and its station; what is wrong is in `fault`.
+        ..v1::GateStatus::default()
     };
     v1::GateReport {
         gate: report.gate.into(),
