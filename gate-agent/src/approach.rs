@@ -33,6 +33,7 @@ pub struct Approach {
     policy: ApproachPolicy,
     judge: Arc<LivenessJudge>,
     last_seen_ms: Option<u64>,
+    first_usable_ms: Option<u64>,
     last_usable_ms: Option<u64>,
     frames_near: u32,
     frames_several: u32,
@@ -59,6 +60,7 @@ impl Approach {
             policy,
             judge,
             last_seen_ms: None,
+            first_usable_ms: None,
             last_usable_ms: None,
             frames_near: 0,
             frames_several: 0,
@@ -97,6 +99,7 @@ impl Approach {
             FaceLook::Usable(face) => {
                 self.follow(face);
                 self.frames_near += 1;
+                self.first_usable_ms.get_or_insert(captured_ms);
                 self.last_usable_ms = Some(captured_ms);
             }
         }
@@ -181,9 +184,9 @@ impl Approach {
         fuse(&parts).ok().map(|probe| (probe, self.frames()))
     }
 
-    /// When the last usable frame was captured: what decision latency is measured from.
-    pub fn last_usable_ms(&self) -> Option<u64> {
-        self.last_usable_ms
+    /// When the first and the last usable frame of this face were captured: what decision latency is measured from.
+    pub fn usable_ms(&self) -> (Option<u64>, Option<u64>) {
+        (self.first_usable_ms, self.last_usable_ms)
     }
 
     /// The station did not recognise the probe; more frames may help.
@@ -270,7 +273,7 @@ mod tests {
         assert_eq!(evidence.liveness, LivenessVerdict::Live);
         let (probe, frames) = approach.probe().unwrap();
         assert!(frames == 3 && probe.values()[0] > 0.99);
-        assert_eq!(approach.last_usable_ms(), Some(200));
+        assert_eq!(approach.usable_ms(), (Some(0), Some(200)));
     }
 
     #[test]

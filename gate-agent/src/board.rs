@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use self::view::{Decision, FrameCounts, View};
 use crate::camera::health::CameraState;
 use crate::config::{Mode, Role};
-use crate::latency::Latencies;
+use crate::latency::{Latencies, Took};
 use crate::memory::Done;
 
 /// Decisions kept for the screen and for tests.
@@ -262,8 +262,8 @@ impl Board {
         metrics::counter!("facegate_gate_frames_total", "fate" => name).increment(1);
     }
 
-    /// `decision_ms`: from the capture of the last usable frame, if a frame brought the decision about.
-    pub fn decided(&self, at: Timestamp, outcome: Outcome<'_>, decision_ms: Option<f64>) {
+    pub fn decided(&self, at: Timestamp, outcome: Outcome<'_>, took: Took) {
+        let Took { decision_ms, first_usable_ms } = took;
         let kind = outcome.kind();
         metrics::counter!("facegate_gate_decisions_total", "kind" => kind).increment(1);
         if let Outcome::Refused { refusal, .. } = outcome {
@@ -283,13 +283,14 @@ impl Board {
             if state.decisions.len() == DECISIONS_MAX {
                 state.decisions.pop_front();
             }
-            state.decisions.push_back(Decision::new(state.decided, at, outcome, decision_ms));
+            state.decisions.push_back(Decision::new(state.decided, at, outcome, took));
         });
         tracing::info!(
             kind,
             medium = outcome.medium().map(Medium::name),
             reason = outcome.reason(),
             decision_ms,
+            first_usable_ms,
             "decided"
         );
     }

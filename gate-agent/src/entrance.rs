@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::approach::{Approach, ApproachPolicy};
 use crate::board::{Board, Outcome, Phase};
 use crate::decide::{DecisionPolicy, Evidence};
+use crate::latency::Took;
 use crate::pipeline::Pipeline;
 use crate::station::Station;
 use crate::vision::Look;
@@ -56,7 +57,7 @@ impl Entrance {
 
     async fn sight(&self, probe: &Embedding, frames: u32, station: &dyn Station) {
         match station.sight(probe, frames).await {
-            Ok(()) => self.board.decided(self.clock.now(), Outcome::Sighted, None),
+            Ok(()) => self.board.decided(self.clock.now(), Outcome::Sighted, Took::default()),
             Err(error) => tracing::warn!(%error, "a sighting was lost; the gate recognises without it"),
         }
     }

@@ -27,6 +27,7 @@ use crate::config::CodePolicy;
 use crate::decide::{DecisionPolicy, GateCommand, decide};
 use crate::door::{Blocked, Concluded, Door};
 use crate::journal::GateJournal;
+use crate::latency::Took;
 use crate::memory::{Memory, Told};
 use crate::pipeline::Pipeline;
 use crate::reader::ReaderEvent;
@@ -201,8 +202,8 @@ impl Gate {
         self.parts.door.asked();
         match self.parts.station.identify(&probe, frames, self.policy.direction).await {
             Ok(Answer::Granted { rider, evidence: Some(evidence) }) => {
-                let latency = self.latency(self.approach.last_usable_ms(), ended);
-                self.grant(rider, evidence, latency).await;
+                let took = self.took(ended);
+                self.grant(rider, evidence, took).await;
             }
             Ok(Answer::Refused(Refusal::NotRecognised)) => self.approach.searched_in_vain(Refusal::NotRecognised),
             Ok(Answer::Refused(refusal)) => self.refuse_face(refusal, ended).await,
@@ -218,14 +219,14 @@ impl Gate {
     }
 
     /// Lets the rider through, unless the other medium of his has just done so.
-    async fn grant(&mut self, rider: RiderId, evidence: Evidence, decision_ms: Option<f64>) {
+    async fn grant(&mut self, rider: RiderId, evidence: Evidence, took: Took) {
         let medium = evidence.medium();
         let now_ms = self.now_ms();
         if self.has_just_tapped(rider, now_ms) {
             self.approach.conclude(now_ms, false);
             // Who walks through the open door is seen walking.
             if !self.parts.door.is_busy() {
-                self.parts.board.decided(self.now(), Outcome::Merged, decision_ms);
+                self.parts.board.decided(self.now(), Outcome::Merged, took);
             }
             return;
         }
@@ -234,7 +235,7 @@ impl Gate {
         if let Err(reason) = admitted {
             tracing::info!(reason, "not admitted by the operator's rule");
             self.parts.board.not_admitted(reason);
-            self.refuse(medium, Refusal::NotAdmitted, decision_ms).await;
+            self.refuse(medium, Refusal::NotAdmitted, took).await;
             return self.approach.conclude(self.now_ms(), false);
         }
         match self.parts.door.admit(authorisation).await {
@@ -243,7 +244,7 @@ impl Gate {
                 self.parts.pipeline.attention.set(false, false);
                 self.remember_tap(rider, now_ms);
                 self.parts.board.fault(None);
-                self.parts.board.decided(self.now(), Outcome::Granted { medium, record: &record }, decision_ms);
+                self.parts.board.decided(self.now(), Outcome::Granted { medium, record: &record }, took);
                 self.parts.board.phase(Phase::Open);
             }
             // Cannot be: nothing is decided while somebody passes.
@@ -252,13 +253,13 @@ impl Gate {
                 self.approach.conclude(now_ms, true);
             }
             Err(Blocked::Mode(_)) => {
-                self.refuse(medium, Refusal::GateClosed, decision_ms).await;
+                self.refuse(medium, Refusal::GateClosed, took).await;
                 self.approach.conclude(now_ms, false);
             }
             Err(Blocked::Fault(fault)) => {
                 tracing::error!(fault, "the gate cannot let anybody through");
                 self.parts.board.fault(Some(fault));
-                self.refuse(medium, Refusal::GateFault, decision_ms).await;
+                self.refuse(medium, Refusal::GateFault, took).await;
                 self.approach.conclude(now_ms, false);
             }
         }
@@ -270,13 +271,13 @@ impl Gate {
             let (cause, score, cues) = (judgement.cause, judgement.score.get(), judgement.cues);
             tracing::info!(reason = refusal.name(), ?cause, score, ?cues, "not found to be alive");
         }
-        let latency = self.latency(self.approach.last_usable_ms(), ended);
-        self.refuse(Medium::Face, refusal, latency).await;
+        let took = self.took(ended);
+        self.refuse(Medium::Face, refusal, took).await;
         self.approach.conclude(self.now_ms(), is_mendable(refusal));
     }
 
-    async fn refuse(&mut self, medium: Medium, refusal: Refusal, decision_ms: Option<f64>) {
-        self.parts.board.decided(self.now(), Outcome::Refused { medium, refusal }, decision_ms);
+    async fn refuse(&mut self, medium: Medium, refusal: Refusal, took: Took) {
+        self.parts.board.decided(self.now(), Outcome::Refused { medium, refusal }, took);
         // The one before him is told to walk on.
         if !self.parts.door.is_busy() {
             self.parts.board.phase(Phase::Refused(refusal));
@@ -351,10 +352,16 @@ impl Gate {
         self.last_taps.iter().any(recent) || self.parts.door.lets_through(rider)
     }
 
-    /// Milliseconds since the frame; none if the rider's leaving brought the decision about.
+    /// How long a decision about a face took until now.
+    fn took(&self, ended: bool) -> Took {
+        let since = |captured_ms: Option<u64>| captured_ms.filter(|_| !ended).map(|captured| self.ms_since(captured));
+        let (first, last) = self.approach.usable_ms();
+        Took { decision_ms: since(last), first_usable_ms: since(first) }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of one approach")]
-    fn latency(&self, captured_ms: Option<u64>, ended: bool) -> Option<f64> {
-        captured_ms.filter(|_| !ended).map(|captured| self.now_ms().saturating_sub(captured) as f64)
+    fn ms_since(&self, captured_ms: u64) -> f64 {
+        self.now_ms().saturating_sub(captured_ms) as f64
     }
 
     fn now(&self) -> Timestamp {

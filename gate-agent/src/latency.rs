@@ -7,6 +7,15 @@ use serde::Serialize;
 /// Decisions remembered.
 const KEPT_MAX: usize = 1000;
 
+/// How long one decision took, milliseconds; nothing if the rider's leaving brought it about.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Took {
+    /// Since the capture of the frame that brought it about: of the last usable one, or of the code.
+    pub decision_ms: Option<f64>,
+    /// Since the first usable frame of this face.
+    pub first_usable_ms: Option<f64>,
+}
+
 /// A window over the newest latencies, milliseconds.
 #[derive(Debug, Default)]
 pub struct Latencies(VecDeque<f64>);

@@ -39,7 +39,7 @@ struct Arguments {
 fn help() -> String {
     let screen = "The screen's address serves the page at /, and the state as JSON at /state.json: phase, refusal, faults,\n\
         frames by fate, passages, refusals by reason, decision_ms (count, p50, p99) and the last 50 decisions (kind,\n\
-        medium, reason, decision_ms, record, outcome).";
+        medium, reason, decision_ms, first_usable_ms, record, outcome).";
     format!("An example of a gate's configuration, with the defaults:\n\n{EXAMPLE}\n{screen}")
 }
 

@@ -7,7 +7,7 @@ use facegate_domain::tap::{Direction, Medium};
 use serde::Serialize;
 
 use super::{FrameFate, Outcome, Phase, State, Who};
-use crate::latency::LatencySummary;
+use crate::latency::{LatencySummary, Took};
 
 /// See `/state.json` in the crate's help.
 #[derive(Debug, Clone, Serialize)]
@@ -114,6 +114,8 @@ pub struct Decision {
     pub reason: Option<&'static str>,
     /// Last usable frame captured → decision; absent if the rider's leaving brought it about.
     pub decision_ms: Option<f64>,
+    /// With a face: first usable frame of it captured → decision.
+    pub first_usable_ms: Option<f64>,
     /// With `granted`: gate/epoch/sequence of the authorisation.
     pub record: Option<String>,
     /// With `granted`, once the sensors have concluded and it is on the disk.
@@ -121,7 +123,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    pub(super) fn new(number: u64, at: Timestamp, outcome: Outcome<'_>, decision_ms: Option<f64>) -> Self {
+    pub(super) fn new(number: u64, at: Timestamp, outcome: Outcome<'_>, took: Took) -> Self {
         let record = match outcome {
             Outcome::Granted { record, .. } => Some(record.to_string()),
             _ => None,
@@ -132,7 +134,8 @@ impl Decision {
             kind: outcome.kind(),
             medium: outcome.medium().map(Medium::name),
             reason: outcome.reason(),
-            decision_ms,
+            decision_ms: took.decision_ms,
+            first_usable_ms: took.first_usable_ms,
             record,
             outcome: None,
         }

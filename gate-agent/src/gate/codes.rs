@@ -9,6 +9,7 @@ use super::Gate;
 use crate::board::Outcome;
 use crate::code::refusal_of;
 use crate::config::OfflineCodes;
+use crate::latency::Took;
 use crate::station::StationError;
 
 impl Gate {
@@ -23,18 +24,18 @@ impl Gate {
             let keys = self.parts.issuer_keys.borrow();
             verify(text, &keys, self.now(), policy.tolerance)
         };
-        let latency = self.latency(Some(captured_ms), false);
+        let took = self.code_took(captured_ms);
         match verified {
             Err(CodeError::NotOurs) => {
                 self.approach.seen(captured_ms);
-                self.refuse(Medium::Code, Refusal::CodeNotOurs, latency).await;
+                self.refuse(Medium::Code, Refusal::CodeNotOurs, took).await;
                 // Another system's QR may be printed on a coat: the face above it still counts.
                 return false;
             }
             Err(error) => {
                 tracing::info!(%error, "code refused");
                 self.conclude_code(captured_ms);
-                self.refuse(Medium::Code, refusal_of(&error), latency).await;
+                self.refuse(Medium::Code, refusal_of(&error), took).await;
             }
             Ok(code) => {
                 self.conclude_code(captured_ms);
@@ -44,22 +45,27 @@ impl Gate {
         true
     }
 
+    /// Until now, from the frame that showed the code.
+    fn code_took(&self, captured_ms: u64) -> Took {
+        Took { decision_ms: Some(self.ms_since(captured_ms)), first_usable_ms: None }
+    }
+
     async fn on_verified_code(&mut self, code: VerifiedCode, captured_ms: u64) {
         if self.has_just_tapped(code.rider, self.now_ms()) {
-            return self.parts.board.decided(self.now(), Outcome::Merged, self.latency(Some(captured_ms), false));
+            return self.parts.board.decided(self.now(), Outcome::Merged, self.code_took(captured_ms));
         }
         let answer = self.check_code(&code).await;
-        let latency = self.latency(Some(captured_ms), false);
+        let took = self.code_took(captured_ms);
         match answer {
             Ok(checked_online) => {
                 let evidence = Evidence::Code { nonce: code.nonce, checked_online };
-                self.grant(code.rider, evidence, latency).await;
+                self.grant(code.rider, evidence, took).await;
                 // Whoever was not admitted may show it again.
                 if self.parts.door.lets_through(code.rider) {
                     self.codes.spend(code.nonce, self.now());
                 }
             }
-            Err(refusal) => self.refuse(Medium::Code, refusal, latency).await,
+            Err(refusal) => self.refuse(Medium::Code, refusal, took).await,
         }
     }
 

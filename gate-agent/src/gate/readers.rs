@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::Gate;
 use crate::board::Outcome;
+use crate::latency::Took;
 use crate::reader::ReaderEvent;
 
 /// The next word of the reader; a gate without one waits for ever.
@@ -41,7 +42,7 @@ impl Gate {
             ReaderEvent::Card => self.on_card(now_ms),
             ReaderEvent::Nonsense(reason) => {
                 tracing::info!(reason, "the reader read something that is no ride code");
-                self.refuse(Medium::Code, Refusal::CodeNotOurs, Some(0.0)).await;
+                self.refuse(Medium::Code, Refusal::CodeNotOurs, Took::default()).await;
             }
             ReaderEvent::Online | ReaderEvent::Lost(_) => {}
         }
@@ -50,6 +51,6 @@ impl Gate {
     /// The card system lets him through; whoever's face is there now is handled by that alone.
     fn on_card(&mut self, now_ms: u64) {
         self.conclude_code(now_ms);
-        self.parts.board.decided(self.now(), Outcome::ByCard, None);
+        self.parts.board.decided(self.now(), Outcome::ByCard, Took::default());
     }
 }
