@@ -13,6 +13,8 @@ pub mod crowd;
 pub mod database;
 pub mod demo;
 pub mod fares;
+pub mod feed;
+pub mod flow;
 pub mod intake;
 pub mod kill;
 pub mod partition;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use facegate_loadtest::{acquirer, bank, charges, closing, demo, fares, intake, kill, partition, station, sync, wire};
+use facegate_loadtest::{
+    acquirer, bank, charges, closing, demo, fares, flow, intake, kill, partition, station, sync, wire,
+};
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
 #[derive(Debug, Parser)]
@@ -21,6 +23,13 @@ enum Command {
     Demo {
         #[command(flatten)]
         demo: demo::DemoOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Lets streams of people walk through four gates among millions of riders; prints one JSON line last.
+    Aisle {
+        #[command(flatten)]
+        flow: flow::FlowOptions,
         #[command(flatten)]
         places: Places,
     },
@@ -126,6 +135,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Demo { demo, places } => {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { demo::run(&demo, &home, &folder).await }).await
+        }
+        Command::Aisle { flow, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { flow::run(&flow, &home, &folder).await }).await
         }
         Command::Station { load, places } => {
             places.run(|folder| async move { station::run(&load, &folder).await }).await

@@ -3,7 +3,6 @@
 //! Open loop: probes leave at their scheduled times whether or not earlier ones have been answered, and a probe's
 //! time is counted from its schedule, so a stall is seen by everyone who waited behind it.
 
-mod feed;
 pub(crate) mod riders;
 
 use std::net::SocketAddr;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use facegate_domain::policy::Refusal;
 use facegate_proto::convert::station::{Answer, probe_to_wire};
+use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_client::StationServiceClient;
 use facegate_runtime::grpc::{ChannelOptions, channel};
@@ -26,6 +26,7 @@ use tonic::transport::Channel;
 
 use crate::city::network::{LOOPBACK, free_port};
 use crate::city::{Certificates, Process, configs};
+use crate::feed::{self, Told};
 use riders::Riders;
 
 /// Load on one station: enrolled synthetic riders and strangers at a fixed rate.
@@ -77,9 +78,11 @@ pub async fn run(load: &StationLoad, folder: &Path) -> Result<()> {
     let certificates = Certificates::make(&folder.join("certificates"), &[])?;
     eprintln!("making {} synthetic riders (seed {})…", load.templates, load.seed);
     let riders = Arc::new(Riders::make(load.templates, load.seed)?);
-    let (feed_address, mut applied) = feed::serve(riders.clone(), &certificates).await?;
+    let templates = Arc::clone(&riders);
+    let change = move |index: usize| FeedChange::TemplatePut(templates.templates()[index].clone());
+    let mut fed = feed::serve(Told { count: riders.len(), change: Box::new(change) }, &certificates).await?;
     let listen = SocketAddr::new(LOOPBACK, free_port()?);
-    let config = configs::station_for_load(folder, &certificates, feed_address, listen)?;
+    let config = configs::station_for_load(folder, &certificates, fed.address, listen)?;
     let arguments = vec!["--config".to_owned(), config.display().to_string()];
     let mut station = Process::start("station", "facegate-station-server", arguments, folder, None)?;
 
@@ -88,7 +91,7 @@ pub async fn run(load: &StationLoad, folder: &Path) -> Result<()> {
     let channel = channel(&gate, &uri, Role::Station, ChannelOptions::default())?;
     eprintln!("waiting until the station honours all of them…");
     let all = riders.len() as u64;
-    let honoured = applied.wait_for(|version| *version >= all);
+    let honoured = fed.applied.wait_for(|version| *version >= all);
     if tokio::time::timeout(Duration::from_secs(300), honoured).await.is_err() {
         station.check_running()?;
         bail!("the station did not take the feed within 300 s; see {}", station.log().display());

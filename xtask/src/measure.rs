@@ -162,6 +162,11 @@ const MEASUREMENTS: &[Measurement] = &[
         ..of_city(&["charges"])
     },
     Measurement {
+        name: "aisle",
+        what: "people through four gates among 3 million riders in real time, and 100,000 passages of real faces (--minutes, --quick, --check)",
+        ..of_city(&["aisle"])
+    },
+    Measurement {
         name: "partition",
         what: "the city in network namespaces: wires cut, slow and lossy while people ride (needs root and iproute2)",
         needs: &[IPROUTE2],

@@ -41,6 +41,8 @@ pub struct Decision {
     pub reason: Option<String>,
     /// Last usable frame captured → decision.
     pub decision_ms: Option<f64>,
+    /// With a face: first usable frame captured → decision.
+    pub first_usable_ms: Option<f64>,
 }
 
 impl Decision {
@@ -67,11 +69,15 @@ impl Gate {
     /// Plays frames to the gate's camera, at a camera's pace.
     pub async fn show(&self, frames: &[Vec<u8>]) -> Result<()> {
         for frame in frames {
-            let number = self.frames_shown.fetch_add(1, Ordering::Relaxed);
-            place(&self.camera, number, frame)?;
+            self.show_one(frame)?;
             tokio::time::sleep(FRAME_INTERVAL).await;
         }
         Ok(())
+    }
+
+    /// The camera sees this now.
+    pub fn show_one(&self, frame: &[u8]) -> Result<()> {
+        place(&self.camera, self.frames_shown.fetch_add(1, Ordering::Relaxed), frame)
     }
 
     /// A body walks up showing `frames` and waits for the door.

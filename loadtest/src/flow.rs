@@ -1,0 +1,244 @@
+//! Passengers through aisles: streams of people walk through four real gates before one real station among millions of
+//! riders, in real time, and who went through is held against the taps. Then a hundred thousand passages more, of cached
+//! embeddings of real photographs, are asked of the same station.
+//!
+//! People are photographs: of a research set where one is given, of the demo else. A picture of a photograph is what liveness
+//! is there to refuse, so only those take part whose rendered walk-up the gate's own engine finds to be alive; how many were
+//! not is said. What this measures is the gate's time and its mistakes, not how many real people it would know.
+
+mod cached;
+pub mod likeness;
+pub mod people;
+mod place;
+pub mod queue;
+pub mod scene;
+mod stream;
+pub mod tally;
+mod walkers;
+pub mod walkup;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use facegate_domain::code::CodeIssuer;
+use facegate_models::{EngineOptions, FaceEngine};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::city::Decision;
+use crate::demo::say;
+use people::Everybody;
+use place::{Enrolled, Place};
+use stream::{Outcome, Stream};
+use walkers::Walkers;
+
+/// Passers-by who are not enrolled: from and to.
+const STRANGERS: (f64, f64) = (0.85, 0.99);
+/// Where the development half of Labeled Faces in the Wild lies for those who have it.
+const LFW_DEFAULT: &str = "../shared/data/lfw/lfw-dev.tar";
+/// How long the last records may take to the cloud.
+const HANDED_ON_WITHIN: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct FlowOptions {
+    /// How long people walk.
+    #[arg(long, default_value_t = 12.0)]
+    pub minutes: f64,
+    /// Riders of the city, those who walk among them.
+    #[arg(long, default_value_t = 3_000_000)]
+    pub n: usize,
+    /// Passages with cached embeddings.
+    #[arg(long, default_value_t = 100_000)]
+    pub cached: usize,
+    /// People of each kind who walk before cameras.
+    #[arg(long, default_value_t = 150)]
+    pub walkers: usize,
+    /// A tar of photographs, one folder to a person [default: Labeled Faces in the Wild where it lies beside the project,
+    /// else the demo's four people walk]
+    #[arg(long)]
+    pub photographs: Option<PathBuf>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A rough answer: one minute, 20,000 riders, 2,000 cached passages, 20 walkers of 300 photographs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Non-zero exit after a false or a double charge.
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    passengers_per_minute_face: f64,
+    passengers_per_minute_mixed: f64,
+    passengers_per_minute_code: f64,
+    passages: usize,
+    passages_real_pipeline: usize,
+    distinct_people: usize,
+    false_charges: usize,
+    /// Of people whom nobody knows: 95 % of gates do no worse, if none of so many was charged.
+    false_charge_upper_95_per_million: f64,
+    double_charges: usize,
+    /// Bodies that went through without a tap.
+    missing_taps: usize,
+    decision_ms_p50: f64,
+    decision_ms_p99: f64,
+    first_usable_ms_p50: f64,
+    code_ms_p99: f64,
+    by_face: usize,
+    turned_back: usize,
+    not_enrolled_share: f64,
+    walkers_not_live: usize,
+    n: usize,
+}
+
+pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()> {
+    let options = options.clone().resolved();
+    say("looking at the photographs…");
+    let engine = Arc::new(FaceEngine::load(&home.join("models"), EngineOptions::default())?);
+    let all = everybody(&engine, &options, home).await?;
+    let issuer = CodeIssuer::from_secret(&rand::random());
+    let public = issuer.public();
+    let (looking, known, most, seed) = (Arc::clone(&engine), Arc::clone(&all), options.walkers, options.seed);
+    let gathered = tokio::task::spawn_blocking(move || Walkers::gather(&looking, &known, &issuer, most, seed));
+    let walkers = Arc::new(gathered.await??);
+    drop(engine);
+    let templates: Vec<_> = all.people.iter().filter_map(|person| person.template.clone()).collect();
+    let count = options.n.max(templates.len());
+    let likeness = likeness::Likeness::of(&all.embeddings)?;
+    say(&format!("the station takes {count} riders, {} of them real…", templates.len()));
+    let gates = Stream::ALL.map(|stream| (stream.name(), stream.direction()));
+    let enrolled = Enrolled { templates, likeness, count, issuer: public };
+    let mut place = Place::start(home, folder, enrolled, &gates).await?;
+    say(&format!("four gates are open; people walk for {} minutes", options.minutes));
+    let outcomes = walk(&place, &walkers, &options).await?;
+    let tally = tallied(&place, &outcomes, &walkers).await?;
+    say(&format!("{} went through, {} by face; now the cached passages", tally.taps, tally.by_face));
+    let cached = cached::pass(&place, &all, options.cached, STRANGERS, options.seed).await?;
+    place.stop().await?;
+    let report = report(&options, &outcomes, &tally, &cached, &walkers, count)?;
+    println!("{}", serde_json::to_string(&report)?);
+    if options.check && (report.false_charges > 0 || report.double_charges > 0 || report.missing_taps > 0) {
+        bail!("somebody was charged who should not have been, or passed without a tap");
+    }
+    Ok(())
+}
+
+impl FlowOptions {
+    fn resolved(mut self) -> Self {
+        self.photographs = self.photographs.or_else(|| Some(PathBuf::from(LFW_DEFAULT)).filter(|set| set.is_file()));
+        if self.quick {
+            self.minutes = self.minutes.min(1.0);
+            self.n = self.n.min(20_000);
+            self.cached = self.cached.min(2_000);
+            self.walkers = self.walkers.min(20);
+        }
+        self
+    }
+}
+
+async fn everybody(engine: &Arc<FaceEngine>, options: &FlowOptions, home: &Path) -> Result<Arc<Everybody>> {
+    let (engine, people, seed) = (Arc::clone(engine), home.join("people"), options.seed);
+    let (set, photographs_max) = (options.photographs.clone(), if options.quick { 300 } else { usize::MAX });
+    let looked = tokio::task::spawn_blocking(move || match set {
+        Some(set) => Everybody::of_tar(&engine, &set, photographs_max, seed),
+        None => Everybody::of_demo(&engine, &people, seed),
+    });
+    Ok(Arc::new(looked.await.context("looking at the photographs")??))
+}
+
+async fn walk(place: &Place, walkers: &Arc<Walkers>, options: &FlowOptions) -> Result<Vec<Outcome>> {
+    let length = Duration::from_secs_f64(options.minutes * 60.0);
+    let mut streams = Vec::new();
+    for (stream, gate) in Stream::ALL.into_iter().zip(&place.gates) {
+        let seed = options.seed.wrapping_mul(31).wrapping_add(stream as u64);
+        streams.push(tokio::spawn(stream::walk(gate.clone(), stream, Arc::clone(walkers), length, seed)));
+    }
+    let mut outcomes = Vec::new();
+    for stream in streams {
+        let outcome = stream.await.context("a stream of people ended early")??;
+        eprintln!(
+            "{}: {:.1} a minute, {} turned back",
+            outcome.stream.name(),
+            outcome.per_minute(),
+            outcome.left.len()
+        );
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// Waits until what the gates wrote has been handed on.
+async fn tallied(place: &Place, outcomes: &[Outcome], walkers: &Walkers) -> Result<tally::Tally> {
+    let truth = tally::truth(outcomes, walkers);
+    let deadline = tokio::time::Instant::now() + HANDED_ON_WITHIN;
+    loop {
+        let records = place.fed.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tally = tally::tally(&records, &truth);
+        if tally.missing == 0 || tokio::time::Instant::now() > deadline {
+            return Ok(tally);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn report(
+    options: &FlowOptions,
+    outcomes: &[Outcome],
+    tally: &tally::Tally,
+    cached: &cached::Passages,
+    walkers: &Walkers,
+    n: usize,
+) -> Result<Report> {
+    let per_minute = |wanted: Stream| outcomes.iter().find(|o| o.stream == wanted).map_or(0.0, Outcome::per_minute);
+    let decisions: Vec<&Decision> = outcomes.iter().flat_map(|outcome| &outcome.decisions).collect();
+    let of_medium = |medium: &'static str| decisions.iter().filter(move |d| d.medium.as_deref() == Some(medium));
+    let face = histogram(of_medium("face").filter(|d| d.kind == "granted").filter_map(|d| d.decision_ms))?;
+    let first = histogram(of_medium("face").filter(|d| d.kind == "granted").filter_map(|d| d.first_usable_ms))?;
+    let code = histogram(of_medium("code").filter_map(|d| d.decision_ms))?;
+    let bodies =
+        outcomes.iter().flat_map(|o| o.crossed.iter().map(|c| c.who).chain(o.left.iter().map(|(who, _)| *who)));
+    let who: Vec<usize> = bodies.collect();
+    let strangers = who.iter().filter(|who| !walkers.is_enrolled(**who)).count() + cached.not_enrolled;
+    let passages = who.len() + cached.asked;
+    let distinct_people = cached.distinct_strangers;
+    #[expect(clippy::cast_precision_loss, reason = "counts of people")]
+    let (upper, share) = (3e6 / distinct_people.max(1) as f64, strangers as f64 / passages.max(1) as f64);
+    let false_charges = tally.false_charges + cached.false_charges;
+    Ok(Report {
+        passengers_per_minute_face: per_minute(Stream::Face),
+        passengers_per_minute_mixed: per_minute(Stream::Mixed),
+        passengers_per_minute_code: per_minute(Stream::Code),
+        passages,
+        passages_real_pipeline: who.len(),
+        distinct_people,
+        false_charges,
+        false_charge_upper_95_per_million: if false_charges == 0 { upper } else { f64::NAN },
+        double_charges: tally.double_charges,
+        missing_taps: tally.missing,
+        decision_ms_p50: at(&face, 0.5),
+        decision_ms_p99: at(&face, 0.99),
+        first_usable_ms_p50: at(&first, 0.5),
+        code_ms_p99: at(&code, 0.99),
+        by_face: tally.by_face,
+        turned_back: outcomes.iter().map(|outcome| outcome.left.len()).sum(),
+        not_enrolled_share: share,
+        walkers_not_live: walkers.not_live,
+        n: n.max(options.n),
+    })
+}
+
+/// Of milliseconds, kept as microseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "microseconds of a decision")]
+fn histogram(of: impl Iterator<Item = f64>) -> Result<Histogram<u64>> {
+    let mut histogram = Histogram::new_with_bounds(1, 120_000_000, 3)?;
+    of.for_each(|ms| histogram.saturating_record((ms * 1e3) as u64));
+    Ok(histogram)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a decision")]
+fn at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    histogram.value_at_quantile(quantile) as f64 / 1e3
+}

@@ -1,0 +1,148 @@
+//! What the camera over a gate's door sees: who comes, as large as he is near, and behind him the next one.
+//!
+//! People are photographs; the first one's is the whole picture, its edges drawn out, since a photograph pasted on a wall is
+//! what liveness looks for. They are still but for a little swaying. The field of view is that of a common wide lens.
+
+use anyhow::Result;
+use image::imageops::{FilterType, fast_blur, resize};
+use image::{GrayImage, Rgb, RgbImage};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+use super::people::Look;
+
+const WIDTH: u32 = 960;
+const HEIGHT: u32 = 540;
+/// Focal length in pixels: 62° from left to right.
+const FOCAL_PX: f32 = 800.0;
+/// Between the eyes of an adult, in metres.
+const INTER_EYE_M: f32 = 0.063;
+const JPEG_QUALITY: i32 = 88;
+/// Side of a phone's code as the camera sees it.
+const CODE_PX: u32 = 320;
+
+/// Somebody in view.
+#[derive(Debug, Clone, Copy)]
+pub struct InView<'a> {
+    pub look: &'a Look,
+    /// From the camera.
+    pub metres: f32,
+    /// To the right of the aisle's middle, in metres.
+    pub aside: f32,
+    /// A number that makes him sway.
+    pub phase: f32,
+}
+
+impl InView<'_> {
+    /// Pixels of the frame to one of his photograph.
+    fn scale(&self) -> f32 {
+        FOCAL_PX * INTER_EYE_M / self.metres / self.look.inter_eye_px
+    }
+
+    /// His photograph as large as he is seen, and where it begins in the frame.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "pixels")]
+    fn seen(&self) -> (RgbImage, (i64, i64)) {
+        let (scale, pixels) = (self.scale(), &self.look.pixels);
+        let side = |length: u32| ((length as f32 * scale) as u32).max(8);
+        let seen = resize(pixels, side(pixels.width()), side(pixels.height()), FilterType::Triangle);
+        let sway = 0.01 * (self.phase + self.metres * 5.0).sin();
+        let nod = 0.02 * (self.phase * 1.3 + self.metres * 9.0).sin();
+        let x = WIDTH as f32 / 2.0 + FOCAL_PX * (self.aside + sway) / self.metres;
+        let y = HEIGHT as f32 * 0.45 + FOCAL_PX * nod / self.metres;
+        (seen, ((x - self.look.eyes.0 * scale) as i64, (y - self.look.eyes.1 * scale) as i64))
+    }
+}
+
+/// One camera, its noise, its encoder.
+pub struct Camera {
+    encoder: Compressor,
+    taken: u64,
+}
+
+impl std::fmt::Debug for Camera {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Camera({} frames)", self.taken)
+    }
+}
+
+impl Camera {
+    pub fn new() -> Result<Self> {
+        let mut encoder = Compressor::new()?;
+        encoder.set_quality(JPEG_QUALITY)?;
+        encoder.set_subsamp(Subsamp::Sub2x2)?;
+        Ok(Self { encoder, taken: 0 })
+    }
+
+    /// A JPEG of who comes and who is behind him; `in_view` has the nearest one first.
+    pub fn frame(&mut self, in_view: &[InView<'_>]) -> Result<Vec<u8>> {
+        let mut frame = wall();
+        if let Some((first, others)) = in_view.split_first() {
+            stand(&mut frame, first);
+            others.iter().for_each(|other| paint(&mut frame, other));
+        }
+        self.encode(frame)
+    }
+
+    /// A JPEG of a phone held before the camera.
+    pub fn code(&mut self, code: &GrayImage) -> Result<Vec<u8>> {
+        let mut frame = wall();
+        let shown = resize(code, CODE_PX, CODE_PX, FilterType::Triangle);
+        for (x, y, pixel) in shown.enumerate_pixels() {
+            frame.put_pixel(x + (WIDTH - CODE_PX) / 2, y + (HEIGHT - CODE_PX) / 2, Rgb([pixel.0[0]; 3]));
+        }
+        self.encode(frame)
+    }
+
+    fn encode(&mut self, mut frame: RgbImage) -> Result<Vec<u8>> {
+        // A sensor is never still: no frame may be another's copy.
+        self.taken += 1;
+        let (row, least) = (u32::try_from(self.taken % u64::from(HEIGHT))?, u8::try_from(self.taken % 7)?);
+        (0..WIDTH).for_each(|x| frame.get_pixel_mut(x, row).0[2] ^= least + 1);
+        let (width, pitch, height) = (WIDTH as usize, WIDTH as usize * 3, HEIGHT as usize);
+        let image = Image { pixels: frame.as_raw().as_slice(), width, pitch, height, format: PixelFormat::RGB };
+        Ok(self.encoder.compress_to_vec(image)?)
+    }
+}
+
+fn wall() -> RgbImage {
+    RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        let shade = |base: u32| u8::try_from(base + x / 24 + y / 18).unwrap_or(u8::MAX);
+        Rgb([shade(96), shade(100), shade(104)])
+    })
+}
+
+/// Fills the frame with somebody; beyond his photograph its edges go on, out of focus.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
+fn stand(frame: &mut RgbImage, person: &InView<'_>) {
+    let (seen, (left, top)) = person.seen();
+    let soft = fast_blur(&seen, (person.scale() * 12.0).max(1.0));
+    let (last_x, last_y) = (i64::from(seen.width()) - 1, i64::from(seen.height()) - 1);
+    for (x, y, pixel) in frame.enumerate_pixels_mut() {
+        let (u, v) = (i64::from(x) - left, i64::from(y) - top);
+        let (inside_u, inside_v) = (u.clamp(0, last_x), v.clamp(0, last_y));
+        let of = if (u, v) == (inside_u, inside_v) { &seen } else { &soft };
+        *pixel = *of.get_pixel(inside_u as u32, inside_v as u32);
+    }
+}
+
+/// Blends somebody in who is farther away: his photograph fades towards its edges.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "pixels")]
+fn paint(frame: &mut RgbImage, person: &InView<'_>) {
+    let (seen, (left, top)) = person.seen();
+    let (across, down) = (seen.width() as f32, seen.height() as f32);
+    for (x, y, pixel) in seen.enumerate_pixels() {
+        let (to_x, to_y) = (left + i64::from(x), top + i64::from(y));
+        let inside = (0..i64::from(WIDTH)).contains(&to_x) && (0..i64::from(HEIGHT)).contains(&to_y);
+        let share = faded(x as f32 / across) * faded(y as f32 / down);
+        if inside && share > 0.0 {
+            let under = frame.get_pixel_mut(to_x as u32, to_y as u32);
+            for (under, over) in under.0.iter_mut().zip(pixel.0) {
+                *under = (f32::from(*under) * (1.0 - share) + f32::from(over) * share) as u8;
+            }
+        }
+    }
+}
+
+/// From nothing at an edge (0 and 1) to all, over the outermost sixth.
+fn faded(along: f32) -> f32 {
+    (along.min(1.0 - along) * 6.0).clamp(0.0, 1.0)
+}

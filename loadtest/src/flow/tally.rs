@@ -1,0 +1,102 @@
+//! Bodies against taps: everybody who went through a door has one tap of his own, and nobody else has any.
+
+use std::collections::BTreeMap;
+
+use facegate_domain::ids::RiderId;
+use facegate_domain::tap::{Authorisation, GateRecord, PassageOutcome, RecordBody};
+
+use super::stream::Outcome;
+use super::walkers::Walkers;
+
+/// What is wrong with the taps of a run, and how many there were.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub taps: usize,
+    pub by_face: usize,
+    /// Taps of somebody who did not go through the door under them.
+    pub false_charges: usize,
+    /// Taps of one body beyond his first.
+    pub double_charges: usize,
+    /// Bodies without a tap.
+    pub missing: usize,
+}
+
+/// `crossed`: by gate and token, whose account each body's tap must be of.
+pub fn tally(records: &[GateRecord], crossed: &BTreeMap<(String, String), RiderId>) -> Tally {
+    let mut authorised: BTreeMap<(String, String), &Authorisation> = BTreeMap::new();
+    let mut passed = std::collections::BTreeSet::new();
+    for record in records {
+        let gate = record.id.gate.to_string();
+        match &record.body {
+            RecordBody::Authorisation(authorisation) => {
+                authorised.insert((gate, format!("{}-{}", record.id.epoch, record.id.sequence)), authorisation);
+            }
+            RecordBody::Passage(passage) if passage.outcome == PassageOutcome::Passed => {
+                passed.insert((gate, format!("{}-{}", record.id.epoch, passage.authorisation)));
+            }
+            RecordBody::Passage(_) => {}
+        }
+    }
+    let mut tally = Tally { taps: passed.len(), ..Tally::default() };
+    for tap in &passed {
+        let Some(authorisation) = authorised.get(tap) else { continue };
+        tally.by_face += usize::from(authorisation.evidence.medium() == facegate_domain::tap::Medium::Face);
+        match crossed.get(tap) {
+            Some(rider) if *rider == authorisation.rider => {}
+            Some(_) => tally.false_charges += 1,
+            // A body crosses once: a tap that none crossed under is a second one of somebody.
+            None => tally.double_charges += 1,
+        }
+    }
+    tally.missing = crossed.keys().filter(|tap| !passed.contains(*tap)).count();
+    tally
+}
+
+/// The truth of all streams.
+pub fn truth(outcomes: &[Outcome], walkers: &Walkers) -> BTreeMap<(String, String), RiderId> {
+    let of = |outcome: &Outcome| {
+        let gate = outcome.stream.name().to_owned();
+        let crossed = outcome.crossed.iter();
+        crossed.map(|body| ((gate.clone(), body.token.clone()), walkers.get(body.who).rider)).collect::<Vec<_>>()
+    };
+    outcomes.iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::ids::{GateId, RecordId, StationId};
+    use facegate_domain::score::{Similarity, Tier};
+    use facegate_domain::tap::{Direction, Evidence, GateStamp, Passage, Remarks};
+
+    use super::*;
+
+    fn rider(n: u8) -> RiderId {
+        RiderId::from_bytes([n; 16])
+    }
+
+    /// An authorisation of a rider and its passage.
+    fn tap(sequence: u64, of: u8) -> [GateRecord; 2] {
+        let evidence =
+            Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
+        let authorisation = Authorisation::new(rider(of), Direction::Exit, evidence);
+        let passage = Passage { authorisation: sequence, outcome: PassageOutcome::Passed, remarks: Remarks::default() };
+        [RecordBody::Authorisation(authorisation), RecordBody::Passage(passage)].map(|body| {
+            let behind = u64::from(matches!(body, RecordBody::Passage(_)));
+            GateRecord {
+                id: RecordId { gate: GateId::new("face").unwrap(), epoch: 1, sequence: sequence + behind },
+                station: StationId::new("flow").unwrap(),
+                stamp: GateStamp { wall: facegate_domain::Timestamp::from_unix_ms(0), monotonic_ms: 0 },
+                body,
+            }
+        })
+    }
+
+    #[test]
+    fn every_tap_is_held_against_who_went_through_the_door() {
+        let at = |token: &str, of| (("face".to_owned(), token.to_owned()), rider(of));
+        let crossed = [at("1-0", 1), at("1-2", 2), at("1-6", 4)].into_iter().collect();
+        let records: Vec<GateRecord> = [tap(0, 1), tap(2, 9), tap(4, 3), tap(0, 1)].concat();
+        let expected = Tally { taps: 3, by_face: 3, false_charges: 1, double_charges: 1, missing: 1 };
+        assert_eq!(tally(&records, &crossed), expected, "delivered twice is one tap");
+    }
+}
