@@ -214,6 +214,10 @@ impl Vision {
         if largest.quality.inter_eye_px < self.policy.near_px_min {
             return Err(FaceLook::PasserBy);
         }
+        // Who is still coming up the aisle has others behind him that look hardly smaller.
+        if largest.quality.inter_eye_px < self.policy.quality.inter_eye_px_min {
+            return Err(FaceLook::Poor(QualityProblem::TooSmall));
+        }
         let rival = |f: &&FaceObservation| f.bounds.area() >= largest.bounds.area() * self.policy.several_area_ratio;
         if faces[1..].iter().any(rival) {
             return Err(FaceLook::Several);
