@@ -18,3 +18,24 @@ CREATE TABLE core.closing (
     until bigint
 );
 INSERT INTO core.closing DEFAULT VALUES;
+
+-- Taps that are to be looked at for risk.
+CREATE TABLE core.look (
+    gate text COLLATE "C" NOT NULL,
+    epoch bigint NOT NULL,
+    sequence bigint NOT NULL,
+    due bigint NOT NULL,
+    body text NOT NULL, -- Look
+    PRIMARY KEY (gate, epoch, sequence)
+);
+CREATE INDEX look_due ON core.look (due, gate, epoch, sequence);
+
+-- Money set aside for charges that were wrong. Whoever adds to it holds the lock of the row beside it.
+CREATE TABLE core.funding (
+    id uuid PRIMARY KEY,
+    asked_at bigint NOT NULL,
+    body text NOT NULL -- Funding
+);
+CREATE INDEX funding_by_time ON core.funding (asked_at DESC, id);
+CREATE TABLE core.funding_turn (sole boolean PRIMARY KEY DEFAULT true CHECK (sole));
+INSERT INTO core.funding_turn DEFAULT VALUES;

@@ -133,7 +133,7 @@ impl Intakes {
             tracing::error!(%station, %record, "ALARM: a record came again with another content; the first one stands");
         }
         if let Some(risk) = &self.risk {
-            risk.hand_in(&intake.taps);
+            risk.taps_came();
         }
         if !intake.taps.is_empty() {
             self.taps_came.notify_one();

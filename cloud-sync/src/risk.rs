@@ -1,38 +1,38 @@
 //! Risk in real time: each tap is looked at once the store has it, by the rules of the config, and what is decided is
 //! written down with its reasons before anything is done.
 //!
-//! Taps wait in a bounded queue, so that a slow list outside never holds a station's batch up. What finds the queue full,
-//! or is in it when the cloud dies, is not looked at, and counted: risk rules are a second line, and the deny list, the
-//! limits and the booth are there without them.
+//! Taps wait in the store, put there by the transaction that takes them, so that a slow list outside never holds a
+//! station's batch up and a cloud that dies goes on with them.
 
 pub mod blacklist;
+mod patterns;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_domain::charge::{Instrument, State};
 use facegate_domain::deny::DenyReason;
-use facegate_domain::ids::{GateId, RiderId};
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Currency;
 use facegate_domain::risk::{Measure, RiskDecision, RiskFacts, RiskRules};
-use facegate_domain::tap::{Direction, Evidence, GateRecord, Medium, RecordBody, Tap};
+use facegate_domain::tap::{Direction, GateRecord, Medium, Tap};
 use facegate_domain::travel_day::TravelDays;
 use facegate_domain::{Clock, Timestamp};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::notify::NotifyError;
-use crate::store::{Store, StoreError};
+use crate::store::{GateReport, Look, Store, StoreError};
 use blacklist::{Blacklist, BlacklistConfig, HttpBlacklist, Reference};
+use patterns::Patterns;
 
-/// Taps that may wait to be looked at.
-const WAITING_MAX: usize = 20_000;
+/// What a replica has taken to look at is another's after so long.
+const TAKEN_FOR: Duration = Duration::from_secs(60);
 /// Taps looked at at a time.
 const AT_A_TIME: usize = 8;
-/// How often those are looked at whose ride has its price by now.
+/// How often it looks for what is due without being told.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the operator wants.
@@ -60,15 +60,11 @@ impl RiskConfig {
     }
 }
 
-/// Riders whose codes nobody could check, lately, by gate.
-type Unchecked = BTreeMap<GateId, VecDeque<(Timestamp, RiderId)>>;
-
-/// Where taps are handed in to be looked at.
+/// What those who take records and reports in tell.
 #[derive(Debug, Clone)]
 pub struct RiskIntake {
-    waiting: mpsc::Sender<Tap>,
-    unchecked: Arc<Mutex<Unchecked>>,
-    window: Option<Duration>,
+    patterns: Arc<Patterns>,
+    came: Arc<Notify>,
 }
 
 /// Looks at taps as they come.
@@ -82,7 +78,6 @@ pub struct Risk {
     blacklist: Option<HttpBlacklist>,
     /// From an exit to the price of its ride, as a rule.
     priced_after: Duration,
-    came: tokio::sync::Mutex<mpsc::Receiver<Tap>>,
     intake: RiskIntake,
 }
 
@@ -99,12 +94,10 @@ impl Risk {
         if config.is_idle() {
             return Ok(None);
         }
-        let (waiting, came) = mpsc::channel(WAITING_MAX);
-        let window = config.rules.gate_codes.map(|(window, _)| window);
-        let intake = RiskIntake { waiting, unchecked: Arc::default(), window };
+        let intake = RiskIntake { patterns: Arc::new(Patterns::new(&config.rules)), came: Arc::default() };
         let blacklist = config.blacklist.as_ref().map(HttpBlacklist::new).transpose()?;
-        let came = tokio::sync::Mutex::new(came);
-        Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, priced_after, came, intake })))
+        store.want_looks(true);
+        Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, priced_after, intake })))
     }
 
     pub fn intake(&self) -> RiskIntake {
@@ -113,65 +106,74 @@ impl Risk {
 }
 
 impl RiskIntake {
-    /// Records that are about to be stored: codes that nobody could check are counted by gate.
+    /// Records that are about to be stored.
     pub fn saw(&self, records: &[GateRecord]) {
-        let Some(window) = self.window else { return };
-        let mut unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in records {
-            let RecordBody::Authorisation(granted) = &record.body else { continue };
-            if !matches!(granted.evidence, Evidence::Code { checked_online: false, .. }) {
-                continue;
-            }
-            let lately = unchecked.entry(record.id.gate.clone()).or_default();
-            lately.push_back((record.stamp.wall, granted.rider));
-            let since = record.stamp.wall.minus(window);
-            while lately.front().is_some_and(|(at, _)| *at < since) {
-                lately.pop_front();
-            }
-        }
+        self.patterns.saw(records);
     }
 
-    /// Taps that are in the store.
-    pub fn hand_in(&self, taps: &[Tap]) {
-        for tap in taps {
-            if self.waiting.try_send(tap.clone()).is_err() {
-                metrics::counter!("facegate_risk_taps_passed_over_total").increment(1);
-            }
-        }
+    /// What a station says of its gates.
+    pub fn reported(&self, station: &StationId, gates: &[GateReport], now: Timestamp) {
+        self.patterns.reported(station, gates, now);
+    }
+
+    /// Taps are in the store, and wait there to be looked at.
+    pub fn taps_came(&self) {
+        self.came.notify_one();
     }
 }
 
 impl Risk {
     /// Looks at what comes until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut came = self.came.lock().await;
-        let mut batch = Vec::with_capacity(AT_A_TIME);
-        let mut later = VecDeque::new();
         loop {
+            let looked = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                looked = self.look_at_due() => looked,
+            };
+            if let Err(error) = looked {
+                tracing::error!(%error, "taps wait to be looked at for risk");
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                taken = came.recv_many(&mut batch, AT_A_TIME) => if taken == 0 { return },
+                () = self.intake.came.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            futures::future::join_all(batch.iter().map(|tap| self.take(tap)).collect::<Vec<_>>()).await;
-            let now = self.clock.now();
-            let left = batch.drain(..).filter(|tap| tap.direction == Direction::Exit);
-            later.extend(left.map(|tap| (now.plus(self.priced_after), tap.rider)));
-            while let Some((_, rider)) = later.pop_front_if(|(due, _)| *due <= now) {
-                self.told(self.limit_face(rider, now).await);
             }
         }
     }
 
-    async fn take(&self, tap: &Tap) {
-        self.told(self.look(tap).await.map(drop));
-        self.told(self.limit_face(tap.rider, tap.at).await);
+    /// All that is due. What is taken and not looked at, because this replica has died, is due again a while later.
+    pub async fn look_at_due(&self) -> Result<(), StoreError> {
+        loop {
+            let now = self.clock.now();
+            let looks = self.store.take_looks(now, now.plus(TAKEN_FOR), AT_A_TIME).await?;
+            if looks.is_empty() {
+                return Ok(());
+            }
+            futures::future::join_all(looks.iter().map(|look| self.take(look)).collect::<Vec<_>>()).await;
+        }
+    }
+
+    async fn take(&self, look: &Look) {
+        self.told(self.take_one(look).await);
+    }
+
+    async fn take_one(&self, look: &Look) -> Result<(), StoreError> {
+        let (tap, now) = (&look.tap, self.clock.now());
+        if look.again {
+            self.limit_face(tap.rider, now).await?;
+            return self.store.looked(&tap.id, None).await;
+        }
+        self.look(tap).await?;
+        self.limit_face(tap.rider, tap.at).await?;
+        let again = (tap.direction == Direction::Exit).then(|| now.plus(self.priced_after));
+        self.store.looked(&tap.id, again).await
     }
 
     fn told(&self, looked: Result<(), StoreError>) {
         if let Err(error) = looked {
-            tracing::error!(%error, "a tap was not looked at for risk");
+            tracing::error!(%error, "a tap was not looked at for risk; it is looked at again");
         }
     }
 
@@ -204,13 +206,17 @@ impl Risk {
         others.retain(|other| other.id != tap.id);
         let (has_paid, rides, unbilled_minor) = self.money(tap.rider).await?;
         let blacklisted = self.ask_outside(tap.rider).await?;
+        let patterns = &self.intake.patterns;
+        let (attacks_at_gate, attacks_at_station) = patterns.attacks_at(&tap.id.gate, &tap.station, self.clock.now());
         let facts = RiskFacts {
             tap,
             others: &others,
             has_paid,
             rides,
             unbilled_minor,
-            unchecked_at_gate: self.unchecked_at(&tap.id.gate),
+            unchecked_at_gate: patterns.unchecked_at(&tap.id.gate),
+            attacks_at_gate,
+            attacks_at_station,
             blacklisted: blacklisted.as_deref(),
         };
         let Some(decision) = rules.decide(&facts) else { return Ok(None) };
@@ -272,11 +278,5 @@ impl Risk {
                 Ok(None)
             }
         }
-    }
-
-    fn unchecked_at(&self, gate: &GateId) -> u64 {
-        let unchecked = self.intake.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = unchecked.get(gate).into_iter().flatten();
-        lately.map(|(_, rider)| *rider).collect::<HashSet<_>>().len() as u64
     }
 }

@@ -25,6 +25,7 @@ mod operation;
 mod overview;
 pub mod postgres;
 mod remedies;
+mod reserve;
 mod riders;
 mod risk;
 mod settlements;
@@ -52,10 +53,11 @@ pub use notices::NoticeStore;
 pub use operation::OperationStore;
 pub use overview::{ChargeCount, Overview, OverviewStore};
 pub use remedies::{Chargeback, RemedyStore};
+pub use reserve::ReserveStore;
 pub use riders::{
     Consent, Enrolled, ErasureId, ErasureReceipt, ErasureScope, Imported, Profile, Purpose, Rider, RiderStore,
 };
-pub use risk::RiskStore;
+pub use risk::{Look, RiskStore};
 pub use settlements::{LinePlace, SettlementFile, SettlementRefusal, SettlementStore, subject};
 pub use stations::{
     Claim, FareTableHeld, GateReport, Leasehold, RefusalCount, Standing, StationReport, StationStore, StationView,
@@ -88,6 +90,7 @@ pub trait Store:
     + LeaseStore
     + NoticeStore
     + RemedyStore
+    + ReserveStore
     + RiskStore
     + BooksStore
     + SettlementStore

@@ -9,6 +9,7 @@
 //! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
 //! | `GET /ops/risk.json` | operators: what was decided about risk |
 //! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
+//! | `POST /ops/reserve`, `POST /ops/reserve/{id}/decision` | operators: money set aside for wrong charges |
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `GET /ops/rides`, `GET /ops/rides.json`, `POST /ops/rides/{ride}/release` | operators: rides without a price |
 //! | `GET /ops/waivers.json`, `POST /ops/waivers`, `POST /ops/waivers/preview`, `POST /ops/waivers/{id}/end` | operators |
@@ -115,6 +116,8 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/refunds", get(ops::refunds::page))
         .route("/ops/refunds.json", get(ops::refunds::queues))
         .route("/ops/riders/{rider}/money.json", get(ops::refunds::of_rider))
+        .route("/ops/reserve", post(ops::reserve::ask))
+        .route("/ops/reserve/{id}/decision", post(ops::reserve::decide))
         .route("/ops/remedies", post(ops::refunds::ask))
         .route("/ops/remedies/{id}/decision", post(ops::refunds::decide))
         .route("/ops/disputes/{id}/outcome", post(ops::refunds::close_dispute))

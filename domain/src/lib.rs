@@ -30,6 +30,7 @@ pub mod operation;
 pub mod policy;
 pub mod reconcile;
 pub mod remedy;
+pub mod reserve;
 pub mod risk;
 pub mod score;
 pub mod settlement;

@@ -54,6 +54,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether somebody tried to get in by what is not his: an honest rider is not refused so.
+    pub const fn is_attack(self) -> bool {
+        matches!(self, Self::PresentationAttack | Self::CodeForged | Self::CodeReplayed)
+    }
+
     pub const ALL: [Self; 28] = [
         Self::NotRecognised,
         Self::Ambiguous,

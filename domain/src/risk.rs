@@ -58,18 +58,24 @@ pub enum RuleName {
     Unbilled,
     /// One gate that lets many riders in by codes that could not be checked, or that were used twice.
     GateCodes,
+    /// One gate at which attacks (a photograph or screen, a forged or replayed code) were refused, again and again.
+    GateAttacks,
+    /// The same at all gates of one station together.
+    StationAttacks,
     /// A list outside names the rider or his instrument.
     Blacklisted,
 }
 
 impl RuleName {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Velocity,
         Self::TwoPlaces,
         Self::FaceAndCode,
         Self::FirstRides,
         Self::Unbilled,
         Self::GateCodes,
+        Self::GateAttacks,
+        Self::StationAttacks,
         Self::Blacklisted,
     ];
 
@@ -81,6 +87,8 @@ impl RuleName {
             Self::FirstRides => "first_rides",
             Self::Unbilled => "unbilled",
             Self::GateCodes => "gate_codes",
+            Self::GateAttacks => "gate_attacks",
+            Self::StationAttacks => "station_attacks",
             Self::Blacklisted => "blacklisted",
         }
     }
@@ -107,6 +115,10 @@ pub struct RiskRules {
     pub unbilled: Option<Limit>,
     /// Different riders at one gate within the window whose codes were not checked with the station.
     pub gate_codes: Option<(Duration, Limit)>,
+    /// Attacks refused at the tap's gate within the window.
+    pub gate_attacks: Option<(Duration, Limit)>,
+    /// Attacks refused at the tap's station within the window.
+    pub station_attacks: Option<(Duration, Limit)>,
     pub blacklisted: Option<Measure>,
 }
 
@@ -124,6 +136,9 @@ pub struct RiskFacts<'a> {
     pub unbilled_minor: i64,
     /// Different riders at this gate lately whose codes nobody could check.
     pub unchecked_at_gate: u64,
+    /// Attacks that were refused lately at this gate, and at its station.
+    pub attacks_at_gate: u64,
+    pub attacks_at_station: u64,
     /// What the list outside said, if it was asked and named him.
     pub blacklisted: Option<&'a str>,
 }
@@ -171,6 +186,13 @@ impl RiskRules {
             self.first_rides(facts),
             self.unbilled(facts),
             self.gate_codes(facts),
+            attacks(self.gate_attacks, RuleName::GateAttacks, facts.attacks_at_gate, facts.tap.id.gate.as_str()),
+            attacks(
+                self.station_attacks,
+                RuleName::StationAttacks,
+                facts.attacks_at_station,
+                facts.tap.station.as_str(),
+            ),
             self.blacklisted(facts),
         ]
         .into_iter()
@@ -244,6 +266,12 @@ impl RiskRules {
         let (asks, reason) = (self.blacklisted?, facts.blacklisted?);
         Some(Finding { rule: RuleName::Blacklisted, saw: reason.to_owned(), asks })
     }
+}
+
+fn attacks(rule: Option<(Duration, Limit)>, name: RuleName, attacks: u64, at: &str) -> Option<Finding> {
+    let (window, limit) = rule?;
+    let saw = || format!("{attacks} attacks refused at {at} within {} s, {} at most", window.as_secs(), limit.most);
+    (attacks > limit.most).then(|| Finding { rule: name, saw: saw(), asks: limit.then })
 }
 
 fn between(one: &Tap, other: &Tap) -> Duration {

@@ -21,6 +21,8 @@ pub struct RawRisk {
     first_rides: Option<Limit>,
     unbilled_minor: Option<Limit>,
     gate_codes: Option<RawWindow>,
+    gate_attacks: Option<RawWindow>,
+    station_attacks: Option<RawWindow>,
     blacklist: Option<RawBlacklist>,
     face_only: FaceOnly,
 }
@@ -64,12 +66,24 @@ impl RawRisk {
         let limit = |raw: RawWindow| Limit { most: raw.most, then: raw.then };
         let velocity = self.velocity.map(|raw| (window("velocity", raw.within_s), limit(raw)));
         let gate_codes = self.gate_codes.map(|raw| (window("gate_codes", raw.within_s), limit(raw)));
+        let gate_attacks = self.gate_attacks.map(|raw| (window("gate_attacks", raw.within_s), limit(raw)));
+        let station_attacks = self.station_attacks.map(|raw| (window("station_attacks", raw.within_s), limit(raw)));
         let two_places = self.two_places.map(|raw| (window("two_places", raw.within_s), raw.then));
         let face_and_code = self.face_and_code.map(|raw| (window("face_and_code", raw.within_s), raw.then));
         let blacklisted = self.blacklist.as_ref().map(|list| list.then);
         let blacklist = self.blacklist.and_then(|list| list.check(&format!("{path}.blacklist"), ca, problems));
         let (first_rides, unbilled) = (self.first_rides, self.unbilled_minor);
-        let rules = RiskRules { velocity, two_places, face_and_code, first_rides, unbilled, gate_codes, blacklisted };
+        let rules = RiskRules {
+            velocity,
+            two_places,
+            face_and_code,
+            first_rides,
+            unbilled,
+            gate_codes,
+            gate_attacks,
+            station_attacks,
+            blacklisted,
+        };
         RiskConfig { rules, blacklist, face_only: self.face_only }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use facegate_domain::Timestamp;
+use facegate_domain::money::Money;
 use facegate_domain::reconcile::DayTotals;
+use facegate_domain::reserve::{Funding, FundingId, FundingRequest};
 use facegate_runtime::clock::SystemClock;
 use jiff::civil::Date;
 
@@ -64,6 +66,26 @@ enum What {
     Days,
     /// Writes the payment file (pain.001) of a closed day for the bank, and posts it.
     Pay { day: Date },
+    /// Sets money aside for charges that were wrong; above `remedies.four_eyes_above_minor` another person approves it.
+    FundReserve {
+        #[arg(long)]
+        amount_minor: i64,
+        #[arg(long)]
+        reason: String,
+        /// Names it: the same name again is the same money.
+        #[arg(long)]
+        order: String,
+        #[arg(long, default_value = BY)]
+        by: String,
+    },
+    /// Approves or rejects what somebody else wants to set aside.
+    DecideReserve {
+        funding: FundingId,
+        #[arg(long)]
+        reject: bool,
+        #[arg(long, default_value = BY)]
+        by: String,
+    },
     /// Holds the bank's statement (camt.053) against the books.
     Statement { file: PathBuf },
 }
@@ -92,10 +114,25 @@ impl Books {
                     println!("hand it in once; `books statement` tells when the bank has paid");
                     Ok(())
                 }
+                What::FundReserve { amount_minor, reason, order, by } => {
+                    let amount = Money::from_minor(amount_minor, config.enrolment.currency);
+                    let request = FundingRequest { order, amount, reason, by };
+                    let (policy, now) = (&config.after.remedies.policy, desk.clock.now());
+                    funded(&desk.store.ask_funding(request, policy, now).await?);
+                    Ok(())
+                }
+                What::DecideReserve { funding, reject, by } => {
+                    funded(&desk.store.decide_funding(funding, !reject, &by, desk.clock.now()).await?);
+                    Ok(())
+                }
                 What::Statement { file } => statement(&desk, &file).await,
             }
         })
     }
+}
+
+fn funded(funding: &Funding) {
+    println!("{} of {} is {}", funding.id, funding.amount, funding.state.name());
 }
 
 /// Who works at the command line.

@@ -9,6 +9,7 @@ use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
 use facegate_domain::money::Money;
 use facegate_domain::remedy::{RemedyError, RemedyId};
+use facegate_domain::reserve::FundingError;
 use jiff::civil::Date;
 
 use super::riders::Purpose;
@@ -67,6 +68,8 @@ pub enum StoreError {
     UnknownDispute(DisputeId),
     #[error(transparent)]
     Dispute(#[from] DisputeError),
+    #[error(transparent)]
+    Funding(#[from] FundingError),
     #[error(transparent)]
     Debit(#[from] DebitProblem),
     #[error(transparent)]

@@ -37,6 +37,7 @@ mod operation;
 mod overview;
 mod place;
 mod remedies;
+mod reserve;
 mod riders;
 mod risk;
 mod sealed;
@@ -89,6 +90,7 @@ pub struct PgStore {
     feed_kept: u64,
     keeps_notices: AtomicBool,
     wants_holds: AtomicBool,
+    wants_looks: AtomicBool,
     looking: JoinHandle<()>,
 }
 
@@ -131,15 +133,16 @@ impl PgStore {
         let log_id: Uuid =
             sqlx::query_scalar("SELECT log FROM core.feed_head").fetch_one(&pool).await.map_err(Trouble::from)?;
         let looking = tokio::spawn(look(pool.clone(), head.clone()));
-        let (keeps_notices, wants_holds) = (AtomicBool::new(false), AtomicBool::new(false));
+        let [keeps_notices, wants_holds, wants_looks] = [false; 3].map(AtomicBool::new);
         let log_id = log_id.into_bytes();
-        Ok(Self { pool, faces, identity, head, log_id, feed_kept, keeps_notices, wants_holds, looking })
+        Ok(Self { pool, faces, identity, head, log_id, feed_kept, keeps_notices, wants_holds, wants_looks, looking })
     }
 
     async fn begin(&self) -> Result<Tx, Trouble> {
         let mut tx = Tx::new(self.pool.begin().await?, self.head.clone(), self.feed_kept);
         tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
         tx.wants_holds = self.wants_holds.load(Ordering::Relaxed);
+        tx.wants_looks = self.wants_looks.load(Ordering::Relaxed);
         Ok(tx)
     }
 }

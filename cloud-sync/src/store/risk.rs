@@ -6,10 +6,31 @@ use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::risk::RiskDecision;
 use facegate_domain::tap::Tap;
 
+use serde::{Deserialize, Serialize};
+
 use super::StoreError;
+
+/// A tap that is to be looked at for risk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    pub tap: Tap,
+    /// It was looked at when it came; what is paid by face is looked at once more when its ride has its price.
+    pub again: bool,
+    pub due: Timestamp,
+}
 
 #[async_trait]
 pub trait RiskStore {
+    /// Whether every tap is to be looked at from now on, said in the transaction that takes it. None is before this is
+    /// said: nobody would look.
+    fn want_looks(&self, whether: bool);
+
+    /// At most `max` looks that are due, the longest waiting first, for whoever asks: until `until` nobody else is told.
+    async fn take_looks(&self, now: Timestamp, until: Timestamp, max: usize) -> Result<Vec<Look>, StoreError>;
+
+    /// The tap was looked at; once more `again`, if it is to be.
+    async fn looked(&self, tap: &RecordId, again: Option<Timestamp>) -> Result<(), StoreError>;
+
     /// The rider's taps between the two moments, by time.
     async fn taps_around(&self, rider: RiderId, from: Timestamp, to: Timestamp) -> Result<Vec<Tap>, StoreError>;
 

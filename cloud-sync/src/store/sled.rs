@@ -59,6 +59,8 @@
 //! | `remedy-due/` time id · `remedy-asked/` time id | empty, while it is under way · empty, while it waits for a second person |
 //! | `dispute/` id · `dispute-charge/` charge id · `dispute-rider/` rider time id · `dispute-open/` time id | `Dispute` · empty · empty · empty, while it is open |
 //! | `risk/` record · `risk-at/` time record | `RiskDecision` about that tap · its record id |
+//! | `look/` record · `look-due/` time record | `Look`: a tap to be looked at for risk · its record id |
+//! | `funding/` id · `funding-at/` time id | `Funding` of the reserve · empty |
 //! | `capped/` rider | until when his face alone opens no entry |
 //! | `refunded/` time remedy id | empty: it went back through an acquirer, booked then |
 //! | `closing` | `Closing`: the day that is being closed, and by whom |
@@ -107,6 +109,7 @@ mod operation;
 mod overview;
 mod reconcile;
 mod remedies;
+mod reserve;
 mod riders;
 mod risk;
 mod sealed;
@@ -138,6 +141,7 @@ pub struct SledStore {
     log_id: [u8; 16],
     keeps_notices: AtomicBool,
     wants_holds: AtomicBool,
+    wants_looks: AtomicBool,
 }
 
 /// Which databases a command has written to.
@@ -235,6 +239,7 @@ impl SledStore {
             log_id,
             keeps_notices: AtomicBool::new(false),
             wants_holds: AtomicBool::new(false),
+            wants_looks: AtomicBool::new(false),
             durable: Durable { core, faces, identity, head: watch::Sender::new(head) },
         };
         digest::build_if_behind(&store)?;
@@ -270,6 +275,7 @@ impl SledStore {
         let mut tx = self.read();
         tx.keeps_notices = self.keeps_notices.load(Ordering::Relaxed);
         tx.wants_holds = self.wants_holds.load(Ordering::Relaxed);
+        tx.wants_looks = self.wants_looks.load(Ordering::Relaxed);
         let value = command(&mut tx)?;
         digest::keep(self, &mut tx)?;
         let head = feed::trim(&mut tx, self.feed_kept)?;

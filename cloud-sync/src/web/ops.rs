@@ -18,6 +18,7 @@ use view::{Findings, OpsView};
 
 pub mod audit;
 pub mod refunds;
+pub mod reserve;
 pub mod rides;
 pub mod risk;
 mod view;

@@ -10,9 +10,10 @@ use axum::{Json, Router};
 use facegate_cloud_sync::risk::blacklist::{BlacklistConfig, Reference};
 use facegate_cloud_sync::risk::{FaceOnly, Risk, RiskConfig};
 use facegate_cloud_sync::signature::SharedSecret;
+use facegate_cloud_sync::store::GateReport;
 use facegate_domain::Clock;
-use facegate_domain::ids::RiderId;
-use facegate_domain::risk::{Measure, RiskRules, RuleName};
+use facegate_domain::ids::{RiderId, StationId};
+use facegate_domain::risk::{Limit, Measure, RiskRules, RuleName};
 use facegate_domain::tap::{PassageOutcome, Tap};
 use facegate_proto::convert::sync::FeedChange;
 use facegate_runtime::http::{self, ServerTls};
@@ -55,7 +56,7 @@ async fn enter(cloud: &TestCloud, gate: &mut Gate, rider: RiderId, second: u64, 
     let at = BEGIN.plus(Duration::from_secs(second));
     let records = gate.pass(rider, at, evidence, PassageOutcome::Passed);
     let tap = Tap::once_passed(&records[0]).unwrap();
-    cloud.cloud.store.record_taps(records.into(), at).await.unwrap();
+    cloud.cloud.store.record_taps(records.into(), cloud.clock.now()).await.unwrap();
     tap
 }
 
@@ -119,13 +120,13 @@ async fn stations_are_told_who_has_paid_enough_by_face_alone_today() {
     };
     let mut gate = Gate::entry("north");
     for (second, by_code) in [(0, true), (10, false), (20, true)] {
-        let tap = enter(&cloud, &mut gate, rider, second, by_code).await;
-        intake.hand_in(&[tap]);
+        enter(&cloud, &mut gate, rider, second, by_code).await;
+        intake.taps_came();
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(capped().await, None, "one by face");
-    let tap = enter(&cloud, &mut gate, rider, 30, false).await;
-    intake.hand_in(&[tap.clone(), tap]);
+    enter(&cloud, &mut gate, rider, 30, false).await;
+    intake.taps_came();
     let (who, until) = cloud.eventually("stations are told", capped).await;
     let days = &cloud.cloud.config.audit.days;
     assert_eq!((who, until), (rider, days.end(days.of(BEGIN))), "until the travel day ends");
@@ -133,4 +134,44 @@ async fn stations_are_told_who_has_paid_enough_by_face_alone_today() {
     assert!(snapshot.facts.contains(&FeedChange::FaceCapped { rider, until }), "a station that comes later knows too");
     stop.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_that_gates_have_refused_are_counted_by_gate_and_station() {
+    let cloud = TestCloud::start().await;
+    let limit = |most, then| (Duration::from_secs(600), Limit { most, then });
+    let rules = RiskRules {
+        gate_attacks: Some(limit(2, Measure::AskCode)),
+        station_attacks: Some(limit(4, Measure::Log)),
+        ..RiskRules::default()
+    };
+    let risk = risk(&cloud, RiskConfig { rules, blacklist: None, face_only: FaceOnly::default() }).await;
+    let (mut gate, now) = (Gate::entry("north"), cloud.clock.now());
+    let gate_id = gate.gate.to_string();
+    let reported = |gate: &str, attacks: u64, at| {
+        let report = serde_json::json!({
+            "gate": gate, "connected": true, "last_seen": now, "kind": "gate", "direction": null, "mode": "production",
+            "face_passages": 0, "code_passages": 0, "backlog": 0, "decision_ms_p50": 0.0, "decision_ms_p99": 0.0,
+            "refusals": [{ "reason": "presentation_attack", "count": attacks }, { "reason": "blurred", "count": 99 }],
+            "fault": "", "software_version": "",
+        });
+        let report: GateReport = serde_json::from_value(report).unwrap();
+        risk.intake().reported(&StationId::new("north").unwrap(), &[report], at);
+    };
+    let mut met = async |second| {
+        let tap = enter(&cloud, &mut gate, RiderId::random(), second, false).await;
+        let decision = risk.look(&tap).await.unwrap();
+        decision.map_or(Vec::new(), |decision| decision.findings.iter().map(|finding| finding.rule).collect())
+    };
+    reported(&gate_id, 100, now);
+    assert_eq!(met(0).await, [], "what was before is not lately");
+    reported(&gate_id, 103, now);
+    assert_eq!(met(1).await, [RuleName::GateAttacks]);
+    reported("another", 7, now);
+    reported("another", 9, now);
+    assert_eq!(met(2).await, [RuleName::GateAttacks, RuleName::StationAttacks]);
+    // Started anew, it counts from nothing; and the window passes.
+    reported(&gate_id, 1, now);
+    cloud.clock.advance(Duration::from_secs(601));
+    assert_eq!(met(3).await, []);
 }

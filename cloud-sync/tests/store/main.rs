@@ -176,11 +176,13 @@ every_store! {
         a_dispute_is_opened_once_and_ends_once,
         a_lost_dispute_is_owed_again_and_what_pays_it_lets_its_rider_in,
         a_waived_debt_is_never_tried_again,
+        the_reserve_is_funded_by_one_or_by_two_and_the_log_says_who,
         an_old_credit_goes_back_to_the_last_charges_as_far_as_they_go;
     risk:
         a_decision_is_written_once_a_tap_and_read_the_latest_first,
         taps_around_a_moment_are_told_by_time,
-        a_capped_face_is_on_the_feed_and_in_snapshots_until_then;
+        a_capped_face_is_on_the_feed_and_in_snapshots_until_then,
+        taps_wait_to_be_looked_at_until_somebody_has;
     books:
         a_day_is_read_rider_by_rider_with_what_became_of_each_tap,
         many_riders_are_told_each_once,

@@ -16,6 +16,7 @@ use facegate_domain::money::Money;
 use facegate_domain::remedy::{
     Ground, Measure, RemedyError, RemedyEvent, RemedyPolicy, RemedyRequest, RemedyState, RemedyStep,
 };
+use facegate_domain::reserve::{FundingError, FundingId, FundingRequest, FundingState};
 use facegate_domain::travel_day::TravelDays;
 
 use crate::charges::{card, opened, top_up};
@@ -324,5 +325,34 @@ pub async fn an_old_credit_goes_back_to_the_last_charges_as_far_as_they_go(place
     }
     let back = store.credit(other.rider(), currency).await.unwrap().unwrap();
     assert_eq!((back.amount, back.since), (money(100), after(2100)), "and has its time anew");
+    assert!(store.is_balanced().await.unwrap());
+}
+
+pub async fn the_reserve_is_funded_by_one_or_by_two_and_the_log_says_who(place: &Place) {
+    let store = place.open().await;
+    let request = |order: &str, minor| FundingRequest {
+        order: order.into(),
+        amount: money(minor),
+        reason: "the quarter's".into(),
+        by: "operator/a".into(),
+    };
+    let done = store.ask_funding(request("a", 200), &POLICY, after(900)).await.unwrap();
+    assert_eq!(store.ask_funding(request("a", 200), &POLICY, after(901)).await.unwrap(), done, "asked twice is once");
+    assert!(store.ask_funding(request("a", 201), &POLICY, after(901)).await.is_err());
+    assert_eq!(balance(&*store, Account::RiskReserve).await, -200);
+    let waits = store.ask_funding(request("b", 200), &POLICY, after(902)).await.unwrap();
+    assert_eq!((waits.state, balance(&*store, Account::RiskReserve).await), (FundingState::AwaitingApproval, -200));
+    let same = store.decide_funding(waits.id, true, "operator/a", after(903)).await;
+    assert!(matches!(same, Err(StoreError::Funding(FundingError::SamePerson { .. }))), "{same:?}");
+    let nobody = store.decide_funding(FundingId::of("z"), true, "operator/b", after(903)).await;
+    assert!(matches!(nobody, Err(StoreError::Funding(FundingError::Unknown(_)))), "{nobody:?}");
+    store.decide_funding(waits.id, true, "operator/b", after(904)).await.unwrap();
+    assert!(store.decide_funding(waits.id, false, "operator/c", after(905)).await.is_err());
+    assert_eq!(balance(&*store, Account::RiskReserve).await, -400);
+    assert_eq!(store.fundings(10).await.unwrap().len(), 2);
+    assert_eq!(store.fundings(1).await.unwrap()[0].id, waits.id, "the latest first");
+    let lines = store.audit_entries(0, 10).await.unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (line.actor.as_str(), line.action.as_str())).collect();
+    assert_eq!(told, [("operator/a", "reserve.ask"), ("operator/a", "reserve.ask"), ("operator/b", "reserve.approve")]);
     assert!(store.is_balanced().await.unwrap());
 }

@@ -61,3 +61,35 @@ pub async fn a_capped_face_is_on_the_feed_and_in_snapshots_until_then(place: &Pl
     assert_eq!(facts(NOW).await, [capped(stays)]);
     assert_eq!(facts(until.plus(Duration::from_secs(1))).await, []);
 }
+
+pub async fn taps_wait_to_be_looked_at_until_somebody_has(place: &Place) {
+    let store = place.open().await;
+    let mut gate = Gate::entry("north");
+    let mut come = async |second| {
+        let [granted, seen] = gate.passed(RiderId::random(), after(second));
+        store.record_taps(vec![granted.clone(), seen.clone()], after(second)).await.unwrap();
+        store.record_taps(vec![granted.clone(), seen], after(second)).await.unwrap();
+        tap_of(&granted)
+    };
+    come(0).await;
+    store.want_looks(true);
+    let (one, two) = (come(10).await, come(20).await);
+    drop(store);
+    let store = place.open().await;
+    let take = async |now, until| {
+        let looks = store.take_looks(after(now), after(until), 10).await.unwrap();
+        looks.into_iter().map(|look| (look.tap, look.again)).collect::<Vec<_>>()
+    };
+    assert_eq!(take(9, 60).await, []);
+    assert_eq!(take(10, 60).await, [(one.clone(), false)], "also by another process");
+    assert_eq!(take(30, 60).await, [(two.clone(), false)], "the other is somebody's");
+    assert_eq!(take(60, 120).await.len(), 2, "whoever took them has died");
+    store.looked(&one.id, None).await.unwrap();
+    store.looked(&two.id, Some(after(100))).await.unwrap();
+    assert_eq!(take(99, 200).await, []);
+    assert_eq!(take(100, 200).await, [(two.clone(), true)]);
+    for _ in 0..2 {
+        store.looked(&two.id, None).await.unwrap();
+    }
+    assert_eq!(take(9999, 9999).await, []);
+}

@@ -20,7 +20,17 @@ fn tap(second: u64, station: &str, gate: &str, medium: Medium) -> Tap {
 }
 
 fn facts<'a>(tap: &'a Tap, others: &'a [Tap]) -> RiskFacts<'a> {
-    RiskFacts { tap, others, has_paid: true, rides: 10, unbilled_minor: 0, unchecked_at_gate: 0, blacklisted: None }
+    RiskFacts {
+        tap,
+        others,
+        has_paid: true,
+        rides: 10,
+        unbilled_minor: 0,
+        unchecked_at_gate: 0,
+        attacks_at_gate: 0,
+        attacks_at_station: 0,
+        blacklisted: None,
+    }
 }
 
 fn rules() -> RiskRules {
@@ -32,6 +42,8 @@ fn rules() -> RiskRules {
         first_rides: Some(Limit { most: 2, then: Measure::Hold }),
         unbilled: Some(Limit { most: 5000, then: Measure::Deny }),
         gate_codes: Some((seconds(600), Limit { most: 20, then: Measure::Log })),
+        gate_attacks: Some((seconds(600), Limit { most: 5, then: Measure::AskCode })),
+        station_attacks: Some((seconds(600), Limit { most: 9, then: Measure::Log })),
         blacklisted: Some(Measure::Deny),
     }
 }
@@ -76,6 +88,14 @@ fn each_rule_is_met_beyond_its_limit_and_says_what_it_saw() {
     assert_eq!(with(RiskFacts { unbilled_minor: 5001, ..calm.clone() }), [(RuleName::Unbilled, Measure::Deny)]);
     assert_eq!(with(RiskFacts { unbilled_minor: -5001, ..calm.clone() }), []);
     assert_eq!(with(RiskFacts { unchecked_at_gate: 21, ..calm.clone() }), [(RuleName::GateCodes, Measure::Log)]);
+    assert_eq!(
+        with(RiskFacts { attacks_at_gate: 6, attacks_at_station: 9, ..calm.clone() }),
+        [(RuleName::GateAttacks, Measure::AskCode)]
+    );
+    assert_eq!(
+        with(RiskFacts { attacks_at_gate: 5, attacks_at_station: 10, ..calm.clone() }),
+        [(RuleName::StationAttacks, Measure::Log)]
+    );
     assert_eq!(
         with(RiskFacts { blacklisted: Some("stolen"), ..calm.clone() }),
         [(RuleName::Blacklisted, Measure::Deny)]

@@ -137,6 +137,9 @@ impl SyncService for SyncRpc {
         let journals: Vec<_> = journals.into_iter().map(journal_from_wire).collect::<Result<_, _>>()?;
         let report = StationReport { certificate_ends, ..report_from_wire(status, differs)? };
         cloud.store.record_report(station.clone(), report.clone(), cloud.clock.now()).await?;
+        if let Some(risk) = &cloud.risk {
+            risk.intake().reported(&station, &report.gates, cloud.clock.now());
+        }
         let heard = cloud.completeness.heard(&report, &journals).await?;
         cloud.enrolment.erase_come_back(station.as_str(), &come_back).await?;
         let lease = cloud.store.station(&station).await?.map(|view| view.lease).unwrap_or_default();

@@ -17,7 +17,7 @@ use super::journal::Journals;
 use super::overview::{CONFLICTS, REPLAYS};
 use super::tx::Tx;
 use super::values::{IdColumns, json, record_of};
-use super::{place, standing};
+use super::{place, risk, standing};
 use crate::store::logged::Logged;
 use crate::store::{Conflict, Intake, StoreError};
 
@@ -55,6 +55,7 @@ pub(super) async fn take_in(tx: &mut Tx, batch: &Batch, now: Timestamp) -> Resul
         let mut changes = spend(tx, &new).await?;
         intake.taps = conclude(tx, new.iter().map(|(record, _)| record)).await?;
         standing::ride(tx, &intake.taps).await?;
+        risk::want_looks(tx, &intake.taps, now).await?;
         changes.extend(place::move_riders(tx, &intake.taps, now).await?);
         if !changes.is_empty() {
             tx.publish(&changes).await?;

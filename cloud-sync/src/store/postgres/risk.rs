@@ -1,5 +1,7 @@
 //! What was decided about risk, and who has to show his ride code for the rest of the day.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::gate::GateMode;
@@ -10,13 +12,25 @@ use facegate_domain::tap::{Direction, Medium, Tap};
 
 use super::error::Trouble;
 use super::tx::Tx;
-use super::values::{at_most, damaged, json, read, record_of, sequence};
+use super::values::{IdColumns, at_most, damaged, json, read, record_of, sequence};
 use super::{PgStore, riders, transact};
 use crate::store::logged::Logged;
-use crate::store::{RiskStore, StoreError};
+use crate::store::{Look, RiskStore, StoreError};
 
 #[async_trait]
 impl RiskStore for PgStore {
+    fn want_looks(&self, whether: bool) {
+        self.wants_looks.store(whether, Ordering::Relaxed);
+    }
+
+    async fn take_looks(&self, now: Timestamp, until: Timestamp, max: usize) -> Result<Vec<Look>, StoreError> {
+        transact!(self, tx => take_looks(&mut tx, now, until, max).await)
+    }
+
+    async fn looked(&self, tap: &RecordId, again: Option<Timestamp>) -> Result<(), StoreError> {
+        transact!(self, tx => looked(&mut tx, tap, again).await)
+    }
+
     async fn taps_around(&self, rider: RiderId, from: Timestamp, to: Timestamp) -> Result<Vec<Tap>, StoreError> {
         let rows: Vec<(String, i64, i64, i64, String, String, String, String)> = sqlx::query_as(
             "SELECT gate, epoch, sequence, at, station, direction, medium, mode FROM core.tap
@@ -105,5 +119,78 @@ async fn cap(tx: &mut Tx, rider: RiderId, until: Timestamp, now: Timestamp) -> R
     if capped.rows_affected() == 1 {
         tx.publish(&[Logged::FaceCapped { rider, until }]).await?;
     }
+    Ok(())
+}
+
+/// These taps have come just now.
+pub(super) async fn want_looks(tx: &mut Tx, taps: &[Tap], now: Timestamp) -> Result<(), Trouble> {
+    if !tx.wants_looks || taps.is_empty() {
+        return Ok(());
+    }
+    let ids = IdColumns::of(taps.iter().map(|tap| &tap.id))?;
+    let look = |tap: &Tap| json(&Look { tap: tap.clone(), again: false, due: now });
+    let bodies: Vec<String> = taps.iter().map(look).collect();
+    sqlx::query(
+        "INSERT INTO core.look (gate, epoch, sequence, due, body)
+         SELECT gate, epoch, sequence, $4, body
+         FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $5::text[]) AS t (gate, epoch, sequence, body)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(&ids.gates)
+    .bind(&ids.epochs)
+    .bind(&ids.sequences)
+    .bind(now.unix_ms())
+    .bind(&bodies)
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+async fn take_looks(tx: &mut Tx, now: Timestamp, until: Timestamp, max: usize) -> Result<Vec<Look>, Trouble> {
+    // What another replica is taking is passed over.
+    let bodies: Vec<String> = sqlx::query_scalar(
+        "WITH due AS (
+            SELECT gate, epoch, sequence FROM core.look WHERE due <= $1
+            ORDER BY due, gate, epoch, sequence LIMIT $3 FOR UPDATE SKIP LOCKED
+         ), taken AS (
+            UPDATE core.look l SET due = $2 FROM due d
+            WHERE (l.gate, l.epoch, l.sequence) = (d.gate, d.epoch, d.sequence) RETURNING l.body
+         )
+         SELECT body FROM taken",
+    )
+    .bind(now.unix_ms())
+    .bind(until.unix_ms())
+    .bind(at_most(max))
+    .fetch_all(tx.sql())
+    .await?;
+    let mut looks = bodies.iter().map(|body| read("a look", body)).collect::<Result<Vec<Look>, StoreError>>()?;
+    looks.sort_by_key(|look| look.due);
+    Ok(looks)
+}
+
+async fn looked(tx: &mut Tx, tap: &RecordId, again: Option<Timestamp>) -> Result<(), Trouble> {
+    let body: Option<String> =
+        sqlx::query_scalar("SELECT body FROM core.look WHERE gate = $1 AND epoch = $2 AND sequence = $3 FOR UPDATE")
+            .bind(tap.gate.as_str())
+            .bind(i64::from(tap.epoch))
+            .bind(sequence(tap)?)
+            .fetch_optional(tx.sql())
+            .await?;
+    let Some(look) = body.map(|body| read::<Look>("a look", &body)).transpose()? else { return Ok(()) };
+    let statement = match again {
+        Some(_) => "UPDATE core.look SET due = $4, body = $5 WHERE gate = $1 AND epoch = $2 AND sequence = $3",
+        None => {
+            "DELETE FROM core.look WHERE gate = $1 AND epoch = $2 AND sequence = $3 AND ($4::bigint, $5::text) IS NOT NULL"
+        }
+    };
+    let due = again.unwrap_or(look.due);
+    sqlx::query(statement)
+        .bind(tap.gate.as_str())
+        .bind(i64::from(tap.epoch))
+        .bind(sequence(tap)?)
+        .bind(due.unix_ms())
+        .bind(json(&Look { due, again: true, ..look }))
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }

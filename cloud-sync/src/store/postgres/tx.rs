@@ -32,13 +32,15 @@ pub(super) struct Tx {
     pub keeps_notices: bool,
     /// Whether an entry asks for a hold.
     pub wants_holds: bool,
+    /// Whether a tap asks to be looked at for risk.
+    pub wants_looks: bool,
 }
 
 impl Tx {
     pub fn new(inner: Transaction<'static, Postgres>, head: watch::Sender<u64>, kept: u64) -> Self {
         let (counts, toggled) = (BTreeMap::new(), Toggled::default());
-        let (keeps_notices, wants_holds) = (false, false);
-        Self { inner, counts, toggled, published: None, head, kept, keeps_notices, wants_holds }
+        let [keeps_notices, wants_holds, wants_looks] = [false; 3];
+        Self { inner, counts, toggled, published: None, head, kept, keeps_notices, wants_holds, wants_looks }
     }
 
     pub fn sql(&mut self) -> &mut PgConnection {

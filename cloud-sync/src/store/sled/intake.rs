@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::feed::publish;
 use super::tx::{Tx, damaged, decode};
-use super::{key, standing};
+use super::{key, risk, standing};
 use crate::store::logged::Logged;
 use crate::store::{Arrival, Conflict, ErasureReceipt, Intake, Mark, Rider, StoreError, UnknownPassage};
 
@@ -79,6 +79,7 @@ pub(super) fn take_in(tx: &mut Tx<'_>, records: &[GateRecord], now: Timestamp) -
     for step in moves(&taps, before, now) {
         follow(tx, &step)?;
     }
+    risk::want_looks(tx, &taps, now)?;
     intake.taps = taps;
     Ok(intake)
 }

@@ -1,5 +1,7 @@
 //! What was decided about risk, and who has to show his ride code for the rest of the day.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{RecordId, RiderId};
@@ -8,13 +10,49 @@ use facegate_domain::tap::Tap;
 
 use super::feed::publish;
 use super::riders::living;
-use super::tx::decode;
+use super::tx::{Tx, damaged, decode};
 use super::{SledStore, key};
 use crate::store::logged::Logged;
-use crate::store::{RiskStore, StoreError};
+use crate::store::{Look, RiskStore, StoreError};
 
 #[async_trait]
 impl RiskStore for SledStore {
+    fn want_looks(&self, whether: bool) {
+        self.wants_looks.store(whether, Ordering::Relaxed);
+    }
+
+    async fn take_looks(&self, now: Timestamp, until: Timestamp, max: usize) -> Result<Vec<Look>, StoreError> {
+        self.write(|tx| {
+            let mut taken = Vec::new();
+            for (k, v) in tx.scan_from(key::LOOK_DUE, key::LOOK_DUE, max)? {
+                let tap: RecordId = decode(&k, &v)?;
+                let look: Look = tx.get(&key::look(&tap))?.ok_or_else(|| damaged(&k, "its look is gone"))?;
+                if look.due > now {
+                    break;
+                }
+                put_look(tx, &Look { due: until, ..look.clone() })?;
+                taken.push(look);
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn looked(&self, tap: &RecordId, again: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let Some(look) = tx.get::<Look>(&key::look(tap))? else { return Ok(()) };
+            match again {
+                Some(due) => put_look(tx, &Look { due, again: true, ..look }),
+                None => {
+                    tx.remove(key::look_due(look.due, tap));
+                    tx.remove(key::look(tap));
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
     async fn taps_around(&self, rider: RiderId, from: Timestamp, to: Timestamp) -> Result<Vec<Tap>, StoreError> {
         let found = self.read().scan_from(&key::taps(rider), &key::taps_from(rider, from), usize::MAX)?;
         let mut taps = Vec::new();
@@ -67,4 +105,22 @@ impl RiskStore for SledStore {
         })
         .await
     }
+}
+
+/// These taps have come just now.
+pub(super) fn want_looks(tx: &mut Tx<'_>, taps: &[Tap], now: Timestamp) -> Result<(), StoreError> {
+    if !tx.wants_looks {
+        return Ok(());
+    }
+    taps.iter().try_for_each(|tap| put_look(tx, &Look { tap: tap.clone(), again: false, due: now }))
+}
+
+fn put_look(tx: &mut Tx<'_>, look: &Look) -> Result<(), StoreError> {
+    let key = key::look(&look.tap.id);
+    if let Some(before) = tx.get::<Look>(&key)? {
+        tx.remove(key::look_due(before.due, &before.tap.id));
+    }
+    tx.put(key::look_due(look.due, &look.tap.id), &look.tap.id);
+    tx.put(key, look);
+    Ok(())
 }

@@ -22,11 +22,13 @@ pub(super) struct Tx<'s> {
     pub keeps_notices: bool,
     /// Whether an entry asks for a hold.
     pub wants_holds: bool,
+    /// Whether a tap asks to be looked at for risk.
+    pub wants_looks: bool,
 }
 
 impl<'s> Tx<'s> {
     pub fn new(tree: &'s Tree) -> Self {
-        Self { tree, changes: BTreeMap::new(), keeps_notices: false, wants_holds: false }
+        Self { tree, changes: BTreeMap::new(), keeps_notices: false, wants_holds: false, wants_looks: false }
     }
 
     pub fn get_bytes(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {

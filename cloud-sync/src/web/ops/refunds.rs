@@ -14,6 +14,7 @@ use facegate_domain::money::Money;
 use facegate_domain::remedy::{Ground, Measure, Remedy, RemedyError, RemedyId, RemedyRequest};
 use serde::{Deserialize, Serialize};
 
+use super::reserve::FundingView;
 use super::{Fields, Operator, Pages, Problem};
 use crate::api::rest::Moment;
 use crate::store::{Credit, StoreError};
@@ -21,10 +22,13 @@ use crate::store::{Credit, StoreError};
 const PAGE: &str = include_str!("../static/refunds.html");
 /// Lines of each queue.
 const LISTED_MAX: usize = 200;
+const FUNDINGS_MAX: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub struct Queues {
     awaiting: Vec<RemedyView>,
+    /// Of the reserve, the latest first.
+    fundings: Vec<FundingView>,
     disputes: Vec<DisputeView>,
     /// Old ones that nothing was left to give back to.
     credits: Vec<CreditView>,
@@ -102,7 +106,7 @@ pub struct Asked {
 
 #[derive(Debug, Deserialize)]
 pub struct Decision {
-    approves: bool,
+    pub approves: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +133,7 @@ pub async fn queues(State(pages): State<Pages>, Operator(name): Operator) -> Res
     };
     Ok(Json(Queues {
         credits: credits.into_iter().map(credit).collect(),
+        fundings: store.fundings(FUNDINGS_MAX).await?.iter().map(FundingView::from).collect(),
         awaiting: store.awaiting_remedies(LISTED_MAX).await?.iter().map(RemedyView::from).collect(),
         disputes: store.open_disputes(LISTED_MAX).await?.iter().map(DisputeView::from).collect(),
         reserve: Money::from_minor(reserve.minor().saturating_neg(), currency),
@@ -215,7 +220,7 @@ pub async fn close_dispute(
     Ok(Json(DisputeView::from(&store.close_dispute(id, state, now).await.map_err(refused)?)))
 }
 
-fn read<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, Problem> {
+pub fn read<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, Problem> {
     text.trim().parse().map_err(|_| bad(field, &format!("`{text}` is not an id")))
 }
 
@@ -225,7 +230,7 @@ fn bad(field: &str, detail: &str) -> Problem {
 }
 
 /// Rules say themselves what is wrong; what is wrong inside stays in the log.
-fn refused(error: StoreError) -> Problem {
+pub fn refused(error: StoreError) -> Problem {
     let next = "Look the charge up again; nothing was changed.";
     match error {
         StoreError::Remedy(refused @ RemedyError::SamePerson { .. }) => {
@@ -241,6 +246,7 @@ fn refused(error: StoreError) -> Problem {
             Problem::new(StatusCode::CONFLICT, "too_much", refused.to_string(), next)
         }
         StoreError::Remedy(refused) => Problem::new(StatusCode::CONFLICT, "refused", refused.to_string(), next),
+        StoreError::Funding(refused) => Problem::new(StatusCode::CONFLICT, "refused", refused.to_string(), next),
         StoreError::Dispute(refused) => Problem::new(StatusCode::CONFLICT, "refused", refused.to_string(), next),
         StoreError::UnknownCharge(_) | StoreError::UnknownRemedy(_) | StoreError::UnknownDispute(_) => {
             Problem::new(StatusCode::NOT_FOUND, "unknown", error.to_string(), next)

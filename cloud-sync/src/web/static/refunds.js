@@ -13,6 +13,7 @@ const REMEDIES = {
   done: ["good", "Given back"],
   failed: ["bad", "Failed"],
 };
+const FUNDINGS = { awaiting_approval: ["wait", "Waits for a second person"], rejected: ["", "Rejected"], done: ["good", "Set aside"] };
 const TONES = { captured: "good", declined: "bad", debt: "bad", unknown: "wait" };
 const RISKS = { log: ["", "Noted"], ask_code: ["note", "Code asked"], hold: ["wait", "Held"], deny: ["bad", "Denied"] };
 
@@ -69,6 +70,32 @@ function makeDispute(dispute) {
     el("div", { class: "buttons" },
       sure("The bank decided for us", "For us: click again", close(true, "The dispute is won."), look),
       sure("The bank decided for the rider", "For the rider: click again", close(false, "The dispute is lost."), look)));
+}
+
+function makeFunding(funding) {
+  const item = el("li", {},
+    el("p", { class: "head" }, el("span", { class: "tag" }), el("b", { class: "number" }, amountOf(funding.amount))),
+    el("p", {}, `“${funding.reason}”`), el("p", { class: "soft by" }));
+  if (funding.state !== "awaiting_approval") return item;
+  if (funding.asked_by === queues.you) {
+    item.append(el("p", { class: "soft" }, "You asked for it: another person has to decide."));
+    return item;
+  }
+  const decide = (approves, said) => async () => {
+    await postForm(`/ops/reserve/${funding.id}/decision`, { approves });
+    return said;
+  };
+  item.append(el("div", { class: "buttons" },
+    sure("Approve", "Set aside: click again", decide(true, `${amountOf(funding.amount)} set aside.`), look),
+    sure("Reject", "Reject: click again", decide(false, "Rejected: nothing is set aside."), look)));
+  return item;
+}
+
+function showFunding(item, funding) {
+  const [tone, text] = FUNDINGS[funding.state] ?? ["", words(funding.state)];
+  setTag(item.querySelector(".tag"), tone, text);
+  const second = funding.decided_by ? `, decided by ${personOf(funding.decided_by)}` : "";
+  say(item.querySelector(".by"), `asked by ${personOf(funding.asked_by)}, ${when.format(new Date(funding.asked_at))}${second}`);
 }
 
 function makeCredit(credit) {
@@ -145,6 +172,9 @@ async function look() {
   say(byId("limit"), `Above ${amountOf(queues.four_eyes_above)} of one charge, whoever asks does not decide.`);
   list("awaiting", queues.awaiting, makeAwaiting, showRemedy);
   list("disputes", queues.disputes, makeDispute);
+  // The buttons belong to a state: what was decided is made anew.
+  keyed(byId("fundings"), queues.fundings, (funding) => `${funding.id} ${funding.state}`, makeFunding, showFunding);
+  say(byId("fund-label"), `Amount in ${queues.reserve.currency}`);
   keyed(byId("credits"), queues.credits, (credit) => `${credit.rider} ${credit.amount.currency}`, makeCredit, () => {});
   byId("credits-panel").hidden = queues.credits.length === 0;
   const risk = await fetchJson("/ops/risk.json");
@@ -177,6 +207,24 @@ byId("ask").addEventListener("submit", (event) => {
     showMeasure();
     const waits = remedy.state === "awaiting_approval" ? " Another person has to approve it." : "";
     return `${MEASURES[remedy.measure]} of ${amountOf(remedy.amount)}: ${remedyState(remedy)[1].toLowerCase()}.${waits}`;
+  }, look);
+});
+
+let funding = crypto.randomUUID();
+byId("fund").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const form = new FormData(event.target);
+  act(byId("set-aside"), async () => {
+    const { currency } = queues.reserve;
+    const minor = minorOf(form.get("amount"), currency);
+    if (minor === null) {
+      event.target.elements.amount.focus();
+      throw new Error(`Say how much in ${currency}, such as ${plain({ minor: 100000, currency })}.`);
+    }
+    const asked = await postForm("/ops/reserve", { order: funding, amount_minor: minor, reason: form.get("reason") });
+    funding = crypto.randomUUID();
+    event.target.reset();
+    return asked.state === "awaiting_approval" ? `${amountOf(asked.amount)}: another person has to approve it.` : `${amountOf(asked.amount)} set aside.`;
   }, look);
 });
 

@@ -5,6 +5,7 @@ use facegate_domain::charge::ChargeId;
 use facegate_domain::dispute::DisputeId;
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::remedy::RemedyId;
+use facegate_domain::reserve::FundingId;
 
 use super::{Key, join, record_part, time, time_after};
 
@@ -69,6 +70,29 @@ pub(in crate::store::sled) fn time_of_refunded(key: &[u8]) -> Timestamp {
 
 pub(in crate::store::sled) fn refunded(at: Timestamp, id: RemedyId) -> Key {
     join(&refunded_from(at), &[id.as_bytes()])
+}
+
+/// A tap that is to be looked at for risk.
+pub(in crate::store::sled) fn look(tap: &RecordId) -> Key {
+    join(b"look/", &[&record_part(tap)])
+}
+
+/// Those by when: `look-due/` time, record.
+pub(in crate::store::sled) const LOOK_DUE: &[u8] = b"look-due/";
+
+pub(in crate::store::sled) fn look_due(at: Timestamp, tap: &RecordId) -> Key {
+    join(LOOK_DUE, &[&time(at), &record_part(tap)])
+}
+
+pub(in crate::store::sled) fn funding(id: FundingId) -> Key {
+    join(b"funding/", &[id.as_bytes()])
+}
+
+/// Fundings of the reserve by when they were asked for: `funding-at/` time, id.
+pub(in crate::store::sled) const FUNDING_AT: &[u8] = b"funding-at/";
+
+pub(in crate::store::sled) fn funding_at(at: Timestamp, id: FundingId) -> Key {
+    join(FUNDING_AT, &[&time(at), id.as_bytes()])
 }
 
 /// Remedies that wait for a second person: `remedy-asked/` time, id.
