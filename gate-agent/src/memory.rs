@@ -18,7 +18,9 @@ const ISSUER_KEYS: &str = "code_issuer_keys";
 const STATION: &str = "station";
 const DELIVERED: &str = "delivered/";
 const TOLD: &str = "told";
-const ORDER: &str = "order";
+const ORDERS: &str = "orders";
+/// Orders last a minute: no gate is given so many in one.
+const ORDERS_MAX: usize = 64;
 const CONTACT: &str = "station_contact";
 /// A restart may forget so much of the latest contact.
 const CONTACT_KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -142,14 +144,19 @@ impl Memory {
         Ok(())
     }
 
-    /// The order that was begun last, and what became of it.
-    pub fn order(&self) -> Result<Option<Done>, MemoryError> {
-        Ok(self.tree.get(ORDER)?.and_then(|stored| serde_json::from_slice(&stored).ok()))
+    /// The orders that were begun last, the latest at the end, and what became of them.
+    pub fn orders(&self) -> Result<Vec<Done>, MemoryError> {
+        Ok(self.tree.get(ORDERS)?.and_then(|stored| serde_json::from_slice(&stored).ok()).unwrap_or_default())
     }
 
-    /// Durable before the order is carried out: one that a crash interrupts is not carried out again.
+    /// Durable before the order is carried out: one that a crash interrupts is not carried out again, nor is one that
+    /// is delivered once more after others.
     pub async fn remember_order(&self, done: &Done) -> Result<(), MemoryError> {
-        self.tree.insert(ORDER, serde_json::to_vec(done).unwrap_or_default())?;
+        let mut orders = self.orders()?;
+        orders.retain(|order| order.id != done.id);
+        orders.push(done.clone());
+        orders.drain(..orders.len().saturating_sub(ORDERS_MAX));
+        self.tree.insert(ORDERS, serde_json::to_vec(&orders).unwrap_or_default())?;
         Ok(self.database.commit().await?)
     }
 

@@ -12,15 +12,17 @@ impl Gate {
         let told = self.parts.told.borrow_and_update().clone();
         self.parts.door.set_mode(told.mode()).await;
         self.rest_if_idle();
-        let done = self.parts.memory.order().unwrap_or_else(|error| {
+        let done = self.parts.memory.orders().unwrap_or_else(|error| {
             tracing::error!(%error, "what was ordered last cannot be read");
-            None
+            Vec::new()
         });
-        let known = |order: &GateOrder| done.as_ref().is_some_and(|done| done.id == order.id);
+        let known = |order: &GateOrder| done.iter().any(|done| done.id == order.id);
         match told.gate.order {
             Some(order) if !known(&order) => self.carry_out(order).await,
             _ => {
-                done.into_iter().for_each(|done| self.parts.board.order(done));
+                if let Some(last) = done.last() {
+                    self.parts.board.order(last.clone());
+                }
                 false
             }
         }
