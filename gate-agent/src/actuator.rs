@@ -26,6 +26,10 @@ pub enum Signal {
     Offline,
     /// Repeated after every reconnection until acknowledged.
     Saw(AisleEvent),
+    /// Everything up to this moment of the hardware's clock has been heard.
+    InStep {
+        now_ms: u64,
+    },
 }
 
 /// What the lamp over the aisle shows; shape and place differ as well as colour.
@@ -79,4 +83,9 @@ pub trait Actuator: Send {
 
     /// The next thing the hardware says. Dropping the future loses nothing.
     async fn next_signal(&mut self) -> Signal;
+
+    /// Whether reports may be lost for a while, so that time has passed without them only up to [`Signal::InStep`].
+    fn is_lossy(&self) -> bool {
+        false
+    }
 }

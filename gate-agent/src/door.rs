@@ -173,6 +173,10 @@ impl Door {
                 let found = self.take(event);
                 self.follow(found).await
             }
+            Signal::InStep { now_ms } => {
+                self.heard = (now_ms, self.parts.clock.monotonic_ms());
+                Vec::new()
+            }
         }
     }
 
@@ -183,13 +187,21 @@ impl Door {
             concluded.extend(self.conclude(token, outcome, remarks).await);
         }
         if self.online {
-            let (theirs, ours) = self.heard;
-            let since = self.parts.clock.monotonic_ms().saturating_sub(ours);
-            let found = self.aisle.tick((theirs + since).saturating_sub(REPORTS_LATE_MS));
+            let found = self.aisle.tick(self.heard_of_all_until());
             concluded.extend(self.follow(found).await);
             self.settle().await;
         }
         concluded
+    }
+
+    /// The moment, by the hardware's clock, up to which it has nothing to tell that is not here.
+    fn heard_of_all_until(&self) -> u64 {
+        let (theirs, ours) = self.heard;
+        if self.parts.actuator.is_lossy() {
+            return theirs;
+        }
+        let since = self.parts.clock.monotonic_ms().saturating_sub(ours);
+        (theirs + since).saturating_sub(REPORTS_LATE_MS)
     }
 
     fn on(&mut self, event: GateEvent) -> GateCommand {

@@ -46,7 +46,14 @@ impl Hardware {
         unlockpt(&master).unwrap();
         let device = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
         let controller = Arc::new(Mutex::new(Controller::new(1)));
-        let serving = Arc::clone(&controller);
+        let (serving, watched) = (Arc::clone(&controller), Arc::clone(&controller));
+        // The watchdog is the hardware's own, whatever becomes of the line.
+        tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_millis(100)).await;
+                watched.lock().unwrap().watch();
+            }
+        });
         tokio::spawn(async move {
             for round in 0.. {
                 let file = |fd: &OwnedFd| tokio::fs::File::from_std(fd.try_clone().unwrap().into());

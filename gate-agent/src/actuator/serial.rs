@@ -90,6 +90,10 @@ impl Actuator for SerialActuator {
             None => std::future::pending().await,
         }
     }
+
+    fn is_lossy(&self) -> bool {
+        true
+    }
 }
 
 /// Keeps the line open.
@@ -258,7 +262,7 @@ impl Connector {
             self.tell(Signal::Saw(event))?;
         }
         talk.online = Some((boot, status.next.max(next)));
-        Ok(())
+        self.tell(Signal::InStep { now_ms: known.now_ms })
     }
 
     fn tell(&self, signal: Signal) -> io::Result<()> {
