@@ -95,6 +95,7 @@ pub struct Config {
 
 /// What only one of the roles has.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one in a process, for its whole life")]
 pub enum Duty {
     Gate(GateDuty),
     Camera,

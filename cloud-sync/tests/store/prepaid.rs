@@ -56,7 +56,11 @@ pub async fn an_entry_asks_for_a_hold_once_it_is_said_that_they_are_wanted(place
     assert_eq!(store.wanted_holds(1).await.unwrap().len(), 1);
 
     let hold = held(&*store, &one).await;
-    assert_eq!(store.wanted_holds(10).await.unwrap(), [two.clone()], "opening it takes the place of asking");
+    assert_eq!(
+        store.wanted_holds(10).await.unwrap(),
+        std::slice::from_ref(&two),
+        "opening it takes the place of asking"
+    );
     let let_go = async |tap: &Tap| store.let_hold_go(ChargeId::of_hold(&tap.id), after(400)).await.unwrap();
     assert!(let_go(&two).await, "it is not asked for any more");
     assert!(store.wanted_holds(10).await.unwrap().is_empty());
@@ -72,7 +76,8 @@ pub async fn a_bill_goes_on_its_hold_once_and_uses_what_the_rider_has_to_his_cre
     let rider = rider(&*store).await;
     let journey = settled_ride(&*store, rider).await;
     let ride = settlement(&journey).items.remove(0);
-    let nowhere = store.bill_hold(ChargeId::of_hold(&journey.entry.id), &[ride.clone()], after(700)).await.unwrap();
+    let nowhere =
+        store.bill_hold(ChargeId::of_hold(&journey.entry.id), std::slice::from_ref(&ride), after(700)).await.unwrap();
     assert_eq!(nowhere, None, "there is no such hold");
     // A ride of before comes to 100 less.
     let kind = ItemKind::Adjustment { of: journey.id, number: 1 };
@@ -83,7 +88,7 @@ pub async fn a_bill_goes_on_its_hold_once_and_uses_what_the_rider_has_to_his_cre
     store.open_charge(Charge::open(rider, &[back], card(), after(760)).unwrap()).await.unwrap();
 
     let hold = held(&*store, &journey.entry).await;
-    let billed = store.bill_hold(hold.id(), &[ride.clone()], after(800)).await.unwrap().unwrap();
+    let billed = store.bill_hold(hold.id(), std::slice::from_ref(&ride), after(800)).await.unwrap().unwrap();
     assert_eq!((billed.id(), billed.amount(), billed.asked()), (hold.id(), minor(300), minor(900)));
     assert_eq!(store.item(ride.id()).await.unwrap(), Some((ride.clone(), Some(hold.id()))));
     assert_eq!(store.credit(rider, fares().currency()).await.unwrap(), None, "the credit is used");

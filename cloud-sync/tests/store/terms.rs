@@ -60,7 +60,7 @@ pub async fn waivers_are_added_once_and_changed(place: &Place) {
     assert!(store.add_waiver(kept.clone()).await.unwrap());
     let other = KeptWaiver { spreads: None, ..kept.clone() };
     assert!(!store.add_waiver(other.clone()).await.unwrap());
-    assert_eq!(store.waivers().await.unwrap(), [kept.clone()]);
+    assert_eq!(store.waivers().await.unwrap(), std::slice::from_ref(&kept));
     assert!(store.change_waiver(&kept, other.clone()).await.unwrap());
     assert!(!store.change_waiver(&kept, kept.clone()).await.unwrap(), "somebody else has changed it meanwhile");
     assert_eq!(store.waivers().await.unwrap(), [other]);

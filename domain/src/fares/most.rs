@@ -85,7 +85,7 @@ mod tests {
         let at = "2026-03-02T10:00:00Z".parse::<jiff::Timestamp>().unwrap();
         let at = Timestamp::from_unix_ms(at.as_millisecond());
         let most = |station: &str, at, terms: &RiderTerms| {
-            tariff.most_from(&StationId::new(station).unwrap(), at, terms).map(|money| money.minor())
+            tariff.most_from(&StationId::new(station).unwrap(), at, terms).map(Money::minor)
         };
         let nobody = RiderTerms::default();
         assert_eq!(most("b", at, &nobody), Ok(600), "without an exit it costs the maximum");

@@ -239,7 +239,10 @@ impl Connector {
                     }
                     Ok(FromAisle::Status(status)) => self.status(talk, &status)?,
                     Err(reason) => {
-                        tracing::warn!(reason, "the hardware sent a sound frame without sense; is it of this protocol?")
+                        tracing::warn!(
+                            reason,
+                            "the hardware sent a sound frame without sense; is it of this protocol?"
+                        );
                     }
                 },
                 // Our own, echoed.

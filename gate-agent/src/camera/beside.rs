@@ -50,9 +50,12 @@ impl fmt::Debug for WithSensors {
     }
 }
 
+/// An image with the time of its capture.
+type Stamped = (u64, Vec<u8>);
+
 /// The newest image of a stream, kept by a task that ends with this.
 struct Newest {
-    image: Arc<Mutex<Option<(u64, Vec<u8>)>>>,
+    image: Arc<Mutex<Option<Stamped>>>,
     task: JoinHandle<()>,
 }
 

@@ -153,9 +153,12 @@ mod tests {
         let mut bytes = Vec::new();
         for byte in text.bytes() {
             let (code, shift) = key_of(byte);
-            bytes.extend(shift.then(|| press(key::LEFT_SHIFT, 1)).unwrap_or_default());
-            bytes.extend([press(code, 1), press(code, 0)].concat());
-            bytes.extend(shift.then(|| press(key::LEFT_SHIFT, 0)).unwrap_or_default());
+            let stroke = [press(code, 1), press(code, 0)].concat();
+            if shift {
+                bytes.extend([press(key::LEFT_SHIFT, 1), stroke, press(key::LEFT_SHIFT, 0)].concat());
+            } else {
+                bytes.extend(stroke);
+            }
         }
         bytes
     }

@@ -18,7 +18,7 @@ async fn next_keys(commands: &mut tonic::Streaming<v1::GateCommand>) -> (String,
             v1::gate_command::Command::IssuerKeys(keys) => return (command.id, keys.keys),
             v1::gate_command::Command::StationMode(told) => assert_eq!(told.mode, "normal"),
             v1::gate_command::Command::ToldGate(told) => {
-                assert_eq!((told.mode.as_str(), &*told.order_id), ("normal", ""))
+                assert_eq!((told.mode.as_str(), &*told.order_id), ("normal", ""));
             }
             v1::gate_command::Command::Ping(ping) => assert_eq!(ping.station_unix_ms, NOW.unix_ms()),
             other => panic!("nothing else was asked: {other:?}"),

@@ -14,12 +14,8 @@ use crate::camera::{Camera, CameraEvent};
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n";
 
 fn part(n: u8) -> Vec<u8> {
-    [
-        format!("--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n").as_bytes(),
-        &[0xff, 0xd8, n, n],
-        b"\r\n",
-    ]
-    .concat()
+    [b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n".as_slice(), &[0xff, 0xd8, n, n], b"\r\n"]
+        .concat()
 }
 
 /// A server whose connections are answered with these bytes, the last one's again and again; each then hangs up, or
