@@ -65,7 +65,7 @@ pub async fn serve(
             }
         }
         for frame in out {
-            line.write_all(&spoil(frame, noise, &mut dice)).await?;
+            line.write_all(&spoil(&frame, noise, &mut dice)).await?;
         }
     }
 }
@@ -91,7 +91,7 @@ fn decode(frame: &[u8]) -> Option<(u32, ToAisle)> {
 }
 
 /// What the line makes of a frame.
-fn spoil(frame: Vec<u8>, noise: Noise, dice: &mut StdRng) -> Vec<u8> {
+fn spoil(frame: &[u8], noise: Noise, dice: &mut StdRng) -> Vec<u8> {
     let mut hit = |hundredths: u32| dice.random_range(0..100) < hundredths;
     let (lost, torn, doubled, garbage) = (hit(noise.lost), hit(noise.torn), hit(noise.doubled), hit(noise.garbage));
     let mut out = Vec::new();
@@ -101,10 +101,10 @@ fn spoil(frame: Vec<u8>, noise: Noise, dice: &mut StdRng) -> Vec<u8> {
     if torn {
         out.extend(&frame[..dice.random_range(0..frame.len())]);
     } else if !lost {
-        out.extend(&frame);
+        out.extend(frame);
     }
     if doubled {
-        out.extend(&frame);
+        out.extend(frame);
     }
     out
 }
