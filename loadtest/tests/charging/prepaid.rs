@@ -124,7 +124,7 @@ async fn a_ride_is_captured_of_what_was_held_at_its_entry() {
     assert_eq!(books.balance(Account::AcquirerReceivable).await, 400);
     assert_eq!(books.balance(Account::RiderReceivable(rider)).await, 0);
     let trips = books.store.trips(rider).await.unwrap();
-    assert_eq!(trips[0].charge().map(|charge| charge.id()), Some(ChargeId::of_hold(&entry)));
+    assert_eq!(trips[0].charge().map(facegate_domain::charge::Charge::id), Some(ChargeId::of_hold(&entry)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
