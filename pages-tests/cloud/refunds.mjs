@@ -1,4 +1,4 @@
-// One person asks for a refund, another approves it; who asks cannot; a third finds it decided.
+// One person asks for a refund, another approves it; who asks cannot; a third finds it decided. So with the reserve.
 
 import { assert, expectStatus, look, run, signIn } from "../browser.mjs";
 
@@ -42,5 +42,19 @@ await run(async (context) => {
   await page.reload();
   await page.locator("#remedies > li").filter({ hasText: "Given back" }).filter({ hasText: `decided by ${second}` }).waitFor();
   await page.getByRole("row", { name: /wholly/ }).waitFor();
+
+  await page.getByLabel("To set aside, in CNY").fill("500.00");
+  await page.getByLabel("Why it is set aside").fill("wrong charges of the month");
+  await page.getByRole("button", { name: "Set aside" }).click();
+  await notice.filter({ hasText: "CN¥500.00: another person has to approve it." }).waitFor();
+  await page.locator("#fundings > li").getByText("You asked for it: another person has to decide.").waitFor();
+  await approves.page.reload();
+  const funding = approves.page.locator("#fundings > li").filter({ hasText: "CN¥500.00" });
+  await funding.getByRole("button", { name: "Approve" }).click();
+  await funding.getByRole("button", { name: "Set aside: click again" }).click();
+  await approves.page.getByRole("alert").filter({ hasText: "CN¥500.00 set aside." }).waitFor();
+  await funding.getByText("Set aside", { exact: true }).waitFor();
+  await page.reload();
+  await page.locator("#fundings > li").filter({ hasText: `decided by ${second}` }).waitFor();
   await look(asks, "refunds-done");
 });

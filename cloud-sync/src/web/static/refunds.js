@@ -174,7 +174,7 @@ async function look() {
   list("disputes", queues.disputes, makeDispute);
   // The buttons belong to a state: what was decided is made anew.
   keyed(byId("fundings"), queues.fundings, (funding) => `${funding.id} ${funding.state}`, makeFunding, showFunding);
-  say(byId("fund-label"), `Amount in ${queues.reserve.currency}`);
+  say(byId("fund-label"), `To set aside, in ${queues.reserve.currency}`);
   keyed(byId("credits"), queues.credits, (credit) => `${credit.rider} ${credit.amount.currency}`, makeCredit, () => {});
   byId("credits-panel").hidden = queues.credits.length === 0;
   const risk = await fetchJson("/ops/risk.json");
