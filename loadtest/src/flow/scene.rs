@@ -18,7 +18,7 @@ const FOCAL_PX: f32 = 800.0;
 const INTER_EYE_M: f32 = 0.063;
 const JPEG_QUALITY: i32 = 88;
 /// Side of a phone's code as the camera sees it.
-const CODE_PX: u32 = 320;
+const CODE_PX: u32 = 480;
 
 /// Somebody in view.
 #[derive(Debug, Clone, Copy)]
