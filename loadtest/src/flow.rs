@@ -78,7 +78,8 @@ struct Report {
     passages_real_pipeline: usize,
     distinct_people: usize,
     false_charges: usize,
-    /// Of people whom nobody knows: 95 % of gates do no worse, if none of so many was charged.
+    /// Upper end of the one-sided 95 % interval of the share of people whom nobody knows that are charged. Passages of
+    /// one person are not independent, so it rests on the number of people.
     false_charge_upper_95_per_million: f64,
     double_charges: usize,
     /// Bodies that went through without a tap.
@@ -118,7 +119,7 @@ pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()
     say(&format!("{} went through, {} by face; now the cached passages", tally.taps, tally.by_face));
     let cached = cached::pass(&place, &all, options.cached, STRANGERS, options.seed).await?;
     place.stop().await?;
-    let report = report(&options, &outcomes, &tally, &cached, &walkers, count)?;
+    let report = report(&outcomes, &tally, &cached, &walkers, count)?;
     println!("{}", serde_json::to_string(&report)?);
     if options.check && (report.false_charges > 0 || report.double_charges > 0 || report.missing_taps > 0) {
         bail!("somebody was charged who should not have been, or passed without a tap");
@@ -185,7 +186,6 @@ async fn tallied(place: &Place, outcomes: &[Outcome], walkers: &Walkers) -> Resu
 }
 
 fn report(
-    options: &FlowOptions,
     outcomes: &[Outcome],
     tally: &tally::Tally,
     cached: &cached::Passages,
@@ -205,7 +205,7 @@ fn report(
     let passages = who.len() + cached.asked;
     let distinct_people = cached.distinct_strangers;
     #[expect(clippy::cast_precision_loss, reason = "counts of people")]
-    let (upper, share) = (3e6 / distinct_people.max(1) as f64, strangers as f64 / passages.max(1) as f64);
+    let share = strangers as f64 / passages.max(1) as f64;
     let false_charges = tally.false_charges + cached.false_charges;
     Ok(Report {
         passengers_per_minute_face: per_minute(Stream::Face),
@@ -215,7 +215,7 @@ fn report(
         passages_real_pipeline: who.len(),
         distinct_people,
         false_charges,
-        false_charge_upper_95_per_million: if false_charges == 0 { upper } else { f64::NAN },
+        false_charge_upper_95_per_million: upper_95(false_charges, distinct_people) * 1e6,
         double_charges: tally.double_charges,
         missing_taps: tally.missing,
         decision_ms_p50: at(&face, 0.5),
@@ -226,8 +226,31 @@ fn report(
         turned_back: outcomes.iter().map(|outcome| outcome.left.len()).sum(),
         not_enrolled_share: share,
         walkers_not_live: walkers.not_live,
-        n: n.max(options.n),
+        n,
     })
+}
+
+/// The greatest share at which so few of so many are as likely as one in twenty (Clopper and Pearson).
+#[expect(clippy::cast_precision_loss, reason = "counts of people")]
+fn upper_95(few: usize, many: usize) -> f64 {
+    if few >= many {
+        return 1.0;
+    }
+    let at_most_few = |share: f64| {
+        let mut term = many as f64 * (-share).ln_1p();
+        let mut sum = term.exp();
+        for k in 1..=few {
+            term += ((many - k + 1) as f64 / k as f64).ln() + share.ln() - (-share).ln_1p();
+            sum += term.exp();
+        }
+        sum
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        (low, high) = if at_most_few(middle) > 0.05 { (middle, high) } else { (low, middle) };
+    }
+    high
 }
 
 /// Of milliseconds, kept as microseconds.
@@ -241,4 +264,17 @@ fn histogram(of: impl Iterator<Item = f64>) -> Result<Histogram<u64>> {
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a decision")]
 fn at(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     histogram.value_at_quantile(quantile) as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_is_the_exact_one_also_after_a_false_charge() {
+        let near = |(few, many), expected: f64| (upper_95(few, many) / expected - 1.0).abs() < 0.005;
+        // The rule of three, and tabulated values.
+        assert!(near((0, 1000), 2.991e-3) && near((1, 1000), 4.735e-3) && near((2, 100), 6.162e-2));
+        assert_eq!((upper_95(0, 0), upper_95(3, 3)), (1.0, 1.0));
+    }
 }

@@ -1,5 +1,5 @@
 //! Cameras behind GStreamer: its own test source in every form that we take, and a real RTSP server on loopback.
-//! Compiled with the feature only; `cargo xtask test` runs it after the others.
+//! Run by `cargo test --package facegate-gate-agent --features gstreamer --test gstreamer`, where GStreamer is installed.
 #![cfg(feature = "gstreamer")]
 #![allow(clippy::unwrap_used)]
 
