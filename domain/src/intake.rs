@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn opened_by(nonce: u8, sequence: u64) -> GateRecord {
-        let evidence = Evidence::Code { nonce: [nonce; 8], checked_online: true };
+        let evidence = Evidence::Code { nonce: [nonce; 8], checked_online: true, face: None };
         let authorisation = Authorisation::new(RiderId::random(), Direction::Entry, evidence);
         let stamp = GateStamp { wall: NOW, monotonic_ms: 0 };
         let station = StationId::new("north").unwrap();

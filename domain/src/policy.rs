@@ -41,6 +41,8 @@ pub enum Refusal {
     CodeForged,
     CodeExpired,
     CodeReplayed,
+    /// In an aisle that asks for both: the face is not that of the rider whom the code names.
+    FaceDiffers,
     /// The station cannot be reached: faces have to wait, codes work.
     StationUnreachable,
     /// Out of touch for longer than the operator allows: the gate with its station, or the station with the cloud.
@@ -59,7 +61,7 @@ impl Refusal {
         matches!(self, Self::PresentationAttack | Self::CodeForged | Self::CodeReplayed)
     }
 
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NotRecognised,
         Self::Ambiguous,
         Self::TooFar,
@@ -83,6 +85,7 @@ impl Refusal {
         Self::CodeForged,
         Self::CodeExpired,
         Self::CodeReplayed,
+        Self::FaceDiffers,
         Self::StationUnreachable,
         Self::OfflineTooLong,
         Self::GateFault,
@@ -116,6 +119,7 @@ impl Refusal {
             Self::CodeForged => "code_forged",
             Self::CodeExpired => "code_expired",
             Self::CodeReplayed => "code_replayed",
+            Self::FaceDiffers => "face_differs",
             Self::StationUnreachable => "station_unreachable",
             Self::OfflineTooLong => "offline_too_long",
             Self::GateFault => "gate_fault",
@@ -126,12 +130,13 @@ impl Refusal {
 
     /// How many times refusals were added to those that the first gates understand. A gate tells its station what it was
     /// built with.
-    pub const LEVEL: u32 = 1;
+    pub const LEVEL: u32 = 2;
 
     /// The level that it came with.
     pub const fn level(self) -> u32 {
         match self {
             Self::CodeAsked => 1,
+            Self::FaceDiffers => 2,
             _ => 0,
         }
     }
@@ -170,6 +175,9 @@ impl Refusal {
             Self::CodeForged | Self::CodeReplayed => {
                 "This ride code is not valid. Please open a new ride code in your app."
             }
+            Self::FaceDiffers => {
+                "This ride code is another rider's. Please show your own ride code and look at the screen."
+            }
             Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
             Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
             Self::OfflineTooLong => "This gate has been cut off for too long. Please ask at the ticket booth.",
@@ -196,6 +204,7 @@ impl Refusal {
             Self::StationClosed => "本站已关闭，请咨询票务处。",
             Self::CodeNotOurs => "这不是乘车码，请在应用中打开乘车码。",
             Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
+            Self::FaceDiffers => "面部与乘车码不符，请出示本人的乘车码并正视屏幕。",
             Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",
             Self::StationUnreachable => "刷脸暂停，请出示乘车码。",
             Self::OfflineTooLong => "此闸机离线过久，请前往票务处。",

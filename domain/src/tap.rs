@@ -65,6 +65,9 @@ pub enum Evidence {
         nonce: [u8; 8],
         /// False when the station could not be asked about replay and deny list (offline rule).
         checked_online: bool,
+        /// In an aisle that asks for both: how like the face was to the rider whom the code names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        face: Option<Similarity>,
     },
 }
 

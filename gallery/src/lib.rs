@@ -34,5 +34,5 @@ pub use durable::{Change, DurableError, Place};
 pub use engine::Engine;
 pub use index::{Held, Index, Layout};
 pub use model::Model;
-pub use posterior::{Gallery, GalleryError, Identified, Neighbour};
+pub use posterior::{Gallery, GalleryError, Identified, Neighbour, Verified};
 pub use settings::DecisionSettings;

@@ -1,8 +1,8 @@
 //! The templates of one embedding model: index, calibration, files, queue. During a migration a gallery has two.
 
 use facegate_domain::face::{Embedding, InvalidEmbedding, Template};
-use facegate_domain::ids::ModelId;
-use facegate_domain::score::{Calibration, Tier};
+use facegate_domain::ids::{ModelId, RiderId};
+use facegate_domain::score::{Calibration, Similarity, Tier};
 
 use crate::batch::Batcher;
 use crate::durable::{Change, Durable, DurableError, Place};
@@ -118,6 +118,21 @@ impl ModelGallery {
                 jobs.iter().map(failed).collect()
             }
         }
+    }
+
+    /// The best of one rider's templates, and how many he has; none without any.
+    pub fn best_of(&self, probe: &Embedding, rider: RiderId) -> Result<Option<(Similarity, usize)>, GalleryError> {
+        let probe = self.comparable(probe)?;
+        if self.is_behind() {
+            return Err(GalleryError::Behind);
+        }
+        let mut found: Option<(Similarity, usize)> = None;
+        for template in self.index().templates_of(rider) {
+            let Some(similarity) = self.index().cosine_to(&probe, template)? else { continue };
+            let (best, count) = found.unwrap_or((similarity, 0));
+            found = Some((if similarity > best { similarity } else { best }, count + 1));
+        }
+        Ok(found)
     }
 
     /// By hand. Errors: `InUse` if it is kept on disk and not to be filled.

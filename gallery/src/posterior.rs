@@ -1,5 +1,6 @@
 //! The gallery: every enrolled template, its rider, the tiers, and the decision over a probe.
 
+mod claim;
 mod kept;
 mod repair;
 
@@ -24,6 +25,8 @@ use crate::model::{Model, ModelGallery};
 use crate::monitor::Recall;
 use crate::settings::DecisionSettings;
 use crate::tiers::Tiers;
+
+pub use claim::Verified;
 
 /// Why the gallery refused. Whatever was asked for did not happen.
 #[derive(Debug, thiserror::Error)]

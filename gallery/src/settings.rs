@@ -24,6 +24,8 @@ pub struct DecisionSettings {
     /// How many photographs a template is taken to be fused of that does not say it itself, being from a cloud of
     /// before. Scores against fused templates are weighed otherwise. One that says it is of one is taken at its word.
     pub template_photographs: u32,
+    /// Where a code names the rider and his face is compared with him alone: the share of others whom it may take for him.
+    pub claim_false_match_max: f64,
     /// How many riders the city search returns for the decision, and that of each tier.
     pub candidates_max: usize,
 }
@@ -54,6 +56,7 @@ impl Default for DecisionSettings {
             exit: ExitShares::default(),
             expected_rider_max: None,
             template_photographs: 1,
+            claim_false_match_max: 1e-4,
             candidates_max: 64,
         }
     }
@@ -115,6 +118,10 @@ impl DecisionSettings {
         if self.template_photographs == 0 {
             let message = "a template is of one photograph at least".to_owned();
             problems.push(InvalidSetting { path: "template_photographs", message });
+        }
+        if !(1e-9..=0.01).contains(&self.claim_false_match_max) {
+            let message = format!("{} is not a share from 1e-9 to 0.01", self.claim_false_match_max);
+            problems.push(InvalidSetting { path: "claim_false_match_max", message });
         }
         if !(2..=10_000).contains(&self.candidates_max) {
             let message = format!("{} is not between 2 and 10000", self.candidates_max);
@@ -195,11 +202,12 @@ mod tests {
         let wrong = DecisionSettings {
             stranger: 1.5,
             entry: EntryShares { city: f64::NAN, ..EntryShares::default() },
+            claim_false_match_max: 0.5,
             candidates_max: 1,
             ..DecisionSettings::default()
         };
         let paths: Vec<_> = wrong.problems().iter().map(|p| p.path).collect();
-        assert_eq!(paths, ["stranger", "entry.city", "exit", "candidates_max"]);
+        assert_eq!(paths, ["stranger", "entry.city", "exit", "claim_false_match_max", "candidates_max"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use facegate_domain::policy::Refusal;
 use facegate_models::liveness::{LivenessJudge, LivenessJudgement, LivenessSample};
 use facegate_models::{Quality, QualityProblem, fuse};
 
-use crate::decide::{Evidence, Searched};
+use crate::decide::{Claim, Evidence, Searched};
 use crate::vision::{FaceLook, UsableFace};
 
 /// Frames kept of one face: as many as `approach.frames_max` may be, or as liveness judges if those are more.
@@ -173,6 +173,7 @@ impl Approach {
             frames_several: self.frames_several,
             problem: self.problems.iter().max_by_key(|(_, count)| **count).map(|(problem, _)| *problem),
             searched: self.searched,
+            claim: Claim::NotNeeded,
             ended,
         }
     }
@@ -307,6 +308,7 @@ mod tests {
             frames_several: 0,
             problem: None,
             searched: None,
+            claim: Claim::NotNeeded,
             ended: false,
         };
         assert_eq!(evidence, expected, "nothing of the stranger is held against him");

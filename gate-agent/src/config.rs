@@ -25,6 +25,7 @@ use crate::camera::replay::Replay;
 use crate::decide::DecisionPolicy;
 use crate::freshness::FreshnessPolicy;
 use crate::intent::IntentPolicy;
+use crate::lane::Lane;
 use crate::reader::ReaderConfig;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
@@ -109,6 +110,8 @@ pub struct GateDuty {
     pub admission: AdmissionConfig,
     pub screen_listen: SocketAddr,
     pub codes: CodePolicy,
+    /// What riders pass by.
+    pub lane: Lane,
     /// A device that reads codes and notices cards, beside the camera.
     pub reader: Option<ReaderConfig>,
     pub journal: JournalOptions,

@@ -12,6 +12,16 @@ pub struct DecisionPolicy {
     pub frames_max: u32,
 }
 
+/// Whether a code has to say first who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The face alone is enough here.
+    NotNeeded,
+    /// None was shown yet.
+    Awaited,
+    Made,
+}
+
 /// What is known about one approach so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
@@ -29,6 +39,7 @@ pub struct Evidence {
     pub problem: Option<Refusal>,
     /// The last search, if there was one.
     pub searched: Option<Searched>,
+    pub claim: Claim,
     /// Nobody has been seen for the length of a gap.
     pub ended: bool,
 }
@@ -66,13 +77,15 @@ pub fn decide(evidence: &Evidence, policy: &DecisionPolicy) -> GateCommand {
     if evidence.frames_several >= policy.frames_agreeing_min {
         return GateCommand::Refuse(Refusal::SeveralFaces);
     }
-    if enough && evidence.liveness == LivenessVerdict::Live && worth_a_search(evidence, policy) {
+    let is_live = enough && evidence.liveness == LivenessVerdict::Live;
+    if is_live && evidence.claim != Claim::Awaited && worth_a_search(evidence, policy) {
         return GateCommand::Search;
     }
     let used_up = evidence.ended || evidence.frames_near >= policy.frames_max;
     match evidence.searched {
         _ if !used_up => GateCommand::Wait,
         Some(searched) => GateCommand::Refuse(searched.refusal),
+        None if is_live && evidence.claim == Claim::Awaited => GateCommand::Refuse(Refusal::CodeAsked),
         None => without_a_search(evidence, enough),
     }
 }
@@ -98,7 +111,8 @@ fn without_a_search(evidence: &Evidence, enough: bool) -> GateCommand {
         _ if enough => GateCommand::Refuse(Refusal::LivenessInconclusive),
         _ if evidence.frames_several > evidence.frames_agreeing => GateCommand::Refuse(Refusal::SeveralFaces),
         Some(problem) => GateCommand::Refuse(problem),
-        None if evidence.frames_near > 0 => GateCommand::Refuse(Refusal::TooFewFrames),
+        // With a code, but he was never seen.
+        None if evidence.frames_near > 0 || evidence.claim == Claim::Made => GateCommand::Refuse(Refusal::TooFewFrames),
         None => GateCommand::Forget,
     }
 }
@@ -118,6 +132,7 @@ mod tests {
         frames_several: 0,
         problem: None,
         searched: None,
+        claim: Claim::NotNeeded,
         ended: false,
     };
 
@@ -136,6 +151,14 @@ mod tests {
 
     fn ended(evidence: Evidence) -> Evidence {
         Evidence { ended: true, ..evidence }
+    }
+
+    fn awaiting(evidence: Evidence) -> Evidence {
+        Evidence { claim: Claim::Awaited, ..evidence }
+    }
+
+    fn claimed(evidence: Evidence) -> Evidence {
+        Evidence { claim: Claim::Made, ..evidence }
     }
 
     fn poor(frames_near: u32) -> Evidence {
@@ -185,6 +208,12 @@ mod tests {
             ("two faces that stay are told", several(3), Refuse(Refusal::SeveralFaces)),
             ("or when they are gone", ended(several(2)), Refuse(Refusal::SeveralFaces)),
             ("one pair among good frames does not matter", Evidence { frames_several: 1, ..face(3, Live) }, Search),
+            ("where a code has to say who he is, his face waits", awaiting(face(3, Live)), Wait),
+            ("until he has to be told", awaiting(face(9, Live)), Refuse(Refusal::CodeAsked)),
+            ("or has walked by", ended(awaiting(face(3, Live))), Refuse(Refusal::CodeAsked)),
+            ("an attack is refused before", awaiting(face(3, Attack)), Refuse(Refusal::PresentationAttack)),
+            ("with the code it is compared", claimed(face(3, Live)), Search),
+            ("a code without anybody is no face", ended(claimed(NOTHING)), Refuse(Refusal::TooFewFrames)),
         ];
         for (what, evidence, expected) in table {
             assert_eq!(decide(&evidence, &POLICY), expected, "{what}");

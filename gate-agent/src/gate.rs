@@ -1,7 +1,9 @@
 //! The gate itself: looks come in, decisions go out, one at a time.
 
+mod claims;
 mod codes;
 mod readers;
+mod taps;
 mod told;
 
 use std::collections::VecDeque;
@@ -27,6 +29,7 @@ use crate::config::CodePolicy;
 use crate::decide::{DecisionPolicy, GateCommand, decide};
 use crate::door::{Blocked, Concluded, Door};
 use crate::journal::GateJournal;
+use crate::lane::Lane;
 use crate::latency::Took;
 use crate::memory::{Memory, Told};
 use crate::pipeline::Pipeline;
@@ -46,6 +49,7 @@ pub struct GatePolicy {
     pub approach: ApproachPolicy,
     pub decision: DecisionPolicy,
     pub codes: CodePolicy,
+    pub lane: Lane,
 }
 
 /// What the gate works with.
@@ -71,20 +75,12 @@ pub struct Gate {
     parts: GateParts,
     approach: Approach,
     codes: SpentCodes,
-    last_taps: VecDeque<LastTap>,
+    /// In an aisle that asks for both.
+    claimed: Option<claims::Claimed>,
+    last_taps: VecDeque<taps::LastTap>,
     /// Frames captured before are of the rider who has just passed.
     idle_since_ms: u64,
     rested_ms: u64,
-}
-
-/// Riders let through whose other medium may still come.
-const LAST_TAPS_MAX: usize = 4;
-
-/// A rider let through last: the other medium of his within the window is the same tap.
-#[derive(Debug, Clone, Copy)]
-struct LastTap {
-    rider: RiderId,
-    at_ms: u64,
 }
 
 impl Gate {
@@ -93,7 +89,18 @@ impl Gate {
         let mut codes = SpentCodes::new(tolerance.valid_for + 2 * tolerance.clock_skew, policy.approach.gap_ms);
         parts.journal.nonces().into_iter().for_each(|(nonce, at)| codes.spend(nonce, at));
         let approach = Approach::new(policy.approach, Arc::clone(&parts.judge));
-        Self { policy, parts, approach, codes, last_taps: VecDeque::new(), idle_since_ms: 0, rested_ms: 0 }
+        let gate = Self {
+            policy,
+            parts,
+            approach,
+            codes,
+            claimed: None,
+            last_taps: VecDeque::new(),
+            idle_since_ms: 0,
+            rested_ms: 0,
+        };
+        gate.attend_to_lane();
+        gate
     }
 
     /// Runs until `shutdown`. A step that has begun (a decision, a record) is finished first.
@@ -127,7 +134,7 @@ impl Gate {
         if !self.parts.door.takes_a_rider() || look.captured_ms < self.idle_since_ms {
             return;
         }
-        if self.approach.has_ended(look.captured_ms) {
+        if self.has_ended(look.captured_ms) {
             self.end_approach().await;
         }
         if let Some(text) = &look.code
@@ -150,7 +157,7 @@ impl Gate {
             self.rest_if_idle();
         }
         // A frame still on its way may show that he is there yet.
-        if self.parts.pipeline.is_idle() && self.approach.has_ended(now_ms) {
+        if self.parts.pipeline.is_idle() && self.has_ended(now_ms) {
             self.end_approach().await;
         }
         if self.approach.deserves_second_chance(now_ms) {
@@ -176,7 +183,7 @@ impl Gate {
     /// Follows the decision as far as the frames at hand carry.
     async fn consider(&mut self, ended: bool) {
         while !self.approach.is_concluded() {
-            match decide(&self.approach.evidence(ended), &self.policy.decision) {
+            match decide(&self.gathered(ended), &self.policy.decision) {
                 GateCommand::Search => self.search(ended).await,
                 GateCommand::Refuse(refusal) => return self.refuse_face(refusal, ended).await,
                 GateCommand::Forget => return,
@@ -200,6 +207,9 @@ impl Gate {
             return self.refuse_face(Refusal::GateFault, ended).await;
         }
         self.parts.door.asked();
+        if self.policy.lane == Lane::CodeWithFace {
+            return self.verify_claim(&probe, frames, ended).await;
+        }
         match self.parts.station.identify(&probe, frames, self.policy.direction).await {
             Ok(Answer::Granted { rider, evidence: Some(evidence) }) => {
                 let took = self.took(ended);
@@ -272,6 +282,7 @@ impl Gate {
             tracing::info!(reason = refusal.name(), ?cause, score, ?cues, "not found to be alive");
         }
         let took = self.took(ended);
+        self.drop_claim();
         self.refuse(Medium::Face, refusal, took).await;
         self.approach.conclude(self.now_ms(), is_mendable(refusal));
     }
@@ -313,14 +324,15 @@ impl Gate {
         }
     }
 
-    fn remember_tap(&mut self, rider: RiderId, at_ms: u64) {
-        self.last_taps.truncate(LAST_TAPS_MAX - 1);
-        self.last_taps.push_front(LastTap { rider, at_ms });
+    /// Faces, codes or both are looked for, as riders pass by them here.
+    fn attend_to_lane(&self) {
+        self.parts.pipeline.attention.set(self.policy.lane.takes_faces(), self.policy.lane.takes_codes());
     }
 
     fn begin_anew(&mut self) {
         self.approach = self.new_approach();
-        self.parts.pipeline.attention.set(true, true);
+        self.claimed = None;
+        self.attend_to_lane();
         if !self.parts.door.is_busy() {
             self.parts.board.phase(match self.parts.door.rest() {
                 Rest::Standing => Phase::Standing,
@@ -344,12 +356,6 @@ impl Gate {
             return Some("the aisle cannot be reached".into());
         }
         (self.parts.journal.position().0 == 0).then(|| "not registered with the station yet".into())
-    }
-
-    fn has_just_tapped(&self, rider: RiderId, now_ms: u64) -> bool {
-        let window_ms = u64::try_from(self.policy.codes.merge_window.as_millis()).unwrap_or(u64::MAX);
-        let recent = |tap: &LastTap| tap.rider == rider && now_ms.saturating_sub(tap.at_ms) <= window_ms;
-        self.last_taps.iter().any(recent) || self.parts.door.lets_through(rider)
     }
 
     /// How long a decision about a face took until now.

@@ -21,6 +21,7 @@ pub mod freshness;
 pub mod gate;
 pub mod intent;
 pub mod journal;
+pub mod lane;
 pub mod latency;
 pub mod link;
 pub mod memory;

@@ -120,9 +120,10 @@ impl Shared {
             approach: config.approach,
             decision: config.decision,
             codes: duty.codes,
+            lane: duty.lane,
         };
         let parts = GateParts {
-            pipeline: self.see(config, camera, true),
+            pipeline: self.see(config, camera, duty.lane.takes_codes()),
             door: Door::new(DoorParts {
                 actuator,
                 journal: Arc::clone(&journal),

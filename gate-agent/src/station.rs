@@ -75,7 +75,13 @@ pub enum StationCommand {
 pub trait Station: Send + Sync {
     async fn register(&self, registration: Registration) -> Result<Registered, StationError>;
     async fn identify(&self, probe: &Embedding, frames: u32, direction: Direction) -> Result<Answer, StationError>;
-    async fn present_code(&self, code: &VerifiedCode, direction: Direction) -> Result<Answer, StationError>;
+    /// With a face and of how many frames it is: the code counts only if it is its rider's.
+    async fn present_code(
+        &self,
+        code: &VerifiedCode,
+        face: Option<(&Embedding, u32)>,
+        direction: Direction,
+    ) -> Result<Answer, StationError>;
     /// `not_held`: what the station asked for once more and is not here.
     async fn deliver(
         &self,

@@ -1,6 +1,7 @@
 //! Passengers through aisles: streams of people walk through four real gates before one real station among millions of
-//! riders, in real time, and who went through is held against the taps. Then a hundred thousand passages more, of cached
-//! embeddings of real photographs, are asked of the same station.
+//! riders, in real time, first through one aisle alone, which tells how many pass in a minute, then through all four at
+//! once, which tells how long decisions take; who went through is held against the taps. Then a hundred thousand passages
+//! more, of cached embeddings of real photographs, are asked of the same station.
 //!
 //! People are photographs: of a research set where one is given, of the demo else. A picture of a photograph is what liveness
 //! is there to refuse, so only those take part whose rendered walk-up the gate's own engine finds to be alive; how many were
@@ -17,6 +18,7 @@ pub mod tally;
 mod walkers;
 pub mod walkup;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -43,8 +45,8 @@ const HANDED_ON_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct FlowOptions {
-    /// How long people walk.
-    #[arg(long, default_value_t = 12.0)]
+    /// How long people walk: an eighth of it through each of three aisles alone, the rest through all four at once.
+    #[arg(long, default_value_t = 16.0)]
     pub minutes: f64,
     /// Riders of the city, those who walk among them.
     #[arg(long, default_value_t = 3_000_000)]
@@ -90,6 +92,8 @@ struct Report {
     code_ms_p99: f64,
     by_face: usize,
     turned_back: usize,
+    /// Through the face aisle while three others are as busy.
+    face_per_minute_of_four: f64,
     not_enrolled_share: f64,
     walkers_not_live: usize,
     n: usize,
@@ -114,12 +118,12 @@ pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()
     let enrolled = Enrolled { templates, likeness, count, issuer: public };
     let mut place = Place::start(home, folder, enrolled, &gates).await?;
     say(&format!("four gates are open; people walk for {} minutes", options.minutes));
-    let outcomes = walk(&place, &walkers, &options).await?;
-    let tally = tallied(&place, &outcomes, &walkers).await?;
+    let walked = walk(&place, &walkers, &options).await?;
+    let tally = tallied(&place, &walked, &walkers).await?;
     say(&format!("{} went through, {} by face; now the cached passages", tally.taps, tally.by_face));
     let cached = cached::pass(&place, &all, options.cached, STRANGERS, options.seed).await?;
     place.stop().await?;
-    let report = report(&outcomes, &tally, &cached, &walkers, count)?;
+    let report = report(&walked, &tally, &cached, &walkers, count)?;
     println!("{}", serde_json::to_string(&report)?);
     if options.check && (report.false_charges > 0 || report.double_charges > 0 || report.missing_taps > 0) {
         bail!("somebody was charged who should not have been, or passed without a tap");
@@ -150,30 +154,56 @@ async fn everybody(engine: &Arc<FaceEngine>, options: &FlowOptions, home: &Path)
     Ok(Arc::new(looked.await.context("looking at the photographs")??))
 }
 
-async fn walk(place: &Place, walkers: &Arc<Walkers>, options: &FlowOptions) -> Result<Vec<Outcome>> {
+/// Through one aisle after the other, then through all at once.
+struct Walked {
+    alone: Vec<Outcome>,
+    together: Vec<Outcome>,
+}
+
+impl Walked {
+    fn all(&self) -> impl Iterator<Item = &Outcome> {
+        self.alone.iter().chain(&self.together)
+    }
+}
+
+/// Streams whose passengers a minute are told.
+const ALONE: [Stream; 3] = [Stream::Face, Stream::Mixed, Stream::Code];
+
+async fn walk(place: &Place, walkers: &Arc<Walkers>, options: &FlowOptions) -> Result<Walked> {
     let length = Duration::from_secs_f64(options.minutes * 60.0);
-    let mut streams = Vec::new();
-    for (stream, gate) in Stream::ALL.into_iter().zip(&place.gates) {
-        let seed = options.seed.wrapping_mul(31).wrapping_add(stream as u64);
-        streams.push(tokio::spawn(stream::walk(gate.clone(), stream, Arc::clone(walkers), length, seed)));
+    let alone_for = length.mul_f64(1.0 / 8.0);
+    let through = |stream: Stream, length: Duration, seed: u64| {
+        let seed = options.seed.wrapping_mul(31).wrapping_add(stream as u64 + seed);
+        stream::walk(place.gates[stream as usize].clone(), stream, Arc::clone(walkers), length, seed)
+    };
+    let mut alone = Vec::new();
+    for stream in ALONE {
+        alone.push(told(through(stream, alone_for, 0).await?, "alone"));
     }
-    let mut outcomes = Vec::new();
+    let rest = length.saturating_sub(alone_for * 3);
+    let streams: Vec<_> = Stream::ALL.map(|stream| tokio::spawn(through(stream, rest, 4))).into();
+    let mut together = Vec::new();
     for stream in streams {
-        let outcome = stream.await.context("a stream of people ended early")??;
-        eprintln!(
-            "{}: {:.1} a minute, {} turned back",
-            outcome.stream.name(),
-            outcome.per_minute(),
-            outcome.left.len()
-        );
-        outcomes.push(outcome);
+        together.push(told(stream.await.context("a stream of people ended early")??, "beside three others"));
     }
-    Ok(outcomes)
+    Ok(Walked { alone, together })
+}
+
+/// Says what came of a stream, and why faces and codes were refused.
+fn told(outcome: Outcome, how: &str) -> Outcome {
+    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+    for decision in outcome.decisions.iter().filter(|decision| decision.kind == "refused") {
+        let named = [&decision.medium, &decision.reason].map(|name| name.as_deref().unwrap_or("unnamed"));
+        *refusals.entry(named.join(" ")).or_default() += 1;
+    }
+    let (name, per_minute, left) = (outcome.stream.name(), outcome.per_minute(), outcome.left.len());
+    eprintln!("{name} {how}: {per_minute:.1} a minute, {left} turned back; refused {refusals:?}");
+    outcome
 }
 
 /// Waits until what the gates wrote has been handed on.
-async fn tallied(place: &Place, outcomes: &[Outcome], walkers: &Walkers) -> Result<tally::Tally> {
-    let truth = tally::truth(outcomes, walkers);
+async fn tallied(place: &Place, walked: &Walked, walkers: &Walkers) -> Result<tally::Tally> {
+    let truth = tally::truth(walked.all(), walkers);
     let deadline = tokio::time::Instant::now() + HANDED_ON_WITHIN;
     loop {
         let records = place.fed.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -186,20 +216,23 @@ async fn tallied(place: &Place, outcomes: &[Outcome], walkers: &Walkers) -> Resu
 }
 
 fn report(
-    outcomes: &[Outcome],
+    walked: &Walked,
     tally: &tally::Tally,
     cached: &cached::Passages,
     walkers: &Walkers,
     n: usize,
 ) -> Result<Report> {
-    let per_minute = |wanted: Stream| outcomes.iter().find(|o| o.stream == wanted).map_or(0.0, Outcome::per_minute);
-    let decisions: Vec<&Decision> = outcomes.iter().flat_map(|outcome| &outcome.decisions).collect();
+    let of = |outcomes: &[Outcome], wanted: Stream| {
+        outcomes.iter().find(|o| o.stream == wanted).map_or(0.0, Outcome::per_minute)
+    };
+    let per_minute = |wanted: Stream| of(&walked.alone, wanted);
+    // With four gates alive: alone each is faster.
+    let decisions: Vec<&Decision> = walked.together.iter().flat_map(|outcome| &outcome.decisions).collect();
     let of_medium = |medium: &'static str| decisions.iter().filter(move |d| d.medium.as_deref() == Some(medium));
     let face = histogram(of_medium("face").filter(|d| d.kind == "granted").filter_map(|d| d.decision_ms))?;
     let first = histogram(of_medium("face").filter(|d| d.kind == "granted").filter_map(|d| d.first_usable_ms))?;
     let code = histogram(of_medium("code").filter_map(|d| d.decision_ms))?;
-    let bodies =
-        outcomes.iter().flat_map(|o| o.crossed.iter().map(|c| c.who).chain(o.left.iter().map(|(who, _)| *who)));
+    let bodies = walked.all().flat_map(|o| o.crossed.iter().map(|c| c.who).chain(o.left.iter().map(|(who, _)| *who)));
     let who: Vec<usize> = bodies.collect();
     let strangers = who.iter().filter(|who| !walkers.is_enrolled(**who)).count() + cached.not_enrolled;
     let passages = who.len() + cached.asked;
@@ -223,7 +256,8 @@ fn report(
         first_usable_ms_p50: at(&first, 0.5),
         code_ms_p99: at(&code, 0.99),
         by_face: tally.by_face,
-        turned_back: outcomes.iter().map(|outcome| outcome.left.len()).sum(),
+        turned_back: walked.all().map(|outcome| outcome.left.len()).sum(),
+        face_per_minute_of_four: of(&walked.together, Stream::Face),
         not_enrolled_share: share,
         walkers_not_live: walkers.not_live,
         n,

@@ -59,6 +59,7 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     stranger = 0.85                           # share of searched faces that are not enrolled
     # expected_rider_max = 0.001              # most that a sighting may raise one rider's prior to; default: calibration
     template_photographs = 1                  # taken for a template that does not say it; newer ones do
+    claim_false_match_max = 0.0001            # where a code names the rider and his face has to be his: others taken for him
     candidates_max = 64
     [decision.entry]                          # with stranger: adds up to 1
     expected = 0.06                           # seen by the entrance camera in the last minutes

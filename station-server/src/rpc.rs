@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use facegate_domain::Timestamp;
+use facegate_domain::code::VerifiedCode;
 use facegate_domain::ids::GateId;
 use facegate_proto::convert::fixed;
 use facegate_proto::convert::gate::{direction_from_wire, rider_from_wire};
@@ -90,8 +91,9 @@ impl StationService for StationRpc {
         let rider = rider_from_wire(&request.rider)?;
         let nonce = fixed("nonce", &request.nonce)?;
         direction_from_wire(request.direction)?;
-        let issued_at = Timestamp::from_unix_ms(request.issued_at_unix_ms);
-        Ok(Response::new(present_code(&self.station, rider, nonce, issued_at).await?.into()))
+        let code = VerifiedCode { rider, nonce, issued_at: Timestamp::from_unix_ms(request.issued_at_unix_ms) };
+        let face = request.face.map(|probe| probe_from_wire(Some(probe))).transpose()?;
+        Ok(Response::new(present_code(&self.station, code, face).await?.into()))
     }
 
     async fn sight(&self, request: Request<v1::SightRequest>) -> Result<Response<v1::SightResponse>, Status> {

@@ -87,7 +87,7 @@ async fn a_station_too_far_behind_takes_a_snapshot() {
     for batch in 0..8_u64 {
         let codes = (0..1000).map(|n| (batch * 1000 + n).to_be_bytes());
         let records = codes.map(|nonce| {
-            let evidence = facegate_domain::tap::Evidence::Code { nonce, checked_online: true };
+            let evidence = facegate_domain::tap::Evidence::Code { nonce, checked_online: true, face: None };
             gate.authorise(RiderId::random(), BEGIN, evidence)
         });
         deliver(&cloud, "north", records.collect()).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_station_that_does_not_read_hurts_nobody() {
     for batch in 0..10_u64 {
         let records = (0..600).map(|n| {
             let nonce = (batch * 600 + n).to_be_bytes();
-            let evidence = facegate_domain::tap::Evidence::Code { nonce, checked_online: true };
+            let evidence = facegate_domain::tap::Evidence::Code { nonce, checked_online: true, face: None };
             gate.authorise(RiderId::random(), BEGIN, evidence)
         });
         deliver(&cloud, "north", records.collect()).await.unwrap();

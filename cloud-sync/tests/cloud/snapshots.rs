@@ -24,7 +24,8 @@ fn facts(chunk: &v1::SnapshotChunk) -> Vec<Change> {
 /// So many spent codes, each a fact.
 async fn spend(cloud: &TestCloud, gate: &mut Gate, codes: std::ops::Range<u64>) {
     let records = codes.map(|n| {
-        let evidence = facegate_domain::tap::Evidence::Code { nonce: n.to_be_bytes(), checked_online: true };
+        let evidence =
+            facegate_domain::tap::Evidence::Code { nonce: n.to_be_bytes(), checked_online: true, face: None };
         gate.authorise(RiderId::random(), BEGIN, evidence)
     });
     deliver(cloud, "north", records.collect()).await.unwrap();

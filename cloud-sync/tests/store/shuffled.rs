@@ -30,7 +30,7 @@ fn world(random: &mut StdRng, riders: &[RiderId]) -> Vec<GateRecord> {
     for at in 0..60 {
         let gate = gates.choose_mut(random).unwrap();
         let evidence = if random.random_bool(0.3) {
-            Evidence::Code { nonce: [random.random_range(0..12); 8], checked_online: true }
+            Evidence::Code { nonce: [random.random_range(0..12); 8], checked_online: true, face: None }
         } else {
             face()
         };

@@ -97,7 +97,7 @@ pub fn face() -> Evidence {
 }
 
 pub fn ride_code(nonce: u8) -> Evidence {
-    Evidence::Code { nonce: [nonce; 8], checked_online: true }
+    Evidence::Code { nonce: [nonce; 8], checked_online: true, face: None }
 }
 
 pub fn tap_of(authorisation: &GateRecord) -> Tap {

@@ -265,6 +265,9 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         });
     let codes = raw.codes.check("codes", problems);
     let reader = raw.reader.as_ref().map(|reader| reader.check("reader", problems));
+    if raw.reader.is_some() && !raw.lane.takes.takes_codes() {
+        problems.add("reader", "this lane takes faces alone, so nothing is read here; leave it out, or set lane.takes");
+    }
     let journal = raw.journal.check("journal", problems);
     Some(GateDuty {
         direction: direction?,
@@ -273,6 +276,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         admission: admission?,
         screen_listen: screen?,
         codes: codes?,
+        lane: raw.lane.takes,
         reader: reader.map_or(Some(None), |reader| reader.map(Some))?,
         journal: journal.as_ref()?.0,
         journal_kept: journal?.1,

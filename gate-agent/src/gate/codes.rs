@@ -9,6 +9,7 @@ use super::Gate;
 use crate::board::Outcome;
 use crate::code::refusal_of;
 use crate::config::OfflineCodes;
+use crate::lane::Lane;
 use crate::latency::Took;
 use crate::station::StationError;
 
@@ -37,6 +38,7 @@ impl Gate {
                 self.conclude_code(captured_ms);
                 self.refuse(Medium::Code, refusal_of(&error), took).await;
             }
+            Ok(code) if self.policy.lane == Lane::CodeWithFace => self.claim(code, captured_ms).await,
             Ok(code) => {
                 self.conclude_code(captured_ms);
                 self.on_verified_code(code, captured_ms).await;
@@ -46,7 +48,7 @@ impl Gate {
     }
 
     /// Until now, from the frame that showed the code.
-    fn code_took(&self, captured_ms: u64) -> Took {
+    pub(super) fn code_took(&self, captured_ms: u64) -> Took {
         Took { decision_ms: Some(self.ms_since(captured_ms)), first_usable_ms: None }
     }
 
@@ -58,7 +60,7 @@ impl Gate {
         let took = self.code_took(captured_ms);
         match answer {
             Ok(checked_online) => {
-                let evidence = Evidence::Code { nonce: code.nonce, checked_online };
+                let evidence = Evidence::Code { nonce: code.nonce, checked_online, face: None };
                 self.grant(code.rider, evidence, took).await;
                 // Whoever was not admitted may show it again.
                 if self.parts.door.lets_through(code.rider) {
@@ -78,7 +80,7 @@ impl Gate {
             self.parts.board.fault(Some(fault));
             return Err(Refusal::GateFault);
         }
-        match self.parts.station.present_code(code, self.policy.direction).await {
+        match self.parts.station.present_code(code, None, self.policy.direction).await {
             Ok(Answer::Granted { rider, .. }) if rider == code.rider => Ok(true),
             Ok(Answer::Granted { .. }) => {
                 self.parts.board.fault(Some("the station granted a code to another rider".into()));

@@ -32,7 +32,7 @@ impl Gate {
             _ => {}
         }
         let now_ms = self.now_ms();
-        if self.approach.has_ended(now_ms) {
+        if self.has_ended(now_ms) {
             self.end_approach().await;
         }
         match event {

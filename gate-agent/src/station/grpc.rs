@@ -119,12 +119,18 @@ impl Station for GrpcStation {
         within(self.deadlines.identify, client.identify(request)).await?.try_into().map_err(nonsense)
     }
 
-    async fn present_code(&self, code: &VerifiedCode, direction: Direction) -> Result<Answer, StationError> {
+    async fn present_code(
+        &self,
+        code: &VerifiedCode,
+        face: Option<(&Embedding, u32)>,
+        direction: Direction,
+    ) -> Result<Answer, StationError> {
         let request = v1::PresentCodeRequest {
             rider: code.rider.as_bytes().to_vec(),
             nonce: code.nonce.to_vec(),
             issued_at_unix_ms: code.issued_at.unix_ms(),
             direction: direction_to_wire(direction).into(),
+            face: face.map(|(probe, frames)| probe_to_wire(probe, frames)),
         };
         let mut client = self.client.clone();
         within(self.deadlines.code, client.present_code(request)).await?.try_into().map_err(nonsense)

@@ -22,7 +22,7 @@ fn a_code_opens_once_and_bad_ones_never() {
     let records = world.wait_delivered(2);
     let authorisation = &authorisations(&records)[0];
     assert_eq!(authorisation.rider, rider);
-    assert_eq!(authorisation.evidence, Evidence::Code { nonce: [1; 8], checked_online: true });
+    assert_eq!(authorisation.evidence, Evidence::Code { nonce: [1; 8], checked_online: true, face: None });
 
     std::thread::sleep(Duration::from_secs(5));
     world.show(&[code.clone(), code]);

@@ -30,7 +30,7 @@ fn without_the_station_faces_wait_and_codes_go_by_the_offline_rule() {
     world.station.start_again();
     let records = world.wait_delivered(2);
     let evidence = &authorisations(&records)[0].evidence;
-    assert_eq!(*evidence, Evidence::Code { nonce: [1; 8], checked_online: false });
+    assert_eq!(*evidence, Evidence::Code { nonce: [1; 8], checked_online: false, face: None });
 }
 
 #[test]

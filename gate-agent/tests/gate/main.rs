@@ -6,6 +6,7 @@ mod cameras;
 mod codes;
 mod faces;
 mod failures;
+mod lanes;
 mod network_camera;
 mod orders;
 mod people;

@@ -53,13 +53,16 @@ pub fn tally(records: &[GateRecord], crossed: &BTreeMap<(String, String), RiderI
 }
 
 /// The truth of all streams.
-pub fn truth(outcomes: &[Outcome], walkers: &Walkers) -> BTreeMap<(String, String), RiderId> {
+pub fn truth<'o>(
+    outcomes: impl Iterator<Item = &'o Outcome>,
+    walkers: &Walkers,
+) -> BTreeMap<(String, String), RiderId> {
     let of = |outcome: &Outcome| {
         let gate = outcome.stream.name().to_owned();
         let crossed = outcome.crossed.iter();
         crossed.map(|body| ((gate.clone(), body.token.clone()), walkers.get(body.who).rider)).collect::<Vec<_>>()
     };
-    outcomes.iter().flat_map(of).collect()
+    outcomes.flat_map(of).collect()
 }
 
 #[cfg(test)]

@@ -184,14 +184,14 @@ impl SimGate {
         if self.codes.is_spent(&code.nonce) {
             return Err("code spent here".into());
         }
-        let checked_online = match self.above.present_code(&code, self.way).await {
+        let checked_online = match self.above.present_code(&code, None, self.way).await {
             Ok(Answer::Granted { rider, .. }) if rider == code.rider => true,
             Ok(Answer::Granted { .. }) => return Err("another rider".into()),
             Ok(Answer::Refused(refusal)) => return Err(refusal.name().into()),
             Err(StationError::Unreachable(_)) => false,
             Err(error) => return Err(said(&error).into()),
         };
-        let evidence = Evidence::Code { nonce: code.nonce, checked_online };
+        let evidence = Evidence::Code { nonce: code.nonce, checked_online, face: None };
         Ok(Authorisation::new(code.rider, self.way, evidence))
     }
 }

@@ -244,7 +244,7 @@ impl GateRecordAgain<'_> {
             body,
         };
         let direction = Direction::Entry;
-        let evidence = Evidence::Code { nonce: [9; 8], checked_online: true };
+        let evidence = Evidence::Code { nonce: [9; 8], checked_online: true, face: None };
         let granted = record(2, RecordBody::Authorisation(Authorisation::new(rider, direction, evidence)));
         let seen = record(3, RecordBody::Passage(Passage::new(2, PassageOutcome::Passed)));
         let id = granted.id.clone();

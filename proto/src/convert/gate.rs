@@ -148,7 +148,9 @@ impl TryFrom<v1::Authorisation> for Authorisation {
             evidence: match required("evidence", wire.evidence)? {
                 v1::authorisation::Evidence::Face(face) => face_from_wire(&face)?,
                 v1::authorisation::Evidence::Code(code) => {
-                    Evidence::Code { nonce: fixed("nonce", &code.nonce)?, checked_online: code.checked_online }
+                    let (nonce, face) =
+                        (fixed("nonce", &code.nonce)?, code.face_similarity.map(Similarity::from_cosine));
+                    Evidence::Code { nonce, checked_online: code.checked_online, face }
                 }
             },
             mode: gate_mode_from_wire(&wire.mode)?,
@@ -170,8 +172,10 @@ impl From<Authorisation> for v1::Authorisation {
                         frames,
                     })
                 }
-                Evidence::Code { nonce, checked_online } => {
-                    v1::authorisation::Evidence::Code(v1::CodeEvidence { nonce: nonce.to_vec(), checked_online })
+                Evidence::Code { nonce, checked_online, face } => {
+                    let face_similarity = face.map(Similarity::cosine);
+                    let nonce = nonce.to_vec();
+                    v1::authorisation::Evidence::Code(v1::CodeEvidence { nonce, checked_online, face_similarity })
                 }
             }),
             mode: gate_mode_to_wire(authorisation.mode),
@@ -220,7 +224,8 @@ mod tests {
         };
         let face =
             Evidence::Face { similarity: Similarity::from_cosine(0.7), tier: Tier::InSystem, risk: 1e-7, frames: 3 };
-        let code = Evidence::Code { nonce: [4; 8], checked_online: false };
+        let likeness = Some(Similarity::from_cosine(0.6));
+        let code = Evidence::Code { nonce: [4; 8], checked_online: false, face: likeness };
         let authorise = |direction, evidence| {
             let mode = if direction == Direction::Exit { GateMode::FareExempt } else { GateMode::Normal };
             RecordBody::Authorisation(Authorisation::new(RiderId::random(), direction, evidence).in_mode(mode))

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_domain::face::Embedding;
 use facegate_domain::ids::RiderId;
 use facegate_domain::policy::Refusal;
-use facegate_proto::convert::station::Answer;
+use facegate_domain::tap::Evidence;
+use facegate_proto::convert::station::{Answer, probe_to_wire};
 use facegate_proto::convert::sync::FeedChange;
 use facegate_proto::v1;
 use facegate_proto::v1::station_service_client::StationServiceClient;
@@ -13,7 +15,7 @@ use facegate_runtime::identity::Role;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::faces::authorised;
+use crate::faces::{authorised, face, look, template};
 use crate::world::{NOW, World};
 
 pub fn code(rider: RiderId, nonce: [u8; 8], issued_at: Timestamp) -> v1::PresentCodeRequest {
@@ -22,6 +24,7 @@ pub fn code(rider: RiderId, nonce: [u8; 8], issued_at: Timestamp) -> v1::Present
         nonce: nonce.to_vec(),
         issued_at_unix_ms: issued_at.unix_ms(),
         direction: v1::Direction::Entry.into(),
+        face: None,
     }
 }
 
@@ -123,5 +126,33 @@ async fn a_malformed_presentation_is_refused_by_the_field() {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().contains(field), "{status}");
     }
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn with_a_face_a_code_opens_for_its_rider_alone() {
+    let world = World::new().await;
+    let station = world.station().await;
+    let (owner, other) = (RiderId::random(), RiderId::random());
+    let (his, anothers) = (face(), face());
+    for (rider, of) in [(owner, &his), (other, &anothers)] {
+        world.cloud.publish_and_wait(FeedChange::TemplatePut(template(rider, of))).await;
+    }
+    let mut gate = world.gate(&station).await;
+    let mut ask = async |rider, nonce, seen: &Embedding| -> Answer {
+        let request = v1::PresentCodeRequest { face: Some(probe_to_wire(seen, 3)), ..code(rider, nonce, NOW) };
+        gate.present_code(request).await.unwrap().into_inner().try_into().unwrap()
+    };
+    assert_eq!(ask(owner, [1; 8], &look(&anothers)).await, Answer::Refused(Refusal::FaceDiffers));
+    let answer = ask(owner, [1; 8], &look(&his)).await;
+    let Answer::Granted { rider, evidence: Some(Evidence::Face { similarity, risk, .. }) } = answer else {
+        panic!("the code was not spent by the other's face, but {answer:?}")
+    };
+    assert!(rider == owner && similarity.cosine() > 0.7 && risk <= 1e-4, "{similarity:?} {risk}");
+    assert_eq!(ask(owner, [1; 8], &look(&his)).await, REPLAYED);
+    let nobody = RiderId::random();
+    assert_eq!(ask(nobody, [2; 8], &look(&his)).await, Answer::Refused(Refusal::NotRecognised));
+    world.cloud.publish_and_wait(FeedChange::Denied(owner)).await;
+    assert_eq!(ask(owner, [3; 8], &look(&his)).await, Answer::Refused(Refusal::DenyListed));
     station.stop().await;
 }

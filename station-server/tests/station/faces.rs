@@ -64,7 +64,7 @@ fn record(gate: &str, epoch: u32, sequence: u64, body: RecordBody) -> v1::GateRe
 
 /// Someone came in with a code.
 pub fn authorised(gate: &str, epoch: u32, sequence: u64, nonce: [u8; 8]) -> v1::GateRecord {
-    let evidence = Evidence::Code { nonce, checked_online: false };
+    let evidence = Evidence::Code { nonce, checked_online: false, face: None };
     let body = Authorisation::new(RiderId::random(), Direction::Entry, evidence);
     record(gate, epoch, sequence, RecordBody::Authorisation(body))
 }

@@ -61,6 +61,7 @@ async fn what_was_answered_survives_kill_9() {
         nonce: vec![nonce; 8],
         issued_at_unix_ms: SystemClock::new().now().unix_ms(),
         direction: v1::Direction::Entry.into(),
+        face: None,
     };
     let answer = |response: tonic::Response<v1::PresentCodeResponse>| Answer::try_from(response.into_inner()).unwrap();
     for round in 0..4u8 {
@@ -140,6 +141,7 @@ async fn a_snapshot_goes_on_after_kill_9_from_the_last_chunks_that_were_kept() {
         nonce: vec![1; 8],
         issued_at_unix_ms: SystemClock::new().now().unix_ms(),
         direction: v1::Direction::Entry.into(),
+        face: None,
     };
     let answer = gate.present_code(code).await.unwrap().into_inner();
     assert_eq!(Answer::try_from(answer).unwrap(), Answer::Refused(Refusal::DenyListed));

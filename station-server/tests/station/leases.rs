@@ -60,6 +60,7 @@ async fn takes_codes(world: &World, station: &Running, nonce: u8) {
         nonce: vec![nonce; 8],
         issued_at_unix_ms: world.clock.now().unix_ms(),
         direction: ENTRY.into(),
+        face: None,
     };
     let answer = world.gate(station).await.present_code(request).await.unwrap().into_inner();
     assert!(matches!(answer.try_into().unwrap(), Answer::Granted { .. }));

@@ -1,20 +1,22 @@
-//! `[lane]`: where this aisle's riders are seen, and what is no rider.
+//! `[lane]`: what this aisle's riders pass by, where they are seen, and what is no rider.
 
 use facegate_runtime::config::Problems;
 use serde::Deserialize;
 
 use crate::intent::{IntentPolicy, LaneZone};
+use crate::lane::Lane;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLane {
+    pub(super) takes: Lane,
     zone: Vec<(f32, f32)>,
     still_after_ms: u64,
 }
 
 impl Default for RawLane {
     fn default() -> Self {
-        Self { zone: Vec::new(), still_after_ms: 4000 }
+        Self { takes: Lane::default(), zone: Vec::new(), still_after_ms: 4000 }
     }
 }
 
