@@ -70,12 +70,14 @@ export function expectStatus(person, status) {
   person.expects.push(new RegExp(`status of ${status}`));
 }
 
-/** Pictures of the page as it stands, at a desk in either scheme and on a phone, and what no page may be. */
-export async function look(person, name) {
+const VIEWS = [["desk", DESK, "light"], ["dark", DESK, "dark"], ["phone", PHONE, "light"]];
+
+/** Pictures of the page as it stands, at a desk in either scheme and on a phone unless said otherwise, and what no page may be. */
+export async function look(person, name, views = VIEWS) {
   const { page } = person;
   const folder = process.env.FACEGATE_SCREENSHOTS ?? "target/screenshots";
   mkdirSync(folder, { recursive: true });
-  for (const [kind, size, colorScheme] of [["desk", DESK, "light"], ["dark", DESK, "dark"], ["phone", PHONE, "light"]]) {
+  for (const [kind, size, colorScheme] of views) {
     await page.setViewportSize(size);
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

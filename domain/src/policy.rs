@@ -1,6 +1,10 @@
 //! What an operator sets, and the words in which a gate refuses.
 
+mod words;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::words::{Line, Words};
 
 /// Why a rider was not let through. Every refusal names the other way in: the ride code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -150,70 +154,6 @@ impl Refusal {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.name() == name)
     }
-
-    /// What the gate's screen says to the rider, English.
-    pub const fn message_en(self) -> &'static str {
-        match self {
-            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack | Self::CodeAsked => {
-                "Please show your ride code."
-            }
-            Self::TooFar => "Please step closer, or show your ride code.",
-            Self::Blurred => "Please stand still for a moment, or show your ride code.",
-            Self::Tilted => "Please hold your head upright, or show your ride code.",
-            Self::EyesCovered => "Please take off your dark glasses, or show your ride code.",
-            Self::Masked => "Please uncover your mouth and nose, or show your ride code.",
-            Self::TooDark | Self::TooBright | Self::UnevenLight => {
-                "The light is difficult here. Please show your ride code."
-            }
-            Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => {
-                "Please look at the screen, or show your ride code."
-            }
-            Self::SeveralFaces => "One at a time, please, or show your ride code.",
-            Self::DenyListed => "There is an open payment. Please settle it in the app, or ask at the ticket booth.",
-            Self::StationClosed => "This station is closed. Please ask at the ticket booth.",
-            Self::CodeNotOurs => "This is not a ride code. Please open the ride code in your app.",
-            Self::CodeForged | Self::CodeReplayed => {
-                "This ride code is not valid. Please open a new ride code in your app."
-            }
-            Self::FaceDiffers => {
-                "This ride code is another rider's. Please show your own ride code and look at the screen."
-            }
-            Self::CodeExpired => "This ride code is too old. Please open a new ride code in your app.",
-            Self::StationUnreachable => "Face entry is paused. Please show your ride code.",
-            Self::OfflineTooLong => "This gate has been cut off for too long. Please ask at the ticket booth.",
-            Self::LivenessUnavailable => "Face entry is closed at this gate. Please show your ride code.",
-            Self::GateFault => "This gate is out of order. Please use the next gate with your ride code.",
-            Self::GateClosed => "This gate is closed. Please use the next gate with your face or ride code.",
-            Self::NotAdmitted => "You cannot enter now. Please ask at the ticket booth.",
-        }
-    }
-
-    /// What the gate's screen says to the rider, Chinese.
-    pub const fn message_zh(self) -> &'static str {
-        match self {
-            Self::NotRecognised | Self::Ambiguous | Self::PresentationAttack | Self::CodeAsked => "请出示乘车码。",
-            Self::TooFar => "请靠近一点，或出示乘车码。",
-            Self::Blurred => "请稍停片刻，或出示乘车码。",
-            Self::Tilted => "请抬头正视屏幕，或出示乘车码。",
-            Self::EyesCovered => "请摘下墨镜，或出示乘车码。",
-            Self::Masked => "请摘下口罩，或出示乘车码。",
-            Self::TooDark | Self::TooBright | Self::UnevenLight => "此处光线不佳，请出示乘车码。",
-            Self::TurnedAway | Self::LivenessInconclusive | Self::TooFewFrames => "请正视屏幕，或出示乘车码。",
-            Self::SeveralFaces => "请依次通过，或出示乘车码。",
-            Self::DenyListed => "您有未支付的行程，请在应用中支付或前往票务处。",
-            Self::StationClosed => "本站已关闭，请咨询票务处。",
-            Self::CodeNotOurs => "这不是乘车码，请在应用中打开乘车码。",
-            Self::CodeForged | Self::CodeReplayed => "乘车码无效，请在应用中刷新乘车码。",
-            Self::FaceDiffers => "面部与乘车码不符，请出示本人的乘车码并正视屏幕。",
-            Self::CodeExpired => "乘车码已过期，请在应用中刷新乘车码。",
-            Self::StationUnreachable => "刷脸暂停，请出示乘车码。",
-            Self::OfflineTooLong => "此闸机离线过久，请前往票务处。",
-            Self::LivenessUnavailable => "此闸机暂不支持刷脸，请出示乘车码。",
-            Self::GateFault => "此闸机故障，请使用旁边闸机的乘车码通道。",
-            Self::GateClosed => "此闸机已关闭，请使用旁边闸机刷脸或出示乘车码。",
-            Self::NotAdmitted => "暂时无法进站，请咨询票务处。",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -224,10 +164,11 @@ mod tests {
     fn every_refusal_names_another_way_and_reads_back_by_name() {
         for refusal in Refusal::ALL {
             assert_eq!(Refusal::from_name(refusal.name()), Some(refusal));
-            let message = refusal.message_en();
-            assert!(message.contains("ride code") || message.contains("ticket booth"), "{message}");
-            let message = refusal.message_zh();
-            assert!(message.contains("乘车码") || message.contains("票务处"), "{message}");
+            let next = refusal.words().next;
+            assert!(next.en.contains("ride code") || next.en.contains("ticket booth"), "{}", next.en);
+            assert!(next.zh.contains("乘车码") || next.zh.contains("票务处"), "{}", next.zh);
+            // The code first: it is the way that does not depend on what went wrong.
+            assert!(next.en.find(" or ").is_none_or(|or| !next.en[or..].contains("ride code")), "{}", next.en);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What the gate shows and tells about itself: one place that the loop writes to, and that the screen, `/state.json`,
 //! the status to the station and the metrics read from. Nothing here names a rider.
 
+mod decision;
 mod devices;
+pub mod display;
 pub mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,9 +20,13 @@ use facegate_proto::convert::gate::direction_to_wire;
 use facegate_proto::v1;
 use tokio::sync::watch;
 
-use self::view::{Decision, FrameCounts, View};
+use self::decision::Decision;
+pub use self::decision::Outcome;
+use self::display::Calls;
+use self::view::{FrameCounts, View};
 use crate::camera::health::CameraState;
 use crate::config::{Mode, Role};
+use crate::lane::Lane;
 use crate::latency::{Latencies, Took};
 use crate::memory::Done;
 
@@ -82,25 +88,6 @@ pub struct Who {
     pub direction: Option<Direction>,
 }
 
-/// A decision as it was made.
-#[derive(Debug, Clone, Copy)]
-pub enum Outcome<'a> {
-    Granted {
-        medium: Medium,
-        record: &'a RecordId,
-    },
-    /// Face and code of one rider within the window: one tap, and nothing new.
-    Merged,
-    Refused {
-        medium: Medium,
-        refusal: Refusal,
-    },
-    /// A card was presented: the card system decides, and nothing is recorded here.
-    ByCard,
-    /// An entrance camera told the station.
-    Sighted,
-}
-
 /// See the module's description.
 #[derive(Debug)]
 pub struct Board {
@@ -141,6 +128,8 @@ struct State {
     decisions: VecDeque<Decision>,
     decided: u64,
     latencies: Latencies,
+    calls: Calls,
+    lane: Lane,
 }
 
 impl Board {
@@ -174,6 +163,8 @@ impl Board {
             decisions: VecDeque::new(),
             decided: 0,
             latencies: Latencies::default(),
+            calls: Calls::default(),
+            lane: Lane::default(),
         };
         Self { who, state: Mutex::new(state), changed: watch::Sender::new(0) }
     }
@@ -181,10 +172,6 @@ impl Board {
     /// Changes whenever the screen has something new to show.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
-    }
-
-    pub fn phase(&self, phase: Phase) {
-        self.change(|state| state.phase = phase);
     }
 
     pub fn registered(&self, station: &StationId, epoch: u32) {
@@ -205,11 +192,6 @@ impl Board {
         self.change(|state| state.aisle_online = online);
     }
 
-    /// Where the gate's state machine stands.
-    pub fn gate(&self, gate: GateState, mode: GateMode) {
-        self.change(|state| (state.gate_state, state.gate_mode) = (gate, mode));
-    }
-
     pub fn who(&self) -> &Who {
         &self.who
     }
@@ -222,20 +204,6 @@ impl Board {
     /// What became of the last order of the operations centre.
     pub fn order(&self, done: Done) {
         self.change(|state| state.order = Some(done));
-    }
-
-    /// The beams that are not believed now.
-    pub fn beams(&self, faults: Vec<(Beam, BeamFault)>) {
-        for beam in Beam::ALL {
-            let faulty = faults.iter().any(|(faulty, _)| *faulty == beam);
-            metrics::gauge!("facegate_gate_beam_faulty", "beam" => beam.name()).set(f64::from(u8::from(faulty)));
-        }
-        self.change(|state| state.beams = faults);
-    }
-
-    pub fn alarm(&self, alarm: Alarm) {
-        metrics::counter!("facegate_gate_alarms_total", "alarm" => alarm.name()).increment(1);
-        self.change(|state| *state.alarms.entry(alarm.name()).or_default() += 1);
     }
 
     /// What keeps the gate from working, or that it works again.
@@ -274,6 +242,9 @@ impl Board {
         }
         self.change(|state| {
             state.decided += 1;
+            if let Outcome::ByCard = outcome {
+                state.calls.by_card();
+            }
             if let Outcome::Refused { refusal, .. } = outcome {
                 *state.refusals.entry(refusal.name()).or_default() += 1;
             }
@@ -301,6 +272,7 @@ impl Board {
         metrics::counter!("facegate_gate_passages_total", &labels).increment(1);
         self.change(|state| {
             *state.outcomes.entry(outcome.name()).or_default() += 1;
+            state.calls.concluded(outcome);
             for remark in remarks.iter() {
                 *state.remarks.entry(remark.name()).or_default() += 1;
             }
@@ -348,7 +320,7 @@ impl Board {
 
     /// Everything, for the screen and `/state.json`.
     pub fn view(&self) -> View {
-        View::of(&self.who, &self.state())
+        View::of(&self.who, &self.state(), self.changed.receiver_count())
     }
 
     fn change(&self, apply: impl FnOnce(&mut State)) {
@@ -367,31 +339,5 @@ impl State {
         let words: Vec<String> =
             self.beams.iter().map(|(beam, fault)| format!("{} beam {}", beam.name(), fault.name())).collect();
         (!words.is_empty()).then(|| words.join(", "))
-    }
-}
-
-impl Outcome<'_> {
-    const fn kind(&self) -> &'static str {
-        match self {
-            Self::Granted { .. } => "granted",
-            Self::Merged => "merged",
-            Self::Refused { .. } => "refused",
-            Self::ByCard => "by_card",
-            Self::Sighted => "sighted",
-        }
-    }
-
-    const fn medium(&self) -> Option<Medium> {
-        match self {
-            Self::Granted { medium, .. } | Self::Refused { medium, .. } => Some(*medium),
-            Self::Merged | Self::ByCard | Self::Sighted => None,
-        }
-    }
-
-    const fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused { refusal, .. } => Some(refusal.name()),
-            _ => None,
-        }
     }
 }

@@ -27,6 +27,7 @@ use crate::freshness::FreshnessPolicy;
 use crate::intent::IntentPolicy;
 use crate::lane::Lane;
 use crate::reader::ReaderConfig;
+use crate::screen::ScreenConfig;
 use crate::station::grpc::Deadlines;
 use crate::vision::FacePolicy;
 
@@ -108,7 +109,7 @@ pub struct GateDuty {
     pub actuator: ActuatorConfig,
     pub aisle: AislePolicy,
     pub admission: AdmissionConfig,
-    pub screen_listen: SocketAddr,
+    pub screen: ScreenConfig,
     pub codes: CodePolicy,
     /// What riders pass by.
     pub lane: Lane,

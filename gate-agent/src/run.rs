@@ -97,6 +97,7 @@ impl Shared {
         camera: Box<dyn Camera>,
         actuator: Box<dyn Actuator>,
     ) -> Result<(), RunError> {
+        self.board.lane(duty.lane);
         self.serve_screen(duty)?;
         let place = JournalPlace {
             gate: config.id.clone(),
@@ -207,9 +208,9 @@ impl Shared {
     }
 
     fn serve_screen(&self, duty: &GateDuty) -> Result<(), RunError> {
-        let address = duty.screen_listen;
+        let address = duty.screen.listen;
         let listener = TcpListener::bind(address).map_err(|source| RunError::Screen { address, source })?;
-        let (router, shutdown) = (screen::router(Arc::clone(&self.board)), self.shutdown.clone());
+        let (router, shutdown) = (screen::router(Arc::clone(&self.board), duty.screen.clone()), self.shutdown.clone());
         self.tasks.spawn(async move {
             if let Err(error) = serve_loopback(listener, router, shutdown).await {
                 tracing::error!(%error, "the screen stopped; the gate goes on without it");

@@ -1,59 +1,88 @@
-//! The gate's own screen, on loopback: one page in large type that follows the board by server-sent events, and the
-//! board as JSON. It shows no picture and no name.
+//! The gate's own pages, on loopback: the rider's display, and the board as JSON. Nothing is loaded from elsewhere.
 
-use std::convert::Infallible;
+mod display;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::{Stream, StreamExt};
-use tokio_stream::wrappers::WatchStream;
 
 use crate::board::Board;
 use crate::board::view::View;
 
-const PAGE: &str = include_str!("screen/page.html");
+/// `[screen]` as checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScreenConfig {
+    pub listen: SocketAddr,
+    /// The order in which the display's lines stand.
+    pub languages: Vec<Language>,
+    /// 0 is silent, 1 as loud as the machine goes.
+    pub volume: f32,
+}
 
-/// `/` the page, `/events` the board whenever it changes, `/state.json` the board now.
-pub fn router(board: Arc<Board>) -> Router {
+/// What the display's lines are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    Zh,
+    En,
+}
+
+/// What the pages are made of.
+#[derive(Clone)]
+struct Screen {
+    board: Arc<Board>,
+    config: Arc<ScreenConfig>,
+}
+
+/// `/` the display, `/events` what it shows whenever that changes, `/state.json` the whole board now.
+pub fn router(board: Arc<Board>, config: ScreenConfig) -> Router {
     Router::new()
-        .route("/", get(page))
+        .merge(display::routes())
         .route("/state.json", get(state))
-        .route("/events", get(events))
         .layer(middleware::from_fn(only_from_here))
-        .with_state(board)
+        .with_state(Screen { board, config: Arc::new(config) })
 }
 
-async fn page() -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
-    ([(CACHE_CONTROL, "no-store"), (CONTENT_SECURITY_POLICY, policy)], Html(PAGE)).into_response()
+async fn state(State(screen): State<Screen>) -> Json<View> {
+    Json(screen.board.view())
 }
 
-async fn state(State(board): State<Arc<Board>>) -> Json<View> {
-    Json(board.view())
+/// A file of ours.
+async fn file(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, content_type)], text)
 }
 
-async fn events(State(board): State<Arc<Board>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let changes = WatchStream::new(board.subscribe());
-    let events = changes.map(move |_| {
-        // A view is plain data, so it always serialises; were it not, the page keeps what it shows.
-        Ok(Event::default().json_data(board.view()).unwrap_or_else(|_| Event::default().comment("unserialisable")))
-    });
-    Sse::new(events).keep_alive(KeepAlive::default())
-}
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// Our own files and nothing else; no page of others may frame these.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (CACHE_CONTROL, "no-store"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "same-origin"),
+];
 
 /// A page of the wide web opened on the gate's display could rename its own host to loopback (DNS rebinding).
 async fn only_from_here(headers: HeaderMap, request: axum::extract::Request, next: Next) -> Response {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
-        next.run(request).await
+        (HEADERS, next.run(request).await).into_response()
     } else {
         (StatusCode::MISDIRECTED_REQUEST, "this screen is for the gate itself\n").into_response()
     }

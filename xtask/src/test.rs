@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::measure::peers;
 use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
-use crate::setup::needs::{CHROMIUM, POSTGRESQL, SOFTHSM, STRACE, VENV};
+use crate::setup::needs::{CHINESE_FONT, CHROMIUM, POSTGRESQL, SOFTHSM, STRACE, VENV};
 use crate::test::count::Count;
 use crate::workspace::{WITH_SIMULATION, Workspace};
 use crate::{command, models, pages, setup};
@@ -51,7 +51,7 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
     let whole = whole_unless_named(args);
     phases.run("setup", || {
         setup::run()?;
-        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE, &VENV, &CHROMIUM])
+        setup::ensure([&POSTGRESQL, &SOFTHSM, &STRACE, &VENV, &CHROMIUM, &CHINESE_FONT])
     })?;
     phases.run("build", || {
         let mut build = workspace.cargo();

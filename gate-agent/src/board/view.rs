@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use facegate_domain::Timestamp;
-use facegate_domain::tap::{Direction, Medium};
+use facegate_domain::tap::Direction;
 use serde::Serialize;
 
-use super::{FrameFate, Outcome, Phase, State, Who};
-use crate::latency::{LatencySummary, Took};
+use super::decision::Decision;
+use super::display::Display;
+use super::{FrameFate, Phase, State, Who};
+use crate::latency::LatencySummary;
 
 /// See `/state.json` in the crate's help.
 #[derive(Debug, Clone, Serialize)]
@@ -21,8 +22,10 @@ pub struct View {
     pub phase: &'static str,
     /// With `refused`: why, and what to do.
     pub refusal: Option<&'static str>,
-    pub message_en: &'static str,
-    pub message_zh: &'static str,
+    /// What the rider reads: sign, lines, notice, tone.
+    pub display: Display,
+    /// Displays that follow the gate now.
+    pub displays: usize,
     pub station_reachable: bool,
     /// `normal`, `closed`, `emergency_open` or `fare_free`, as the station told last.
     pub station_mode: &'static str,
@@ -101,49 +104,8 @@ impl FrameCounts {
     }
 }
 
-/// One decision, without who it was about.
-#[derive(Debug, Clone, Serialize)]
-pub struct Decision {
-    /// Counts from 1.
-    pub number: u64,
-    pub at_unix_ms: i64,
-    /// `granted`, `refused`, `merged`, `by_card` or `sighted`.
-    pub kind: &'static str,
-    pub medium: Option<&'static str>,
-    /// With `refused`.
-    pub reason: Option<&'static str>,
-    /// Last usable frame captured → decision; absent if the rider's leaving brought it about.
-    pub decision_ms: Option<f64>,
-    /// With a face: first usable frame of it captured → decision.
-    pub first_usable_ms: Option<f64>,
-    /// With `granted`: gate/epoch/sequence of the authorisation.
-    pub record: Option<String>,
-    /// With `granted`, once the sensors have concluded and it is on the disk.
-    pub outcome: Option<&'static str>,
-}
-
-impl Decision {
-    pub(super) fn new(number: u64, at: Timestamp, outcome: Outcome<'_>, took: Took) -> Self {
-        let record = match outcome {
-            Outcome::Granted { record, .. } => Some(record.to_string()),
-            _ => None,
-        };
-        Self {
-            number,
-            at_unix_ms: at.unix_ms(),
-            kind: outcome.kind(),
-            medium: outcome.medium().map(Medium::name),
-            reason: outcome.reason(),
-            decision_ms: took.decision_ms,
-            first_usable_ms: took.first_usable_ms,
-            record,
-            outcome: None,
-        }
-    }
-}
-
 impl View {
-    pub(super) fn of(who: &Who, state: &State) -> Self {
+    pub(super) fn of(who: &Who, state: &State, displays: usize) -> Self {
         let (phase, refusal) = match state.phase {
             Phase::Starting => ("starting", None),
             Phase::Idle => ("idle", None),
@@ -153,21 +115,6 @@ impl View {
             Phase::Standing => ("standing", None),
             Phase::OutOfService => ("out_of_service", None),
         };
-        let (message_en, message_zh) = match (refusal, phase) {
-            (Some(refusal), _) => (refusal.message_en(), refusal.message_zh()),
-            (None, "starting") => ("Please use the next gate.", "请使用旁边的闸机。"),
-            (None, "open" | "standing") => ("Please walk through.", "请通行。"),
-            (None, "out_of_service") => {
-                ("This gate is closed. Please use the next gate.", "此闸机已关闭，请使用旁边的闸机。")
-            }
-            (None, "looking") => ("One moment.", "请稍候。"),
-            // Nobody is asked to look into a camera that does not see.
-            (None, _) if !state.camera.sees() && state.reader == Some(true) => {
-                ("Please hold your ride code to the reader.", "请将乘车码对准扫码口。")
-            }
-            (None, _) if !state.camera.sees() => ("Please use the next gate.", "请使用旁边的闸机。"),
-            (None, _) => ("Look here, or show your ride code.", "请正视屏幕，或出示乘车码。"),
-        };
         Self {
             id: who.id.to_string(),
             role: who.role.name(),
@@ -176,8 +123,8 @@ impl View {
             station: state.station.as_ref().map(ToString::to_string),
             phase,
             refusal: refusal.map(facegate_domain::policy::Refusal::name),
-            message_en,
-            message_zh,
+            display: Display::of(who, state),
+            displays,
             station_reachable: state.station_reachable,
             station_mode: state.station_mode.name(),
             aisle_online: state.aisle_online,

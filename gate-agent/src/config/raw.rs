@@ -7,6 +7,7 @@ mod codes;
 mod journal;
 mod lane;
 mod reader;
+mod screen;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ use self::codes::RawCodes;
 use self::journal::RawJournal;
 use self::lane::RawLane;
 use self::reader::RawReader;
+use self::screen::RawScreen;
 use super::{Config, Duty, GateDuty, Mode};
 use crate::approach::ApproachPolicy;
 use crate::decide::DecisionPolicy;
@@ -101,12 +103,6 @@ const fn code_deadline_ms() -> u64 {
 
 const fn background_deadline_ms() -> u64 {
     10_000
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawScreen {
-    listen: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,18 +247,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         required(raw.actuator.as_ref(), "actuator", problems).and_then(|actuator| actuator.check("actuator", problems));
     let aisle = raw.aisle.check("aisle", problems);
     let admission = raw.admission.check("admission", problems);
-    let screen = required(raw.screen.as_ref(), "screen", problems)
-        .and_then(|screen| problems.address("screen.listen", &screen.listen))
-        .filter(|address| {
-            let loopback = address.ip().is_loopback();
-            if !loopback {
-                problems.add(
-                    "screen.listen",
-                    format!("{address} can be reached from other machines; the screen has no TLS, use 127.0.0.1"),
-                );
-            }
-            loopback
-        });
+    let screen = required(raw.screen.as_ref(), "screen", problems).and_then(|screen| screen.check("screen", problems));
     let codes = raw.codes.check("codes", problems);
     let reader = raw.reader.as_ref().map(|reader| reader.check("reader", problems));
     if raw.reader.is_some() && !raw.lane.takes.takes_codes() {
@@ -274,7 +259,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
         actuator: actuator?,
         aisle: aisle?,
         admission: admission?,
-        screen_listen: screen?,
+        screen: screen?,
         codes: codes?,
         lane: raw.lane.takes,
         reader: reader.map_or(Some(None), |reader| reader.map(Some))?,

@@ -58,8 +58,9 @@ fn a_stranger_is_refused_once_and_shown_the_other_way() {
     assert_eq!(decision["reason"], "not_recognised", "{decision}");
     let state = world.state();
     assert_eq!(state["phase"], "refused");
-    assert!(state["message_en"].as_str().unwrap().contains("ride code"));
-    assert!(state["message_zh"].as_str().unwrap().contains("乘车码"));
+    assert_eq!(state["display"]["sign"], "show_code");
+    assert!(state["display"]["next"]["en"].as_str().unwrap().contains("ride code"));
+    assert!(state["display"]["next"]["zh"].as_str().unwrap().contains("乘车码"));
     world.show(&standing_on);
     world.pause();
     assert_eq!(world.state()["decided"], 1, "standing on brings no second refusal");

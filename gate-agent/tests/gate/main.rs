@@ -9,7 +9,10 @@ mod failures;
 mod lanes;
 mod network_camera;
 mod orders;
+mod pages;
 mod people;
+#[path = "../../../pages-tests/run.rs"]
+mod run;
 mod sensors;
 mod station;
 mod strangers;

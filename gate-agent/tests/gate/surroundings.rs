@@ -15,7 +15,14 @@ fn the_screen_says_that_this_is_development_and_answers_only_its_own_host() {
     let world = World::new();
     let (status, page) = world.get("/", "127.0.0.1");
     assert!(status.contains("200") && page.contains("开发模式 · development"));
-    assert!(!page.contains("http://") && !page.contains("https://"), "it works without internet");
+    for path in ["/", "/display.js", "/display.css"] {
+        let (status, text) = world.get(path, "127.0.0.1");
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            status.contains("200") && !text.contains("http://") && !text.contains("https://"),
+            "{path} works without internet"
+        );
+    }
     assert_eq!(world.state()["mode"], "development");
     assert!(world.get("/state.json", "attacker.example").0.contains("421"));
     assert!(world.get("/metrics", "127.0.0.1").0.contains("404"), "metrics are not for the screen");

@@ -198,7 +198,7 @@ async fn replay_is_refused(gate: &Gate, frames: &[Vec<u8>]) -> Result<bool> {
 
 fn in_words(decision: &Decision) -> String {
     match decision.refusal() {
-        Some(refusal) => format!("refused ({}): “{}”", refusal.name(), refusal.message_en()),
+        Some(refusal) => format!("refused ({}): “{}”", refusal.name(), refusal.words().next.en),
         None => decision.kind.clone(),
     }
 }

@@ -135,7 +135,7 @@ async fn a_gate_of_before_is_refused_in_words_that_it_reads_and_one_of_today_in_
     {
         let answer = Answer::try_from(gate.identify(asked).await.unwrap().into_inner()).unwrap();
         assert_eq!(answer, Answer::Refused(refusal));
-        assert_eq!(refusal.message_en(), "Please show your ride code.", "either asks for the code");
+        assert!(refusal.words().next.en.contains("ride code"), "either asks for the code");
     }
     station.stop().await;
 }

@@ -94,12 +94,20 @@ pub const STRACE: Need = Need {
     present: || answers(Command::new("strace").arg("--version")),
 };
 
-/// For the tests of pages. The font is for what they say in Chinese.
+/// For the tests of pages.
 pub const CHROMIUM: Need = Need {
     what: "Chromium",
     why: "the pages are tested in a real browser",
-    packages: &["chromium", "fonts-noto-cjk"],
+    packages: &["chromium"],
     present: || answers(Command::new("chromium").arg("--version")),
+};
+
+/// For what pages say in Chinese: without it a browser draws boxes, and their pictures show nothing.
+pub const CHINESE_FONT: Need = Need {
+    what: "a font with Chinese characters",
+    why: "the gates' pages are looked at in Chinese and English",
+    packages: &["fontconfig", "fonts-noto-cjk"],
+    present: || Command::new("fc-list").arg(":lang=zh").output().is_ok_and(|fonts| !fonts.stdout.is_empty()),
 };
 
 /// For the store that outgrows one machine.
