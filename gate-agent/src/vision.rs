@@ -13,7 +13,7 @@ use facegate_runtime::clock::Stopwatch;
 
 use crate::camera::CapturedFrame;
 use crate::camera::health::CameraHealth;
-use crate::code::read_qr;
+use crate::code::CodeReader;
 use crate::intent::{IntentPolicy, Intention, Intentions};
 
 /// What a frame showed.
@@ -104,6 +104,7 @@ pub struct Vision {
     /// Faces are let through; else (liveness is reduced and nobody accepted that) only codes.
     pub takes_faces: bool,
     turns: Turns,
+    codes: CodeReader,
     /// What is seen of the camera itself.
     health: Arc<CameraHealth>,
     /// Who of those before the camera is coming.
@@ -127,6 +128,7 @@ impl Vision {
             reads_codes,
             takes_faces,
             turns: Turns::default(),
+            codes: CodeReader::default(),
             health,
             intentions: Mutex::new(Intentions::new(intent)),
             track: Mutex::default(),
@@ -147,7 +149,7 @@ impl Vision {
         let trusted = !self.health.pictured(&frame, captured_ms) && trusted;
         let images = Images { depth, infrared };
         let wants_codes = self.reads_codes && attention.codes.load(Ordering::Relaxed);
-        let code = if wants_codes { timed("code", || read_qr(&frame)) } else { None };
+        let code = if wants_codes { timed("code", || self.codes.read(&frame)) } else { None };
         // Somebody who shows a ride code is handled by that alone; another system's QR may be on a T-shirt.
         let shows_ride_code = code.as_ref().is_some_and(|text| text.starts_with(PREFIX));
         let face = if shows_ride_code || !attention.faces.load(Ordering::Relaxed) {

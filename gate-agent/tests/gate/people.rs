@@ -127,12 +127,14 @@ pub fn phone_with(text: &str) -> Vec<u8> {
         overlay(&mut hall, &shown, 400, 100);
         jpeg(&hall)
     };
-    // The reader fails on one code in some hundreds at a given size, and these tests show a code in one frame.
+    // Some codes are read at one size and not at another, and these tests show a code in one frame, at any of the reader's
+    // turns.
     let is_read = |frame: &Vec<u8>| {
         let frame = facegate_models::decode::decode(frame, &ImageLimits::default()).unwrap();
-        facegate_gate_agent::code::read_qr(&frame).as_deref() == Some(text)
+        let reader = facegate_gate_agent::code::CodeReader::default();
+        (0..4).all(|_| reader.read(&frame).as_deref() == Some(text))
     };
-    [500, 540, 470, 520].into_iter().map(held).find(is_read).unwrap()
+    [500, 540, 470, 520, 455, 490, 530].into_iter().map(held).find(is_read).unwrap()
 }
 
 pub fn jpeg(pixels: &RgbImage) -> Vec<u8> {
