@@ -33,6 +33,7 @@ pub mod sled;
 mod stations;
 mod taps;
 mod terms;
+mod waivers;
 mod wallets;
 
 pub use acquirers::{AcquirerStore, AskedOf};
@@ -64,7 +65,8 @@ pub use stations::{
     TierReport,
 };
 pub use taps::{Conflict, Gap, Intake, Mark, RiderTaps, TapStore, UnknownPassage};
-pub use terms::{Again, KeptWaiver, TermsStore};
+pub use terms::{Again, TermsStore};
+pub use waivers::{KeptWaiver, WAIVERS_LATELY_MAX, WaiverStore};
 pub use wallets::{Held, WalletStore};
 
 /// Everything that the cloud keeps.
@@ -78,6 +80,7 @@ pub trait Store:
     + TapStore
     + JourneyStore
     + TermsStore
+    + WaiverStore
     + ChargeStore
     + AcquirerStore
     + DebitStore

@@ -3,41 +3,84 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::digest_id::digest_uuid;
 use facegate_domain::fares::{Line, Rule, Tariff, Waiver, Waives};
-use facegate_domain::ids::StationId;
+use facegate_domain::ids::{RiderId, StationId};
 use facegate_domain::money::Money;
 use facegate_domain::operation::{Instructions, StationMode};
+use facegate_domain::waiving::{ProposedWaiver, WaiverReach, WaiverRequest, WaivingError};
 use uuid::Uuid;
 
 use crate::audit_report;
 use crate::cloud::Cloud;
 use crate::enrolment::{Actor, EnrolmentError};
-use crate::store::{KeptWaiver, PricedRide, Store, StoreError};
+use crate::store::{KeptWaiver, PricedRide, Store, StoreError, WAIVERS_LATELY_MAX};
 
 /// Rides looked at a time.
 const RIDES_PAGE: usize = 512;
 /// Rides looked at to say what a waiver may change; a week of a whole city is too much for somebody who waits.
 const LOOKED_AT_MAX: usize = 100_000;
 
+/// What rides to come may cost is looked up in whole weeks before.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
 /// As long as the mode lasts.
 pub const FOR_EVER: Timestamp = Timestamp::from_unix_ms(i64::MAX);
 
-/// Waives what the operator names, whenever it was. `id` is drawn by whoever tells, so that telling twice is telling once.
-pub async fn tell(cloud: &Cloud, actor: &Actor, id: Uuid, waiver: Waiver) -> Result<Uuid, EnrolmentError> {
-    check(cloud, &waiver).await?;
-    let subject = format!("{id} {}", serde_json::to_string(&waiver).unwrap_or_default());
-    cloud.store.audit(actor.as_str(), "fares.waive", &subject, cloud.clock.now()).await?;
-    let spreads = Some(waiver.from..waiver.until);
-    let told_by = Some(actor.as_str().to_owned());
-    let new =
-        cloud.store.add_waiver(KeptWaiver { id, waiver: waiver.clone(), told_by, follows: None, spreads }).await?;
-    if !new && cloud.store.waivers().await?.iter().any(|kept| kept.id == id && kept.waiver != waiver) {
-        return refuse("order", "another waiver was told under it: draw a new one");
+/// Waives what the operator names, whenever it was; what may give back more than one person decides about waits for another.
+/// `id` is drawn by whoever tells, so that telling twice is telling once.
+pub async fn tell(cloud: &Cloud, actor: &Actor, id: Uuid, waiver: Waiver) -> Result<ProposedWaiver, EnrolmentError> {
+    let reach = reach(cloud, &waiver).await?;
+    let request = WaiverRequest { id, waiver, reach, by: actor.as_str().to_owned() };
+    let (policy, now) = (&cloud.config.after.remedies.policy, cloud.clock.now());
+    match cloud.store.propose_waiver(request, policy, now).await {
+        Err(StoreError::Waiving(WaivingError::OtherWords(_))) => {
+            refuse("order", "another waiver was told under it: draw a new one")
+        }
+        told => Ok(told?),
     }
-    Ok(id)
+}
+
+/// The second person's word about a waiver that waits. Whoever approves names the effect that he was shown: if it has grown
+/// considerably since, nothing happens, and the waiver is listed with what it would give back now.
+///
+/// Errors: `Waiving`.
+pub async fn decide(
+    cloud: &Cloud,
+    actor: &Actor,
+    id: Uuid,
+    decision: Decision,
+) -> Result<ProposedWaiver, EnrolmentError> {
+    let approves = match decision {
+        Decision::Reject => false,
+        Decision::Approve { shown_minor } => {
+            let proposed = cloud.store.proposed_waiver(id).await?.ok_or(WaivingError::Unknown(id))?;
+            // Whether he may decide at all comes first.
+            proposed.decide(true, actor.as_str())?;
+            let reach = reach(cloud, &proposed.waiver).await?;
+            cloud.store.show_waiver(id, reach).await?;
+            let shown = Money::from_minor(shown_minor, reach.cost.currency());
+            if reach.outgrows(shown).map_err(WaivingError::from)? {
+                let now = reach.effect().map_err(WaivingError::from)?;
+                return Err(WaivingError::Grown { shown, now }.into());
+            }
+            true
+        }
+    };
+    Ok(cloud.store.decide_waiver(id, approves, actor.as_str(), cloud.clock.now()).await?)
+}
+
+/// What the second person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Having been shown that so much may be given back.
+    Approve {
+        shown_minor: i64,
+    },
+    Reject,
 }
 
 fn refuse<T>(field: &'static str, problem: impl Into<String>) -> Result<T, EnrolmentError> {
@@ -59,38 +102,71 @@ async fn check(cloud: &Cloud, waiver: &Waiver) -> Result<(), EnrolmentError> {
     Ok(())
 }
 
-/// What a waiver may change of what is settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach {
-    /// Rides that cost something now.
-    pub rides: usize,
-    pub riders: usize,
-    /// What they cost now, of which at most all goes back.
-    pub cost: Money,
-    /// There were more rides in that time than are looked at for this.
-    pub is_part: bool,
-}
-
-/// What this waiver may change, without telling it.
+/// What this waiver may give back, without telling it.
 ///
 /// Errors: `BadField`, as telling it would.
-pub async fn reach(cloud: &Cloud, waiver: &Waiver) -> Result<Reach, EnrolmentError> {
+pub async fn reach(cloud: &Cloud, waiver: &Waiver) -> Result<WaiverReach, EnrolmentError> {
     check(cloud, waiver).await?;
-    let mut cost = Money::zero(cloud.config.fares.currency());
-    let (mut after, mut looked_at, mut rides, mut riders) = (None, 0, 0, BTreeSet::new());
+    let settled = sum(cloud, waiver).await?;
+    let expected = match weeks_before(waiver, cloud.clock.now()) {
+        Some(before) => sum(cloud, &before).await?,
+        None => Sum::none(cloud),
+    };
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    Ok(WaiverReach {
+        rides: count(settled.rides),
+        riders: count(settled.riders.len()),
+        cost: settled.cost,
+        expected: expected.cost,
+        is_part: settled.is_part || expected.is_part,
+    })
+}
+
+/// Whether one person may tell a waiver that reaches so far now.
+pub async fn is_for_one(cloud: &Cloud, reach: &WaiverReach) -> Result<bool, EnrolmentError> {
+    let lately = cloud.store.latest_waivers(WAIVERS_LATELY_MAX).await?;
+    Ok(ProposedWaiver::is_for_one(reach, &lately, &cloud.config.after.remedies.policy, cloud.clock.now())?)
+}
+
+/// The part of its time that is still to come, so many whole weeks ago that it was over by now. None if it is over.
+fn weeks_before(waiver: &Waiver, now: Timestamp) -> Option<Waiver> {
+    let weeks = waiver.until.since(now).as_millis().div_ceil(WEEK.as_millis());
+    let ago = Duration::from_millis(u64::try_from(weeks.saturating_mul(WEEK.as_millis())).unwrap_or(u64::MAX));
+    let (from, until) = (waiver.from.max(now).minus(ago), waiver.until.minus(ago));
+    (weeks > 0).then(|| Waiver { from, until, ..waiver.clone() })
+}
+
+/// Settled rides that cost something and that a waiver covers.
+struct Sum {
+    rides: usize,
+    riders: BTreeSet<RiderId>,
+    cost: Money,
+    /// There were more rides in its time than are looked at.
+    is_part: bool,
+}
+
+impl Sum {
+    fn none(cloud: &Cloud) -> Self {
+        let cost = Money::zero(cloud.config.fares.currency());
+        Self { rides: 0, riders: BTreeSet::new(), cost, is_part: false }
+    }
+}
+
+async fn sum(cloud: &Cloud, waiver: &Waiver) -> Result<Sum, EnrolmentError> {
+    let (mut sum, mut after, mut looked_at) = (Sum::none(cloud), None, 0);
     let until = waiver.until.plus(cloud.config.settling.pairing.journey_max);
     while looked_at < LOOKED_AT_MAX {
         let page = cloud.store.rides_ended(waiver.from, until, after, RIDES_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(Reach { rides, riders: riders.len(), cost, is_part: false }) };
+        let Some(last) = page.last() else { return Ok(sum) };
         after = Some((last.ride.last().at, last.id()));
         looked_at += page.len();
         for (priced, total) in page.iter().filter_map(|priced| Some((priced, may_change(waiver, priced)?))) {
-            rides += 1;
-            riders.insert(priced.ride.rider());
-            cost = cost.checked_add(total).map_err(|error| EnrolmentError::Internal(error.to_string()))?;
+            sum.rides += 1;
+            sum.riders.insert(priced.ride.rider());
+            sum.cost = sum.cost.checked_add(total).map_err(|error| EnrolmentError::Internal(error.to_string()))?;
         }
     }
-    Ok(Reach { rides, riders: riders.len(), cost, is_part: true })
+    Ok(Sum { is_part: true, ..sum })
 }
 
 /// What the ride costs now, if that may change.
@@ -142,6 +218,19 @@ pub async fn end(cloud: &Cloud, actor: &Actor, id: Uuid, at: Option<Timestamp>) 
     }
 }
 
+/// "to_come", "holds", "over" or, if it was ended before it began, "withdrawn".
+pub fn standing(waiver: &Waiver, now: Timestamp) -> &'static str {
+    if waiver.until <= waiver.from {
+        "withdrawn"
+    } else if waiver.until <= now {
+        "over"
+    } else if waiver.from <= now {
+        "holds"
+    } else {
+        "to_come"
+    }
+}
+
 fn waived_by(mode: StationMode) -> Option<Waives> {
     match mode {
         StationMode::FareFree => Some(Waives::Fare),
@@ -182,8 +271,8 @@ pub async fn follow_modes(
             };
             let stations = Some([station.clone()].into());
             let waiver = Waiver { reason, waives, stations, from: now, until: FOR_EVER };
-            let (told_by, follows) = (None, Some(station.clone()));
-            store.add_waiver(KeptWaiver { id, waiver, told_by, follows, spreads: None }).await?;
+            let (told_by, confirmed_by, follows) = (None, None, Some(station.clone()));
+            store.add_waiver(KeptWaiver { id, waiver, told_by, confirmed_by, follows, spreads: None }).await?;
         }
     }
     Ok(())

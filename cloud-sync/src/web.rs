@@ -9,10 +9,11 @@
 //! | `GET /ops/audit`, `GET /ops/audit/2026-11-29`, `….csv` | operators: the end-of-day audit |
 //! | `GET /ops/risk.json` | operators: what was decided about risk |
 //! | `GET /ops/refunds`, `GET /ops/refunds.json`, `GET /ops/riders/{rider}/money.json` | operators: money given back |
-//! | `POST /ops/reserve`, `POST /ops/reserve/{id}/decision` | operators: money set aside for wrong charges |
+//! | `GET /ops/reserve.json`, `POST /ops/reserve`, `POST /ops/reserve/{id}/decision` | operators: money set aside for wrong charges |
 //! | `POST /ops/remedies`, `POST /ops/remedies/{id}/decision`, `POST /ops/disputes/{id}/outcome` | operators |
 //! | `GET /ops/rides`, `GET /ops/rides.json`, `POST /ops/rides/{ride}/release` | operators: rides without a price |
-//! | `GET /ops/waivers.json`, `POST /ops/waivers`, `POST /ops/waivers/preview`, `POST /ops/waivers/{id}/end` | operators |
+//! | `GET /ops/waivers.json`, `POST /ops/waivers`, `POST /ops/waivers/preview` | operators: what is waived, or to be |
+//! | `POST /ops/waivers/{id}/decision`, `POST /ops/waivers/{id}/end` | operators; `decision` is a second person's |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
 //! | `GET /books` and below | operators: the books, see [`books`] |
 //! | `GET /me`, `GET /me/overview.json`, `POST /me/pay` | riders, each of himself |
@@ -116,6 +117,7 @@ fn pages_router(pages: Pages) -> Router {
         .route("/ops/refunds", get(ops::refunds::page))
         .route("/ops/refunds.json", get(ops::refunds::queues))
         .route("/ops/riders/{rider}/money.json", get(ops::refunds::of_rider))
+        .route("/ops/reserve.json", get(ops::reserve::state))
         .route("/ops/reserve", post(ops::reserve::ask))
         .route("/ops/reserve/{id}/decision", post(ops::reserve::decide))
         .route("/ops/remedies", post(ops::refunds::ask))
@@ -130,6 +132,7 @@ fn pages_router(pages: Pages) -> Router {
             "/ops/waivers/preview",
             post(ops::waivers::preview).layer(DefaultBodyLimit::max(ops::waivers::FORM_BYTES_MAX)),
         )
+        .route("/ops/waivers/{id}/decision", post(ops::waivers::decide))
         .route("/ops/waivers/{id}/end", post(ops::waivers::end))
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/books", get(books::page))

@@ -17,6 +17,7 @@ pub mod dispute;
 pub mod face;
 pub mod fares;
 pub mod fingerprint;
+pub mod four_eyes;
 pub mod gate;
 pub mod habits;
 pub mod ids;
@@ -37,5 +38,6 @@ pub mod settlement;
 pub mod tap;
 pub mod terms;
 pub mod travel_day;
+pub mod waiving;
 
 pub use clock::{Clock, Timestamp};

@@ -3,17 +3,13 @@
 //! Somebody asks, with a reason. Above an amount another person has to approve it; what was asked for within a day counts
 //! together, so that nobody sets it aside in small parts alone.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::four_eyes::{Approval, ApprovalError};
 use crate::ledger::{Account, Entry, EntryId, LedgerError};
 use crate::money::{Money, MoneyError};
 use crate::remedy::{REASON_MAX, RemedyPolicy};
-
-/// What was asked for within it counts together.
-pub const COUNTS_TOGETHER: Duration = Duration::from_secs(86_400);
 
 digest_id!(
     /// The identity of a funding: a digest of the name that whoever asks for it gave it, so that asking twice is once.
@@ -25,24 +21,6 @@ impl FundingId {
     pub fn of(order: &str) -> Self {
         // Any text makes one line of this.
         Self::digest([format!("{order:?}")])
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FundingState {
-    AwaitingApproval,
-    Done,
-    Rejected,
-}
-
-impl FundingState {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AwaitingApproval => "awaiting_approval",
-            Self::Done => "done",
-            Self::Rejected => "rejected",
-        }
     }
 }
 
@@ -61,10 +39,8 @@ pub struct Funding {
     pub id: FundingId,
     pub amount: Money,
     pub reason: String,
-    pub asked_by: String,
-    pub asked_at: Timestamp,
-    pub decided_by: Option<String>,
-    pub state: FundingState,
+    #[serde(flatten)]
+    pub approval: Approval,
 }
 
 /// Why the reserve stays as it is.
@@ -78,10 +54,8 @@ pub enum FundingError {
     OtherWords(FundingId),
     #[error("there is no funding {0}")]
     Unknown(FundingId),
-    #[error("funding {id} was asked for by {by}: another person has to decide about it")]
-    SamePerson { id: FundingId, by: String },
-    #[error("funding {id} is {state} already and stays so", state = .state.name())]
-    Decided { id: FundingId, state: FundingState },
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     #[error("the amounts cannot be computed: {0}")]
     Money(#[from] MoneyError),
     #[error(transparent)]
@@ -103,22 +77,13 @@ impl Funding {
         if request.reason.trim().is_empty() || request.reason.chars().count() > REASON_MAX {
             return Err(FundingError::Reason);
         }
-        let since = now.minus(COUNTS_TOGETHER);
-        let counts = |one: &&Self| one.state != FundingState::Rejected && one.asked_at > since;
-        let before = Money::checked_sum(amount.currency(), lately.iter().filter(counts).map(|one| one.amount))?;
-        let funding = Self {
-            id: FundingId::of(&request.order),
-            amount,
-            reason: request.reason.clone(),
-            asked_by: request.by.clone(),
-            asked_at: now,
-            decided_by: None,
-            state: FundingState::AwaitingApproval,
-        };
-        if before.checked_add(amount)?.minor() <= policy.four_eyes_above_minor {
-            return funding.done(now);
-        }
-        Ok((funding, None))
+        let counts = lately.iter().filter(|one| one.approval.counts_at(now));
+        let before = Money::checked_sum(amount.currency(), counts.map(|one| one.amount))?;
+        let alone = before.checked_add(amount)?.minor() <= policy.four_eyes_above_minor;
+        let approval = Approval::ask(&request.by, now, alone);
+        let funding = Self { id: FundingId::of(&request.order), amount, reason: request.reason.clone(), approval };
+        let entry = funding.entry(now)?;
+        Ok((funding, entry))
     }
 
     /// Whether it is what was asked for under its name before.
@@ -128,26 +93,23 @@ impl Funding {
 
     /// The second person's word.
     pub fn decide(&self, approves: bool, by: &str, now: Timestamp) -> Result<(Self, Option<Entry>), FundingError> {
-        if self.state != FundingState::AwaitingApproval {
-            return Err(FundingError::Decided { id: self.id, state: self.state });
-        }
-        if self.asked_by == by {
-            return Err(FundingError::SamePerson { id: self.id, by: by.to_owned() });
-        }
-        let decided = Self { decided_by: Some(by.to_owned()), ..self.clone() };
-        if approves { decided.done(now) } else { Ok((Self { state: FundingState::Rejected, ..decided }, None)) }
+        let decided = Self { approval: self.approval.decide(approves, by)?, ..self.clone() };
+        let entry = decided.entry(now)?;
+        Ok((decided, entry))
     }
 
-    fn done(self, now: Timestamp) -> Result<(Self, Option<Entry>), FundingError> {
+    /// What it moves, once it is done.
+    fn entry(&self, now: Timestamp) -> Result<Option<Entry>, LedgerError> {
         let id = EntryId::of("reserve", self.id);
-        let entry = Entry::transfer(id, now, self.amount, Account::RiskReserve, Account::OperatorRevenue)?;
-        Ok((Self { state: FundingState::Done, ..self }, Some(entry)))
+        let entry = || Entry::transfer(id, now, self.amount, Account::RiskReserve, Account::OperatorRevenue);
+        self.approval.is_done().then(entry).transpose()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::four_eyes::{ApprovalState, COUNTS_TOGETHER};
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_795_000_000_000);
     const POLICY: RemedyPolicy = RemedyPolicy { four_eyes_above_minor: 1000 };
@@ -160,19 +122,26 @@ mod tests {
     #[test]
     fn small_sums_are_set_aside_at_once_and_more_takes_two() {
         let (small, entry) = Funding::ask(&request("a", 600), &[], &POLICY, NOW).unwrap();
-        assert_eq!(small.state, FundingState::Done);
+        assert_eq!(small.approval.state, ApprovalState::Done);
         let postings = entry.unwrap();
         let reserve = postings.postings().iter().find(|posting| posting.account == Account::RiskReserve).unwrap();
         assert_eq!(reserve.amount.minor(), -600, "what is set aside is owed");
         let (second, entry) = Funding::ask(&request("b", 600), std::slice::from_ref(&small), &POLICY, NOW).unwrap();
-        assert_eq!((second.state, entry), (FundingState::AwaitingApproval, None), "together they are too much for one");
+        assert_eq!(
+            (second.approval.state, entry),
+            (ApprovalState::AwaitingApproval, None),
+            "together they are too much for one"
+        );
         let tomorrow = NOW.plus(COUNTS_TOGETHER);
         assert!(Funding::ask(&request("c", 600), &[small], &POLICY, tomorrow).unwrap().1.is_some());
 
-        assert!(matches!(second.decide(true, "ada", NOW), Err(FundingError::SamePerson { .. })));
+        assert!(matches!(
+            second.decide(true, "ada", NOW),
+            Err(FundingError::Approval(ApprovalError::SamePerson { .. }))
+        ));
         let (rejected, none) = second.decide(false, "bob", NOW).unwrap();
-        assert_eq!((rejected.state, none), (FundingState::Rejected, None));
-        assert!(matches!(rejected.decide(true, "bob", NOW), Err(FundingError::Decided { .. })));
+        assert_eq!((rejected.approval.state, none), (ApprovalState::Rejected, None));
+        assert!(matches!(rejected.decide(true, "bob", NOW), Err(FundingError::Approval(ApprovalError::Decided(_)))));
         assert!(second.decide(true, "bob", NOW).unwrap().1.is_some());
         assert!(second.is_what(&request("b", 601)).is_err());
     }

@@ -1,9 +1,10 @@
-// Held rides are charged, dropped and explained; a waiver is looked at, told, and withdrawn.
+// Held rides are charged, dropped and explained; a large waiver is looked at, asked for, and approved by another person; a
+// small one is told and withdrawn.
 
 import { assert, look, run, signIn } from "../browser.mjs";
 
 await run(async (context) => {
-  const { operator, password } = context.given;
+  const { operator, second: colleague, password } = context.given;
   const staff = await signIn(context, operator, password);
   const { page } = staff;
   await page.goto(`${staff.base}/ops`);
@@ -52,10 +53,26 @@ await run(async (context) => {
   await page.getByLabel("Reason, which riders read").fill("no trains between north and south after a storm");
   await reach.waitFor({ state: "hidden" });
   await page.getByRole("button", { name: "See what it would change" }).click();
-  await page.getByRole("button", { name: "Waive this" }).click();
-  await notice.filter({ hasText: "Told." }).waitFor();
+  await reach.filter({ hasText: "Another person has to approve it." }).waitFor();
+  await page.getByRole("button", { name: "Ask for this" }).click();
+  await notice.filter({ hasText: "Asked for. Another person has to approve it." }).waitFor();
+  const proposed = page.locator("#proposed > li").filter({ hasText: "no trains between north" });
+  await proposed.getByText("You asked for it: another person has to decide.").waitFor();
+  assert.equal(await proposed.getByRole("button", { name: "Approve" }).count(), 0);
+  await look(staff, "rides-asked");
+
+  const other = await signIn(context, colleague, password);
+  await other.page.goto(`${other.base}/ops/rides`);
+  const waits = other.page.locator("#proposed > li").filter({ hasText: "CN¥4.00" });
+  await waits.filter({ hasText: "1 settled ride of 1 rider would be priced anew." }).filter({ hasText: `Asked by ${operator}` }).waitFor();
+  await look(other, "rides-to-approve");
+  await waits.getByRole("button", { name: "Approve" }).click();
+  await waits.getByRole("button", { name: "Waive this: click again" }).click();
+  await other.page.getByRole("alert").filter({ hasText: "Approved." }).waitFor();
+  await page.reload();
   const waivers = page.locator("#waivers > li");
-  await waivers.filter({ hasText: "no trains between north" }).filter({ hasText: "Over" }).filter({ hasText: "Told by night-shift" }).waitFor();
+  const whole = waivers.filter({ hasText: "no trains between north" }).filter({ hasText: "Over" });
+  await whole.filter({ hasText: `Told by ${operator} and ${colleague}` }).waitFor();
 
   await fill("2027-01-01T00:00", "2027-01-02T00:00", "new year");
   await page.getByRole("button", { name: "See what it would change" }).click();

@@ -7,6 +7,7 @@ mod ops;
 mod renewal;
 mod status;
 mod sync;
+mod waivers;
 
 use std::sync::Arc;
 

@@ -1,8 +1,10 @@
 //! Why an enrolment step is refused: a stable code for programs, a sentence for people, and what to do next.
 
 use facegate_domain::charge::{InstrumentProblem, InvalidToken};
+use facegate_domain::four_eyes::ApprovalError;
 use facegate_domain::ledger::LedgerError;
 use facegate_domain::money::Money;
+use facegate_domain::waiving::WaivingError;
 use facegate_models::enrolment::{CaptureProblem, EnrolmentProblem};
 use facegate_models::{ImageError, QualityProblem};
 
@@ -30,6 +32,8 @@ pub enum EnrolmentError {
     Instruments(#[from] InstrumentProblem),
     #[error("the wallet holds {funds}")]
     WalletShort { funds: Money },
+    #[error(transparent)]
+    Waiving(#[from] WaivingError),
     #[error("{0}")]
     Capture(EnrolmentProblem),
     #[error("too many photographs are being examined")]
@@ -48,6 +52,8 @@ pub enum ErrorKind {
     Conflict,
     /// Something has to be done first.
     Precondition,
+    /// Another person has to do it.
+    Forbidden,
     Busy,
     Internal,
 }
@@ -78,6 +84,7 @@ impl EnrolmentError {
             Self::Instruments(InstrumentProblem::NotTheSame) => "other_instruments",
             Self::Instruments(InstrumentProblem::Limits) => "bad_limits",
             Self::WalletShort { .. } => "wallet_short",
+            Self::Waiving(problem) => waiving_code(problem),
             Self::Capture(EnrolmentProblem::Photograph { problem, .. }) => capture_code(problem),
             Self::Capture(EnrolmentProblem::Count { .. }) => "photograph_count",
             Self::Capture(EnrolmentProblem::OtherPerson { .. }) => "photographs_differ",
@@ -89,11 +96,15 @@ impl EnrolmentError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             _ if matches!(self.capture_problem(), Some(CaptureProblem::Engine(_))) => ErrorKind::Internal,
-            Self::UnknownRider | Self::UnknownErasure => ErrorKind::NotFound,
+            Self::UnknownRider | Self::UnknownErasure | Self::Waiving(WaivingError::Unknown(_)) => ErrorKind::NotFound,
+            Self::Waiving(WaivingError::Approval(ApprovalError::SamePerson { .. })) => ErrorKind::Forbidden,
+            Self::Waiving(WaivingError::Grown { .. }) => ErrorKind::Precondition,
+            Self::Waiving(WaivingError::Money(_)) => ErrorKind::Internal,
             Self::ErasedRider | Self::ConsentMissing => ErrorKind::Precondition,
             Self::Instruments(InstrumentProblem::Unknown) => ErrorKind::NotFound,
             Self::Instruments(InstrumentProblem::Limits | InstrumentProblem::NotTheSame) => ErrorKind::Invalid,
             Self::AlreadyEnrolled
+            | Self::Waiving(WaivingError::Approval(ApprovalError::Decided(_)) | WaivingError::OtherWords(_))
             | Self::TopUpConflict
             | Self::WalletShort { .. }
             | Self::Instruments(InstrumentProblem::TooMany) => ErrorKind::Conflict,
@@ -120,6 +131,7 @@ impl EnrolmentError {
             Self::Instruments(InstrumentProblem::Limits) => "Correct the limits and send them again.",
             Self::Instruments(_) => "List the rider's instruments and use their ids.",
             Self::WalletShort { .. } => "Withdraw at most what is in the wallet and not set aside for a charge.",
+            Self::Waiving(problem) => waiving_next_step(problem),
             Self::TopUpConflict => "Send another top_up_reference for another top-up.",
             Self::Busy | Self::Internal(_) => "Try again in a moment.",
             Self::Capture(EnrolmentProblem::Count { .. } | EnrolmentProblem::OtherPerson { .. }) => {
@@ -139,6 +151,30 @@ impl EnrolmentError {
             Self::Internal(_) => "something went wrong in the server; nothing was changed".into(),
             shown => shown.to_string(),
         }
+    }
+}
+
+fn waiving_code(problem: &WaivingError) -> &'static str {
+    match problem {
+        WaivingError::OtherWords(_) => "other_words",
+        WaivingError::Unknown(_) => "unknown_waiver",
+        WaivingError::Grown { .. } => "preview_has_grown",
+        WaivingError::Approval(ApprovalError::SamePerson { .. }) => "same_person",
+        WaivingError::Approval(ApprovalError::Decided(_)) => "decided_already",
+        WaivingError::Money(_) => "internal",
+    }
+}
+
+fn waiving_next_step(problem: &WaivingError) -> &'static str {
+    match problem {
+        WaivingError::OtherWords(_) => "Draw a new name for this waiver.",
+        WaivingError::Unknown(_) => "List the waivers that wait, and use the id of one of them.",
+        WaivingError::Grown { .. } => "Look at what it would give back now, and confirm or reject it again.",
+        WaivingError::Approval(ApprovalError::SamePerson { .. }) => "Ask a colleague to open this page and decide.",
+        WaivingError::Approval(ApprovalError::Decided(_)) => {
+            "There is nothing left to decide; the list shows what came of it."
+        }
+        WaivingError::Money(_) => "Waive less at a time.",
     }
 }
 
@@ -176,6 +212,7 @@ impl From<StoreError> for EnrolmentError {
             StoreError::AlreadyEnrolled(_) => Self::AlreadyEnrolled,
             StoreError::Ledger(LedgerError::Conflict { .. }) => Self::TopUpConflict,
             StoreError::Instruments(problem) => Self::Instruments(problem),
+            StoreError::Waiving(problem) => Self::Waiving(problem),
             StoreError::WalletShort { funds } => Self::WalletShort { funds },
             other => Self::Internal(other.to_string()),
         }

@@ -132,7 +132,7 @@ impl Books {
 }
 
 fn funded(funding: &Funding) {
-    println!("{} of {} is {}", funding.id, funding.amount, funding.state.name());
+    println!("{} of {} is {}", funding.id, funding.amount, funding.approval.state.name());
 }
 
 /// Who works at the command line.

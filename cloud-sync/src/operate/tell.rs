@@ -1,6 +1,7 @@
 //! `facegate-cloud-sync tell`: the operator's instructions to stations, and about them, as calls to a running cloud.
 
 mod rides;
+mod waivers;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use facegate_proto::v1::ops_service_client::OpsServiceClient;
 use facegate_runtime::grpc::{ChannelOptions, channel};
 use facegate_runtime::identity::{DeviceIdentity, Role, TlsPaths};
 use tonic::transport::Channel;
+use waivers::WaiverToTell;
 
 /// Tells stations what to do, through a running cloud. Every instruction is written into the audit log.
 #[derive(Debug, Args)]
@@ -95,21 +97,29 @@ enum What {
     },
     /// Gives up fares at stations for some time, also what was ridden and charged before.
     Waive {
-        /// Riders read it.
+        #[command(flatten)]
+        waiver: WaiverToTell,
+        /// Says what it would give back, and tells nothing.
         #[arg(long)]
-        reason: String,
-        /// "fare": rides that begin or end there cost nothing; "disruption": leaving where one came in, staying too long
-        /// and a missing end do; "missing_exit": a missing exit does.
-        #[arg(long, default_value = "fare")]
-        waives: String,
-        /// Once for each; without it all.
+        preview: bool,
+    },
+    /// Lists what waits for a second person, and what is or was waived.
+    Waivers,
+    /// Approves a waiver that somebody else has asked for.
+    ApproveWaiver {
+        waiver: String,
+        /// What it was listed to give back: if that has grown considerably since, nothing happens.
         #[arg(long)]
-        station: Vec<String>,
-        /// Like 2026-11-30T07:00:00+08:00.
+        shown_minor: i64,
+    },
+    /// Rejects a waiver that somebody else has asked for.
+    RejectWaiver { waiver: String },
+    /// Ends a waiver that was told; what it waived after that is charged again.
+    EndWaiver {
+        waiver: String,
+        /// Like 2026-11-30T08:00:00+08:00; without it now.
         #[arg(long)]
-        from: jiff::Timestamp,
-        #[arg(long)]
-        until: jiff::Timestamp,
+        at: Option<jiff::Timestamp>,
     },
     /// Lists rides without a price, which somebody must look at.
     Held,
@@ -171,13 +181,14 @@ async fn tell(tell: Tell) -> Result<()> {
         }
         What::Standing { station, standing } => return set_standing(&mut ops, station, standing).await,
         What::Held => return rides::held(&mut ops).await,
-        What::Waive { reason, waives, station, from, until } => {
-            let (from_unix_ms, until_unix_ms) = (from.as_millisecond(), until.as_millisecond());
-            let asked = v1::WaiveRequest { reason, waives, stations: station, from_unix_ms, until_unix_ms };
-            let id = ops.waive(asked).await?.into_inner().waiver_id;
-            println!("waiver {id}: settled rides that it changes are priced anew");
-            return Ok(());
+        What::Waive { waiver, preview: true } => return waivers::preview(&mut ops, waiver).await,
+        What::Waive { waiver, preview: false } => return waivers::tell(&mut ops, waiver).await,
+        What::Waivers => return waivers::list(&mut ops).await,
+        What::ApproveWaiver { waiver, shown_minor } => {
+            return waivers::decide(&mut ops, waiver, Some(shown_minor)).await;
         }
+        What::RejectWaiver { waiver } => return waivers::decide(&mut ops, waiver, None).await,
+        What::EndWaiver { waiver, at } => return waivers::end(&mut ops, waiver, at).await,
         What::Release { ride, price_minor, reason } => {
             ops.release_ride(v1::ReleaseRideRequest { ride_id: ride, price_minor, reason }).await?;
             println!("the ride is priced in a moment");

@@ -10,6 +10,7 @@ use facegate_domain::ledger::LedgerError;
 use facegate_domain::money::Money;
 use facegate_domain::remedy::{RemedyError, RemedyId};
 use facegate_domain::reserve::FundingError;
+use facegate_domain::waiving::WaivingError;
 use jiff::civil::Date;
 
 use super::riders::Purpose;
@@ -70,6 +71,8 @@ pub enum StoreError {
     Dispute(#[from] DisputeError),
     #[error(transparent)]
     Funding(#[from] FundingError),
+    #[error(transparent)]
+    Waiving(#[from] WaivingError),
     #[error(transparent)]
     Debit(#[from] DebitProblem),
     #[error(transparent)]

@@ -50,6 +50,7 @@ mod terms;
 mod tx;
 mod url;
 mod values;
+mod waivers;
 mod wallets;
 
 use std::sync::atomic::{AtomicBool, Ordering};

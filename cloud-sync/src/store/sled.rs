@@ -38,6 +38,7 @@
 //! | `journey/` id · `trip/` rider time id | `PricedRide` · empty |
 //! | `ended/` time id · `held/` id · `elsewhere/` id | empty, by its last tap · while it has no price · while an external system owes it |
 //! | `terms/` rider · `waiver/` id · `again/` rider | `KeptTerms` · `KeptWaiver` · `Again`: his rides are to be priced anew |
+//! | `proposed-waiver/` id · `proposed-waiver-at/`, `waiver-awaiting/` time id | `ProposedWaiver` · empty, the latter while it waits for a second person |
 //! | `settlements/` rider · `tariff-revision` | how many there were · how often what they are priced by was changed |
 //! | `item/` id · `uncharged/` time id · `uncharged-of/` rider time id | `KeptItem` · empty · empty |
 //! | `charge/` id · `due/` time id · `rider-charge/` rider time id | `Charge` · empty, until it is finished · empty |
@@ -119,6 +120,7 @@ mod stations;
 mod taps;
 mod terms;
 mod tx;
+mod waivers;
 mod wallets;
 
 /// Version of the table above.

@@ -1,31 +1,14 @@
-//! What is on record that decides what riders pay, what is waived, and whose rides are to be priced anew because of it.
-
-use std::ops::Range;
+//! What is on record that decides what riders pay, and whose rides are to be priced anew because of it.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::Item;
-use facegate_domain::fares::Waiver;
-use facegate_domain::ids::{RiderId, StationId};
+use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
 use facegate_domain::terms::{KeptTerms, TermsChange};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{PricedRide, StoreError};
-
-/// Something that costs nothing somewhere for some time, and who said so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptWaiver {
-    pub id: Uuid,
-    pub waiver: Waiver,
-    /// Whoever told it; none if the station's mode says so.
-    pub told_by: Option<String>,
-    /// The station whose mode it follows, as long as that lasts.
-    pub follows: Option<StationId>,
-    /// Settled rides that ended in this time are to be priced anew because of it; none once that is under way.
-    pub spreads: Option<Range<Timestamp>>,
-}
 
 /// Since when a rider's rides are to be priced anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,15 +44,6 @@ pub trait TermsStore {
     /// Rises whenever what rides are priced by is changed: a waiver, a fare table that is published or withdrawn. Whoever
     /// prices asks for it before he reads any of that.
     async fn tariff_revision(&self) -> Result<u64, StoreError>;
-
-    /// All that ever was waived.
-    async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError>;
-
-    /// Keeps a new one; false, and nothing is changed, if its id is known.
-    async fn add_waiver(&self, waiver: KeptWaiver) -> Result<bool, StoreError>;
-
-    /// Keeps `after` in place of `before`; false, and nothing is changed, if that is not what is kept any more.
-    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError>;
 
     /// At most `max` rides that are held, in the order of their ids, after `after`.
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError>;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use facegate_domain::ids::RiderId;
 use facegate_proto::v1;
@@ -10,9 +11,11 @@ use facegate_runtime::identity::Role;
 use tonic::Code;
 
 use crate::feed::{next, snapshot};
-use crate::harness::{FARES, TestCloud};
+use crate::harness::{BEGIN, FARES, TestCloud};
 use crate::import;
+use crate::journeys::ride;
 use crate::keys::{done, refused};
+use crate::rides::{items, trips};
 
 /// Runs the program while the test's cloud goes on serving.
 async fn run(arguments: &[&str]) -> Output {
@@ -23,10 +26,15 @@ async fn run(arguments: &[&str]) -> Output {
 
 /// `tell` with a certificate of this role.
 async fn tell(cloud: &TestCloud, role: Role, what: &[&str]) -> Output {
-    cloud.identity(role, "ada");
+    tell_as(cloud, (role, "ada"), what).await
+}
+
+async fn tell_as(cloud: &TestCloud, (role, name): (Role, &str), what: &[&str]) -> Output {
+    cloud.identity(role, name);
     let tls = cloud.dir.path().join("tls");
     let file = |name: &str| tls.join(name).display().to_string();
-    let (cert, key, ca) = (file(&format!("{role}-ada.pem")), file(&format!("{role}-ada-key.pem")), file("ca.pem"));
+    let (cert, key, ca) =
+        (file(&format!("{role}-{name}.pem")), file(&format!("{role}-{name}-key.pem")), file("ca.pem"));
     let who = ["tell", "--cloud", cloud.uri(), "--cert", &cert, "--key", &key, "--ca", &ca];
     run(&[&who, what].concat()).await
 }
@@ -64,6 +72,41 @@ async fn what_the_program_tells_reaches_stations_and_the_audit_log() {
     assert!(!listed.contains("closed") && !listed.contains("fares"), "{listed}");
     let told = ["stations.settings", "stations.mode", "fares.publish", "stations.mode", "fares.withdraw"];
     assert_eq!(actions(&cloud).await, told);
+}
+
+#[tokio::test]
+async fn the_program_asks_for_waivers_lists_decides_about_and_ends_them() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    ride(&cloud, rider, BEGIN).await;
+    cloud.clock.advance(Duration::from_secs(3600));
+    trips(&cloud, rider, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    let say = async |who: &str, what: &[&str]| tell_as(&cloud, (Role::Operator, who), what).await;
+    let time = ["--from", "2026-11-18T19:00:00+08:00", "--until", "2026-11-18T19:30:00+08:00"];
+    let waive = [["waive", "--reason", "storm", "--station", "north"].as_slice(), &time].concat();
+    let previewed = done(&say("ada", &[waive.as_slice(), &["--preview"]].concat()).await);
+    assert!(previewed.contains("1 settled rides of 1 riders cost 4.00 CNY now"), "{previewed}");
+    assert!(actions(&cloud).await.is_empty());
+    let told = done(&say("ada", &waive).await);
+    let id = told.split_whitespace().nth(1).unwrap().to_owned();
+    assert!(told.contains("waits for another person") && told.contains("--shown-minor 400"), "{told}");
+    let listed = done(&say("bob", &["waivers"]).await);
+    let line = format!("{id}  awaiting approval  fare at north, 2026-11-18T11:00:00Z to 2026-11-18T11:30:00Z");
+    assert!(listed.contains(&line) && listed.contains("by operator/ada: storm"), "{listed}");
+    let approve = ["approve-waiver", &id, "--shown-minor", "400"];
+    assert!(refused(&say("ada", &approve).await).contains("another person has to decide"));
+    let grown = refused(&say("bob", &["approve-waiver", &id, "--shown-minor", "300"]).await);
+    assert!(grown.contains("4.00 CNY by now, which is considerably more than 3.00 CNY"), "{grown}");
+    assert!(done(&say("bob", &approve).await).contains("priced anew"));
+    trips(&cloud, rider, |trips| items(&trips[0]) == [400, -400]).await;
+    assert!(refused(&say("bob", &["reject-waiver", &id]).await).contains("done already"));
+    let ended = done(&say("bob", &["end-waiver", &id, "--at", "2026-11-18T19:00:00+08:00"]).await);
+    assert!(ended.contains("is withdrawn"), "{ended}");
+    trips(&cloud, rider, |trips| items(&trips[0]) == [400, -400, 400]).await;
+    let listed = done(&say("bob", &["waivers"]).await);
+    assert!(listed.contains("withdrawn  fare") && listed.contains("by operator/ada and operator/bob"), "{listed}");
+    assert_eq!(actions(&cloud).await, ["fares.waive"]);
+    assert!(refused(&say("bob", &["end-waiver", "1"]).await).contains("waiver_id"));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tonic::transport::Channel;
 
 use crate::browser::{App, problem};
-use crate::harness::{BEGIN, FARES, TestCloud};
+use crate::harness::{BEGIN, FARES, TestCloud, code};
 use crate::intake::deliver;
 use crate::journeys::ride;
 use crate::operation::{fares, instruct};
@@ -191,7 +191,13 @@ async fn what_is_waived_afterwards_and_what_was_ridden_while_it_was_free_costs_n
     let unknown = v1::WaiveRequest { stations: vec!["nowhere".into()], ..waive(minutes(5)) };
     assert!(ops(&cloud).waive(unknown).await.unwrap_err().message().contains("stations"));
     assert!(ops(&cloud).waive(waive(BEGIN.minus(WEEK))).await.is_err());
-    ops(&cloud).waive(waive(minutes(5))).await.unwrap();
+    let waits = ops(&cloud).waive(waive(minutes(5))).await.unwrap().into_inner();
+    assert_eq!(waits.state, "awaiting_approval", "it gives back more than one person decides about");
+    let word = v1::DecideWaiverRequest { waiver_id: waits.waiver_id, approves: true, shown_minor: 400 };
+    let same = ops(&cloud).decide_waiver(word.clone()).await.unwrap_err();
+    assert_eq!((same.code(), code(&same)), (tonic::Code::PermissionDenied, "same_person"));
+    let mut another = OpsServiceClient::new(cloud.channel(Role::Operator, "bob"));
+    assert_eq!(another.decide_waiver(word).await.unwrap().into_inner().state, "done");
     let waived = trips(&cloud, rider, |trips| trips[0].items.len() == 2).await.remove(0);
     assert_eq!(items(&waived), [400, -400]);
     assert!(waived.priced.fare().unwrap().lines().iter().any(|line| line.rule.to_string() == "waived: a storm"));

@@ -12,14 +12,18 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use crate::browser::{App, Browser, leads_to, problem};
-use crate::harness::{BEGIN, OPERATOR, OPERATOR_PASSWORD, TestCloud};
+use crate::harness::{BEGIN, OPERATOR, OPERATOR_PASSWORD, SECOND_OPERATOR, TestCloud};
 use crate::journeys::ride;
 use crate::operation::instruct;
 use crate::rides::{from_nowhere, items, trips};
 
 async fn operator(cloud: &TestCloud) -> Browser {
+    staff(cloud, OPERATOR).await
+}
+
+async fn staff(cloud: &TestCloud, name: &str) -> Browser {
     let mut browser = Browser::new(cloud);
-    browser.sign_in(OPERATOR, OPERATOR_PASSWORD).await;
+    browser.sign_in(name, OPERATOR_PASSWORD).await;
     browser
 }
 
@@ -30,8 +34,12 @@ async fn json_of(answer: Response) -> Value {
 }
 
 async fn acts(cloud: &TestCloud, action: &str) -> Vec<String> {
+    acts_of(cloud, OPERATOR, action).await
+}
+
+async fn acts_of(cloud: &TestCloud, who: &str, action: &str) -> Vec<String> {
     let lines = cloud.cloud.store.audit_entries(0, 1000).await.unwrap();
-    let of = lines.into_iter().filter(|line| line.action == action && line.actor == format!("operator/{OPERATOR}"));
+    let of = lines.into_iter().filter(|line| line.action == action && line.actor == format!("operator/{who}"));
     of.map(|line| line.subject).collect()
 }
 
@@ -108,8 +116,11 @@ async fn a_waiver_is_looked_at_told_once_and_ended_and_what_it_waived_since_is_c
     trips(&cloud, rider, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
     let browser = operator(&cloud).await;
     let reach = json_of(browser.post("/ops/waivers/preview", &form("a", SOON)).await).await;
-    let cost = json!({"minor": 400, "currency": "CNY"});
-    assert_eq!(reach, json!({"rides": 1, "riders": 1, "cost": cost, "is_part": false}));
+    let (cost, none) = (cny(400), cny(0));
+    let found = json!({"rides": 1, "riders": 1, "cost": cost, "expected": none, "effect": cost, "is_part": false});
+    let mut needs = found.clone();
+    needs["needs_another"] = json!(true);
+    assert_eq!(reach, needs);
     let later = form("a", SOON).replace("19:05:40", "19:06:50");
     assert_eq!(json_of(browser.post("/ops/waivers/preview", &later).await).await["rides"], 0, "it began before");
     let exits = form("a", SOON).replace("=fare", "=missing_exit");
@@ -119,7 +130,11 @@ async fn a_waiver_is_looked_at_told_once_and_ended_and_what_it_waived_since_is_c
     assert_eq!(listed().await["stations"][0], json!({"id": "north", "name": "north"}));
 
     let told = json_of(browser.post("/ops/waivers", &form("a", SOON)).await).await;
-    assert_eq!((&told["state"], &told["told_by"]), (&json!("over"), &json!(format!("operator/{OPERATOR}"))));
+    assert_eq!((&told["state"], &told["reach"]), (&json!("awaiting_approval"), &found));
+    let approved = staff(&cloud, SECOND_OPERATOR).await.post(&decision(&told), "approves=true&shown_minor=400").await;
+    let held = json_of(approved).await;
+    let by = [OPERATOR, SECOND_OPERATOR].map(|name| json!(format!("operator/{name}")));
+    assert_eq!((&held["state"], &held["told_by"], &held["decided_by"]), (&json!("over"), &by[0], &by[1]));
     assert_eq!(
         json_of(browser.post("/ops/waivers", &form("a", SOON)).await).await["id"],
         told["id"],
@@ -138,6 +153,87 @@ async fn a_waiver_is_looked_at_told_once_and_ended_and_what_it_waived_since_is_c
     trips(&cloud, rider, |trips| items(&trips[0]) == [400, -400, 400]).await;
     let acts = acts(&cloud, "fares.end-waiver").await;
     assert!(acts.len() == 1 && acts[0].ends_with("at 2026-11-18T11:05:40Z"), "{acts:?}");
+}
+
+fn cny(minor: i64) -> Value {
+    json!({"minor": minor, "currency": "CNY"})
+}
+
+fn decision(told: &Value) -> String {
+    format!("/ops/waivers/{}/decision", told["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_large_waiver_waits_for_another_person_who_is_shown_it_anew_when_it_has_grown() {
+    let cloud = TestCloud::start().await;
+    let [first, second] = [1, 2].map(|n| RiderId::from_bytes([n; 16]));
+    ride(&cloud, first, BEGIN).await;
+    cloud.clock.advance(Duration::from_secs(3600));
+    trips(&cloud, first, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    let (one, two) = (operator(&cloud).await, staff(&cloud, SECOND_OPERATOR).await);
+    let next_week = form("w", "2026-11-25T11:11:40Z").replace("from=2026-11-18", "from=2026-11-25");
+    let preview = json_of(one.post("/ops/waivers/preview", &next_week).await).await;
+    let to_come = [&preview["rides"], &preview["cost"], &preview["expected"], &preview["needs_another"]];
+    assert_eq!(to_come, [&json!(0), &cny(0), &cny(400), &json!(true)], "as a week before");
+
+    let told = one.post("/ops/waivers", &form("a", SOON)).await;
+    assert_eq!(told.status(), StatusCode::ACCEPTED);
+    let told = json_of(told).await;
+    let again = json_of(one.post("/ops/waivers", &form("a", SOON)).await).await;
+    assert_eq!(again["id"], told["id"], "the button twice");
+    let listed = async || json_of(two.get("/ops/waivers.json").await).await;
+    let found = listed().await;
+    let ours = &found["proposed"][0];
+    assert_eq!((&ours["state"], &ours["reach"]["effect"]), (&json!("awaiting_approval"), &cny(400)));
+    assert_eq!((&found["four_eyes_above"], found["waivers"].as_array().unwrap().len()), (&cny(300), 0));
+    for word in ["approves=true&shown_minor=400", "approves=false"] {
+        assert_eq!(problem(one.post(&decision(&told), word).await).await, (403, "same_person".into()), "{word}");
+    }
+    for (word, status) in [("approves=true", 422), ("approves=true&shown_minor=much", 422), ("", 422)] {
+        assert_eq!(problem(two.post(&decision(&told), word).await).await.0, status, "{word}");
+    }
+    for id in [json!({"id": first.to_string()}), json!({"id": "1"})] {
+        let (status, _) = problem(two.post(&decision(&id), "approves=false").await).await;
+        assert!(matches!(status, 404 | 422), "{id}: {status}");
+    }
+
+    ride(&cloud, second, BEGIN.plus(Duration::from_secs(120))).await;
+    trips(&cloud, second, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    let grown = two.post(&decision(&told), "approves=true&shown_minor=400").await;
+    let said: Value = grown.json().await.unwrap();
+    assert_eq!(said["code"], "preview_has_grown", "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("8.00 CNY by now"), "{said}");
+    assert_eq!(listed().await["proposed"][0]["reach"]["effect"], cny(800), "it is listed as it is now");
+    assert_eq!(items(&trips(&cloud, first, |_| true).await[0]), [400], "nothing is waived yet");
+    let held = json_of(two.post(&decision(&told), "approves=true&shown_minor=800").await).await;
+    assert_eq!(held["state"], "over");
+    for rider in [first, second] {
+        trips(&cloud, rider, |trips| items(&trips[0]) == [400, -400]).await;
+    }
+    let late = problem(two.post(&decision(&told), "approves=false").await).await;
+    assert_eq!(late, (409, "decided_already".into()));
+    assert_eq!(acts_of(&cloud, SECOND_OPERATOR, "fares.approve-waiver").await.len(), 1);
+    assert!(cloud.cloud.store.is_balanced().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_waiver_that_is_rejected_waives_nothing_and_says_so() {
+    let cloud = TestCloud::start().await;
+    let rider = RiderId::random();
+    ride(&cloud, rider, BEGIN).await;
+    cloud.clock.advance(Duration::from_secs(3600));
+    trips(&cloud, rider, |trips| trips.len() == 1 && items(&trips[0]) == [400]).await;
+    let (one, two) = (operator(&cloud).await, staff(&cloud, SECOND_OPERATOR).await);
+    let told = json_of(one.post("/ops/waivers", &form("a", SOON)).await).await;
+    let rejected = json_of(two.post(&decision(&told), "approves=false").await).await;
+    let by = json!(format!("operator/{SECOND_OPERATOR}"));
+    assert_eq!((&rejected["state"], &rejected["decided_by"]), (&json!("rejected"), &by));
+    let listed = json_of(one.get("/ops/waivers.json").await).await;
+    assert_eq!((&listed["proposed"][0]["state"], &listed["waivers"]), (&json!("rejected"), &json!([])));
+    let end = one.post(&format!("/ops/waivers/{}/end", told["id"].as_str().unwrap()), "").await;
+    assert_eq!(problem(end).await, (422, "bad_field".into()), "there is nothing to end");
+    assert_eq!(acts_of(&cloud, SECOND_OPERATOR, "fares.reject-waiver").await.len(), 1);
+    assert_eq!(cloud.cloud.store.waivers().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -197,6 +293,7 @@ async fn only_operators_and_only_from_their_own_pages() {
         ("/ops/waivers".to_owned(), form("a", SOON)),
         ("/ops/waivers/preview".to_owned(), form("a", SOON)),
         (format!("/ops/waivers/{some}/end"), String::new()),
+        (format!("/ops/waivers/{some}/decision"), "approves=true&shown_minor=1".to_owned()),
     ];
     assert_eq!(problem(nobody.get("/ops/rides.json").await).await, (401, "not_signed_in".into()));
     assert_eq!(problem(ada.get("/ops/waivers.json").await).await, (403, "wrong_account".into()));

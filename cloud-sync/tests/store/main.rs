@@ -134,6 +134,7 @@ every_store! {
         who_is_to_be_priced_anew_stays_so_until_it_is_done_as_asked_last,
         what_was_priced_by_an_older_tariff_is_not_settled,
         waivers_are_added_once_and_changed,
+        a_large_waiver_holds_once_another_person_has_approved_it_and_the_log_says_who,
         held_rides_and_rides_of_a_time_are_told_page_by_page;
     charges:
         opening_a_charge_again_is_the_same_charge,

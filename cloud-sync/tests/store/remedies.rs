@@ -10,13 +10,14 @@ use facegate_domain::charge::{
 };
 use facegate_domain::deny::DenyReason;
 use facegate_domain::dispute::{DisputeError, DisputeState, LossPolicy};
+use facegate_domain::four_eyes::{ApprovalError, ApprovalState};
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_domain::remedy::{
     Ground, Measure, RemedyError, RemedyEvent, RemedyPolicy, RemedyRequest, RemedyState, RemedyStep,
 };
-use facegate_domain::reserve::{FundingError, FundingId, FundingRequest, FundingState};
+use facegate_domain::reserve::{FundingError, FundingId, FundingRequest};
 use facegate_domain::travel_day::TravelDays;
 
 use crate::charges::{card, opened, top_up};
@@ -341,9 +342,15 @@ pub async fn the_reserve_is_funded_by_one_or_by_two_and_the_log_says_who(place: 
     assert!(store.ask_funding(request("a", 201), &POLICY, after(901)).await.is_err());
     assert_eq!(balance(&*store, Account::RiskReserve).await, -200);
     let waits = store.ask_funding(request("b", 200), &POLICY, after(902)).await.unwrap();
-    assert_eq!((waits.state, balance(&*store, Account::RiskReserve).await), (FundingState::AwaitingApproval, -200));
+    assert_eq!(
+        (waits.approval.state, balance(&*store, Account::RiskReserve).await),
+        (ApprovalState::AwaitingApproval, -200)
+    );
     let same = store.decide_funding(waits.id, true, "operator/a", after(903)).await;
-    assert!(matches!(same, Err(StoreError::Funding(FundingError::SamePerson { .. }))), "{same:?}");
+    assert!(
+        matches!(same, Err(StoreError::Funding(FundingError::Approval(ApprovalError::SamePerson { .. })))),
+        "{same:?}"
+    );
     let nobody = store.decide_funding(FundingId::of("z"), true, "operator/b", after(903)).await;
     assert!(matches!(nobody, Err(StoreError::Funding(FundingError::Unknown(_)))), "{nobody:?}");
     store.decide_funding(waits.id, true, "operator/b", after(904)).await.unwrap();

@@ -4,11 +4,14 @@ use facegate_cloud_sync::store::{Again, KeptWaiver, PricedRide, Pricing, Settlem
 use facegate_domain::billing::{Item, ItemKind, PurchaseId};
 use facegate_domain::fares::rider::{Decision, HeldPass};
 use facegate_domain::fares::{Waiver, Waives};
+use facegate_domain::four_eyes::ApprovalError;
 use facegate_domain::ids::RiderId;
 use facegate_domain::journey::JourneyId;
 use facegate_domain::money::Money;
 use facegate_domain::operation::{Instruction, PublishedFares, StationMode};
+use facegate_domain::remedy::RemedyPolicy;
 use facegate_domain::terms::{BoughtPass, KeptTerms, TermsChange};
+use facegate_domain::waiving::{ProposedWaiver, WaiverReach, WaiverRequest, WaivingError};
 
 use crate::places::Place;
 use crate::world::{Gate, after, fares, ride, rider, settle, settlement};
@@ -56,7 +59,8 @@ pub async fn waivers_are_added_once_and_changed(place: &Place) {
     let waiver =
         Waiver { reason: "storm".into(), waives: Waives::Fare, stations: None, from: after(0), until: after(100) };
     let id = uuid::Uuid::from_bytes([7; 16]);
-    let kept = KeptWaiver { id, waiver, told_by: None, follows: None, spreads: Some(after(0)..after(100)) };
+    let spreads = Some(after(0)..after(100));
+    let kept = KeptWaiver { id, waiver, told_by: None, confirmed_by: None, follows: None, spreads };
     assert!(store.add_waiver(kept.clone()).await.unwrap());
     let other = KeptWaiver { spreads: None, ..kept.clone() };
     assert!(!store.add_waiver(other.clone()).await.unwrap());
@@ -64,6 +68,66 @@ pub async fn waivers_are_added_once_and_changed(place: &Place) {
     assert!(store.change_waiver(&kept, other.clone()).await.unwrap());
     assert!(!store.change_waiver(&kept, kept.clone()).await.unwrap(), "somebody else has changed it meanwhile");
     assert_eq!(store.waivers().await.unwrap(), [other]);
+}
+
+const POLICY: RemedyPolicy = RemedyPolicy { four_eyes_above_minor: 300 };
+
+fn asked(n: u8, minor: i64) -> WaiverRequest {
+    let waiver = Waiver {
+        reason: format!("storm {n}"),
+        waives: Waives::Fare,
+        stations: None,
+        from: after(0),
+        until: after(100),
+    };
+    let money = |minor| Money::from_minor(minor, fares().currency());
+    let reach = WaiverReach { rides: 1, riders: 1, cost: money(minor), expected: money(0), is_part: false };
+    WaiverRequest { id: uuid::Uuid::from_bytes([n; 16]), waiver, reach, by: "operator/a".into() }
+}
+
+pub async fn a_large_waiver_holds_once_another_person_has_approved_it_and_the_log_says_who(place: &Place) {
+    let store = place.open().await;
+    let revision = async || store.tariff_revision().await.unwrap();
+    let small = store.propose_waiver(asked(1, 200), &POLICY, after(900)).await.unwrap();
+    assert!(small.approval.is_done());
+    assert_eq!(store.propose_waiver(asked(1, 200), &POLICY, after(901)).await.unwrap(), small, "told twice is once");
+    let other = WaiverRequest { id: small.id, ..asked(2, 200) };
+    let other = store.propose_waiver(other, &POLICY, after(901)).await;
+    assert!(matches!(other, Err(StoreError::Waiving(WaivingError::OtherWords(_)))), "{other:?}");
+    assert_eq!(revision().await, 1);
+    let waits = store.propose_waiver(asked(2, 200), &POLICY, after(902)).await.unwrap();
+    let rejected = store.propose_waiver(asked(3, 4000), &POLICY, after(903)).await.unwrap();
+    assert!(waits.approval.waits() && rejected.approval.waits(), "together they are too much for one");
+    let ids = |found: Vec<ProposedWaiver>| found.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.awaiting_waivers(9).await.unwrap()), [waits.id, rejected.id]);
+    assert_eq!(ids(store.awaiting_waivers(1).await.unwrap()), [waits.id]);
+    assert_eq!(ids(store.latest_waivers(2).await.unwrap()), [rejected.id, waits.id]);
+    assert_eq!((store.waivers().await.unwrap().len(), revision().await), (1, 1), "what waits waives nothing");
+
+    let same = store.decide_waiver(waits.id, true, "operator/a", after(904)).await;
+    let is_same = matches!(same, Err(StoreError::Waiving(WaivingError::Approval(ApprovalError::SamePerson { .. }))));
+    assert!(is_same, "{same:?}");
+    let nobody = store.decide_waiver(uuid::Uuid::nil(), true, "operator/b", after(904)).await;
+    assert!(matches!(nobody, Err(StoreError::Waiving(WaivingError::Unknown(_)))), "{nobody:?}");
+    store.show_waiver(waits.id, asked(2, 250).reach).await.unwrap();
+    let done = store.decide_waiver(waits.id, true, "operator/b", after(905)).await.unwrap();
+    assert_eq!((done.approval.is_done(), done.reach.cost.minor()), (true, 250), "as it was shown last");
+    store.decide_waiver(rejected.id, false, "operator/b", after(906)).await.unwrap();
+    assert!(store.decide_waiver(rejected.id, true, "operator/c", after(907)).await.is_err());
+    store.show_waiver(done.id, asked(2, 1).reach).await.unwrap();
+    assert_eq!(store.proposed_waiver(done.id).await.unwrap(), Some(done.clone()), "it is decided");
+    assert_eq!(store.awaiting_waivers(9).await.unwrap(), []);
+    let mut kept = store.waivers().await.unwrap();
+    kept.retain(|kept| kept.id == done.id);
+    let by = (kept[0].told_by.as_deref(), kept[0].confirmed_by.as_deref());
+    assert_eq!((by, kept[0].spreads.clone()), ((Some("operator/a"), Some("operator/b")), Some(after(0)..after(100))));
+    assert_eq!((store.waivers().await.unwrap().len(), revision().await), (2, 2));
+    let log = store.audit_entries(0, 100).await.unwrap();
+    let told: Vec<_> = log.iter().map(|line| (line.actor.as_str(), line.action.as_str())).collect();
+    let (waive, approve, reject) = ("fares.waive", "fares.approve-waiver", "fares.reject-waiver");
+    let (a, b) = ("operator/a", "operator/b");
+    assert_eq!(told, [(a, waive), (a, waive), (a, waive), (b, approve), (b, reject)]);
+    assert!(log[1].subject.contains("storm 2") && log[1].subject.ends_with("awaiting_approval"), "{}", log[1].subject);
 }
 
 pub async fn held_rides_and_rides_of_a_time_are_told_page_by_page(place: &Place) {
@@ -103,7 +167,8 @@ pub async fn what_was_priced_by_an_older_tariff_is_not_settled(place: &Place) {
     let mut last = store.tariff_revision().await.unwrap();
     let waiver =
         Waiver { reason: "storm".into(), waives: Waives::Fare, stations: None, from: after(0), until: after(900) };
-    let kept = KeptWaiver { id: uuid::Uuid::from_bytes([8; 16]), waiver, told_by: None, follows: None, spreads: None };
+    let id = uuid::Uuid::from_bytes([8; 16]);
+    let kept = KeptWaiver { id, waiver, told_by: None, confirmed_by: None, follows: None, spreads: None };
     let shorter = Waiver { until: after(500), ..kept.waiver.clone() };
     let ended = KeptWaiver { waiver: shorter, ..kept.clone() };
     let published = PublishedFares { name: "new".into(), valid_from: after(0), toml: "name = 'new'".into() };

@@ -11,13 +11,17 @@ use facegate_proto::v1::ops_service_server::OpsService;
 use facegate_runtime::identity::{Role, require};
 use tonic::{Request, Response, Status};
 
-use super::held;
 use super::sync::report_to_wire;
+use super::{held, waivers as wire};
 use crate::cloud::Cloud;
 use crate::enrolment::Actor;
 use crate::store::{Gap, Standing, StationView};
+use crate::waivers::Decision;
 use crate::web::passage_rate::PassageRate;
 use crate::{operation, terms, waivers};
+
+/// Waivers told at a time, those that wait and others apart.
+const WAIVERS_LISTED_MAX: usize = 500;
 
 #[derive(Debug)]
 pub struct OpsRpc {
@@ -98,10 +102,50 @@ impl OpsService for OpsRpc {
 
     async fn waive(&self, request: Request<v1::WaiveRequest>) -> Result<Response<v1::WaiveResponse>, Status> {
         let operator = require(&request, &[Role::Operator])?;
-        let waiver = held::waiver_of(request.into_inner())?;
+        let waiver = wire::waiver_of(request.into_inner())?;
         let (actor, id) = (Actor::new("operator", &operator.id), uuid::Uuid::new_v4());
-        let id = waivers::tell(&self.cloud, &actor, id, waiver).await?;
-        Ok(Response::new(v1::WaiveResponse { waiver_id: id.to_string() }))
+        Ok(Response::new(wire::answer(&waivers::tell(&self.cloud, &actor, id, waiver).await?)))
+    }
+
+    async fn preview_waiver(&self, request: Request<v1::WaiveRequest>) -> Result<Response<v1::WaiverReach>, Status> {
+        require(&request, &[Role::Operator])?;
+        let waiver = wire::waiver_of(request.into_inner())?;
+        Ok(Response::new(wire::reach_to_wire(&waivers::reach(&self.cloud, &waiver).await?)))
+    }
+
+    async fn waivers(&self, request: Request<v1::WaiversRequest>) -> Result<Response<v1::WaiversResponse>, Status> {
+        require(&request, &[Role::Monitor, Role::Operator])?;
+        let (store, now) = (&self.cloud.store, self.cloud.clock.now());
+        let awaiting = store.awaiting_waivers(WAIVERS_LISTED_MAX).await?;
+        let mut kept = store.waivers().await?;
+        kept.sort_by_key(|kept| std::cmp::Reverse((kept.waiver.from, kept.id)));
+        let kept = kept.into_iter().take(WAIVERS_LISTED_MAX).map(|kept| wire::kept_to_wire(kept, now));
+        let waivers = awaiting.into_iter().map(wire::proposed_to_wire).chain(kept).collect();
+        Ok(Response::new(v1::WaiversResponse { waivers }))
+    }
+
+    async fn decide_waiver(
+        &self,
+        request: Request<v1::DecideWaiverRequest>,
+    ) -> Result<Response<v1::WaiveResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let asked = request.into_inner();
+        let (id, shown_minor) = (wire::id_of(&asked.waiver_id)?, asked.shown_minor);
+        let decision = if asked.approves { Decision::Approve { shown_minor } } else { Decision::Reject };
+        let actor = Actor::new("operator", &operator.id);
+        Ok(Response::new(wire::answer(&waivers::decide(&self.cloud, &actor, id, decision).await?)))
+    }
+
+    async fn end_waiver(
+        &self,
+        request: Request<v1::EndWaiverRequest>,
+    ) -> Result<Response<v1::EndWaiverResponse>, Status> {
+        let operator = require(&request, &[Role::Operator])?;
+        let asked = request.into_inner();
+        let (id, at) = (wire::id_of(&asked.waiver_id)?, asked.at_unix_ms.map(Timestamp::from_unix_ms));
+        let ended = waivers::end(&self.cloud, &Actor::new("operator", &operator.id), id, at).await?;
+        let state = waivers::standing(&ended.waiver, self.cloud.clock.now()).to_owned();
+        Ok(Response::new(v1::EndWaiverResponse { state }))
     }
 
     async fn held_rides(

@@ -23,6 +23,7 @@ impl From<EnrolmentError> for Status {
             ErrorKind::NotFound => Code::NotFound,
             ErrorKind::Conflict => Code::AlreadyExists,
             ErrorKind::Precondition => Code::FailedPrecondition,
+            ErrorKind::Forbidden => Code::PermissionDenied,
             ErrorKind::Busy => Code::Unavailable,
             ErrorKind::Internal => {
                 tracing::error!(%error, "an enrolment call failed inside the cloud");

@@ -20,6 +20,7 @@ impl From<EnrolmentError> for Problem {
             (ErrorKind::NotFound, _) => StatusCode::NOT_FOUND,
             (ErrorKind::Precondition, "erased_rider") => StatusCode::GONE,
             (ErrorKind::Conflict | ErrorKind::Precondition, _) => StatusCode::CONFLICT,
+            (ErrorKind::Forbidden, _) => StatusCode::FORBIDDEN,
             (ErrorKind::Busy, _) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let problem = Self::new(status, code, error.client_text(), error.next_step());

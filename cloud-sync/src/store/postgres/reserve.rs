@@ -92,7 +92,7 @@ async fn keep(tx: &mut Tx, funding: &Funding, entry: Option<&Entry>) -> Result<(
          ON CONFLICT (id) DO UPDATE SET body = excluded.body",
     )
     .bind(Uuid::from_bytes(*funding.id.as_bytes()))
-    .bind(funding.asked_at.unix_ms())
+    .bind(funding.approval.asked_at.unix_ms())
     .bind(json(funding))
     .execute(tx.sql())
     .await?;

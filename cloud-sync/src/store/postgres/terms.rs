@@ -1,4 +1,4 @@
-//! Terms, waivers, and whose rides are to be priced anew.
+//! Terms, and whose rides are to be priced anew.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
@@ -13,7 +13,7 @@ use super::riders::living;
 use super::tx::Tx;
 use super::values::{at_most, from_number, journey_uuid, json, read, rider_of};
 use super::{PgStore, journeys, transact};
-use crate::store::{Again, KeptWaiver, PricedRide, StoreError, TermsStore};
+use crate::store::{Again, PricedRide, StoreError, TermsStore};
 
 #[async_trait]
 impl TermsStore for PgStore {
@@ -61,22 +61,6 @@ impl TermsStore for PgStore {
             .await
             .map_err(Trouble::from)?;
         Ok(from_number(revision))
-    }
-
-    async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError> {
-        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM core.waiver ORDER BY id")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(Trouble::from)?;
-        bodies.iter().map(|body| read("a waiver", body)).collect()
-    }
-
-    async fn add_waiver(&self, waiver: KeptWaiver) -> Result<bool, StoreError> {
-        transact!(self, tx => add_waiver(&mut tx, &waiver).await)
-    }
-
-    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError> {
-        transact!(self, tx => change_waiver(&mut tx, before, &after).await)
     }
 
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError> {
@@ -174,40 +158,6 @@ pub(super) async fn tariff_changes(tx: &mut Tx) -> Result<(), Trouble> {
 pub(super) async fn tariff_holds(tx: &mut Tx, rider: RiderId, revision: u64) -> Result<(), Trouble> {
     let now: i64 = sqlx::query_scalar("SELECT revision FROM core.tariff FOR SHARE").fetch_one(tx.sql()).await?;
     if from_number(now) == revision { Ok(()) } else { Err(StoreError::TariffChanged(rider).into()) }
-}
-
-async fn add_waiver(tx: &mut Tx, waiver: &KeptWaiver) -> Result<bool, Trouble> {
-    let added = sqlx::query("INSERT INTO core.waiver (id, body) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
-        .bind(waiver.id)
-        .bind(json(waiver))
-        .execute(tx.sql())
-        .await?;
-    let is_new = added.rows_affected() == 1;
-    if is_new {
-        tariff_changes(tx).await?;
-    }
-    Ok(is_new)
-}
-
-async fn change_waiver(tx: &mut Tx, before: &KeptWaiver, after: &KeptWaiver) -> Result<bool, Trouble> {
-    let body: Option<String> = sqlx::query_scalar("SELECT body FROM core.waiver WHERE id = $1 FOR UPDATE")
-        .bind(before.id)
-        .fetch_optional(tx.sql())
-        .await?;
-    // As values: a text of another version may order its fields otherwise.
-    let kept: Option<KeptWaiver> = body.map(|body| read("a waiver", &body)).transpose()?;
-    if kept.as_ref() != Some(before) {
-        return Ok(false);
-    }
-    sqlx::query("UPDATE core.waiver SET body = $2 WHERE id = $1")
-        .bind(before.id)
-        .bind(json(after))
-        .execute(tx.sql())
-        .await?;
-    if before.waiver != after.waiver {
-        tariff_changes(tx).await?;
-    }
-    Ok(true)
 }
 
 async fn reprice(tx: &mut Tx, riders: &[RiderId], since: Timestamp) -> Result<(), Trouble> {

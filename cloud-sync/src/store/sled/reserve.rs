@@ -26,7 +26,7 @@ impl ReserveStore for SledStore {
             }
             let (funding, entry) = Funding::ask(&request, &latest(tx, LATELY_MAX)?, policy, now)?;
             audit::append(tx, &request.by, "reserve.ask", &funding.id.to_string(), now)?;
-            tx.put(key::funding_at(funding.asked_at, funding.id), &());
+            tx.put(key::funding_at(funding.approval.asked_at, funding.id), &());
             keep(tx, &funding, entry.as_ref())?;
             Ok(funding)
         })

@@ -1,4 +1,4 @@
-//! Terms, waivers, and whose rides are to be priced anew.
+//! Terms, and whose rides are to be priced anew.
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
@@ -10,7 +10,7 @@ use facegate_domain::terms::{KeptTerms, TermsChange};
 use super::riders::living;
 use super::tx::{Tx, damaged, decode};
 use super::{SledStore, journeys, key};
-use crate::store::{Again, KeptWaiver, PricedRide, StoreError, TermsStore};
+use crate::store::{Again, PricedRide, StoreError, TermsStore};
 
 /// Asks for it once more.
 pub(super) fn reprice(tx: &mut Tx<'_>, rider: RiderId, since: Timestamp) -> Result<(), StoreError> {
@@ -82,38 +82,6 @@ impl TermsStore for SledStore {
 
     async fn tariff_revision(&self) -> Result<u64, StoreError> {
         tariff_revision(&self.read())
-    }
-
-    async fn waivers(&self) -> Result<Vec<KeptWaiver>, StoreError> {
-        self.read().scan_as(key::WAIVER)
-    }
-
-    async fn add_waiver(&self, waiver: KeptWaiver) -> Result<bool, StoreError> {
-        self.write(|tx| {
-            let key = key::waiver(waiver.id);
-            let new = !tx.contains(&key)?;
-            if new {
-                tx.put(key, &waiver);
-                tariff_changes(tx)?;
-            }
-            Ok(new)
-        })
-        .await
-    }
-
-    async fn change_waiver(&self, before: &KeptWaiver, after: KeptWaiver) -> Result<bool, StoreError> {
-        self.write(|tx| {
-            let key = key::waiver(before.id);
-            let is_kept = tx.get::<KeptWaiver>(&key)?.as_ref() == Some(before);
-            if is_kept {
-                tx.put(key, &after);
-                if before.waiver != after.waiver {
-                    tariff_changes(tx)?;
-                }
-            }
-            Ok(is_kept)
-        })
-        .await
     }
 
     async fn held_rides(&self, after: Option<JourneyId>, max: usize) -> Result<Vec<PricedRide>, StoreError> {

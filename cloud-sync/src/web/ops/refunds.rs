@@ -9,12 +9,11 @@ use axum::response::Html;
 use facegate_domain::charge::{Charge, ChargeId};
 use facegate_domain::dispute::{Dispute, DisputeId, DisputeState};
 use facegate_domain::ids::RiderId;
-use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_domain::remedy::{Ground, Measure, Remedy, RemedyError, RemedyId, RemedyRequest};
 use serde::{Deserialize, Serialize};
 
-use super::reserve::FundingView;
+use super::reserve::Reserve;
 use super::{Fields, Operator, Pages, Problem};
 use crate::api::rest::Moment;
 use crate::store::{Credit, StoreError};
@@ -22,18 +21,15 @@ use crate::store::{Credit, StoreError};
 const PAGE: &str = include_str!("../static/refunds.html");
 /// Lines of each queue.
 const LISTED_MAX: usize = 200;
-const FUNDINGS_MAX: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub struct Queues {
     awaiting: Vec<RemedyView>,
-    /// Of the reserve, the latest first.
-    fundings: Vec<FundingView>,
     disputes: Vec<DisputeView>,
     /// Old ones that nothing was left to give back to.
     credits: Vec<CreditView>,
-    /// What is left to pay wrong charges with.
-    reserve: Money,
+    #[serde(flatten)]
+    reserve: Reserve,
     four_eyes_above: Money,
     /// Who is looking, as remedies name him: what he asked for is not his to decide.
     you: String,
@@ -120,8 +116,6 @@ pub async fn page(_who: Operator) -> Html<&'static str> {
 
 pub async fn queues(State(pages): State<Pages>, Operator(name): Operator) -> Result<Json<Queues>, Problem> {
     let (store, currency) = (&pages.cloud.store, pages.cloud.config.enrolment.currency);
-    // What is set aside is a credit, hence negative.
-    let reserve = store.balance(Account::RiskReserve, currency).await?;
     let credits = match pages.cloud.config.after.remedies.credits_after {
         Some(after) => store.old_credits(pages.cloud.clock.now().minus(after), None, LISTED_MAX).await?,
         None => Vec::new(),
@@ -133,10 +127,9 @@ pub async fn queues(State(pages): State<Pages>, Operator(name): Operator) -> Res
     };
     Ok(Json(Queues {
         credits: credits.into_iter().map(credit).collect(),
-        fundings: store.fundings(FUNDINGS_MAX).await?.iter().map(FundingView::from).collect(),
         awaiting: store.awaiting_remedies(LISTED_MAX).await?.iter().map(RemedyView::from).collect(),
         disputes: store.open_disputes(LISTED_MAX).await?.iter().map(DisputeView::from).collect(),
-        reserve: Money::from_minor(reserve.minor().saturating_neg(), currency),
+        reserve: Reserve::of(&pages).await?,
         four_eyes_above: Money::from_minor(pages.cloud.config.after.remedies.policy.four_eyes_above_minor, currency),
         you: format!("operator/{name}"),
     }))

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use facegate_domain::ledger::Account;
 use facegate_domain::money::Money;
 use facegate_domain::reserve::{Funding, FundingId, FundingRequest};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::refunds::{Decision, read, refused};
 use super::{Fields, Operator, Pages, Problem};
 use crate::api::rest::Moment;
+
+const FUNDINGS_MAX: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub struct FundingView {
@@ -21,6 +24,24 @@ pub struct FundingView {
     decided_by: Option<String>,
 }
 
+/// What is left to pay wrong charges with, and what was asked for.
+#[derive(Debug, Serialize)]
+pub struct Reserve {
+    reserve: Money,
+    /// The latest first.
+    fundings: Vec<FundingView>,
+}
+
+impl Reserve {
+    pub async fn of(pages: &Pages) -> Result<Self, Problem> {
+        let (store, currency) = (&pages.cloud.store, pages.cloud.config.enrolment.currency);
+        // What is set aside is a credit, hence negative.
+        let balance = store.balance(Account::RiskReserve, currency).await?;
+        let reserve = Money::from_minor(balance.minor().saturating_neg(), currency);
+        Ok(Self { reserve, fundings: store.fundings(FUNDINGS_MAX).await?.iter().map(FundingView::from).collect() })
+    }
+}
+
 /// What the form says.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
@@ -28,6 +49,10 @@ pub struct Asked {
     order: String,
     amount_minor: i64,
     reason: String,
+}
+
+pub async fn state(State(pages): State<Pages>, _who: Operator) -> Result<Json<Reserve>, Problem> {
+    Reserve::of(&pages).await.map(Json)
 }
 
 /// Asks for money to be set aside in the operator's name.
@@ -63,10 +88,10 @@ impl From<&Funding> for FundingView {
             id: funding.id.to_string(),
             amount: funding.amount,
             reason: funding.reason.clone(),
-            state: funding.state.name(),
-            asked_by: funding.asked_by.clone(),
-            asked_at: Moment(funding.asked_at),
-            decided_by: funding.decided_by.clone(),
+            state: funding.approval.state.name(),
+            asked_by: funding.approval.asked_by.clone(),
+            asked_at: Moment(funding.approval.asked_at),
+            decided_by: funding.approval.decided_by.clone(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What costs nothing somewhere for some time: what a waiver would change, telling one, and ending it.
+//! What costs nothing somewhere for some time: what a waiver would change, telling one, the second person's word about one
+//! that gives back much, and ending it.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +11,32 @@ use facegate_domain::digest_id::digest_uuid;
 use facegate_domain::fares::{Waiver, Waives};
 use facegate_domain::ids::StationId;
 use facegate_domain::money::Money;
+use facegate_domain::waiving::{ProposedWaiver, WaiverReach, WaivingError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::me::{StationLine, stations};
 use super::{Fields, Operator, Pages, Problem};
 use crate::api::rest::Moment;
-use crate::enrolment::Actor;
+use crate::enrolment::{Actor, EnrolmentError};
 use crate::store::KeptWaiver;
+use crate::waivers::Decision;
 use crate::{terms, waivers};
 
 /// A waiver may name every station of a large network.
 pub const FORM_BYTES_MAX: usize = 64 << 10;
 /// Waivers that are listed; of more only the latest.
 const LISTED_MAX: usize = 200;
+/// Of those that were asked for lately, the rejected ones are listed beside those that wait.
+const LATELY_LISTED: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub struct Waivers {
+    /// Those that wait for a second person, then those that were rejected lately.
+    proposed: Vec<WaiverView>,
+    four_eyes_above: Money,
+    /// Who is looking, as waivers name him: what he asked for is not his to decide.
+    you: String,
     /// The latest beginning first.
     waivers: Vec<WaiverView>,
     stations: Vec<StationLine>,
@@ -42,9 +52,13 @@ pub struct WaiverView {
     from: Moment,
     /// None: as long as the station's mode lasts.
     until: Option<Moment>,
-    /// "to_come", "holds", "over" or, if it was ended before it began, "withdrawn".
+    /// "to_come", "holds", "over" or, if it was ended before it began, "withdrawn"; "awaiting_approval" or "rejected".
     state: &'static str,
     told_by: Option<String>,
+    /// The second person, if one has decided.
+    decided_by: Option<String>,
+    /// What it may give back, as it was looked up last; of one that waits or was rejected.
+    reach: Option<Reach>,
     /// The station whose mode it follows.
     follows: Option<StationId>,
     /// Settled rides are still being found whose price it changes.
@@ -73,20 +87,48 @@ pub struct End {
     at: Option<String>,
 }
 
+/// The second person's word.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    approves: bool,
+    /// The effect that he was shown; of an approval alone.
+    shown_minor: Option<i64>,
+}
+
 #[derive(Debug, Serialize)]
 pub struct Reach {
-    rides: usize,
-    riders: usize,
+    rides: u64,
+    riders: u64,
     cost: Money,
+    expected: Money,
+    effect: Money,
     is_part: bool,
 }
 
-pub async fn list(State(pages): State<Pages>, _who: Operator) -> Result<Json<Waivers>, Problem> {
-    let mut kept = pages.cloud.store.waivers().await?;
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    #[serde(flatten)]
+    reach: Reach,
+    /// A second person would have to decide about it.
+    needs_another: bool,
+}
+
+pub async fn list(State(pages): State<Pages>, Operator(name): Operator) -> Result<Json<Waivers>, Problem> {
+    let (store, config) = (&pages.cloud.store, &pages.cloud.config);
+    let mut kept = store.waivers().await?;
     kept.sort_by_key(|kept| std::cmp::Reverse((kept.waiver.from, kept.id)));
     let now = pages.cloud.clock.now();
-    let waivers = kept.into_iter().take(LISTED_MAX).map(|kept| WaiverView::of(kept, now)).collect();
-    Ok(Json(Waivers { waivers, stations: stations(&terms::tariff(&pages.cloud).await?) }))
+    let mut proposed = store.awaiting_waivers(LISTED_MAX).await?;
+    let lately = store.latest_waivers(LATELY_LISTED).await?;
+    proposed.extend(lately.into_iter().filter(|one| !one.approval.waits() && !one.approval.is_done()));
+    Ok(Json(Waivers {
+        proposed: proposed.into_iter().map(WaiverView::proposed).collect::<Result<_, _>>()?,
+        four_eyes_above: Money::from_minor(config.after.remedies.policy.four_eyes_above_minor, config.fares.currency()),
+        you: format!("operator/{name}"),
+        waivers: kept.into_iter().take(LISTED_MAX).map(|kept| WaiverView::of(kept, now)).collect(),
+        stations: stations(&terms::tariff(&pages.cloud).await?),
+    }))
 }
 
 /// How many settled rides it may change, without telling it.
@@ -94,12 +136,13 @@ pub async fn preview(
     State(pages): State<Pages>,
     _who: Operator,
     Fields(told): Fields<Told>,
-) -> Result<Json<Reach>, Problem> {
+) -> Result<Json<Preview>, Problem> {
     let reach = waivers::reach(&pages.cloud, &told.waiver()?).await?;
-    Ok(Json(Reach { rides: reach.rides, riders: reach.riders, cost: reach.cost, is_part: reach.is_part }))
+    let needs_another = !waivers::is_for_one(&pages.cloud, &reach).await?;
+    Ok(Json(Preview { reach: Reach::of(&reach)?, needs_another }))
 }
 
-/// Waives in the operator's name.
+/// Waives in the operator's name, or asks for it.
 pub async fn tell(
     State(pages): State<Pages>,
     Operator(name): Operator,
@@ -107,10 +150,39 @@ pub async fn tell(
 ) -> Result<(StatusCode, Json<WaiverView>), Problem> {
     let (actor, waiver) = (Actor::new("operator", &name), told.waiver()?);
     let id = digest_uuid("told waiver", [actor.as_str(), told.order.trim()]);
-    waivers::tell(&pages.cloud, &actor, id, waiver).await?;
-    let kept = pages.cloud.store.waivers().await?.into_iter().find(|kept| kept.id == id);
-    let kept = kept.ok_or_else(|| Problem::internal(&"a waiver that was just told is not kept"))?;
-    Ok((StatusCode::CREATED, Json(WaiverView::of(kept, pages.cloud.clock.now()))))
+    let proposed = waivers::tell(&pages.cloud, &actor, id, waiver).await?;
+    let status = if proposed.approval.waits() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    Ok((status, Json(shown(&pages, proposed).await?)))
+}
+
+/// The second person's word.
+pub async fn decide(
+    State(pages): State<Pages>,
+    Operator(name): Operator,
+    Path(id): Path<String>,
+    Fields(word): Fields<Word>,
+) -> Result<Json<WaiverView>, Problem> {
+    let decision = match (word.approves, word.shown_minor) {
+        (true, Some(shown_minor)) => Decision::Approve { shown_minor },
+        (true, None) => return Err(bad("shown_minor", "say what it was shown to give back, in minor units")),
+        (false, _) => Decision::Reject,
+    };
+    let decided = waivers::decide(&pages.cloud, &Actor::new("operator", &name), waiver_id(&id)?, decision).await?;
+    Ok(Json(shown(&pages, decided).await?))
+}
+
+/// One that holds as it is kept, since it may have been ended by now.
+async fn shown(pages: &Pages, proposed: ProposedWaiver) -> Result<WaiverView, Problem> {
+    if !proposed.approval.is_done() {
+        return WaiverView::proposed(proposed);
+    }
+    let kept = pages.cloud.store.waivers().await?.into_iter().find(|kept| kept.id == proposed.id);
+    let kept = kept.ok_or_else(|| Problem::internal(&"a waiver that was told is not kept"))?;
+    Ok(WaiverView::of(kept, pages.cloud.clock.now()))
+}
+
+fn waiver_id(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| bad("waiver", &format!("`{id}` is no waiver's id")))
 }
 
 pub async fn end(
@@ -119,7 +191,7 @@ pub async fn end(
     Path(id): Path<String>,
     Fields(end): Fields<End>,
 ) -> Result<Json<WaiverView>, Problem> {
-    let id: Uuid = id.parse().map_err(|_| bad("waiver", &format!("`{id}` is no waiver's id")))?;
+    let id = waiver_id(&id)?;
     let at = end.at.as_deref().map(|at| moment("at", at)).transpose()?;
     let kept = waivers::end(&pages.cloud, &Actor::new("operator", &name), id, at).await?;
     Ok(Json(WaiverView::of(kept, pages.cloud.clock.now())))
@@ -159,16 +231,8 @@ fn bad(field: &str, detail: &str) -> Problem {
 
 impl WaiverView {
     fn of(kept: KeptWaiver, now: Timestamp) -> Self {
+        let state = waivers::standing(&kept.waiver, now);
         let Waiver { reason, waives, stations, from, until } = kept.waiver;
-        let state = if until <= from {
-            "withdrawn"
-        } else if until <= now {
-            "over"
-        } else if from <= now {
-            "holds"
-        } else {
-            "to_come"
-        };
         Self {
             id: kept.id.to_string(),
             reason,
@@ -178,8 +242,36 @@ impl WaiverView {
             until: (until != waivers::FOR_EVER).then_some(Moment(until)),
             state,
             told_by: kept.told_by,
+            decided_by: kept.confirmed_by,
+            reach: None,
             follows: kept.follows,
             is_spreading: kept.spreads.is_some(),
         }
+    }
+
+    fn proposed(proposed: ProposedWaiver) -> Result<Self, Problem> {
+        let (approval, Waiver { reason, waives, stations, from, until }) = (proposed.approval, proposed.waiver);
+        Ok(Self {
+            id: proposed.id.to_string(),
+            reason,
+            waives,
+            stations,
+            from: Moment(from),
+            until: Some(Moment(until)),
+            state: approval.state.name(),
+            told_by: Some(approval.asked_by),
+            decided_by: approval.decided_by,
+            reach: Some(Reach::of(&proposed.reach)?),
+            follows: None,
+            is_spreading: false,
+        })
+    }
+}
+
+impl Reach {
+    fn of(reach: &WaiverReach) -> Result<Self, Problem> {
+        let WaiverReach { rides, riders, cost, expected, is_part } = *reach;
+        let effect = reach.effect().map_err(|error| EnrolmentError::from(WaivingError::from(error)))?;
+        Ok(Self { rides, riders, cost, expected, effect, is_part })
     }
 }

@@ -1,7 +1,14 @@
 "use strict";
-// Rides that are held until somebody decides, and waivers: what one would change, telling it, ending it.
+// Rides that are held until somebody decides, and waivers: what one would change, telling it, the second person's word, ending it.
 
-const STATES = { to_come: ["note", "To come"], holds: ["good", "Holds"], over: ["", "Over"], withdrawn: ["", "Withdrawn"] };
+const STATES = {
+  to_come: ["note", "To come"],
+  holds: ["good", "Holds"],
+  over: ["", "Over"],
+  withdrawn: ["", "Withdrawn"],
+  awaiting_approval: ["wait", "Waits for a second person"],
+  rejected: ["", "Rejected"],
+};
 const WAIVES = { fare: "Fares", disruption: "Disruption", missing_exit: "Missing exits" };
 const SPREADING_MS = 1500;
 const count = new Intl.NumberFormat();
@@ -83,6 +90,60 @@ function placesOf(waiver) {
   return waiver.stations === null ? "all stations" : waiver.stations.map((station) => names.get(station) ?? station).join(", ");
 }
 
+/** What it may give back, in a sentence. */
+function reachOf(reach) {
+  const least = reach.is_part ? "There are more rides in this time than were looked at: at least " : "";
+  const settled = reach.rides === 0
+    ? "No ride that was settled so far changes. Rides that are settled later do."
+    : `${least}${plural(reach.rides, "settled ride", "settled rides")} of ${plural(reach.riders, "rider", "riders")} would be priced anew. ` +
+      `They cost ${amountOf(reach.cost)} now, of which ${reach.is_part ? "that or more" : "at most all"} goes back.`;
+  const toCome = reach.expected.minor > 0
+    ? ` Of its time that is still to come, the same hours of weeks before brought ${amountOf(reach.expected)}.` : "";
+  return settled + toCome;
+}
+
+function makeProposed(waiver, you) {
+  const item = el("li", {},
+    el("p", { class: "head" }, el("span", { class: "tag" }), el("b", { class: "number effect" }), el("b", { class: "why" }, waiver.reason)),
+    el("p", { class: "about" }), el("p", { class: "reaches" }), el("p", { class: "soft by" }));
+  if (waiver.state !== "awaiting_approval") return item;
+  if (waiver.told_by === you) {
+    item.append(el("p", { class: "soft" }, "You asked for it: another person has to decide."));
+    return item;
+  }
+  const decide = (approves, said) => async () => {
+    // What is shown when he clicks is what he has seen.
+    try {
+      await postForm(`/ops/waivers/${waiver.id}/decision`, approves ? { approves, shown_minor: item.shown.minor } : { approves });
+    } catch (error) {
+      // If it has grown, what it would give back now is to be looked at.
+      await look();
+      throw error;
+    }
+    return said;
+  };
+  const approve = sure("Approve", "Waive this: click again", decide(true, "Approved. Settled rides that it changes are priced anew."), look);
+  const reject = sure("Reject", "Reject: click again", decide(false, "Rejected: nothing is waived."), look);
+  item.append(el("div", { class: "buttons" }, approve, reject));
+  return item;
+}
+
+function showProposed(item, waiver) {
+  const [tone, text] = STATES[waiver.state];
+  setTag(item.querySelector(".tag"), tone, text);
+  item.shown = waiver.reach.effect;
+  say(item.querySelector(".effect"), amountOf(waiver.reach.effect));
+  say(item.querySelector(".about"), aboutOf(waiver));
+  say(item.querySelector(".reaches"), reachOf(waiver.reach));
+  const second = waiver.decided_by ? `, decided by ${personOf(waiver.decided_by)}` : "";
+  say(item.querySelector(".by"), `Asked by ${personOf(waiver.told_by)}${second}`);
+}
+
+function aboutOf(waiver) {
+  const until = waiver.until ? when.format(new Date(waiver.until)) : "as long as the station's mode lasts";
+  return `${WAIVES[waiver.waives]} at ${placesOf(waiver)}, ${when.format(new Date(waiver.from))} – ${until}`;
+}
+
 function makeWaiver(waiver) {
   const end = async () => {
     await postForm(`/ops/waivers/${waiver.id}/end`, {});
@@ -98,9 +159,9 @@ function makeWaiver(waiver) {
 function showWaiver(item, waiver) {
   const [tone, text] = STATES[waiver.state];
   setTag(item.querySelector(".tag"), tone, text);
-  const until = waiver.until ? when.format(new Date(waiver.until)) : "as long as the station's mode lasts";
-  say(item.querySelector(".about"), `${WAIVES[waiver.waives]} at ${placesOf(waiver)}, ${when.format(new Date(waiver.from))} – ${until}`);
-  const by = waiver.told_by ? `Told by ${personOf(waiver.told_by)}` : "Follows the station's mode; tell the station another mode to end it";
+  say(item.querySelector(".about"), aboutOf(waiver));
+  const second = waiver.decided_by ? ` and ${personOf(waiver.decided_by)}` : "";
+  const by = waiver.told_by ? `Told by ${personOf(waiver.told_by)}${second}` : "Follows the station's mode; tell the station another mode to end it";
   say(item.querySelector(".by"), waiver.is_spreading ? `${by} · settled rides are being priced anew…` : by);
 }
 
@@ -114,6 +175,9 @@ async function showWaivers() {
   const found = await fetchJson("/ops/waivers.json");
   showStations(found.stations);
   byId("no-waivers").hidden = found.waivers.length > 0;
+  say(byId("limit"), `What may give back more than ${amountOf(found.four_eyes_above)}, all of a day together, takes another person than who asked.`);
+  byId("proposed-panel").hidden = found.proposed.length === 0;
+  keyed(byId("proposed"), found.proposed, (waiver) => `${waiver.id} ${waiver.state}`, (waiver) => makeProposed(waiver, found.you), showProposed);
   // By the state too: what can be done about it depends on it.
   keyed(byId("waivers"), found.waivers, (waiver) => `${waiver.id} ${waiver.state}`, makeWaiver, showWaiver);
   clearTimeout(looking);
@@ -141,12 +205,8 @@ async function preview() {
   const fields = formFields();
   const reach = await postForm("/ops/waivers/preview", fields);
   previewed = fields;
-  const more = reach.is_part ? "There are more rides in this time than were looked at: at least " : "";
-  const found = reach.rides === 0
-    ? "No ride that was settled so far changes. Rides that are settled later do."
-    : `${more}${plural(reach.rides, "settled ride", "settled rides")} of ${plural(reach.riders, "rider", "riders")} would be priced anew. ` +
-      `They cost ${amountOf(reach.cost)} now, of which ${reach.is_part ? "that or more" : "at most all"} goes back.`;
-  say(byId("reach-says"), found);
+  say(byId("reach-says"), reachOf(reach) + (reach.needs_another ? " Another person has to approve it." : ""));
+  say(byId("tell"), reach.needs_another ? "Ask for this" : "Waive this");
   byId("reach").hidden = false;
   byId("tell").focus();
   return "";
@@ -162,12 +222,12 @@ byId("waive").addEventListener("input", () => {
 });
 byId("not").addEventListener("click", reconsider);
 byId("tell").addEventListener("click", () => act(byId("tell"), async () => {
-  await postForm("/ops/waivers", previewed);
+  const told = await postForm("/ops/waivers", previewed);
   order = crypto.randomUUID();
   byId("waive").reset();
   byId("stations").hidden = true;
   reconsider();
-  return "Told. Settled rides that it changes are priced anew.";
+  return told.state === "awaiting_approval" ? "Asked for. Another person has to approve it." : "Told. Settled rides that it changes are priced anew.";
 }, look));
 
 say(byId("zone"), `Times are those of ${Intl.DateTimeFormat().resolvedOptions().timeZone}, the time zone of this computer.`);

@@ -86,3 +86,21 @@ pub(in crate::store::sled) fn again(rider: RiderId) -> Key {
 pub(in crate::store::sled) fn waiver(id: uuid::Uuid) -> Key {
     join(WAIVER, &[id.as_bytes()])
 }
+
+pub(in crate::store::sled) fn proposed_waiver(id: uuid::Uuid) -> Key {
+    join(b"proposed-waiver/", &[id.as_bytes()])
+}
+
+/// Waivers that were asked for by when they were: `proposed-waiver-at/` time, id.
+pub(in crate::store::sled) const PROPOSED_WAIVER_AT: &[u8] = b"proposed-waiver-at/";
+
+pub(in crate::store::sled) fn proposed_waiver_at(at: Timestamp, id: uuid::Uuid) -> Key {
+    join(PROPOSED_WAIVER_AT, &[&time(at), id.as_bytes()])
+}
+
+/// Those that wait for a second person: `waiver-awaiting/` time, id.
+pub(in crate::store::sled) const WAIVER_AWAITING: &[u8] = b"waiver-awaiting/";
+
+pub(in crate::store::sled) fn waiver_awaiting(at: Timestamp, id: uuid::Uuid) -> Key {
+    join(WAIVER_AWAITING, &[&time(at), id.as_bytes()])
+}
