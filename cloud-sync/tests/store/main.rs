@@ -19,6 +19,7 @@ mod debts;
 mod endings;
 mod facts;
 mod feed;
+mod histories;
 mod journals;
 mod journeys;
 mod ledger;
