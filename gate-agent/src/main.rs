@@ -1,16 +1,18 @@
 //! `facegate-gate-agent`: reads the configuration, makes the effects, runs.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, Subcommand};
 use facegate_domain::Clock;
 use facegate_gate_agent::actuator::Actuator;
 use facegate_gate_agent::actuator::serial::SerialActuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
 use facegate_gate_agent::camera;
 use facegate_gate_agent::config::{ActuatorConfig, Config, Duty, EXAMPLE, RawConfig};
+use facegate_gate_agent::screen::password;
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, renewal, run};
 use facegate_models::FaceEngine;
@@ -27,17 +29,27 @@ use tokio_util::sync::CancellationToken;
 /// after it, and both are handed on to the station until it has acknowledged them.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = help())]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The configuration, TOML; `--help` shows an example.
     #[arg(long)]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// Only report what is wrong with the configuration, all of it at once.
     #[arg(long)]
     check_config: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Reads a password from standard input and prints what `[[screen.attendants]]` takes.
+    HashPassword,
+}
+
 fn help() -> String {
-    let screen = "The screen's address serves the page at /, and the state as JSON at /state.json: phase, refusal, faults,\n\
+    let screen = "The screen's address serves the rider's display at /, the attendant's page at /attendant, and the state as JSON at\n\
+        /state.json (in production for a signed-in attendant only): phase, refusal, faults,\n\
         frames by fate, passages, refusals by reason, decision_ms (count, p50, p99) and the last 50 decisions (kind,\n\
         medium, reason, decision_ms, first_usable_ms, record, outcome).";
     format!("An example of a gate's configuration, with the defaults:\n\n{EXAMPLE}\n{screen}")
@@ -46,11 +58,16 @@ fn help() -> String {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let config: Config = config::load::<RawConfig, Config>(&arguments.config)?;
+    let path = match (arguments.command, arguments.config) {
+        (Some(Command::HashPassword), _) => return hash_password(),
+        (None, Some(path)) => path,
+        (None, None) => bail!("--config is missing"),
+    };
+    let config: Config = config::load::<RawConfig, Config>(&path)?;
     let identity = DeviceIdentity::load(&config.tls)?;
     check_identity(&config, &identity)?;
     if arguments.check_config {
-        println!("{} is fine", arguments.config.display());
+        println!("{} is fine", path.display());
         return Ok(());
     }
     let metrics = telemetry::install(&config.telemetry)?;
@@ -75,6 +92,13 @@ async fn main() -> Result<()> {
     tracing::info!(id = %config.id, role = config.role().name(), mode = config.mode.name(), model = %engine.model_id(), "started");
     let effects = Effects { clock, engine: Arc::new(engine) };
     Ok(run(config, effects, camera, station, actuator, shutdown).await?)
+}
+
+fn hash_password() -> Result<()> {
+    let mut typed = String::new();
+    std::io::stdin().read_to_string(&mut typed).context("reading the password from standard input")?;
+    println!("{}", password::hash(typed.trim_end_matches(['\r', '\n']))?);
+    Ok(())
 }
 
 /// The station knows a gate by its certificate, and its records by the configured id: they must be one.

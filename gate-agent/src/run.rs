@@ -210,7 +210,10 @@ impl Shared {
     fn serve_screen(&self, duty: &GateDuty) -> Result<(), RunError> {
         let address = duty.screen.listen;
         let listener = TcpListener::bind(address).map_err(|source| RunError::Screen { address, source })?;
-        let (router, shutdown) = (screen::router(Arc::clone(&self.board), duty.screen.clone()), self.shutdown.clone());
+        let (router, shutdown) = (
+            screen::router(Arc::clone(&self.board), duty.screen.clone(), Arc::clone(&self.effects.clock)),
+            self.shutdown.clone(),
+        );
         self.tasks.spawn(async move {
             if let Err(error) = serve_loopback(listener, router, shutdown).await {
                 tracing::error!(%error, "the screen stopped; the gate goes on without it");

@@ -1,11 +1,15 @@
-//! The gate's own pages, on loopback: the rider's display, and the board as JSON. Nothing is loaded from elsewhere.
+//! The gate's own pages, on loopback: the rider's display, the attendant's page, and the board as JSON. Nothing is loaded from
+//! elsewhere.
 
+mod attendant;
 mod display;
+pub mod password;
+mod sessions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -14,9 +18,17 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use facegate_domain::Clock;
+use tokio::sync::Mutex;
 
+pub use self::attendant::Attendant;
+use self::attendant::SignedIn;
+use self::sessions::Sessions;
 use crate::board::Board;
-use crate::board::view::View;
+use crate::config::Mode;
+
+/// A name and a password.
+const BODY_BYTES_MAX: usize = 4096;
 
 /// `[screen]` as checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +38,8 @@ pub struct ScreenConfig {
     pub languages: Vec<Language>,
     /// 0 is silent, 1 as loud as the machine goes.
     pub volume: f32,
+    /// Who may read more than the display.
+    pub attendants: Vec<Attendant>,
 }
 
 /// What the display's lines are in.
@@ -41,19 +55,35 @@ pub enum Language {
 struct Screen {
     board: Arc<Board>,
     config: Arc<ScreenConfig>,
+    clock: Arc<dyn Clock>,
+    sessions: Arc<Sessions>,
+    comparing: Arc<Mutex<()>>,
 }
 
-/// `/` the display, `/events` what it shows whenever that changes, `/state.json` the whole board now.
-pub fn router(board: Arc<Board>, config: ScreenConfig) -> Router {
+impl Screen {
+    fn now_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
+    }
+}
+
+/// `/` the display, `/events` what it shows whenever that changes, `/attendant` the attendant's page, `/state.json` the whole
+/// board now, in production for an attendant only.
+pub fn router(board: Arc<Board>, config: ScreenConfig, clock: Arc<dyn Clock>) -> Router {
+    let (sessions, comparing) = (Arc::default(), Arc::default());
     Router::new()
         .merge(display::routes())
+        .merge(attendant::routes())
         .route("/state.json", get(state))
         .layer(middleware::from_fn(only_from_here))
-        .with_state(Screen { board, config: Arc::new(config) })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Screen { board, config: Arc::new(config), clock, sessions, comparing })
 }
 
-async fn state(State(screen): State<Screen>) -> Json<View> {
-    Json(screen.board.view())
+async fn state(State(screen): State<Screen>, signed_in: Result<SignedIn, Response>) -> Response {
+    match signed_in {
+        Err(refused) if screen.board.who().mode == Mode::Production => refused,
+        _ => Json(screen.board.view()).into_response(),
+    }
 }
 
 /// A file of ours.

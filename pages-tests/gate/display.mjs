@@ -49,11 +49,13 @@ async function legible(page, name) {
     }));
     return {
       text: ratio(colour(style("body").color), colour(style("body").backgroundColor)), sign: ratio(colour(style("#sign").color), colour(style("#panel").backgroundColor)),
+      spilt: [...document.querySelectorAll("#sign svg")].filter((svg) => svg.getBoundingClientRect().bottom > document.querySelector("#panel").getBoundingClientRect().bottom).length,
       lines, short: Math.min(innerWidth, innerHeight), high: document.documentElement.scrollHeight - innerHeight,
     };
   });
   assert.ok(found.text >= 7 && found.sign >= 7, `${name}: contrast ${found.text.toFixed(1)} and ${found.sign.toFixed(1)}`);
   assert.ok(found.high <= 0, `${name}: higher than the display`);
+  assert.equal(found.spilt, 0, `${name}: a symbol does not fit into its panel`);
   for (const { text, size, cut } of found.lines) {
     assert.ok(!cut, `${name}: ${text} is cut off`);
     assert.ok(size >= found.short * .035, `${name}: ${text} is only ${size} pixels high`);

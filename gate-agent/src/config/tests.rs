@@ -138,3 +138,29 @@ fn an_entrance_camera_has_no_door_and_a_gate_needs_one() {
     let problems = check(&format!("{head}[screen]{tail}")).unwrap_err();
     assert_eq!(problems, ["actuator: missing; a gate needs it"]);
 }
+
+#[test]
+fn the_screen_has_languages_a_volume_and_attendants_with_hashes() {
+    let dir = tempfile::tempdir().unwrap();
+    let screen = |with: &str| {
+        let text = example(dir.path());
+        let (before, after) = text.split_once("languages = [\"zh\", \"en\"] ").unwrap();
+        let (_, after) = after.split_once("\n\n").unwrap();
+        let checked = check(&format!("{before}{with}\n\n{after}"))?;
+        let Duty::Gate(duty) = checked.duty else { panic!("the example is of a gate") };
+        Ok(duty.screen)
+    };
+    let hash = crate::screen::password::hash("a long enough one").unwrap();
+    let attendant =
+        |name: &str, hash: &str| format!("[[screen.attendants]]\nname = \"{name}\"\npassword_hash = \"{hash}\"\n");
+    let good = screen(&format!("languages = [\"en\"]\nvolume = 0.0\n{}", attendant("li", &hash))).unwrap();
+    assert_eq!((good.languages.len(), good.attendants.len()), (1, 1));
+    assert!(!format!("{good:?}").contains("argon2"), "no hash is printed");
+    let twice =
+        format!("languages = [\"en\", \"en\"]\nvolume = 1.5\n{}{}", attendant("li", &hash), attendant("li", "secret"));
+    let problems: Vec<String> = screen(&twice).unwrap_err();
+    let of = |key: &str| problems.iter().any(|problem| problem.starts_with(key));
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(of("screen.languages") && of("screen.volume") && of("screen.attendants[1].name"), "{problems:?}");
+    assert!(problems.iter().any(|p| p.contains("hash-password") && !p.contains("secret")), "{problems:?}");
+}

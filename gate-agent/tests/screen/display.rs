@@ -18,13 +18,14 @@ use facegate_gate_agent::config::{Mode, Role};
 use facegate_gate_agent::lane::Lane;
 use facegate_gate_agent::latency::Took;
 use facegate_gate_agent::screen::{Language, ScreenConfig, router};
+use facegate_runtime::clock::SystemClock;
 use facegate_runtime::http::serve_loopback;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::run::drive;
 
-fn board(mode: Mode) -> Board {
+pub fn board(mode: Mode) -> Board {
     let id = GateId::new("north-in-1").unwrap();
     Board::new(Who { id, role: Role::Gate, mode, direction: Some(Direction::Entry) })
 }
@@ -103,7 +104,7 @@ fn show(board: &Board, number: usize) {
 async fn serve(board: Arc<Board>, languages: Vec<Language>, volume: f32) -> (String, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = listener.local_addr().unwrap();
-    let config = ScreenConfig { listen, languages, volume };
+    let config = ScreenConfig { listen, languages, volume, attendants: vec![] };
     let shown = Arc::clone(&board);
     let state = move |Path(number): Path<usize>| async move {
         show(&shown, number);
@@ -114,7 +115,8 @@ async fn serve(board: Arc<Board>, languages: Vec<Language>, volume: f32) -> (Str
             |notice| json!(notice),
         ))
     };
-    let pages = router(board, config).merge(Router::new().route("/test/{number}", post(state)));
+    let pages =
+        router(board, config, Arc::new(SystemClock::new())).merge(Router::new().route("/test/{number}", post(state)));
     let shutdown = CancellationToken::new();
     tokio::spawn(serve_loopback(listener, pages, shutdown.clone()));
     (format!("http://{listen}"), shutdown)
