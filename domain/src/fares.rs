@@ -12,7 +12,6 @@ pub mod calendar;
 pub mod explain;
 pub mod gtfs;
 mod look_back;
-mod most;
 pub mod network;
 pub mod pricer;
 mod product;

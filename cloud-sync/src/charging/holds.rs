@@ -1,5 +1,5 @@
-//! Rides that are paid in advance: the most that a ride may cost is held at its entry, and what it does cost is captured of
-//! that.
+//! Rides that are paid in advance: the most that a ride may still cost its rider is held at its entry, and what it does cost
+//! is captured of that. Nothing is held where nothing is left to be paid.
 //!
 //! An entry asks for its hold in the transaction that takes its tap, so none is forgotten; the hold takes the place of
 //! the asking, and the bill goes on the hold, each in one transaction of the store. A crash between two of them is
@@ -11,7 +11,7 @@ use std::slice;
 use facegate_domain::Timestamp;
 use facegate_domain::billing::{Item, ItemKind, Prepayment};
 use facegate_domain::charge::{Charge, ChargeError, ChargeId, Instrument, Purpose};
-use facegate_domain::fares::{RiderTerms, Tariff};
+use facegate_domain::fares::{Ride, RiderTerms, Tariff};
 use facegate_domain::money::Money;
 use facegate_domain::tap::Tap;
 
@@ -61,7 +61,13 @@ impl Scheduler {
         }
         let terms: RiderTerms = self.store.terms(entry.rider).await?.terms();
         // Without a table nothing is known of what it may cost; the ride is held for a person then.
-        let Ok(most) = tariff.most_from(&entry.station, entry.at, &terms) else { return Ok(None) };
+        let before = match tariff.look_back(entry.at) {
+            Some(looked_back) => self.store.rides_since(entry.rider, looked_back.from.min(entry.at)).await?,
+            None => Vec::new(),
+        };
+        let stand = before.iter().filter(|priced| priced.superseded.is_none());
+        let before: Vec<Ride<'_>> = stand.map(|priced| Ride::from(&priced.ride)).collect();
+        let Ok(most) = tariff.most_after(&before, entry, &terms) else { return Ok(None) };
         let minor = prepaid.at_most_minor.map_or(most.minor(), |at_most| most.minor().min(at_most));
         let amount = Money::from_minor(minor, most.currency());
         let instruments = self.store.instruments(entry.rider).await?;

@@ -2,6 +2,7 @@
 
 mod base;
 mod ends;
+mod most;
 mod possible;
 mod receipt;
 mod reduce;
@@ -61,6 +62,11 @@ impl Tariff {
 
     /// Prices all rides of one rider. Their order makes no difference; each may be there only once.
     pub fn bill(&self, rides: &[Ride<'_>], terms: &RiderTerms) -> Bill {
+        self.bill_with(rides, terms).1
+    }
+
+    /// The same, with what prices the ride after these.
+    fn bill_with<'t>(&'t self, rides: &[Ride<'_>], terms: &'t RiderTerms) -> (base::Biller<'t>, Bill) {
         let mut rides = rides.to_vec();
         rides.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
         let mut held = possible::impossible(self, &rides);
@@ -78,7 +84,7 @@ impl Tariff {
             });
             bill.rides.push(Billed { ride: ride.id(), day, price });
         }
-        bill
+        (biller, bill)
     }
 }
 

@@ -30,6 +30,15 @@ pub struct Moment {
     minute: u16,
 }
 
+impl Moment {
+    /// Until the clock on the wall shows that minute of the day again, by a day of 24 hours.
+    pub fn minutes_until(self, minute: u16) -> u64 {
+        let day = u64::from(DAY_MINUTES);
+        let left = (day + u64::from(minute) - u64::from(self.minute)) % day;
+        if left == 0 { day } else { left }
+    }
+}
+
 impl Calendar {
     pub fn new(days: TravelDays, holidays: BTreeSet<Date>) -> Self {
         Self { days, holidays }
@@ -71,6 +80,11 @@ impl Hours {
         let days = days_of(days).ok_or_else(invalid)?;
         let (from, until) = hours.map_or(Some((0, DAY_MINUTES)), hours_of).ok_or_else(invalid)?;
         Ok(Self { days, from, until })
+    }
+
+    /// The minutes of the day at which they begin and end.
+    pub const fn bounds(&self) -> [u16; 2] {
+        [self.from, self.until]
     }
 
     pub fn contain(&self, moment: Moment) -> bool {

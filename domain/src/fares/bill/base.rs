@@ -28,20 +28,21 @@ pub struct Biller<'t> {
     pub(super) went: Vec<Went>,
     /// Whether any table fills missing ends in.
     pub(super) asks_habit: bool,
-    before: Option<Before<'t>>,
+    pub(super) before: Option<Before<'t>>,
 }
 
 /// The ride before, as far as the next one may go on from it.
-struct Before<'t> {
+#[derive(Clone)]
+pub struct Before<'t> {
     table: &'t FareTable,
     left: StationId,
-    left_at: Timestamp,
+    pub(super) left_at: Timestamp,
     trip: Trip,
     /// Before anything was taken off.
     price: Money,
     group: Option<&'t str>,
     /// Transfers in a row until now, and when the first of their rides began.
-    transfers: (u32, Timestamp),
+    pub(super) transfers: (u32, Timestamp),
 }
 
 /// What the reductions need to know of a priced ride.
@@ -60,6 +61,19 @@ impl<'t> Biller<'t> {
         let asks_habit = tariff.tables().iter().any(|table| table.rules.autofill.is_some());
         let tallies = Tallies::new();
         Self { tariff, terms, tallies, pass_rides, coupon_rides, went: Vec::new(), asks_habit, before: None }
+    }
+
+    /// To price one ride that may be, and forget it: after all others, or as if no ride were before it to go on from.
+    pub(super) fn fork(&self, alone: bool) -> Self {
+        Self {
+            tallies: self.tallies.clone(),
+            pass_rides: self.pass_rides.clone(),
+            coupon_rides: self.coupon_rides.clone(),
+            // What is not asked for of a whole ride.
+            went: Vec::new(),
+            before: if alone { None } else { self.before.clone() },
+            ..*self
+        }
     }
 
     pub fn price(&mut self, ride: Ride<'_>) -> Result<Fare, PricingError> {

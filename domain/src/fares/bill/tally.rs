@@ -31,7 +31,7 @@ impl Tally {
 }
 
 /// All tallies of one rider.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tallies<'t> {
     /// Of everything, by period.
     all: [Tally; 3],
