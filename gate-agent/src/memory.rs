@@ -72,7 +72,7 @@ struct Contact {
 
 impl Memory {
     pub fn open(disk: &dyn Disk, path: &Path) -> Result<Self, MemoryError> {
-        let options = KvOptions { cache_bytes: 4 << 20, flush_every_ms: None };
+        let options = KvOptions { cache_bytes: 4 << 20, flush_every_ms: None, syncs: true };
         let opened = disk.database(path, options);
         let database = opened.map_err(|source| MemoryError::Open { path: path.to_owned(), source })?;
         let tree = database.root();

@@ -45,6 +45,10 @@ pub struct ClosingLoad {
     /// Exit non-zero if a difference was found that was not planted, or a planted one was not.
     #[arg(long)]
     pub check: bool,
+    /// Keep the filled store beside the one that is closed, so that the next run in this folder need not fill; takes its
+    /// size once more.
+    #[arg(long)]
+    pub keep: bool,
     /// Only closes, in the folder of a run: what that run starts.
     #[arg(long, hide = true)]
     pub closing: bool,
@@ -94,7 +98,7 @@ pub async fn run(load: &ClosingLoad, folder: &Path) -> Result<()> {
         StoreKind::Sled => None,
         StoreKind::Postgres => Some(tokio::task::spawn_blocking(Database::start).await??),
     };
-    let filled = filled(load.store, taps, database.as_ref(), folder).await?;
+    let filled = filled(load, taps, database.as_ref(), folder).await?;
     let filled_s = begun.elapsed().as_secs_f64();
     eprintln!("filled in {filled_s:.0} s; a process of its own closes {}…", filled.day);
     let program = std::env::current_exe()?;
@@ -150,24 +154,35 @@ fn note(folder: &Path) -> PathBuf {
     folder.join("filled.json")
 }
 
-async fn filled(kind: StoreKind, taps: u64, database: Option<&Database>, folder: &Path) -> Result<Filled> {
+async fn filled(load: &ClosingLoad, taps: u64, database: Option<&Database>, folder: &Path) -> Result<Filled> {
+    let kind = load.store;
     let earlier = std::fs::read(note(folder)).ok().and_then(|text| serde_json::from_slice::<Filled>(&text).ok());
-    if let Some(earlier) = earlier.filter(|earlier| (earlier.store, earlier.taps) == (kind, taps) && database.is_none())
-    {
+    let is_kept = database.is_none() && folder.join("store-before").is_dir();
+    if let Some(earlier) = earlier.filter(|earlier| (earlier.store, earlier.taps) == (kind, taps) && is_kept) {
         eprintln!("the folder is filled already");
         // The close is made anew: what an earlier one has written would only be read.
         reopen(folder)?;
         return Ok(earlier);
     }
     let url = database.map(|database| database.url.clone());
-    let store = open(kind, url.as_deref(), folder).await?;
+    let _ = std::fs::remove_dir_all(folder.join("store"));
+    if let Some(database) = database {
+        database.set_syncs(false)?;
+    }
+    let store = to_fill(url.as_deref(), folder).await?;
     let day = day::yesterday();
     let planted = fill::fill(Arc::clone(&store), day, taps, folder).await?;
     auditor(&store).round().await?;
+    // Closing it makes it durable; the process that closes the day waits for the disk like any cloud.
     drop(store);
+    if let Some(database) = database {
+        database.set_syncs(true)?;
+    }
     let filled = Filled { store: kind, taps, day, database: url, planted };
     std::fs::write(note(folder), serde_json::to_vec(&filled)?)?;
-    keep(folder)?;
+    if load.keep {
+        keep(folder)?;
+    }
     Ok(filled)
 }
 
@@ -189,6 +204,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status()?;
     ensure!(copied.success(), "copying {} failed", from.display());
     Ok(())
+}
+
+/// The store, whose commands do not wait for the disk: only filling is done so.
+async fn to_fill(url: Option<&str>, folder: &Path) -> Result<Arc<dyn Store>> {
+    if url.is_some() {
+        return open(StoreKind::Postgres, url, folder).await;
+    }
+    let keys = FileKeys::open(&folder.join("keys"))?;
+    Ok(Arc::new(SledStore::open_to_fill(&folder.join("store"), &keys, FEED_KEPT, CACHE_BYTES)?))
 }
 
 async fn open(kind: StoreKind, url: Option<&str>, folder: &Path) -> Result<Arc<dyn Store>> {

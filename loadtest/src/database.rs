@@ -41,6 +41,17 @@ impl Database {
         psql(&named, &format!("CREATE DATABASE {database}"))?;
         Ok(Self { url: in_database(&named, &database), server: Server::Named { url: named, database } })
     }
+
+    /// Whether commits over connections made from now on wait for the disk; a run that only fills has no need of it.
+    pub fn set_syncs(&self, syncs: bool) -> Result<()> {
+        let value = if syncs { "on" } else { "off" };
+        psql(
+            &self.url,
+            &format!(
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {value}', current_database()); END $$"
+            ),
+        )
+    }
 }
 
 impl Drop for Database {

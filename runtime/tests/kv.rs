@@ -8,7 +8,7 @@ use facegate_runtime::disk::{Disk, RealDisk, SimDisk};
 use facegate_runtime::journal::{Journal, JournalOptions};
 use facegate_runtime::kv::{Batch, Database, KvOptions, Pair, Tree};
 
-const OPTIONS: KvOptions = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+const OPTIONS: KvOptions = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None, syncs: true };
 const DIR: &str = "state";
 
 fn keys(pairs: impl Iterator<Item = Result<Pair, facegate_runtime::kv::KvError>>) -> Vec<String> {

@@ -28,7 +28,7 @@ const CONTACT: &[u8] = b"contact";
 const CURRENT: &[u8] = b"facts";
 const INSTALLATION: &[u8] = b"installation";
 /// The facts are read once, at start; hence a small cache. Cursors that nobody commits are written soon all the same.
-const OPTIONS: KvOptions = KvOptions { cache_bytes: 32 << 20, flush_every_ms: Some(500) };
+const OPTIONS: KvOptions = KvOptions { cache_bytes: 32 << 20, flush_every_ms: Some(500), syncs: true };
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -129,7 +129,7 @@ const LAYOUT: u32 = 1;
 /// Memory for the pages of each of the three databases, unless the operator gives more.
 pub const CACHE_BYTES: u64 = 64 << 20;
 /// Of each of the three databases. Every command commits.
-const OPTIONS: KvOptions = KvOptions { cache_bytes: CACHE_BYTES, flush_every_ms: None };
+const OPTIONS: KvOptions = KvOptions { cache_bytes: CACHE_BYTES, flush_every_ms: None, syncs: true };
 
 #[derive(Debug)]
 pub struct SledStore {
@@ -200,6 +200,17 @@ impl SledStore {
         let options = KvOptions { cache_bytes, ..OPTIONS };
         Self::refuse_half_restored(dir)?;
         Self::open_there(&RealDisk, options, dir, keys, feed_kept)
+    }
+
+    /// [`SledStore::open_cached`] to be filled by a measurement: no command waits for the disk, and what was told is durable
+    /// only once the store has been closed.
+    pub fn open_to_fill(
+        dir: &Path,
+        keys: &dyn KeyProvider,
+        feed_kept: u64,
+        cache_bytes: u64,
+    ) -> Result<Self, StoreError> {
+        Self::open_there(&RealDisk, KvOptions { cache_bytes, syncs: false, ..OPTIONS }, dir, keys, feed_kept)
     }
 
     /// [`SledStore::open`] on a disk of the caller's, which the simulation cuts the power of.

@@ -120,7 +120,7 @@ async fn records_deleted_behind_its_back_are_found_by_the_audit_and_come_back() 
     assert_eq!(report(&cloud, 20).await, []);
     let cloud = cloud
         .restart_after(|dir| {
-            let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+            let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None, syncs: true };
             let core = RealDisk.database(&dir.join("state/core"), options).unwrap();
             for sequence in [6_u64, 7, 19] {
                 let key = [b"record/north-in\0".as_slice(), &1u32.to_be_bytes(), &sequence.to_be_bytes()].concat();

@@ -19,7 +19,7 @@ use super::node::{Node, STATIONS, gate_id, station_id};
 use super::world::World;
 use books::{Books, Crossed};
 
-const OPTIONS: KvOptions = KvOptions { cache_bytes: 0, flush_every_ms: None };
+const OPTIONS: KvOptions = KvOptions { cache_bytes: 0, flush_every_ms: None, syncs: true };
 
 /// Once all is at rest: no tap lost, everybody agrees, nobody is known who was forgotten, the ledger balances.
 pub async fn promises_kept(world: &World) -> Result<()> {

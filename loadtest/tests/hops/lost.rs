@@ -17,7 +17,7 @@ fn gate() -> GateId {
 
 /// Removes records from the cloud's disk, behind its back.
 async fn remove(state: &Path, sequences: impl IntoIterator<Item = u64>) {
-    let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+    let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None, syncs: true };
     let core = RealDisk.database(&state.join("core"), options).unwrap();
     for sequence in sequences {
         let key = [b"record/north-in\0".as_slice(), &1u32.to_be_bytes(), &sequence.to_be_bytes()].concat();

@@ -15,7 +15,8 @@ impl Database {
             Err(damaged @ sled::Error::Corruption { .. }) => return Err(error(damaged)),
             opened => opened.map_err(|error| open(error.to_string()))?,
         };
-        let sync = SledSync::start(db.clone(), dir).map_err(|error| open(error.to_string()))?;
+        let start = || SledSync::start(db.clone(), dir).map_err(|error| open(error.to_string()));
+        let sync = options.syncs.then(start).transpose()?;
         Ok(Self(Engine::Sled { db, sync }))
     }
 }

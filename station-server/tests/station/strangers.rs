@@ -85,7 +85,7 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// The keys of everything in the database of a station that does not run.
 fn keys(world: &World) -> BTreeSet<(&'static str, Vec<u8>)> {
-    let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+    let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None, syncs: true };
     let state = RealDisk.database(&world.dir().join("data/state"), options).unwrap();
     let of = |tree| state.tree(tree).unwrap().iter().map(|pair| pair.unwrap().0).collect::<Vec<_>>();
     ["meta", "journals", "codes", "tombstones", "facts-a", "facts-b"]

@@ -121,7 +121,7 @@ impl World {
 
     /// Makes the station's state look as one of before left it, which understood level 1. The station must not run.
     pub async fn forget_level(&self) {
-        let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None };
+        let options = KvOptions { cache_bytes: 1 << 20, flush_every_ms: None, syncs: true };
         let state = RealDisk.database(&self.dir.path().join("data/state"), options).unwrap();
         for tree in ["facts-a", "facts-b"] {
             state.tree(tree).unwrap().remove(b"l").unwrap();

@@ -46,7 +46,7 @@ mod tests {
     use crate::disk::Disk;
     use crate::kv::KvOptions;
 
-    const OPTIONS: KvOptions = KvOptions { cache_bytes: 0, flush_every_ms: None };
+    const OPTIONS: KvOptions = KvOptions { cache_bytes: 0, flush_every_ms: None, syncs: true };
 
     #[tokio::test]
     async fn a_disk_that_is_put_back_is_as_it_was_when_it_was_copied() {
