@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::base::Biller;
 use crate::clock::Timestamp;
+use crate::fares::calendar::Hours;
 use crate::fares::rider::RiderTerms;
 use crate::fares::rules::TransferClock;
 use crate::fares::{Fare, FareTable, PricingError, Ride, Rule, Tariff};
@@ -100,7 +101,7 @@ impl Biller<'_> {
         }
         moments.extend(table.rules.waivers.iter().map(|waiver| waiver.until));
         let hours = table.products.iter().flat_map(|product| &product.until);
-        let bounds: Vec<u16> = hours.flat_map(|hours| hours.bounds()).collect();
+        let bounds: Vec<u16> = hours.flat_map(Hours::bounds).collect();
         if !bounds.is_empty() {
             let began = table.calendar.moment(entry.at);
             let minute = Timestamp::from_unix_ms(entry.at.unix_ms().div_euclid(60_000) * 60_000);
