@@ -3,9 +3,13 @@
 //!
 //! Rules are data ([`RiskRules`]); the facts are gathered by whoever calls. Nothing here looks at a face or at a name.
 
+mod attacks;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use attacks::{AttacksTold, GateAttacks};
 
 use crate::clock::Timestamp;
 use crate::ids::{RecordId, RiderId};

@@ -1,21 +1,23 @@
-//! What is seen at gates and stations lately, beside the taps themselves: codes that nobody could check, and attacks that
-//! were refused. Windows of minutes, in the memory of the replica that a station talks to.
+//! What is seen at gates lately, beside the taps themselves: codes that nobody could check, in windows of minutes in the
+//! memory of the replica that the station talks to; and attacks that were refused, which the store counts, so that all
+//! replicas together know of all of them.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RiderId, StationId};
 use facegate_domain::policy::Refusal;
-use facegate_domain::risk::RiskRules;
+use facegate_domain::risk::{AttacksTold, RiskRules};
 use facegate_domain::tap::{Evidence, GateRecord, RecordBody};
 
-use crate::store::GateReport;
+use crate::store::{GateReport, Store, StoreError};
 
 /// What the rules look at, by gate.
 #[derive(Debug)]
 pub struct Patterns {
+    store: Arc<dyn Store>,
     codes_window: Option<Duration>,
     gate_window: Option<Duration>,
     station_window: Option<Duration>,
@@ -26,28 +28,16 @@ pub struct Patterns {
 struct Seen {
     /// Riders whose codes nobody could check.
     unchecked: BTreeMap<GateId, VecDeque<(Timestamp, RiderId)>>,
-    attacks: BTreeMap<GateId, Attacks>,
-}
-
-#[derive(Debug)]
-struct Attacks {
-    station: StationId,
-    /// What the gate has counted since its process began.
-    counted: u64,
-    lately: VecDeque<(Timestamp, u64)>,
-}
-
-impl Attacks {
-    fn since(&self, since: Timestamp) -> u64 {
-        self.lately.iter().filter(|(at, _)| *at >= since).map(|(_, attacks)| attacks).sum()
-    }
+    /// What the store was told last of each gate's attacks: it need not be told the same every second.
+    told: BTreeMap<GateId, u64>,
 }
 
 impl Patterns {
-    pub fn new(rules: &RiskRules) -> Self {
+    pub fn new(rules: &RiskRules, store: Arc<dyn Store>) -> Self {
         let window = |rule: &Option<(Duration, _)>| rule.as_ref().map(|(window, _): &(Duration, _)| *window);
         let (codes_window, gate_window) = (window(&rules.gate_codes), window(&rules.gate_attacks));
-        Self { codes_window, gate_window, station_window: window(&rules.station_attacks), seen: Mutex::default() }
+        let station_window = window(&rules.station_attacks);
+        Self { store, codes_window, gate_window, station_window, seen: Mutex::default() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -72,26 +62,30 @@ impl Patterns {
         }
     }
 
-    /// What a station says of its gates. The first word of a gate is where counting begins.
-    pub fn reported(&self, station: &StationId, gates: &[GateReport], now: Timestamp) {
-        let Some(window) = self.gate_window.max(self.station_window) else { return };
-        let mut seen = self.seen();
-        for report in gates {
-            let is_attack = |reason: &str| Refusal::ALL.iter().any(|one| one.is_attack() && one.name() == reason);
+    /// What a station says of its gates.
+    pub async fn reported(
+        &self,
+        station: &StationId,
+        gates: &[GateReport],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(kept) = self.gate_window.max(self.station_window) else { return Ok(()) };
+        let is_attack = |reason: &str| Refusal::ALL.iter().any(|one| one.is_attack() && one.name() == reason);
+        let told = gates.iter().map(|report| {
             let counted = report.refusals.iter().filter(|refusals| is_attack(&refusals.reason));
-            let counted = counted.map(|refusals| refusals.count).sum();
-            let fresh = || Attacks { station: station.clone(), counted, lately: VecDeque::new() };
-            let attacks = seen.attacks.entry(report.gate.clone()).or_insert_with(fresh);
-            // A gate that was started anew counts from nothing.
-            let more = counted.checked_sub(attacks.counted).unwrap_or(counted);
-            (attacks.station, attacks.counted) = (station.clone(), counted);
-            if more > 0 {
-                attacks.lately.push_back((now, more));
-            }
-            while attacks.lately.front().is_some_and(|(at, _)| *at < now.minus(window)) {
-                attacks.lately.pop_front();
-            }
+            let counted = counted.map(|refusals| refusals.count).fold(0, u64::saturating_add);
+            (report.gate.clone(), AttacksTold { counted, said_at: report.last_seen })
+        });
+        let told: Vec<(GateId, AttacksTold)> = {
+            let seen = self.seen();
+            told.filter(|(gate, told)| seen.told.get(gate) != Some(&told.counted)).collect()
+        };
+        if told.is_empty() {
+            return Ok(());
         }
+        self.store.count_attacks(station, &told, now, kept).await?;
+        self.seen().told.extend(told.into_iter().map(|(gate, told)| (gate, told.counted)));
+        Ok(())
     }
 
     /// Different riders at the gate lately whose codes nobody could check.
@@ -102,14 +96,21 @@ impl Patterns {
     }
 
     /// Attacks refused lately at the gate, and at all gates of the station.
-    pub fn attacks_at(&self, gate: &GateId, station: &StationId, now: Timestamp) -> (u64, u64) {
-        let seen = self.seen();
-        let at_gate = seen.attacks.get(gate).zip(self.gate_window);
-        let at_gate = at_gate.map_or(0, |(attacks, window)| attacks.since(now.minus(window)));
-        let at_station = self.station_window.map_or(0, |window| {
-            let here = seen.attacks.values().filter(|attacks| attacks.station == *station);
-            here.map(|attacks| attacks.since(now.minus(window))).sum()
-        });
-        (at_gate, at_station)
+    pub async fn attacks_at(
+        &self,
+        gate: &GateId,
+        station: &StationId,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError> {
+        if self.gate_window.or(self.station_window).is_none() {
+            return Ok((0, 0));
+        }
+        let attacks = self.store.attacks_at(station).await?;
+        let within = |window: Option<Duration>, here: &dyn Fn(&GateId) -> bool| {
+            let here = attacks.iter().filter(|(of, _)| here(of));
+            let since = window.map(|window| now.minus(window));
+            since.map_or(0, |since| here.map(|(_, attacks)| attacks.since(since)).fold(0, u64::saturating_add))
+        };
+        Ok((within(self.gate_window, &|of| of == gate), within(self.station_window, &|_| true)))
     }
 }

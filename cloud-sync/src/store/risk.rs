@@ -1,9 +1,11 @@
 //! What was decided about risk, and who has to show his ride code for the rest of the day.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::risk::RiskDecision;
+use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
+use facegate_domain::risk::{AttacksTold, GateAttacks, RiskDecision};
 use facegate_domain::tap::Tap;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,18 @@ pub trait RiskStore {
 
     /// What was decided about a tap.
     async fn risk_of(&self, tap: &RecordId) -> Result<Option<RiskDecision>, StoreError>;
+
+    /// What gates of a station say of the attacks that they have refused; each is kept for `kept`.
+    async fn count_attacks(
+        &self,
+        station: &StationId,
+        told: &[(GateId, AttacksTold)],
+        now: Timestamp,
+        kept: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// By gate of the station, attacks that were refused lately.
+    async fn attacks_at(&self, station: &StationId) -> Result<Vec<(GateId, GateAttacks)>, StoreError>;
 
     /// Tells stations that the rider's face alone does not open gates until then. Saying so again changes nothing.
     async fn cap_face(&self, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), StoreError>;

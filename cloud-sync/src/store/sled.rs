@@ -62,6 +62,7 @@
 //! | `risk/` record · `risk-at/` time record | `RiskDecision` about that tap · its record id |
 //! | `look/` record · `look-due/` time record | `Look`: a tap to be looked at for risk · its record id |
 //! | `funding/` id · `funding-at/` time id | `Funding` of the reserve · empty |
+//! | `attacks/` station 0 gate | the gate and its `GateAttacks`, of lately |
 //! | `capped/` rider | until when his face alone opens no entry |
 //! | `refunded/` time remedy id | empty: it went back through an acquirer, booked then |
 //! | `closing` | `Closing`: the day that is being closed, and by whom |

@@ -148,7 +148,7 @@ async fn attacks_that_gates_have_refused_are_counted_by_gate_and_station() {
     let risk = risk(&cloud, RiskConfig { rules, blacklist: None, face_only: FaceOnly::default() }).await;
     let (mut gate, now) = (Gate::entry("north"), cloud.clock.now());
     let gate_id = gate.gate.to_string();
-    let reported = |gate: &str, attacks: u64, at| {
+    let reported = async |gate: &str, attacks: u64, at| {
         let report = serde_json::json!({
             "gate": gate, "connected": true, "last_seen": now, "kind": "gate", "direction": null, "mode": "production",
             "face_passages": 0, "code_passages": 0, "backlog": 0, "decision_ms_p50": 0.0, "decision_ms_p99": 0.0,
@@ -156,22 +156,22 @@ async fn attacks_that_gates_have_refused_are_counted_by_gate_and_station() {
             "fault": "", "software_version": "",
         });
         let report: GateReport = serde_json::from_value(report).unwrap();
-        risk.intake().reported(&StationId::new("north").unwrap(), &[report], at);
+        risk.intake().reported(&StationId::new("north").unwrap(), &[report], at).await.unwrap();
     };
     let mut met = async |second| {
         let tap = enter(&cloud, &mut gate, RiderId::random(), second, false).await;
         let decision = risk.look(&tap).await.unwrap();
         decision.map_or(Vec::new(), |decision| decision.findings.iter().map(|finding| finding.rule).collect())
     };
-    reported(&gate_id, 100, now);
+    reported(&gate_id, 100, now).await;
     assert_eq!(met(0).await, [], "what was before is not lately");
-    reported(&gate_id, 103, now);
+    reported(&gate_id, 103, now).await;
     assert_eq!(met(1).await, [RuleName::GateAttacks]);
-    reported("another", 7, now);
-    reported("another", 9, now);
+    reported("another", 7, now).await;
+    reported("another", 9, now).await;
     assert_eq!(met(2).await, [RuleName::GateAttacks, RuleName::StationAttacks]);
     // Started anew, it counts from nothing; and the window passes.
-    reported(&gate_id, 1, now);
+    reported(&gate_id, 1, now).await;
     cloud.clock.advance(Duration::from_secs(601));
     assert_eq!(met(3).await, []);
 }

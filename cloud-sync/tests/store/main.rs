@@ -184,7 +184,8 @@ every_store! {
         a_decision_is_written_once_a_tap_and_read_the_latest_first,
         taps_around_a_moment_are_told_by_time,
         a_capped_face_is_on_the_feed_and_in_snapshots_until_then,
-        taps_wait_to_be_looked_at_until_somebody_has;
+        taps_wait_to_be_looked_at_until_somebody_has,
+        attacks_are_counted_by_gate_of_a_station_and_forgotten_in_time;
     books:
         a_day_is_read_rider_by_rider_with_what_became_of_each_tap,
         many_riders_are_told_each_once,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use facegate_cloud_sync::store::{FeedStore, OverviewStore, Store, TapStore};
+use facegate_cloud_sync::store::{FeedStore, OverviewStore, RiskStore, Store, TapStore};
 use facegate_domain::ids::{GateId, RiderId};
+use facegate_domain::risk::{AttacksTold, GateAttacks};
 use sqlx::Connection;
 
 use crate::places::{Backend, KEPT, Place};
-use crate::world::{Gate, after};
+use crate::world::{Gate, after, station};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_replica_publishes_wakes_the_readers_of_the_other() {
@@ -110,5 +111,37 @@ async fn batches_delivered_to_both_replicas_count_once() {
     }
     assert_eq!((taps, replicas[1].overview().await.unwrap().taps), (300, 300));
     drop(replicas);
+    place.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attacks_that_stations_tell_any_replica_are_known_to_all() {
+    let place = Place::new(Backend::Postgres).await;
+    let (one, two) = (place.open_postgres(KEPT).await, place.open_postgres(KEPT).await);
+    let (kept, station) = (Duration::from_secs(600), station("north"));
+    let gate = |number: u8| GateId::new(format!("n-{number}")).unwrap();
+    let told = |counted, second| AttacksTold { counted, said_at: after(second) };
+    one.count_attacks(&station, &[(gate(1), told(0, 0)), (gate(2), told(0, 0))], after(0), kept).await.unwrap();
+    // The station moves from one to the other and back.
+    for second in 1..=20 {
+        let replica = if second % 3 == 0 { &one } else { &two };
+        let told = [(gate(1), told(second, second)), (gate(2), told(second / 2, second))];
+        replica.count_attacks(&station, &told, after(second), kept).await.unwrap();
+    }
+    let of = |attacks: Vec<(GateId, GateAttacks)>| attacks.into_iter().map(|(_, of)| of.since(after(0))).collect::<Vec<_>>();
+    for replica in [&one, &two] {
+        assert_eq!(of(replica.attacks_at(&station).await.unwrap()), [20, 10]);
+    }
+    // Both at once: each word counts once, whoever is first.
+    let both = [(gate(1), told(30, 21)), (gate(2), told(30, 21))];
+    let back: Vec<_> = both.iter().rev().cloned().collect();
+    let (a, b) = tokio::join!(
+        one.count_attacks(&station, &both, after(21), kept),
+        two.count_attacks(&station, &back, after(21), kept)
+    );
+    a.unwrap();
+    b.unwrap();
+    assert_eq!(of(one.attacks_at(&station).await.unwrap()), [30, 30]);
+    drop((one, two));
     place.remove().await;
 }

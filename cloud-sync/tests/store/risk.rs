@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use facegate_cloud_sync::store::ErasureId;
-use facegate_domain::ids::RiderId;
-use facegate_domain::risk::{Finding, Measure, RiskDecision, RuleName};
+use facegate_domain::ids::{GateId, RiderId};
+use facegate_domain::risk::{AttacksTold, Finding, Measure, RiskDecision, RuleName};
 use facegate_proto::convert::sync::FeedChange;
 
 use crate::places::Place;
-use crate::world::{Gate, NOW, after, rider, tap_of};
+use crate::world::{Gate, NOW, after, rider, station, tap_of};
 
 pub async fn a_decision_is_written_once_a_tap_and_read_the_latest_first(place: &Place) {
     let store = place.open().await;
@@ -92,4 +92,30 @@ pub async fn taps_wait_to_be_looked_at_until_somebody_has(place: &Place) {
         store.looked(&two.id, None).await.unwrap();
     }
     assert_eq!(take(9999, 9999).await, []);
+}
+
+pub async fn attacks_are_counted_by_gate_of_a_station_and_forgotten_in_time(place: &Place) {
+    let store = place.open().await;
+    let kept = std::time::Duration::from_secs(600);
+    let gate = |name: &str| GateId::new(name).unwrap();
+    let say = async |at: &str, told: &[(&str, u64)], second: u64| {
+        let said_at = after(second);
+        let told: Vec<_> = told.iter().map(|(name, counted)| (gate(name), AttacksTold { counted: *counted, said_at })).collect();
+        store.count_attacks(&station(at), &told, after(second), kept).await.unwrap();
+    };
+    let counts = async |at: &str| -> Vec<(GateId, u64)> {
+        let attacks = store.attacks_at(&station(at)).await.unwrap();
+        attacks.into_iter().map(|(gate, attacks)| (gate, attacks.since(after(0)))).collect()
+    };
+    say("north", &[("n-2", 50), ("n-1", 7)], 1).await;
+    say("north-east", &[("e-1", 9)], 1).await;
+    assert_eq!(counts("north").await, [(gate("n-1"), 0), (gate("n-2"), 0)], "what was before is not lately");
+    say("north", &[("n-1", 9), ("n-2", 50)], 20).await;
+    say("north", &[("n-1", 9), ("n-2", 1)], 40).await;
+    say("north", &[("n-1", 8)], 10).await;
+    assert_eq!(counts("north").await, [(gate("n-1"), 2), (gate("n-2"), 1)], "a late word says nothing");
+    assert_eq!(counts("north-east").await, [(gate("e-1"), 0)]);
+    assert_eq!(counts("nowhere").await, []);
+    say("north", &[("n-1", 9)], 700).await;
+    assert_eq!(counts("north").await, [(gate("n-1"), 0), (gate("n-2"), 1)], "each until its gate speaks after that");
 }

@@ -138,7 +138,7 @@ impl SyncService for SyncRpc {
         let report = StationReport { certificate_ends, ..report_from_wire(status, differs)? };
         cloud.store.record_report(station.clone(), report.clone(), cloud.clock.now()).await?;
         if let Some(risk) = &cloud.risk {
-            risk.intake().reported(&station, &report.gates, cloud.clock.now());
+            risk.intake().reported(&station, &report.gates, cloud.clock.now()).await?;
         }
         let heard = cloud.completeness.heard(&report, &journals).await?;
         cloud.enrolment.erase_come_back(station.as_str(), &come_back).await?;

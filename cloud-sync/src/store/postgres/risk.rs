@@ -1,13 +1,14 @@
 //! What was decided about risk, and who has to show his ride code for the rest of the day.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
 use facegate_domain::gate::GateMode;
-use facegate_domain::ids::StationId;
-use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::risk::RiskDecision;
+use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
+use facegate_domain::risk::{AttacksTold, GateAttacks, RiskDecision};
 use facegate_domain::tap::{Direction, Medium, Tap};
 
 use super::error::Trouble;
@@ -97,9 +98,72 @@ impl RiskStore for PgStore {
         body.map(|body| read("a decision about risk", &body)).transpose()
     }
 
+    async fn count_attacks(
+        &self,
+        station: &StationId,
+        told: &[(GateId, AttacksTold)],
+        now: Timestamp,
+        kept: Duration,
+    ) -> Result<(), StoreError> {
+        // In one order, as everybody does, so that no two commands wait for each other.
+        let told: BTreeMap<&GateId, AttacksTold> = told.iter().map(|(gate, told)| (gate, *told)).collect();
+        transact!(self, tx => count_attacks(&mut tx, station, &told, now, kept).await)
+    }
+
+    async fn attacks_at(&self, station: &StationId) -> Result<Vec<(GateId, GateAttacks)>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT gate, body FROM core.gate_attacks WHERE station = $1 ORDER BY gate")
+                .bind(station.as_str())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(Trouble::from)?;
+        let of = |(gate, body): (String, String)| {
+            let attacks = read("a gate's attacks", &body)?;
+            Ok((GateId::new(gate).map_err(|error| damaged("a gate's name", error))?, attacks))
+        };
+        rows.into_iter().map(of).collect()
+    }
+
     async fn cap_face(&self, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         transact!(self, tx => cap(&mut tx, rider, until, now).await)
     }
+}
+
+async fn count_attacks(
+    tx: &mut Tx,
+    station: &StationId,
+    told: &BTreeMap<&GateId, AttacksTold>,
+    now: Timestamp,
+    kept: Duration,
+) -> Result<(), Trouble> {
+    for (gate, told) in told {
+        // There to be locked, so that two words about a gate follow each other.
+        let begun = sqlx::query(
+            "INSERT INTO core.gate_attacks (station, gate, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(station.as_str())
+        .bind(gate.as_str())
+        .bind(json(&GateAttacks::begin(*told)))
+        .execute(tx.sql())
+        .await?;
+        if begun.rows_affected() == 1 {
+            continue;
+        }
+        let body: String =
+            sqlx::query_scalar("SELECT body FROM core.gate_attacks WHERE station = $1 AND gate = $2 FOR UPDATE")
+                .bind(station.as_str())
+                .bind(gate.as_str())
+                .fetch_one(tx.sql())
+                .await?;
+        let before: GateAttacks = read("a gate's attacks", &body)?;
+        sqlx::query("UPDATE core.gate_attacks SET body = $3 WHERE station = $1 AND gate = $2")
+            .bind(station.as_str())
+            .bind(gate.as_str())
+            .bind(json(&before.after(*told, now, kept)))
+            .execute(tx.sql())
+            .await?;
+    }
+    Ok(())
 }
 
 async fn cap(tx: &mut Tx, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), Trouble> {

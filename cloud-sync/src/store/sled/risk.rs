@@ -1,11 +1,12 @@
 //! What was decided about risk, and who has to show his ride code for the rest of the day.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use facegate_domain::Timestamp;
-use facegate_domain::ids::{RecordId, RiderId};
-use facegate_domain::risk::RiskDecision;
+use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
+use facegate_domain::risk::{AttacksTold, GateAttacks, RiskDecision};
 use facegate_domain::tap::Tap;
 
 use super::feed::publish;
@@ -90,6 +91,32 @@ impl RiskStore for SledStore {
 
     async fn risk_of(&self, tap: &RecordId) -> Result<Option<RiskDecision>, StoreError> {
         self.read().get(&key::risk(tap))
+    }
+
+    async fn count_attacks(
+        &self,
+        station: &StationId,
+        told: &[(GateId, AttacksTold)],
+        now: Timestamp,
+        kept: Duration,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            for (gate, told) in told {
+                let key = key::gate_attacks(station, gate);
+                let before: Option<(GateId, GateAttacks)> = tx.get(&key)?;
+                let attacks = match before {
+                    Some((_, before)) => before.after(*told, now, kept),
+                    None => GateAttacks::begin(*told),
+                };
+                tx.put(key, &(gate, attacks));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn attacks_at(&self, station: &StationId) -> Result<Vec<(GateId, GateAttacks)>, StoreError> {
+        self.read().scan_as(&key::attacks_at(station))
     }
 
     async fn cap_face(&self, rider: RiderId, until: Timestamp, now: Timestamp) -> Result<(), StoreError> {

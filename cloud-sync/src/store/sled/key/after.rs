@@ -3,7 +3,7 @@
 use facegate_domain::Timestamp;
 use facegate_domain::charge::ChargeId;
 use facegate_domain::dispute::DisputeId;
-use facegate_domain::ids::{RecordId, RiderId};
+use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
 use facegate_domain::remedy::RemedyId;
 use facegate_domain::reserve::FundingId;
 
@@ -139,6 +139,15 @@ pub(in crate::store::sled) const RISK_AT: &[u8] = b"risk-at/";
 
 pub(in crate::store::sled) fn risk_at(at: Timestamp, tap: &RecordId) -> Key {
     join(RISK_AT, &[&time(at), &record_part(tap)])
+}
+
+/// Attacks that gates of a station have refused lately: `attacks/` station 0 gate.
+pub(in crate::store::sled) fn attacks_at(station: &StationId) -> Key {
+    join(b"attacks/", &[station.as_str().as_bytes(), b"\0"])
+}
+
+pub(in crate::store::sled) fn gate_attacks(station: &StationId, gate: &GateId) -> Key {
+    join(&attacks_at(station), &[gate.as_str().as_bytes()])
 }
 
 /// Until when a rider's face alone opens no entry.
