@@ -94,7 +94,8 @@ impl Risk {
         if config.is_idle() {
             return Ok(None);
         }
-        let intake = RiskIntake { patterns: Arc::new(Patterns::new(&config.rules, Arc::clone(&store))), came: Arc::default() };
+        let intake =
+            RiskIntake { patterns: Arc::new(Patterns::new(&config.rules, Arc::clone(&store))), came: Arc::default() };
         let blacklist = config.blacklist.as_ref().map(HttpBlacklist::new).transpose()?;
         store.want_looks(true);
         Ok(Some(Arc::new(Self { store, clock, config, currency, days, blacklist, priced_after, intake })))
@@ -112,12 +113,7 @@ impl RiskIntake {
     }
 
     /// What a station says of its gates.
-    pub async fn reported(
-        &self,
-        station: &StationId,
-        gates: &[GateReport],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn reported(&self, station: &StationId, gates: &[GateReport], now: Timestamp) -> Result<(), StoreError> {
         self.patterns.reported(station, gates, now).await
     }
 
@@ -212,7 +208,8 @@ impl Risk {
         let (has_paid, rides, unbilled_minor) = self.money(tap.rider).await?;
         let blacklisted = self.ask_outside(tap.rider).await?;
         let patterns = &self.intake.patterns;
-        let (attacks_at_gate, attacks_at_station) = patterns.attacks_at(&tap.id.gate, &tap.station, self.clock.now()).await?;
+        let (attacks_at_gate, attacks_at_station) =
+            patterns.attacks_at(&tap.id.gate, &tap.station, self.clock.now()).await?;
         let facts = RiskFacts {
             tap,
             others: &others,

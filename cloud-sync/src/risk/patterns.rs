@@ -63,12 +63,7 @@ impl Patterns {
     }
 
     /// What a station says of its gates.
-    pub async fn reported(
-        &self,
-        station: &StationId,
-        gates: &[GateReport],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn reported(&self, station: &StationId, gates: &[GateReport], now: Timestamp) -> Result<(), StoreError> {
         let Some(kept) = self.gate_window.max(self.station_window) else { return Ok(()) };
         let is_attack = |reason: &str| Refusal::ALL.iter().any(|one| one.is_attack() && one.name() == reason);
         let told = gates.iter().map(|report| {

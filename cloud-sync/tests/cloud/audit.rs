@@ -19,11 +19,11 @@ use crate::riding::{Gate, face};
 const DAY: Date = date(2026, 11, 18);
 
 /// `count` riders pass, two records each.
-fn passages(gate: &mut Gate, count: usize) -> Vec<GateRecord> {
+pub fn passages(gate: &mut Gate, count: usize) -> Vec<GateRecord> {
     (0..count).flat_map(|_| gate.pass(RiderId::random(), BEGIN, face(), PassageOutcome::Passed)).collect()
 }
 
-fn without(records: &[GateRecord], missing: &[u64]) -> Vec<GateRecord> {
+pub fn without(records: &[GateRecord], missing: &[u64]) -> Vec<GateRecord> {
     records.iter().filter(|record| !missing.contains(&record.id.sequence)).cloned().collect()
 }
 

@@ -1,13 +1,18 @@
 //! The pages of staff in a real browser, against the real cloud.
 
+use facegate_domain::Timestamp;
 use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account;
+use facegate_proto::v1;
 use serde_json::{Value, json};
 
+use crate::audit::{passages, without};
 use crate::harness::{BEGIN, OPERATOR, OPERATOR_PASSWORD, SECOND_OPERATOR, TestCloud};
+use crate::intake::deliver;
 use crate::journeys::ride;
 use crate::refunds::paid_ride;
 use crate::rides::{from_nowhere, items, trips};
+use crate::riding::Gate;
 use crate::run::drive;
 
 /// What every script is given, and more.
@@ -63,4 +68,58 @@ async fn finance_matches_a_day_and_closes_it() {
     drive("cloud/books.mjs", &given(&cloud, &json!({ "day": "2026-11-18" }))).await;
     let audit = cloud.cloud.store.audit_entries(0, 1000).await.unwrap();
     assert!(audit.iter().any(|line| line.action == "books.close" && line.actor == format!("operator/{OPERATOR}")));
+}
+
+/// What a station says of itself with everything in it that the page shows.
+fn status(now: Timestamp) -> v1::StationStatus {
+    let gate = |name: &str, kind: &str, fault: &str| v1::GateReport {
+        gate: name.into(),
+        connected: true,
+        last_seen_unix_ms: now.unix_ms(),
+        certificate_ends_unix_ms: now.plus(std::time::Duration::from_secs(20 * 86_400)).unix_ms(),
+        status: Some(v1::GateStatus {
+            direction: v1::Direction::Entry.into(),
+            mode: "development".into(),
+            kind: kind.into(),
+            fault: fault.into(),
+            face_passages: 1234,
+            code_passages: 56,
+            refusals: vec![
+                v1::RefusalCount { reason: "presentation_attack".into(), count: 7 },
+                v1::RefusalCount { reason: "no_match".into(), count: 31 },
+            ],
+            decision_ms_p50: 180.0,
+            decision_ms_p99: 420.0,
+            software_version: "0.1.0".into(),
+            journal_epoch: 1,
+            journal_next_sequence: 20,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let tier = v1::TierReport { tier: "city".into(), riders: 3_000_000, decisions: 1234, ..Default::default() };
+    v1::StationStatus {
+        gates: vec![gate("north-in", "gate", ""), gate("north-camera", "camera", "no picture for 9 s")],
+        templates: 3_000_000,
+        in_system: 1,
+        backlog: 12,
+        journal_waiting_percent: 71,
+        journal_days_left: Some(2.5),
+        tiers: vec![tier],
+        recognises: true,
+        software_version: "0.1.0".into(),
+        mode: "normal".into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operations_and_the_audit_show_what_is_there_and_what_is_missing() {
+    let cloud = TestCloud::start().await;
+    paid_ride(&cloud).await;
+    let records = passages(&mut Gate::entry("north"), 10);
+    deliver(&cloud, "north", without(&records, &[3, 4, 18])).await.unwrap();
+    let now = facegate_domain::Clock::now(cloud.clock.as_ref());
+    cloud.station("north").report(status(now)).await.unwrap();
+    drive("cloud/ops.mjs", &given(&cloud, &json!({ "day": "2026-11-18" }))).await;
 }

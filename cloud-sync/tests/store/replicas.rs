@@ -128,7 +128,8 @@ async fn attacks_that_stations_tell_any_replica_are_known_to_all() {
         let told = [(gate(1), told(second, second)), (gate(2), told(second / 2, second))];
         replica.count_attacks(&station, &told, after(second), kept).await.unwrap();
     }
-    let of = |attacks: Vec<(GateId, GateAttacks)>| attacks.into_iter().map(|(_, of)| of.since(after(0))).collect::<Vec<_>>();
+    let of =
+        |attacks: Vec<(GateId, GateAttacks)>| attacks.into_iter().map(|(_, of)| of.since(after(0))).collect::<Vec<_>>();
     for replica in [&one, &two] {
         assert_eq!(of(replica.attacks_at(&station).await.unwrap()), [20, 10]);
     }

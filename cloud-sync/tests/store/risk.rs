@@ -100,7 +100,8 @@ pub async fn attacks_are_counted_by_gate_of_a_station_and_forgotten_in_time(plac
     let gate = |name: &str| GateId::new(name).unwrap();
     let say = async |at: &str, told: &[(&str, u64)], second: u64| {
         let said_at = after(second);
-        let told: Vec<_> = told.iter().map(|(name, counted)| (gate(name), AttacksTold { counted: *counted, said_at })).collect();
+        let told: Vec<_> =
+            told.iter().map(|(name, counted)| (gate(name), AttacksTold { counted: *counted, said_at })).collect();
         store.count_attacks(&station(at), &told, after(second), kept).await.unwrap();
     };
     let counts = async |at: &str| -> Vec<(GateId, u64)> {
