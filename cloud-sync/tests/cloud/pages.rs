@@ -95,7 +95,6 @@ fn status(now: Timestamp) -> v1::StationStatus {
             journal_next_sequence: 20,
             ..Default::default()
         }),
-        ..Default::default()
     };
     let tier = v1::TierReport { tier: "city".into(), riders: 3_000_000, decisions: 1234, ..Default::default() };
     v1::StationStatus {
