@@ -121,6 +121,7 @@ pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()
     let walked = walk(&place, &walkers, &options).await?;
     let tally = tallied(&place, &walked, &walkers).await?;
     say(&format!("{} went through, {} by face; now the cached passages", tally.taps, tally.by_face));
+    tally.false_taps.iter().for_each(|tap| say(&format!("FALSELY CHARGED: {tap}")));
     let cached = cached::pass(&place, &all, options.cached, STRANGERS, options.seed).await?;
     place.stop().await?;
     let report = report(&walked, &tally, &cached, &walkers, count)?;

@@ -15,6 +15,8 @@ pub struct Tally {
     pub by_face: usize,
     /// Taps of somebody who did not go through the door under them.
     pub false_charges: usize,
+    /// Gate, authorisation and medium of each, whose tap it is, and who went through.
+    pub false_taps: Vec<String>,
     /// Taps of one body beyond his first.
     pub double_charges: usize,
     /// Bodies without a tap.
@@ -43,7 +45,11 @@ pub fn tally(records: &[GateRecord], crossed: &BTreeMap<(String, String), RiderI
         tally.by_face += usize::from(authorisation.evidence.medium() == facegate_domain::tap::Medium::Face);
         match crossed.get(tap) {
             Some(rider) if *rider == authorisation.rider => {}
-            Some(_) => tally.false_charges += 1,
+            Some(went) => {
+                tally.false_charges += 1;
+                let (medium, charged) = (authorisation.evidence.medium().name(), authorisation.rider);
+                tally.false_taps.push(format!("{} {} by {medium}: {charged} for {went}", tap.0, tap.1));
+            }
             // A body crosses once: a tap that none crossed under is a second one of somebody.
             None => tally.double_charges += 1,
         }
@@ -99,7 +105,8 @@ mod tests {
         let at = |token: &str, of| (("face".to_owned(), token.to_owned()), rider(of));
         let crossed = [at("1-0", 1), at("1-2", 2), at("1-6", 4)].into_iter().collect();
         let records: Vec<GateRecord> = [tap(0, 1), tap(2, 9), tap(4, 3), tap(0, 1)].concat();
-        let expected = Tally { taps: 3, by_face: 3, false_charges: 1, double_charges: 1, missing: 1 };
+        let false_taps = vec![format!("face 1-2 by face: {} for {}", rider(9), rider(2))];
+        let expected = Tally { taps: 3, by_face: 3, false_charges: 1, false_taps, double_charges: 1, missing: 1 };
         assert_eq!(tally(&records, &crossed), expected, "delivered twice is one tap");
     }
 }
