@@ -316,8 +316,12 @@ impl Gate {
                 self.remember_tap(passage.rider, self.now_ms());
             }
         }
+        // Who follows closely has been looked at since the one before him stepped in: what was seen of him counts. Whoever
+        // turned back may be the one who is looked at.
+        let follows = took_a_rider && concluded.iter().all(|passage| passage.outcome == PassageOutcome::Passed);
+        let goes_on = follows && self.approach.is_active() && !self.approach.is_concluded();
         let next_please = !took_a_rider || !concluded.is_empty();
-        if next_please && self.parts.door.takes_a_rider() {
+        if next_please && !goes_on && self.parts.door.takes_a_rider() {
             self.idle_since_ms = self.now_ms();
             self.codes.still_in_view(self.idle_since_ms);
             self.begin_anew();

@@ -5,6 +5,8 @@
 //! One JSON object a line, both ways; the messages are in [`protocol`].
 
 pub mod controller;
+pub mod gaits;
+pub mod page;
 pub mod protocol;
 pub mod serial;
 
@@ -20,7 +22,8 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use controller::Controller;
-use protocol::{Beam, Event, FromAisle, ToAisle};
+use gaits::{Gait, WALKS};
+use protocol::{Event, FromAisle, ToAisle};
 
 /// What became of one body that wanted to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +33,6 @@ pub enum Walk {
     /// The door stayed closed as long as the body would wait.
     GaveUp,
 }
-
-/// How a body moves: the beams that it breaks (`true`) and leaves, each with the hundredths of a crossing since its start.
-pub type Gait = &'static [(u32, Beam, bool)];
-
-/// Straight through.
-pub const WALKS: Gait = &[
-    (0, Beam::Entry, true),
-    (35, Beam::Mid, true),
-    (42, Beam::Entry, false),
-    (60, Beam::Exit, true),
-    (70, Beam::Mid, false),
-    (100, Beam::Exit, false),
-];
 
 /// Speed of the simulated bodies.
 #[derive(Debug, Clone, Copy)]
@@ -93,8 +83,12 @@ impl std::fmt::Debug for Aisle {
 impl Aisle {
     /// Starts the controller on a free port of `host`.
     pub async fn start(host: IpAddr, times: AisleTimes) -> Result<Self> {
-        let listener =
-            TcpListener::bind((host, 0)).await.with_context(|| format!("no port on {host} for the aisle"))?;
+        Self::start_at(SocketAddr::new(host, 0), times).await
+    }
+
+    /// The same at this address; port 0 is a free one.
+    pub async fn start_at(listen: SocketAddr, times: AisleTimes) -> Result<Self> {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("no aisle can be at {listen}"))?;
         let address = listener.local_addr()?;
         let state = State { controller: Controller::new(rand::random()), crossed: Vec::new() };
         let state = Arc::new(Mutex::new(state));

@@ -183,6 +183,12 @@ impl City {
         self.servers.iter().chain(&self.devices).map(|process| process.name().to_owned()).collect()
     }
 
+    /// Name and id of each process that runs.
+    pub fn process_ids(&self) -> Vec<(String, u32)> {
+        let processes = self.servers.iter().chain(&self.devices);
+        processes.filter_map(|process| Some((process.name().to_owned(), process.id()?))).collect()
+    }
+
     /// SIGKILL, then the same command again.
     pub async fn kill_and_restart(&mut self, name: &str) -> Result<()> {
         self.kill(name).await?;

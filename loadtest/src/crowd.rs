@@ -86,6 +86,12 @@ impl Crowd {
         self.turnstiles.iter().map(|turnstile| turnstile.gate.aisle.crossed().len()).sum()
     }
 
+    /// The same for each gate.
+    pub fn bodies_by_gate(&self) -> impl Iterator<Item = (String, usize)> {
+        let of = |turnstile: &Turnstile| (turnstile.gate.id.clone(), turnstile.gate.aisle.crossed().len());
+        self.turnstiles.iter().map(of)
+    }
+
     /// Bodies that passed the gates of `station` by this medium so far.
     pub fn passed(&self, station: &str, by: By) -> usize {
         let passes = self.lock_passes();

@@ -3,12 +3,16 @@
 mod report;
 pub mod story;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use facegate_runtime::clock::Stopwatch;
+use tokio_util::sync::CancellationToken;
 
+use crate::aisle::page;
+use crate::city::network::LOOPBACK;
 use crate::city::{City, CityOptions};
 use report::Report;
 
@@ -32,8 +36,9 @@ pub async fn run(demo: &DemoOptions, home: &Path, folder: &Path) -> Result<()> {
     let report = Report::gather(&city, &told).await?;
     say(&format!("the story took {:.1} s in all", watch.elapsed().as_secs_f64()));
     if !demo.check {
-        print_addresses(&city, &told);
-        facegate_runtime::shutdown::on_signals()?.cancelled().await;
+        let shutdown = facegate_runtime::shutdown::on_signals()?;
+        print_addresses(&city, &told, &shutdown)?;
+        shutdown.cancelled().await;
         say("stopping…");
     }
     city.stop().await?;
@@ -52,7 +57,7 @@ pub fn say(line: &str) {
     eprintln!("{line}");
 }
 
-fn print_addresses(city: &City, told: &story::Told) {
+fn print_addresses(city: &City, told: &story::Told, shutdown: &CancellationToken) -> Result<()> {
     say("");
     say(&format!(
         "operations page   {}/ops   user `{}`, password `{}`",
@@ -64,8 +69,10 @@ fn print_addresses(city: &City, told: &story::Told) {
         say(&format!("rider page        {}/me   rider `{}`, password `{}`", city.pages(), rider.id, rider.password));
     }
     for gate in city.gates() {
-        say(&format!("gate screen       {}   ({})", gate.screen_url(), gate.id));
+        let hardware = page::open(&gate.aisle, SocketAddr::new(LOOPBACK, 0), shutdown.clone())?;
+        say(&format!("gate screen       {}   ({}), its hardware http://{hardware}", gate.screen_url(), gate.id));
     }
     say(&format!("API description   {}/openapi.json", city.pages()));
     say("The pages' certificate comes from a throw-away CA, so a browser will warn once. Ctrl-C stops everything.");
+    Ok(())
 }

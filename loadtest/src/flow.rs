@@ -1,6 +1,7 @@
 //! Passengers through aisles: streams of people walk through four real gates before one real station among millions of
 //! riders, in real time, first through one aisle alone, which tells how many pass in a minute, then through all four at
-//! once, which tells how long decisions take; who went through is held against the taps. Then a hundred thousand passages
+//! once (crowds then: in groups, some of whom hesitate, draw a case, step back or tailgate, and some strangers hold a rider's
+//! print before their faces), which tells how long decisions take; who went through is held against the taps. Then a hundred thousand passages
 //! more, of cached embeddings of real photographs, are asked of the same station.
 //!
 //! People are photographs: of a research set where one is given, of the demo else. A picture of a photograph is what liveness
@@ -9,6 +10,7 @@
 
 mod cached;
 pub mod likeness;
+pub mod line;
 pub mod people;
 mod place;
 pub mod queue;
@@ -31,9 +33,11 @@ use serde::Serialize;
 
 use crate::city::Decision;
 use crate::demo::say;
+use line::{Line, Stream};
 use people::Everybody;
 use place::{Enrolled, Place};
-use stream::{Outcome, Stream};
+use queue::Means;
+use stream::{Arrivals, Outcome, Walk};
 use walkers::Walkers;
 
 /// Passers-by who are not enrolled: from and to.
@@ -91,9 +95,14 @@ struct Report {
     first_usable_ms_p50: f64,
     code_ms_p99: f64,
     by_face: usize,
+    /// Let through, stepped in, and back.
     turned_back: usize,
-    /// Through the face aisle while three others are as busy.
-    face_per_minute_of_four: f64,
+    /// Left without having been let through.
+    left: usize,
+    tailgaters: usize,
+    /// Who came with the print of a rider before his face, and who of them got through.
+    prints: usize,
+    prints_let_through: usize,
     not_enrolled_share: f64,
     walkers_not_live: usize,
     n: usize,
@@ -110,6 +119,8 @@ pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()
     let gathered = tokio::task::spawn_blocking(move || Walkers::gather(&looking, &known, &issuer, most, seed));
     let walkers = Arc::new(gathered.await??);
     drop(engine);
+    say("taking pictures of who comes behind whom…");
+    let lines = lines(&walkers, &all, &options).await?;
     let templates: Vec<_> = all.people.iter().filter_map(|person| person.template.clone()).collect();
     let count = options.n.max(templates.len());
     let likeness = likeness::Likeness::of(&all.embeddings)?;
@@ -118,7 +129,7 @@ pub async fn run(options: &FlowOptions, home: &Path, folder: &Path) -> Result<()
     let enrolled = Enrolled { templates, likeness, count, issuer: public };
     let mut place = Place::start(home, folder, enrolled, &gates).await?;
     say(&format!("four gates are open; people walk for {} minutes", options.minutes));
-    let walked = walk(&place, &walkers, &options).await?;
+    let walked = walk(&place, &lines, &walkers, &options).await?;
     let tally = tallied(&place, &walked, &walkers).await?;
     say(&format!("{} went through, {} by face; now the cached passages", tally.taps, tally.by_face));
     tally.false_taps.iter().for_each(|tap| say(&format!("FALSELY CHARGED: {tap}")));
@@ -155,6 +166,14 @@ async fn everybody(engine: &Arc<FaceEngine>, options: &FlowOptions, home: &Path)
     Ok(Arc::new(looked.await.context("looking at the photographs")??))
 }
 
+/// A line for each stream.
+async fn lines(walkers: &Arc<Walkers>, all: &Arc<Everybody>, options: &FlowOptions) -> Result<Vec<Arc<Line>>> {
+    let (walkers, all, length, seed) = (Arc::clone(walkers), Arc::clone(all), options.walkers, options.seed);
+    let draw = move || Stream::ALL.map(|stream| Line::draw(stream, &walkers, &all, length, seed)).into_iter().collect();
+    let lines: Result<Vec<Line>> = tokio::task::spawn_blocking(draw).await.context("taking pictures")?;
+    Ok(lines?.into_iter().map(Arc::new).collect())
+}
+
 /// Through one aisle after the other, then through all at once.
 struct Walked {
     alone: Vec<Outcome>,
@@ -170,19 +189,20 @@ impl Walked {
 /// Streams whose passengers a minute are told.
 const ALONE: [Stream; 3] = [Stream::Face, Stream::Mixed, Stream::Code];
 
-async fn walk(place: &Place, walkers: &Arc<Walkers>, options: &FlowOptions) -> Result<Walked> {
+async fn walk(place: &Place, lines: &[Arc<Line>], walkers: &Arc<Walkers>, options: &FlowOptions) -> Result<Walked> {
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     let alone_for = length.mul_f64(1.0 / 8.0);
-    let through = |stream: Stream, length: Duration, seed: u64| {
-        let seed = options.seed.wrapping_mul(31).wrapping_add(stream as u64 + seed);
-        stream::walk(place.gates[stream as usize].clone(), stream, Arc::clone(walkers), length, seed)
+    let through = |stream: Stream, arrivals: Arrivals, length: Duration| {
+        let seed = options.seed.wrapping_mul(31).wrapping_add(stream as u64 * 2 + arrivals as u64);
+        let (gate, line) = (place.gates[stream as usize].clone(), Arc::clone(&lines[stream as usize]));
+        stream::walk(gate, line, Arc::clone(walkers), Walk { arrivals, length, seed })
     };
     let mut alone = Vec::new();
     for stream in ALONE {
-        alone.push(told(through(stream, alone_for, 0).await?, "alone"));
+        alone.push(told(through(stream, Arrivals::Dense, alone_for).await?, "alone"));
     }
     let rest = length.saturating_sub(alone_for * 3);
-    let streams: Vec<_> = Stream::ALL.map(|stream| tokio::spawn(through(stream, rest, 4))).into();
+    let streams: Vec<_> = Stream::ALL.map(|stream| tokio::spawn(through(stream, Arrivals::Crowd, rest))).into();
     let mut together = Vec::new();
     for stream in streams {
         together.push(told(stream.await.context("a stream of people ended early")??, "beside three others"));
@@ -198,7 +218,10 @@ fn told(outcome: Outcome, how: &str) -> Outcome {
         *refusals.entry(named.join(" ")).or_default() += 1;
     }
     let (name, per_minute, left) = (outcome.stream.name(), outcome.per_minute(), outcome.left.len());
-    eprintln!("{name} {how}: {per_minute:.1} a minute, {left} turned back; refused {refusals:?}");
+    let (back, tailgaters) = (outcome.turned_back.len(), outcome.tailgaters);
+    eprintln!(
+        "{name} {how}: {per_minute:.1} a minute, {left} left, {back} stepped back, {tailgaters} tailgated; refused {refusals:?}"
+    );
     outcome
 }
 
@@ -223,10 +246,12 @@ fn report(
     walkers: &Walkers,
     n: usize,
 ) -> Result<Report> {
-    let of = |outcomes: &[Outcome], wanted: Stream| {
-        outcomes.iter().find(|o| o.stream == wanted).map_or(0.0, Outcome::per_minute)
+    let per_minute = |wanted: Stream| {
+        let alone = walked.alone.iter().find(|outcome| outcome.stream == wanted);
+        alone.map_or(0.0, Outcome::per_minute)
     };
-    let per_minute = |wanted: Stream| of(&walked.alone, wanted);
+    let let_through = walked.all().flat_map(|outcome| &outcome.crossed);
+    let prints_let_through = let_through.filter(|body| body.means == Means::Print).count();
     // With four gates alive: alone each is faster.
     let decisions: Vec<&Decision> = walked.together.iter().flat_map(|outcome| &outcome.decisions).collect();
     let of_medium = |medium: &'static str| decisions.iter().filter(move |d| d.medium.as_deref() == Some(medium));
@@ -257,8 +282,11 @@ fn report(
         first_usable_ms_p50: at(&first, 0.5),
         code_ms_p99: at(&code, 0.99),
         by_face: tally.by_face,
-        turned_back: walked.all().map(|outcome| outcome.left.len()).sum(),
-        face_per_minute_of_four: of(&walked.together, Stream::Face),
+        turned_back: walked.all().map(|outcome| outcome.turned_back.len()).sum(),
+        left: walked.all().map(|outcome| outcome.left.len()).sum(),
+        tailgaters: walked.all().map(|outcome| outcome.tailgaters).sum(),
+        prints: prints_let_through + walked.all().flat_map(|o| &o.left).filter(|(_, m)| *m == Means::Print).count(),
+        prints_let_through,
         not_enrolled_share: share,
         walkers_not_live: walkers.not_live,
         n,

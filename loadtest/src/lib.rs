@@ -24,6 +24,7 @@ pub mod phone;
 pub mod postgres;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod soak;
 pub mod station;
 pub mod sync;
 pub mod ticketing;

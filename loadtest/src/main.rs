@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use facegate_loadtest::{
-    acquirer, bank, charges, closing, demo, fares, flow, intake, kill, partition, station, sync, wire,
+    acquirer, aisle, bank, charges, closing, demo, fares, flow, intake, kill, partition, soak, station, sync, wire,
 };
 
 /// The simulated world around Facegate's servers: the demo's city, load on a station, the sandbox acquirer.
@@ -19,6 +19,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Plays the hardware of one aisle, with a page to break beams and send bodies through.
+    Hardware(aisle::page::HardwareOptions),
     /// Starts a small city on loopback and tells the story of four rides in it.
     Demo {
         #[command(flatten)]
@@ -44,6 +46,13 @@ enum Command {
     Kill {
         #[command(flatten)]
         kill: kill::KillOptions,
+        #[command(flatten)]
+        places: Places,
+    },
+    /// Lets a crowd ride for a long time and watches the memory of every process; prints one JSON line last.
+    Soak {
+        #[command(flatten)]
+        soak: soak::SoakOptions,
         #[command(flatten)]
         places: Places,
     },
@@ -147,6 +156,10 @@ async fn run(command: Command) -> Result<()> {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { kill::run(&kill, &home, &folder).await }).await
         }
+        Command::Soak { soak, places } => {
+            let home = std::path::absolute(&places.home)?;
+            places.run(|folder| async move { soak::run(&soak, &home, &folder).await }).await
+        }
         Command::Partition { partition, places } => {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { partition::run(&partition, &home, &folder).await }).await
@@ -155,6 +168,7 @@ async fn run(command: Command) -> Result<()> {
             let home = std::path::absolute(&places.home)?;
             places.run(|folder| async move { charges::run(&charges, &home, &folder).await }).await
         }
+        Command::Hardware(options) => aisle::page::run(&options).await,
         Command::Bank(options) => bank::run(options).await,
         Command::Relay(relay) => wire::relay(&relay).await,
         Command::Sync { load, places } => places.run(|folder| async move { sync::run(&load, &folder).await }).await,

@@ -167,6 +167,11 @@ const MEASUREMENTS: &[Measurement] = &[
         ..of_city(&["aisle"])
     },
     Measurement {
+        name: "soak",
+        what: "half an hour of a small city's processes under a crowd: memory by process, gates that get stuck (--minutes, --check)",
+        ..of_city(&["soak"])
+    },
+    Measurement {
         name: "partition",
         what: "the city in network namespaces: wires cut, slow and lossy while people ride (needs root and iproute2)",
         needs: &[IPROUTE2],

@@ -4,7 +4,7 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::tap::{PassageOutcome, Remark};
 
 use crate::aisle::Body;
-use crate::people::phone_with;
+use crate::people::{phone_with, template, walk_up};
 use crate::world::{World, now, passages};
 
 /// Somebody shows a code; true when the gate has concluded one passage more.
@@ -114,4 +114,31 @@ fn the_second_of_two_in_close_succession_has_a_tap_of_his_own() {
     let records = world.wait_delivered(4);
     assert!(passages(&records).iter().all(|passage| passage.outcome == PassageOutcome::Passed));
     assert_eq!(world.aisle.opened(), ["1-0", "1-1"]);
+}
+
+#[test]
+fn what_was_seen_of_who_follows_counts_when_the_one_before_him_is_through() {
+    let mut world = World::new();
+    world.station.memory().riders.push((RiderId::random(), template("person_a_1.jpg")));
+    world.aisle.body(Body::Hesitates);
+    world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [1; 8]))]);
+    world.wait("the door is open", |state| state["gate_state"] == "open");
+    let step = |world: &World, beam: &str, broken| {
+        world.aisle.beam(beam, broken);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    for (beam, broken) in [("entry", true), ("mid", true), ("entry", false)] {
+        step(&world, beam, broken);
+    }
+    world.wait("the first is passing", |state| state["gate_state"] == "passing");
+    let follows = walk_up("person_a_2.jpg", 3);
+    world.show(&follows[..2]);
+    world.wait("he is looked at", |state| state["frames"]["usable"] == 2);
+    for (beam, broken) in [("exit", true), ("mid", false), ("exit", false)] {
+        step(&world, beam, broken);
+    }
+    world.wait("the first is through", |state| state["passages"]["code"] == 1);
+    world.show(&follows[2..]);
+    let decision = world.decision(2);
+    assert_eq!((&decision["kind"], &decision["medium"]), (&"granted".into(), &"face".into()), "{decision}");
 }

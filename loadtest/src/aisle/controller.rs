@@ -4,18 +4,22 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use facegate_runtime::clock::Stopwatch;
+use serde::{Deserialize, Serialize};
 
 use super::protocol::{Beam, Event, FromAisle, Saw, ToAisle};
 
 /// How many opened doors the controller remembers.
 const KNOWN_TOKENS_MAX: usize = 1000;
+/// Events that a page shows, acknowledged or not.
+const RECENT_MAX: usize = 40;
 /// Events kept; beyond it the oldest go, and the gate finds that they are missing.
 const LATCHED_MAX: usize = 4096;
 /// The gate says something every second; silent for so long, it is dead, and the door goes to its safe state.
 pub const WATCHDOG: Duration = Duration::from_secs(3);
 
 /// How a beam fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Death {
     /// It says that it is broken, whatever is there.
     Blocked,
@@ -33,6 +37,7 @@ pub struct Controller {
     open: bool,
     known: VecDeque<String>,
     latched: VecDeque<Event>,
+    recent: VecDeque<Event>,
     next_event: u64,
     broken: [bool; 3],
     dead: [Option<Death>; 3],
@@ -51,6 +56,7 @@ impl Controller {
             open: false,
             known: VecDeque::new(),
             latched: VecDeque::new(),
+            recent: VecDeque::new(),
             next_event: 0,
             broken: [false; 3],
             dead: [None; 3],
@@ -86,6 +92,26 @@ impl Controller {
 
     pub fn events_from(&self, number: u64) -> Vec<Event> {
         self.latched.iter().filter(|event| event.event >= number).cloned().collect()
+    }
+
+    /// What the hardware has done last, newest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Event> {
+        self.recent.iter()
+    }
+
+    /// Whether each beam is broken, and how it is dead if it is.
+    pub fn beams(&self) -> impl Iterator<Item = (Beam, bool, Option<Death>)> {
+        Beam::ALL.into_iter().map(|beam| (beam, self.broken[beam as usize], self.dead[beam as usize]))
+    }
+
+    /// For whom the door is open; whether he is on his way through.
+    pub fn openings(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.openings.iter().map(|(token, taken)| (token.as_str(), *taken))
+    }
+
+    /// Whether the gate has said anything of late.
+    pub fn hears(&self) -> bool {
+        self.heard.elapsed() <= WATCHDOG
     }
 
     pub fn unacknowledged(&self) -> usize {
@@ -138,7 +164,10 @@ impl Controller {
             self.latched.pop_front();
         }
         let at_ms = self.now_ms();
-        self.latched.push_back(Event { event: self.next_event, at_ms, saw, token, beam });
+        let event = Event { event: self.next_event, at_ms, saw, token, beam };
+        self.recent.truncate(RECENT_MAX - 1);
+        self.recent.push_front(event.clone());
+        self.latched.push_back(event);
         self.next_event += 1;
     }
 

@@ -71,3 +71,7 @@ pub enum Beam {
     Mid,
     Exit,
 }
+
+impl Beam {
+    pub const ALL: [Self; 3] = [Self::Entry, Self::Mid, Self::Exit];
+}

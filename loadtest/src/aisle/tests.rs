@@ -1,6 +1,6 @@
 //! The controller keeps what the beam saw until it is acknowledged, whoever comes and goes.
 
-use super::protocol::Saw;
+use super::protocol::{Beam, Saw};
 use super::*;
 use crate::city::network::LOOPBACK;
 

@@ -23,6 +23,11 @@ const SPEED_MPS: (f64, f64) = (1.2, 0.2);
 const PRESENTATION_S: (f64, f64) = (1.8, 0.6);
 /// Of who has his phone in his hand already.
 const AT_HAND_S: (f64, f64) = (0.3, 0.1);
+/// Where and how long somebody stops who is not sure.
+const HESITATES_AT_M: f64 = 1.2;
+const HESITATES_S: std::ops::Range<f64> = 0.5..2.0;
+/// Who is so near behind another who steps in can follow him through.
+const AT_HIS_HEELS_M: f64 = 1.3;
 /// How long a face waits before its owner takes out the phone, or leaves.
 const FACE_PATIENCE_S: f64 = 2.5;
 /// How long a code is held up.
@@ -37,18 +42,50 @@ pub enum Means {
     Both,
     /// Neither is his: he tries all the same.
     Neither,
+    /// Another's face, printed, before his own.
+    Print,
+}
+
+/// How somebody walks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Straight,
+    /// Stops on his way, and goes on.
+    Hesitates,
+    /// Steps into the open door, and back.
+    TurnsBack,
+    /// Draws a case behind him.
+    HasLuggage,
+    /// Goes through the door of the one before him.
+    Tailgates,
+}
+
+impl Manner {
+    /// As people do who are not watched: most go straight.
+    pub fn of_a_crowd(random: &mut StdRng) -> Self {
+        match random.random_range(0..100) {
+            0..8 => Self::Hesitates,
+            8..11 => Self::TurnsBack,
+            11..21 => Self::HasLuggage,
+            21..24 => Self::Tailgates,
+            _ => Self::Straight,
+        }
+    }
 }
 
 /// Somebody in the aisle.
 #[derive(Debug, Clone)]
 pub struct Body {
-    /// A number among those who walk.
-    pub who: usize,
+    /// His place in the line.
+    pub turn: usize,
     pub means: Means,
     pub has_phone: bool,
+    pub manner: Manner,
     pub metres: f64,
     speed: f64,
     presentation_s: f64,
+    /// How much longer he stands there in thought.
+    hesitates_s: f64,
     /// When he came to the line.
     arrived_s: Option<f64>,
     /// From when on his code can be read.
@@ -56,15 +93,18 @@ pub struct Body {
 }
 
 impl Body {
-    pub fn new(who: usize, means: Means, has_phone: bool, random: &mut StdRng) -> Self {
+    pub fn new(turn: usize, means: Means, has_phone: bool, manner: Manner, random: &mut StdRng) -> Self {
+        let hesitates_s = if manner == Manner::Hesitates { random.random_range(HESITATES_S) } else { 0.0 };
         let presentation = if means == Means::Both { AT_HAND_S } else { PRESENTATION_S };
         Self {
-            who,
+            turn,
             means,
             has_phone,
+            manner,
             metres: ZONE_M,
             speed: near(SPEED_MPS, random),
             presentation_s: near(presentation, random),
+            hesitates_s,
             arrived_s: None,
             shows_code_s: None,
         }
@@ -84,10 +124,20 @@ impl Body {
         }
     }
 
+    /// How far he comes in `dt_s` if nobody is in his way.
+    fn strides(&mut self, dt_s: f64) -> f64 {
+        if self.metres > HESITATES_AT_M || self.hesitates_s <= 0.0 {
+            return self.speed * dt_s;
+        }
+        self.hesitates_s -= dt_s;
+        0.0
+    }
+
     /// At the line: takes out his phone in time; true if he leaves.
     fn loses_patience(&mut self, now_s: f64) -> bool {
         let arrived = *self.arrived_s.get_or_insert(now_s);
-        let waits = if matches!(self.means, Means::Face | Means::Neither) { FACE_PATIENCE_S } else { 0.0 };
+        let by_face = matches!(self.means, Means::Face | Means::Neither | Means::Print);
+        let waits = if by_face { FACE_PATIENCE_S } else { 0.0 };
         match self.shows_code_s {
             Some(from) => now_s > from + CODE_PATIENCE_S,
             None if now_s < arrived + waits => false,
@@ -148,6 +198,13 @@ impl Queue {
         self.bodies.pop_front()
     }
 
+    /// Whether somebody is at the heels of the first one who will not wait for his own turn.
+    pub fn has_tailgater(&self) -> bool {
+        let (first, next) = (self.bodies.front(), self.bodies.get(1));
+        let near = first.zip(next).filter(|(first, next)| next.metres - first.metres <= AT_HIS_HEELS_M);
+        near.is_some_and(|(_, next)| next.manner == Manner::Tailgates)
+    }
+
     /// Whether the first one stands before the door, or would have to stop there now.
     pub fn is_at_the_line(&self) -> bool {
         self.bodies.front().is_some_and(|body| body.metres <= LINE_M + 0.05)
@@ -158,7 +215,7 @@ impl Queue {
         let mut ahead: Option<f64> = None;
         let mut step = Step::Nothing;
         for body in &mut self.bodies {
-            let wants = body.metres - body.speed * dt_s;
+            let wants = body.metres - body.strides(dt_s);
             let limit = match ahead {
                 None if may_pass || body.metres < LINE_M => f64::NEG_INFINITY,
                 None => LINE_M,
@@ -194,7 +251,7 @@ mod tests {
         for tick in 0..1200 {
             let now = f64::from(tick) * DT;
             if queue.has_room() {
-                queue.comes(Body::new(0, means, true, &mut random));
+                queue.comes(Body::new(0, means, true, Manner::Straight, &mut random));
             }
             let seen = queue.first().is_some_and(|body| match means {
                 Means::Code => body.shows_code(now),
@@ -226,19 +283,19 @@ mod tests {
     fn a_closed_door_is_passed_by_nobody_and_left_by_who_has_nothing_to_show() {
         let mut random = StdRng::seed_from_u64(2);
         let mut queue = Queue::default();
-        queue.comes(Body::new(0, Means::Neither, false, &mut random));
-        queue.comes(Body::new(1, Means::Face, true, &mut random));
+        queue.comes(Body::new(0, Means::Neither, false, Manner::Straight, &mut random));
+        queue.comes(Body::new(1, Means::Face, true, Manner::Straight, &mut random));
         let mut steps = Vec::new();
         for tick in 0..400 {
             let now = f64::from(tick) * DT;
             let step = queue.step(now, DT, false);
             if step == Step::Left {
-                steps.push((queue.leave().unwrap().who, now));
+                steps.push((queue.leave().unwrap().turn, now));
             }
             assert!(queue.first().is_none_or(|first| first.metres >= LINE_M - 1e-9));
             assert_ne!(step, Step::Passed);
         }
-        assert_eq!(steps.iter().map(|(who, _)| *who).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(steps.iter().map(|(turn, _)| *turn).collect::<Vec<_>>(), [0, 1]);
         assert!(steps[0].1 < 6.0, "{steps:?}");
     }
 
@@ -248,7 +305,7 @@ mod tests {
         let mut queue = Queue::default();
         for tick in 0..200 {
             if queue.has_room() {
-                queue.comes(Body::new(tick, Means::Face, true, &mut random));
+                queue.comes(Body::new(tick, Means::Face, true, Manner::of_a_crowd(&mut random), &mut random));
             }
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
             queue.step(tick as f64 * DT, DT, false);

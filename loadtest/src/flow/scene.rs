@@ -72,14 +72,20 @@ impl Camera {
         Ok(Self { encoder, taken: 0 })
     }
 
-    /// A JPEG of who comes and who is behind him; `in_view` has the nearest one first.
-    pub fn frame(&mut self, in_view: &[InView<'_>]) -> Result<Vec<u8>> {
+    /// A JPEG of who comes, of what he holds before his face, and of who is behind him.
+    pub fn frame(&mut self, first: &InView<'_>, print: Option<&InView<'_>>, others: &[InView<'_>]) -> Result<Vec<u8>> {
         let mut frame = wall();
-        if let Some((first, others)) = in_view.split_first() {
-            stand(&mut frame, first);
-            others.iter().for_each(|other| paint(&mut frame, other));
+        stand(&mut frame, first);
+        others.iter().for_each(|other| paint(&mut frame, other));
+        if let Some(print) = print {
+            hold(&mut frame, print);
         }
         self.encode(frame)
+    }
+
+    /// A JPEG of an aisle with nobody in it.
+    pub fn nobody(&mut self) -> Result<Vec<u8>> {
+        self.encode(wall())
     }
 
     /// A JPEG of a phone held before the camera.
@@ -137,6 +143,24 @@ fn paint(frame: &mut RgbImage, person: &InView<'_>) {
             let under = frame.get_pixel_mut(to_x as u32, to_y as u32);
             for (under, over) in under.0.iter_mut().zip(pixel.0) {
                 *under = (f32::from(*under) * (1.0 - share) + f32::from(over) * share) as u8;
+            }
+        }
+    }
+}
+
+/// A photograph on paper, as large as life, with the white margin of a print.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
+fn hold(frame: &mut RgbImage, print: &InView<'_>) {
+    let (seen, (left, top)) = print.seen();
+    let margin = i64::from(seen.width() / 20).max(2);
+    let (across, down) = (i64::from(seen.width()), i64::from(seen.height()));
+    for y in -margin..down + margin {
+        for x in -margin..across + margin {
+            let (to_x, to_y) = (left + x, top + y);
+            if (0..i64::from(WIDTH)).contains(&to_x) && (0..i64::from(HEIGHT)).contains(&to_y) {
+                let on_it = (0..across).contains(&x) && (0..down).contains(&y);
+                let pixel = if on_it { *seen.get_pixel(x as u32, y as u32) } else { Rgb([236, 234, 228]) };
+                frame.put_pixel(to_x as u32, to_y as u32, pixel);
             }
         }
     }

@@ -23,8 +23,10 @@ pub struct Tally {
     pub missing: usize,
 }
 
-/// `crossed`: by gate and token, whose account each body's tap must be of.
-pub fn tally(records: &[GateRecord], crossed: &BTreeMap<(String, String), RiderId>) -> Tally {
+/// By gate and token: whose account the tap of who went through under it must be of; nobody's, if he stepped back.
+pub type Truth = BTreeMap<(String, String), Option<RiderId>>;
+
+pub fn tally(records: &[GateRecord], truth: &Truth) -> Tally {
     let mut authorised: BTreeMap<(String, String), &Authorisation> = BTreeMap::new();
     let mut passed = std::collections::BTreeSet::new();
     for record in records {
@@ -43,30 +45,30 @@ pub fn tally(records: &[GateRecord], crossed: &BTreeMap<(String, String), RiderI
     for tap in &passed {
         let Some(authorisation) = authorised.get(tap) else { continue };
         tally.by_face += usize::from(authorisation.evidence.medium() == facegate_domain::tap::Medium::Face);
-        match crossed.get(tap) {
-            Some(rider) if *rider == authorisation.rider => {}
+        match truth.get(tap) {
+            Some(Some(rider)) if *rider == authorisation.rider => {}
             Some(went) => {
                 tally.false_charges += 1;
                 let (medium, charged) = (authorisation.evidence.medium().name(), authorisation.rider);
+                let went = went.map_or_else(|| "nobody, who stepped back".into(), |rider| rider.to_string());
                 tally.false_taps.push(format!("{} {} by {medium}: {charged} for {went}", tap.0, tap.1));
             }
             // A body crosses once: a tap that none crossed under is a second one of somebody.
             None => tally.double_charges += 1,
         }
     }
-    tally.missing = crossed.keys().filter(|tap| !passed.contains(*tap)).count();
+    tally.missing = truth.iter().filter(|(tap, went)| went.is_some() && !passed.contains(*tap)).count();
     tally
 }
 
 /// The truth of all streams.
-pub fn truth<'o>(
-    outcomes: impl Iterator<Item = &'o Outcome>,
-    walkers: &Walkers,
-) -> BTreeMap<(String, String), RiderId> {
+pub fn truth<'o>(outcomes: impl Iterator<Item = &'o Outcome>, walkers: &Walkers) -> Truth {
     let of = |outcome: &Outcome| {
         let gate = outcome.stream.name().to_owned();
-        let crossed = outcome.crossed.iter();
-        crossed.map(|body| ((gate.clone(), body.token.clone()), walkers.get(body.who).rider)).collect::<Vec<_>>()
+        let crossed = outcome.crossed.iter().map(|body| (&body.token, Some(walkers.get(body.who).rider)));
+        let back = outcome.turned_back.iter().map(|token| (token, None));
+        let all = crossed.chain(back);
+        all.map(|(token, went)| ((gate.clone(), token.clone()), went)).collect::<Vec<_>>()
     };
     outcomes.flat_map(of).collect()
 }
@@ -102,11 +104,15 @@ mod tests {
 
     #[test]
     fn every_tap_is_held_against_who_went_through_the_door() {
-        let at = |token: &str, of| (("face".to_owned(), token.to_owned()), rider(of));
-        let crossed = [at("1-0", 1), at("1-2", 2), at("1-6", 4)].into_iter().collect();
-        let records: Vec<GateRecord> = [tap(0, 1), tap(2, 9), tap(4, 3), tap(0, 1)].concat();
-        let false_taps = vec![format!("face 1-2 by face: {} for {}", rider(9), rider(2))];
-        let expected = Tally { taps: 3, by_face: 3, false_charges: 1, false_taps, double_charges: 1, missing: 1 };
-        assert_eq!(tally(&records, &crossed), expected, "delivered twice is one tap");
+        let at = |token: &str, of: Option<u8>| (("face".to_owned(), token.to_owned()), of.map(rider));
+        let truth = [at("1-0", Some(1)), at("1-2", Some(2)), at("1-6", Some(4)), at("1-8", None), at("1-10", None)];
+        let truth = truth.into_iter().collect();
+        let records: Vec<GateRecord> = [tap(0, 1), tap(2, 9), tap(4, 3), tap(8, 5), tap(0, 1)].concat();
+        let false_taps = vec![
+            format!("face 1-2 by face: {} for {}", rider(9), rider(2)),
+            format!("face 1-8 by face: {} for nobody, who stepped back", rider(5)),
+        ];
+        let expected = Tally { taps: 4, by_face: 4, false_charges: 2, false_taps, double_charges: 1, missing: 1 };
+        assert_eq!(tally(&records, &truth), expected, "delivered twice is one tap");
     }
 }

@@ -1,9 +1,10 @@
-//! Everybody who walks in a run, with his phone and the pictures of his walk.
+//! Everybody who walks in a run, with his phone.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use facegate_domain::code::{CodeIssuer, Phone};
+use facegate_domain::face::Embedding;
 use facegate_domain::ids::RiderId;
 use facegate_models::FaceEngine;
 use facegate_models::liveness::LivenessVerdict;
@@ -14,7 +15,7 @@ use rand::{Rng, SeedableRng};
 
 use super::people::Everybody;
 use super::scene::Camera;
-use super::walkup::WalkUp;
+use super::walkup;
 use crate::phone;
 
 const CERTIFIED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -27,7 +28,6 @@ pub struct Walker {
     /// Whose account his code is for; of one who is enrolled the same as his face's.
     pub rider: RiderId,
     pub phone: Phone,
-    pub walk_up: WalkUp,
 }
 
 /// See the module's description.
@@ -47,6 +47,8 @@ impl Walkers {
         let (mut enrolled, mut others) = all.by_enrolment();
         enrolled.shuffle(&mut random);
         others.shuffle(&mut random);
+        // How like the riders are to their templates: on their photographs, and as the camera sees them.
+        let (mut photographed, mut filmed) = (Vec::new(), Vec::new());
         let mut walkers = Self { enrolled: Vec::new(), strangers: Vec::new(), not_live: 0 };
         for (places, is_enrolled) in [(enrolled, true), (others, false)] {
             let mut found = Vec::new();
@@ -55,20 +57,27 @@ impl Walkers {
                     break;
                 }
                 let person = &all.people[place];
-                let behind = &all.people[(place + 1 + random.random_range(0..all.people.len() - 1)) % all.people.len()];
-                let phase = random.random_range(0.0..6.3);
-                let walk_up = WalkUp::of(&mut camera, &person.looks[0], &behind.looks[0], phase)?;
-                if walk_up.verdict(engine)? != LivenessVerdict::Live {
+                let phase = random.random_range(0.0..walkup::PHASES);
+                let looked = walkup::look_at(engine, &mut camera, &person.looks[0], phase)?;
+                if looked.verdict != LivenessVerdict::Live {
                     walkers.not_live += 1;
                     continue;
                 }
+                let template = person.template.as_ref().map(|template| &template.embedding);
+                let cosine = |seen: &Embedding| Some(template?.similarity(seen).cosine());
+                photographed.extend(cosine(&person.looks[0].embedding));
+                filmed.extend(looked.probe.as_ref().and_then(cosine));
                 let rider = person.template.as_ref().map_or_else(|| RiderId::from_bytes(random.random()), |t| t.rider);
                 let phone = certified(issuer, rider)?;
-                found.push(Walker { person: place, rider, phone, walk_up });
+                found.push(Walker { person: place, rider, phone });
             }
             eprintln!("{} {} walk", found.len(), if is_enrolled { "enrolled riders" } else { "who are not enrolled" });
             *(if is_enrolled { &mut walkers.enrolled } else { &mut walkers.strangers }) = found;
         }
+        let [photographed, filmed] = [photographed, filmed].map(quartiles);
+        eprintln!(
+            "cosine with the template, quartiles: photographs {photographed:.2?}, seen by the camera {filmed:.2?}"
+        );
         ensure!(!walkers.enrolled.is_empty() && !walkers.strangers.is_empty(), "nobody's pictures pass for a person");
         Ok(walkers)
     }
@@ -89,6 +98,11 @@ impl Walkers {
     pub fn a_stranger(&self, random: &mut StdRng) -> usize {
         self.enrolled.len() + random.random_range(0..self.strangers.len())
     }
+}
+
+fn quartiles(mut of: Vec<f32>) -> Vec<f32> {
+    of.sort_by(f32::total_cmp);
+    [1, 2, 3].iter().filter_map(|quarter| of.get(of.len() * quarter / 4).copied()).collect()
 }
 
 fn certified(issuer: &CodeIssuer, rider: RiderId) -> Result<Phone> {

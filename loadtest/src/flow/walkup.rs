@@ -1,13 +1,16 @@
-//! Somebody's walk up to a gate as pictures, made once: how he looks from each distance, with another behind him.
+//! Somebody's walk up to a gate as pictures, made once: how he looks from each distance, with the next one behind him.
 
 use anyhow::Result;
+use facegate_domain::face::Embedding;
 use facegate_models::liveness::{Effort, LivenessSample, LivenessVerdict, Sensors};
-use facegate_models::{FaceEngine, QualityPolicy, Track};
+use facegate_models::{FaceEngine, QualityPolicy, Track, fuse};
 
 use super::people::Look;
 use super::queue::{LINE_M, ZONE_M};
 use super::scene::{Camera, InView};
 
+/// Where in their swaying people may begin.
+pub const PHASES: f32 = 6.3;
 /// The camera is so far behind the door.
 const CAMERA_BEHIND_M: f64 = 0.4;
 /// Between two pictures.
@@ -25,18 +28,26 @@ impl std::fmt::Debug for WalkUp {
     }
 }
 
+/// Who is seen on a walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    pub look: &'a Look,
+    /// What he holds before his face: a print of somebody else's.
+    pub holds: Option<&'a Look>,
+    /// Who comes next.
+    pub behind: &'a Look,
+    pub phase: f32,
+}
+
 impl WalkUp {
-    #[expect(clippy::cast_possible_truncation, reason = "metres of an aisle")]
-    pub fn of(camera: &mut Camera, look: &Look, behind: &Look, phase: f32) -> Result<Self> {
-        let mut pictures = Vec::new();
-        let mut metres = ZONE_M;
-        while metres > LINE_M - STEP_M {
-            let first = InView { look, metres: (metres + CAMERA_BEHIND_M) as f32, aside: 0.0, phase };
-            let next = InView { look: behind, metres: first.metres + BEHIND_M as f32, aside: ASIDE_M, phase: -phase };
-            pictures.push((metres, camera.frame(&[first, next])?));
-            metres -= STEP_M;
-        }
-        Ok(Self(pictures))
+    pub fn of(camera: &mut Camera, seen: &Seen<'_>) -> Result<Self> {
+        let picture = |metres| {
+            let first = in_view(seen.look, metres, seen.phase);
+            let next = InView { aside: ASIDE_M, ..in_view(seen.behind, metres + BEHIND_M, -seen.phase) };
+            let print = seen.holds.map(|print| in_view(print, metres, seen.phase));
+            Ok((metres, camera.frame(&first, print.as_ref(), &[next])?))
+        };
+        distances().map(picture).collect::<Result<_>>().map(Self)
     }
 
     /// What the camera sees of him there.
@@ -44,23 +55,45 @@ impl WalkUp {
         let place = self.0.partition_point(|(from, _)| *from > metres).min(self.0.len() - 1);
         &self.0[place].1
     }
+}
 
-    /// What the engine makes of him, looked at as a gate does. Photographs are not people: many a one is taken for what it is.
-    pub fn verdict(&self, engine: &FaceEngine) -> Result<LivenessVerdict> {
-        let (mut track, mut samples) = (Track::default(), Vec::<LivenessSample>::new());
-        let policy = QualityPolicy::default();
-        for (_, picture) in &self.0 {
-            let frame = engine.decode(picture)?;
-            let faces = engine.follow(&mut track, &frame)?;
-            let Some(face) = faces.first().filter(|face| face.quality.verdict(&policy).is_ok()) else { continue };
-            let every = engine.judge().policy().texture_every.max(1);
-            let effort = if samples.len().is_multiple_of(every) { Effort::Frame } else { Effort::Light };
-            samples.push(engine.liveness(&frame, face, &Sensors::default(), effort)?);
-            let verdict = engine.judge().judge(&samples).verdict;
-            if verdict != LivenessVerdict::Inconclusive {
-                return Ok(verdict);
-            }
+/// Where pictures are taken, the farthest first.
+fn distances() -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(ZONE_M), |metres| Some(metres - STEP_M))
+        .take_while(|metres| *metres > LINE_M - 2.0 * STEP_M)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "metres of an aisle")]
+fn in_view(look: &Look, metres: f64, phase: f32) -> InView<'_> {
+    InView { look, metres: (metres + CAMERA_BEHIND_M) as f32, aside: 0.0, phase }
+}
+
+/// What the engine made of somebody who walked up alone.
+#[derive(Debug)]
+pub struct Looked {
+    pub verdict: LivenessVerdict,
+    /// Of the frames until then; none of whom no frame was usable.
+    pub probe: Option<Embedding>,
+}
+
+/// Looks at him as a gate does, until it can tell whether he is alive. Photographs are not people: many a one is taken for
+/// what it is.
+pub fn look_at(engine: &FaceEngine, camera: &mut Camera, look: &Look, phase: f32) -> Result<Looked> {
+    let (mut track, mut samples, mut parts) = (Track::default(), Vec::<LivenessSample>::new(), Vec::new());
+    let mut verdict = LivenessVerdict::Inconclusive;
+    let policy = QualityPolicy::default();
+    for metres in distances() {
+        let frame = engine.decode(&camera.frame(&in_view(look, metres, phase), None, &[])?)?;
+        let faces = engine.follow(&mut track, &frame)?;
+        let Some(face) = faces.first().filter(|face| face.quality.verdict(&policy).is_ok()) else { continue };
+        let every = engine.judge().policy().texture_every.max(1);
+        let effort = if samples.len().is_multiple_of(every) { Effort::Frame } else { Effort::Light };
+        samples.push(engine.liveness(&frame, face, &Sensors::default(), effort)?);
+        parts.push((engine.embed(&frame, face)?, face.quality));
+        verdict = engine.judge().judge(&samples).verdict;
+        if verdict != LivenessVerdict::Inconclusive {
+            break;
         }
-        Ok(LivenessVerdict::Inconclusive)
     }
+    Ok(Looked { verdict, probe: fuse(&parts).ok() })
 }
