@@ -82,6 +82,7 @@ impl Approach {
                 self.tainted = true;
                 return false;
             }
+            FaceLook::DecidedAbout => {}
             FaceLook::Unavailable => {
                 self.frames_near += 1;
                 self.problem(Refusal::LivenessUnavailable);

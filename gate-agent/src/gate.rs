@@ -127,6 +127,7 @@ impl Gate {
                 event = readers::heard(&mut self.parts.reader) => self.on_reader(event).await,
                 _ = tick.tick() => self.on_tick().await,
             }
+            self.parts.pipeline.attention.decided(self.approach.is_concluded());
         }
     }
 

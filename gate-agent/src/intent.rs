@@ -119,6 +119,8 @@ pub struct Intentions {
 #[derive(Debug)]
 struct Followed {
     seen: VecDeque<Sight>,
+    /// Frames since it was compared last; none: it never was.
+    not_compared: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -156,7 +158,7 @@ impl Intentions {
                 }
                 None if self.faces.len() < FACES_MAX => {
                     taken.push(true);
-                    self.faces.push(Followed { seen: VecDeque::new() });
+                    self.faces.push(Followed { seen: VecDeque::new(), not_compared: None });
                     self.faces.last_mut().expect("pushed just now")
                 }
                 // A crowd: what the further ones do is not known, so they are there.
@@ -166,6 +168,17 @@ impl Intentions {
             followed.intention(&self.policy, share)
         };
         faces.iter().map(intention).collect()
+    }
+
+    /// Whether a face of the frame just taken in was compared in none of the `frames` before; if so it is to be now.
+    pub fn is_due(&mut self, face: &FaceObservation, frames: u32) -> bool {
+        let Some(followed) = self.faces.iter_mut().find(|followed| followed.last().bounds == face.bounds) else {
+            return true;
+        };
+        let since = followed.not_compared.map_or(frames, |since| since + 1);
+        let due = since >= frames;
+        followed.not_compared = Some(if due { 0 } else { since });
+        due
     }
 
     /// The face, not taken yet, of which this is most likely the next sight.

@@ -216,7 +216,7 @@ impl Looking {
 
 fn fate(face: &FaceLook) -> FrameFate {
     match face {
-        FaceLook::NotLookedFor | FaceLook::Untrusted => FrameFate::NotLookedAt,
+        FaceLook::NotLookedFor | FaceLook::Untrusted | FaceLook::DecidedAbout => FrameFate::NotLookedAt,
         FaceLook::Nobody | FaceLook::PasserBy => FrameFate::NoFace,
         FaceLook::Several | FaceLook::Poor(_) | FaceLook::Unavailable => FrameFate::Poor,
         FaceLook::Usable(_) => FrameFate::Usable,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use facegate_domain::code::PREFIX;
 use facegate_domain::face::Embedding;
@@ -15,6 +15,9 @@ use crate::camera::CapturedFrame;
 use crate::camera::health::CameraHealth;
 use crate::code::CodeReader;
 use crate::intent::{IntentPolicy, Intention, Intentions};
+
+/// Of who has had his answer one frame in so many is compared: somebody else may stand in his place.
+const COMPARED_EVERY: u32 = 4;
 
 /// What a frame showed.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub enum FaceLook {
     Poor(QualityProblem),
     /// There is a face, but its liveness cannot be judged: faces have to wait, codes work.
     Unavailable,
+    /// Whoever was decided about is there yet: compared now and then only.
+    DecidedAbout,
     /// The frame is not to be trusted; nobody looked.
     Untrusted,
     Usable(UsableFace),
@@ -69,11 +74,12 @@ pub struct BadFrame(pub String);
 pub struct Attention {
     faces: AtomicBool,
     codes: AtomicBool,
+    decided: AtomicBool,
 }
 
 impl Default for Attention {
     fn default() -> Self {
-        Self { faces: AtomicBool::new(true), codes: AtomicBool::new(true) }
+        Self { faces: AtomicBool::new(true), codes: AtomicBool::new(true), decided: AtomicBool::new(false) }
     }
 }
 
@@ -81,6 +87,11 @@ impl Attention {
     pub fn set(&self, faces: bool, codes: bool) {
         self.faces.store(faces, Ordering::Relaxed);
         self.codes.store(codes, Ordering::Relaxed);
+    }
+
+    /// Whether who is there has had his answer.
+    pub fn decided(&self, decided: bool) {
+        self.decided.store(decided, Ordering::Relaxed);
     }
 }
 
@@ -155,25 +166,34 @@ impl Vision {
         let face = if shows_ride_code || !attention.faces.load(Ordering::Relaxed) {
             FaceLook::NotLookedFor
         } else if trusted {
-            self.look_for_face(&frame, captured_ms, &images)?
+            self.look_for_face(&frame, captured_ms, &images, attention.decided.load(Ordering::Relaxed))?
         } else {
             FaceLook::Untrusted
         };
         Ok(Look { sequence, captured_ms, code, face })
     }
 
-    fn look_for_face(&self, frame: &Frame, captured_ms: u64, images: &Images) -> Result<FaceLook, BadFrame> {
+    fn look_for_face(
+        &self,
+        frame: &Frame,
+        captured_ms: u64,
+        images: &Images,
+        decided: bool,
+    ) -> Result<FaceLook, BadFrame> {
         // A place in the frame is all that a panic could leave behind, and the next look mends a wrong one.
         let mut track = self.track.lock().unwrap_or_else(PoisonError::into_inner);
         let faces = timed("analyse", || self.engine.follow(&mut track, frame));
         drop(track);
         let faces = faces.map_err(|e| BadFrame(e.to_string()))?;
         self.watch_posture(frame, &faces)?;
-        let intentions = self.intentions(captured_ms, frame, &faces);
-        let face = match choose(&faces, &intentions, &self.policy) {
+        let each = self.intentions(captured_ms, frame, &faces);
+        let face = match choose(&faces, &each, &self.policy) {
             Ok(face) => face,
             Err(look) => return Ok(look),
         };
+        if decided && !self.following().is_due(face, COMPARED_EVERY) {
+            return Ok(FaceLook::DecidedAbout);
+        }
         let policy = self.engine.judge().policy();
         let Some(sensors) = sensors(policy, images).filter(|_| self.takes_faces) else {
             return Ok(FaceLook::Unavailable);
@@ -200,12 +220,15 @@ impl Vision {
 
     /// What each of the faces is up to, in their order.
     fn intentions(&self, at_ms: u64, frame: &Frame, faces: &[FaceObservation]) -> Vec<Intention> {
-        let mut intentions = self.intentions.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = intentions.observe(at_ms, (frame.width(), frame.height()), faces);
+        let each = self.following().observe(at_ms, (frame.width(), frame.height()), faces);
         for intention in &each {
             metrics::counter!("facegate_gate_faces_total", "intention" => intention.name()).increment(1);
         }
         each
+    }
+
+    fn following(&self) -> MutexGuard<'_, Intentions> {
+        self.intentions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

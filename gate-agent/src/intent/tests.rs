@@ -124,3 +124,16 @@ fn a_crowd_for_an_hour_takes_no_more_memory() {
     assert!(intentions.faces.len() <= FACES_MAX);
     assert!(intentions.faces.iter().all(|face| face.seen.len() <= FRAMES_KEPT_MAX));
 }
+
+#[test]
+fn who_stands_on_is_compared_now_and_then_and_another_at_once() {
+    let mut intentions = intentions(&[]);
+    let mut due = |n: u64, face: FaceObservation| {
+        intentions.observe(n * 100, SIZE, &[face]);
+        intentions.is_due(&face, 4)
+    };
+    let stands: Vec<bool> = (0..9).map(|n| due(n, face(640.0 + n as f32, 300.0, 150.0, 0.0))).collect();
+    assert_eq!(stands, [true, false, false, false, true, false, false, false, true]);
+    assert!(due(9, face(400.0, 320.0, 90.0, 0.0)), "he came up behind");
+    assert!(!due(10, face(402.0, 320.0, 90.0, 0.0)));
+}
