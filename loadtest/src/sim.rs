@@ -49,6 +49,9 @@ use serde::Serialize;
 pub use events::Broken;
 use events::Events;
 pub use sabotage::Sabotage;
+use world::Day;
+
+use crate::soak::memory::Memory;
 
 /// Memory as a file system, where there is one: the templates' files are synced often.
 const MEMORY: &str = "/dev/shm";
@@ -62,6 +65,10 @@ pub struct SimOptions {
     /// The first of them; alone unless --seeds is given, and then its events are printed too.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Instead of minutes of trouble so many hours in which nothing goes wrong, of one seed: whether memory stays flat and
+    /// no gate gets stuck.
+    #[arg(long)]
+    pub hours: Option<u32>,
     /// Let something lie, to see that the checks notice: promises must be found broken then.
     #[arg(long)]
     pub sabotage: Option<Sabotage>,
@@ -82,12 +89,14 @@ pub struct Finished {
     pub faults: BTreeMap<&'static str, u64>,
     pub findings: Vec<(Broken, String)>,
     pub lines: Vec<String>,
+    /// Over the hours of a quiet run.
+    pub memory: Memory,
 }
 
 impl Finished {
     fn of(seed: u64, events: &Events) -> Self {
         let (hash, faults, findings) = (events.hash(), events.faults(), events.findings());
-        Self { seed, hash, faults, findings, lines: events.lines() }
+        Self { seed, hash, faults, findings, lines: events.lines(), memory: Memory::default() }
     }
 }
 
@@ -103,6 +112,9 @@ struct Report {
     faults: BTreeMap<&'static str, u64>,
     /// Seeds in which something was found.
     failed: Vec<u64>,
+    /// Of a quiet run: from the second quarter of its hours to the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rss_growth_bytes: Option<i64>,
     seconds: f64,
 }
 
@@ -121,6 +133,7 @@ impl Report {
                 Broken::Diverged => &mut self.diverged_stations,
             } += 1;
         }
+        self.rss_growth_bytes = finished.memory.growth().into_values().max();
         if !finished.findings.is_empty() {
             self.failed.push(finished.seed);
         }
@@ -129,26 +142,30 @@ impl Report {
 
 /// Runs one seed in a folder of its own. Blocks; there must be no runtime on this thread.
 pub fn one(seed: u64) -> Result<Finished> {
-    in_a_folder(seed, None)
+    in_a_folder(seed, None, Day::Troubled)
 }
 
 /// Runs one seed in a world in which something lies, so that a promise must be found broken.
 pub fn sabotaged(seed: u64, sabotage: Sabotage) -> Result<Finished> {
-    in_a_folder(seed, Some(sabotage))
+    in_a_folder(seed, Some(sabotage), Day::Troubled)
 }
 
-fn in_a_folder(seed: u64, sabotage: Option<Sabotage>) -> Result<Finished> {
+fn in_a_folder(seed: u64, sabotage: Option<Sabotage>, day: Day) -> Result<Finished> {
     let memory = Path::new(MEMORY);
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let folder = tempfile::Builder::new().prefix("facegate-sim-").tempdir_in(parent)?;
-    world::run(seed, folder.path(), sabotage)
+    world::run(seed, folder.path(), sabotage, day)
 }
 
 /// Runs the seeds, as many at a time as there are cores.
 pub fn run(options: &SimOptions) -> Result<()> {
     let (first, alone) = (options.seed.unwrap_or(0), options.seed.is_some() && options.seeds == 20);
-    let seeds = if alone { 1 } else { options.seeds };
-    let print = options.events || alone;
+    let (seeds, print) = match options.hours {
+        None => (if alone { 1 } else { options.seeds }, options.events || alone),
+        // Memory is the process's: one at a time.
+        Some(_) => (1, options.events),
+    };
+    let day = options.hours.map_or(Day::Troubled, Day::Quiet);
     let stopwatch = Stopwatch::start();
     let (next, report) = (AtomicU64::new(first), Mutex::new(Report::default()));
     let work = || -> Result<()> {
@@ -157,7 +174,7 @@ pub fn run(options: &SimOptions) -> Result<()> {
             if seed >= first + seeds {
                 return Ok(());
             }
-            let finished = in_a_folder(seed, options.sabotage)?;
+            let finished = in_a_folder(seed, options.sabotage, day)?;
             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
             report.add(&finished);
             tell(&finished, print);

@@ -1,6 +1,6 @@
 //! A city that runs for a long time with nothing wrong: memory stays flat, and no gate gets stuck.
 
-mod memory;
+pub mod memory;
 
 use std::collections::BTreeMap;
 use std::path::Path;

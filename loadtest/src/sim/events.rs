@@ -69,6 +69,11 @@ impl Events {
         self.inner().findings.clone()
     }
 
+    /// Nobody will read what has happened so far; what was found stays.
+    pub fn forget(&self) {
+        self.inner().lines.clear();
+    }
+
     /// In order; what happened in the same millisecond, in that of the alphabet, since it has no other.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = self.inner().lines.clone();

@@ -50,7 +50,7 @@ struct Person {
 }
 
 impl Riders {
-    pub fn make(count: usize, dice: &Dice, issuer: &CodeIssuer, clock: &dyn Clock) -> Result<Self> {
+    pub fn make(count: usize, dice: &Dice, issuer: &CodeIssuer, clock: &dyn Clock, quiet: bool) -> Result<Self> {
         let faces = Faces::make(count, dice.seed())?;
         let mut people = Vec::with_capacity(count);
         for (number, template) in faces.templates().iter().enumerate() {
@@ -59,6 +59,8 @@ impl Riders {
             let certificate =
                 issuer.issue(template.rider, &Phone::public_key(&secret), dice.bytes(), now, CERTIFICATE)?;
             let account = match dice.below(7) {
+                // Whoever pays rides on.
+                _ if quiet => card("tok_ok_", number)?,
                 0 | 1 => Instrument::Wallet,
                 2 => card(DECLINED, number)?,
                 3 => card(SHORT, number)?,

@@ -27,11 +27,21 @@ use super::office::{Erased, Office};
 use super::riders::Riders;
 use super::sabotage::Sabotage;
 use super::{Finished, checks, cloud, faults};
+use crate::soak::memory::Memory;
 
 /// How long trouble goes on.
 const TROUBLE_MS: std::ops::Range<u64> = 60_000..200_000;
 /// How long all may take to converge when it is over.
 const CONVERGE_S: u64 = 240;
+
+/// What kind of day a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// A few minutes in which everything goes wrong.
+    Troubled,
+    /// So many hours in which nothing does.
+    Quiet(u32),
+}
 
 /// Everything that a run shares.
 #[derive(Debug)]
@@ -56,7 +66,7 @@ pub struct World {
 }
 
 impl World {
-    fn new(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Arc<Self>> {
+    fn new(seed: u64, folder: &Path, sabotage: Option<Sabotage>, day: Day) -> Result<Arc<Self>> {
         let (dice, events) = (Dice::new(seed), Arc::new(Events::new()));
         let (clock, nodes) = (SimClock::new(), Node::all());
         let mut machines = BTreeMap::new();
@@ -82,7 +92,7 @@ impl World {
         Ok(Arc::new(Self {
             network: Network::new(&dice, Arc::clone(&events), sabotage),
             acquirer: SimAcquirer::new(dice.of("acquirer"), Arc::clone(&events), forgets),
-            riders: Riders::make(count, &dice, &issuer, &clock)?,
+            riders: Riders::make(count, &dice, &issuer, &clock, day != Day::Troubled)?,
             office: Office::default(),
             short_lease,
             billing,
@@ -192,6 +202,32 @@ impl World {
         None
     }
 
+    /// Hours in which everybody rides; the memory of this process is read every quarter of one.
+    async fn pass(&self, hours: u32, memory: &mut Memory) -> Result<()> {
+        let this = [("everything".to_owned(), std::process::id())];
+        for quarter in 0..hours * 4 {
+            let before = self.crossings();
+            sleep(Duration::from_secs(900)).await;
+            memory.read(&this)?;
+            // What happened is for runs that are read.
+            self.events.forget();
+            let crossings = self.crossings();
+            if crossings == before {
+                self.events.broken(Broken::Diverged, format_args!("nobody passes any gate after {quarter} quarters"));
+            }
+            eprintln!(
+                "{:.2} h, {crossings} bodies, {} MiB",
+                f64::from(quarter + 1) / 4.0,
+                memory.last()["everything"] >> 20
+            );
+        }
+        Ok(())
+    }
+
+    fn crossings(&self) -> usize {
+        self.crossings.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Waits until all agree; says who does not if that takes too long.
     async fn converge(&self) {
         let mut why = None;
@@ -223,25 +259,31 @@ async fn differing(cloud: &Cloud, station: &Station) -> Option<String> {
 }
 
 /// Runs the city of this seed. Blocks its thread, which must have no runtime.
-pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Finished> {
+pub fn run(seed: u64, folder: &Path, sabotage: Option<Sabotage>, day: Day) -> Result<Finished> {
     let _simulation = Simulation::begin(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    runtime.block_on(live(seed, folder, sabotage))
+    runtime.block_on(live(seed, folder, sabotage, day))
 }
 
-async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Finished> {
-    let world = World::new(seed, folder, sabotage)?;
+async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>, day: Day) -> Result<Finished> {
+    let world = World::new(seed, folder, sabotage, day)?;
+    let mut memory = Memory::default();
     world.events.say(format_args!("seed {seed}, {} riders", world.riders.count()));
     for node in &world.nodes {
         tokio::spawn(world.machine(*node).run(Arc::clone(&world)));
     }
     let opening = tokio::spawn(open(Arc::clone(&world)));
-    tokio::spawn(faults::hurt(Arc::clone(&world)));
-    tokio::spawn(Office::work(Arc::clone(&world)));
+    if day == Day::Troubled {
+        tokio::spawn(faults::hurt(Arc::clone(&world)));
+        tokio::spawn(Office::work(Arc::clone(&world)));
+    }
     for rider in 0..world.riders.count() {
         tokio::spawn(Riders::live(Arc::clone(&world), rider));
     }
-    sleep(world.dice.ms(TROUBLE_MS)).await;
+    match day {
+        Day::Troubled => sleep(world.dice.ms(TROUBLE_MS)).await,
+        Day::Quiet(hours) => world.pass(hours, &mut memory).await?,
+    }
     world.closed.store(true, Ordering::SeqCst);
     faults::heal(&world);
     world.events.say("all is well again");
@@ -263,7 +305,7 @@ async fn live(seed: u64, folder: &Path, sabotage: Option<Sabotage>) -> Result<Fi
     world.converge().await;
     checks::all_settled(&world).await?;
     world.events.say("the end");
-    Ok(Finished::of(seed, &world.events))
+    Ok(Finished { memory, ..Finished::of(seed, &world.events) })
 }
 
 /// One bill a ride, a day, or a sum; new cards are verified at their first ride, or not; some have rides paid in advance.
