@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::phases::Phases;
 use crate::setup::needs::IPROUTE2;
-use crate::workspace::{WITH_SIMULATION, Workspace};
+use crate::workspace::{WITH_GSTREAMER, WITH_SIMULATION, Workspace};
 use crate::{command, demo, setup, test, tidy};
 
 pub const HELP: &str = "\
@@ -86,7 +86,8 @@ fn format(workspace: &Workspace) -> Result<()> {
 fn clippy(workspace: &Workspace) -> Result<()> {
     component(workspace, "clippy", "clippy")?;
     let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets"]).args(WITH_SIMULATION).args(["--", "--deny", "warnings"]);
+    clippy.args(["clippy", "--workspace", "--all-targets"]).args(WITH_SIMULATION).args(WITH_GSTREAMER);
+    clippy.args(["--", "--deny", "warnings"]);
     command::run(&mut clippy, "Mend what it names; an `#[expect(…, reason = \"…\")]` needs a reason that convinces.")
 }
 

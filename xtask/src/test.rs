@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use crate::measure::peers;
 use crate::phases::Phases;
 use crate::postgres::{ADDRESS, Postgres};
-use crate::setup::needs::{CHINESE_FONT, CHROMIUM, POSTGRESQL, SOFTHSM, STRACE, VENV};
+use crate::setup::needs::{CHINESE_FONT, CHROMIUM, GSTREAMER, POSTGRESQL, SOFTHSM, STRACE, VENV};
 use crate::test::count::Count;
-use crate::workspace::{WITH_SIMULATION, Workspace};
+use crate::workspace::{WITH_GSTREAMER, WITH_SIMULATION, Workspace};
 use crate::{command, models, pages, setup};
 
 pub const HELP: &str = "\
@@ -22,7 +22,8 @@ Examples:
   cargo xtask test -p facegate-domain fares       those with `fares` in their name
   cargo xtask test -- --nocapture                 what stands after -- goes to the test runner
 
-Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), localstripe in a virtual environment, what drives a browser (pages-tests), tests. The pages' pictures are in target/screenshots. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
+Order: setup, build, models, a PostgreSQL of its own (unless $FACEGATE_POSTGRES names one), localstripe in a virtual environment, what drives a browser (pages-tests), tests,
+and, if nothing is named, the cameras behind GStreamer with a gate-agent that has that feature. The pages' pictures are in target/screenshots. Where real photographs lie in ../shared/data, the tests find them by $FACEGATE_DATA.
 The runner's own lines stay as they are; the last line of standard output is the sum over all of them.";
 
 const NEXT: &str = "\
@@ -77,7 +78,20 @@ pub fn run_inside(workspace: &Workspace, args: &[String], phases: &mut Phases) -
         tests.env(peers::PYTHON, &python);
         stream(&mut tests, &mut std::io::stdout().lock(), &mut count)
     });
-    Ok(Outcome { count, finished })
+    if whole.is_none() || !args.is_empty() {
+        return Ok(Outcome { count, finished });
+    }
+    let cameras = phases.run("gstreamer", || gstreamer(workspace, &mut count));
+    Ok(Outcome { count, finished: finished.and(cameras) })
+}
+
+/// The cameras behind GStreamer, after the others: a gate-agent with the feature is a second one to compile, and the
+/// servers that the other tests start are to be those without it.
+fn gstreamer(workspace: &Workspace, count: &mut Count) -> Result<()> {
+    setup::ensure([&GSTREAMER])?;
+    let mut tests = workspace.cargo();
+    tests.args(["test", "--workspace"]).args(WITH_SIMULATION).args(WITH_GSTREAMER).args(["--test", "gstreamer"]);
+    stream(&mut tests, &mut std::io::stdout().lock(), count)
 }
 
 /// Ends with the tests, however they end.

@@ -13,6 +13,9 @@ use crate::command;
 /// them share one build.
 pub const WITH_SIMULATION: [&str; 2] = ["--features", "facegate-loadtest/sim"];
 
+/// A gate-agent with cameras behind GStreamer.
+pub const WITH_GSTREAMER: [&str; 2] = ["--features", "facegate-gate-agent/gstreamer"];
+
 /// What `cargo metadata` says about the workspace.
 pub struct Workspace {
     pub root: PathBuf,

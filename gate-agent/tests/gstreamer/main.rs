@@ -1,5 +1,5 @@
 //! Cameras behind GStreamer: its own test source in every form that we take, and a real RTSP server on loopback.
-//! Run by `cargo test --package facegate-gate-agent --features gstreamer --test gstreamer`, where GStreamer is installed.
+//! `cargo xtask test` installs what it needs and runs it last.
 #![cfg(feature = "gstreamer")]
 #![allow(clippy::unwrap_used)]
 

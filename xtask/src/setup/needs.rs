@@ -118,6 +118,26 @@ pub const POSTGRESQL: Need = Need {
     present: postgres::installed,
 };
 
+/// For the gate's cameras behind GStreamer; a build without that feature needs none of it.
+pub const GSTREAMER: Need = Need {
+    what: "GStreamer with its headers and RTSP server",
+    why: "the gate's feature `gstreamer` is compiled against it, and tested with its test source over RTSP",
+    packages: &[
+        "libgstreamer1.0-dev",
+        "libgstreamer-plugins-base1.0-dev",
+        "gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-good",
+        "gir1.2-gst-rtsp-server-1.0",
+        "python3-gi",
+        "pkg-config",
+    ],
+    present: || {
+        let headers = ["--exists", "gstreamer-app-1.0", "gstreamer-video-1.0"];
+        let server = "import gi; gi.require_version('GstRtspServer', '1.0')";
+        answers(Command::new("pkg-config").args(headers)) && answers(Command::new("python3").args(["-c", server]))
+    },
+};
+
 /// For captures that are clips.
 pub const FFMPEG: Need = Need {
     what: "ffmpeg",
