@@ -112,9 +112,10 @@ struct Report {
     faults: BTreeMap<&'static str, u64>,
     /// Seeds in which something was found.
     failed: Vec<u64>,
-    /// Of a quiet run: from the second quarter of its hours to the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rss_growth_bytes: Option<i64>,
+    /// Of a quiet run, from the second quarter of its hours to the last: this process, the simulated disks in it, of
+    /// which it holds two copies, and those of the gates alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    growth_bytes: BTreeMap<String, i64>,
     seconds: f64,
 }
 
@@ -133,7 +134,7 @@ impl Report {
                 Broken::Diverged => &mut self.diverged_stations,
             } += 1;
         }
-        self.rss_growth_bytes = finished.memory.growth().into_values().max();
+        self.growth_bytes = finished.memory.growth();
         if !finished.findings.is_empty() {
             self.failed.push(finished.seed);
         }

@@ -187,7 +187,7 @@ impl SledStore {
     ///
     /// `feed_kept` is how many of the feed's latest versions stay; a station further behind takes a snapshot.
     pub fn open(dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
-        Self::open_cached(dir, keys, feed_kept, CACHE_BYTES)
+        Self::open_on(&RealDisk, dir, keys, feed_kept)
     }
 
     /// [`SledStore::open`] with so much memory for the pages of each database: what is read and written at random, as
@@ -198,7 +198,9 @@ impl SledStore {
         feed_kept: u64,
         cache_bytes: u64,
     ) -> Result<Self, StoreError> {
-        Self::open_on(&RealDisk, dir, keys, feed_kept, cache_bytes)
+        let options = KvOptions { cache_bytes, ..OPTIONS };
+        Self::refuse_half_restored(dir)?;
+        Self::open_there(&RealDisk, options, dir, keys, feed_kept)
     }
 
     /// [`SledStore::open_cached`] to be filled by a measurement: no command waits for the disk, and what was told is durable
@@ -212,16 +214,10 @@ impl SledStore {
         Self::open_there(&RealDisk, KvOptions { cache_bytes, syncs: false, ..OPTIONS }, dir, keys, feed_kept)
     }
 
-    /// [`SledStore::open_cached`] on a disk of the caller's, which the simulation cuts the power of.
-    pub fn open_on(
-        disk: &dyn Disk,
-        dir: &Path,
-        keys: &dyn KeyProvider,
-        feed_kept: u64,
-        cache_bytes: u64,
-    ) -> Result<Self, StoreError> {
+    /// [`SledStore::open`] on a disk of the caller's, which the simulation cuts the power of.
+    pub fn open_on(disk: &dyn Disk, dir: &Path, keys: &dyn KeyProvider, feed_kept: u64) -> Result<Self, StoreError> {
         Self::refuse_half_restored(dir)?;
-        Self::open_there(disk, KvOptions { cache_bytes, ..OPTIONS }, dir, keys, feed_kept)
+        Self::open_there(disk, OPTIONS, dir, keys, feed_kept)
     }
 
     fn refuse_half_restored(dir: &Path) -> Result<(), StoreError> {

@@ -31,8 +31,6 @@ pub const STORE: &str = "store";
 const ERASURES: &str = "erasures";
 /// Few, so that a station that was away has to take a snapshot.
 const FEED_KEPT: u64 = 60;
-/// Little, so that a long run fills it soon and shows what else grows.
-const CACHE_BYTES: u64 = 1 << 20;
 /// Purpose of the key that signs rider certificates.
 const ISSUER_KEY: &str = "ride-code-issuer";
 
@@ -50,7 +48,7 @@ pub async fn start(world: &Arc<World>, machine: &Machine) -> Result<Life> {
     let mut config = config(machine, &world.billing)?;
     config.lease = world.short_lease.unwrap_or(config.lease);
     let clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
-    let store = SledStore::open_on(&machine.disk, Path::new(STORE), &keys(machine)?, config.feed_kept, CACHE_BYTES)?;
+    let store = SledStore::open_on(&machine.disk, Path::new(STORE), &keys(machine)?, config.feed_kept)?;
     let (faces, stop) = (Arc::new(NoFaces::of(MODEL)?), CancellationToken::new());
     let register = Register::open(Arc::new(machine.disk.clone()), Path::new(ERASURES))?;
     let (store, keys) = (Arc::new(store), Arc::new(keys(machine)?));

@@ -202,26 +202,30 @@ impl World {
         None
     }
 
-    /// Hours in which everybody rides; the memory of this process is read every quarter of one.
+    /// Hours in which everybody rides. Every quarter of one is read how much memory this process has, and how much the
+    /// simulated disks hold, which are in it.
     async fn pass(&self, hours: u32, memory: &mut Memory) -> Result<()> {
-        let this = [("everything".to_owned(), std::process::id())];
+        let this = [("process".to_owned(), std::process::id())];
         for quarter in 0..hours * 4 {
             let before = self.crossings();
             sleep(Duration::from_secs(900)).await;
-            memory.read(&this)?;
             // What happened is for runs that are read.
             self.events.forget();
+            memory.read(&this)?;
+            memory.note("disks", self.on_disks(|_| true)?);
+            memory.note("gates' disks", self.on_disks(|node| matches!(node, Node::Gate(..)))?);
             let crossings = self.crossings();
             if crossings == before {
                 self.events.broken(Broken::Diverged, format_args!("nobody passes any gate after {quarter} quarters"));
             }
-            eprintln!(
-                "{:.2} h, {crossings} bodies, {} MiB",
-                f64::from(quarter + 1) / 4.0,
-                memory.last()["everything"] >> 20
-            );
+            eprintln!("{:.2} h, {crossings} bodies, bytes {:?}", f64::from(quarter + 1) / 4.0, memory.last());
         }
         Ok(())
+    }
+
+    fn on_disks(&self, of: impl Fn(&Node) -> bool) -> Result<i64> {
+        let disks = self.machines.iter().filter(|(node, _)| of(node)).map(|(_, machine)| machine.disk.used_bytes());
+        Ok(i64::try_from(disks.sum::<u64>())?)
     }
 
     fn crossings(&self) -> usize {

@@ -132,6 +132,11 @@ impl SimDisk {
         self.state().syncs
     }
 
+    /// Content of all files and databases.
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
     /// A file's content as a program sees it, for tests that damage it.
     pub fn content(&self, path: &Path) -> io::Result<Vec<u8>> {
         let state = self.state();
@@ -198,9 +203,12 @@ impl State {
 
     fn free_bytes(&self) -> u64 {
         let Some(capacity) = self.capacity_bytes else { return u64::MAX };
+        capacity.saturating_sub(self.used_bytes())
+    }
+
+    fn used_bytes(&self) -> u64 {
         let files: usize = self.files.values().map(|file| file.seen.len()).sum();
-        let used = files + self.databases.values().map(SimContent::durable_bytes).sum::<usize>();
-        capacity.saturating_sub(used as u64)
+        (files + self.databases.values().map(SimContent::durable_bytes).sum::<usize>()) as u64
     }
 }
 
