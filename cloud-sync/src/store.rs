@@ -51,7 +51,7 @@ pub use keys::{KeyStore, KeyUse, ResealPage, SealedValues};
 pub use leases::LeaseStore;
 pub use ledger::LedgerStore;
 pub use notices::NoticeStore;
-pub use operation::OperationStore;
+pub use operation::{OperationStore, ToldAct};
 pub use overview::{ChargeCount, Overview, OverviewStore};
 pub use remedies::{Chargeback, RemedyStore};
 pub use reserve::ReserveStore;

@@ -15,6 +15,7 @@
 //! | `GET /ops/waivers.json`, `POST /ops/waivers`, `POST /ops/waivers/preview` | operators: what is waived, or to be |
 //! | `POST /ops/waivers/{id}/decision`, `POST /ops/waivers/{id}/end` | operators; `decision` is a second person's |
 //! | `POST /ops/stations/{station}/standing` | operators; `standing` is active, revoked or decommissioned |
+//! | `POST /ops/gates/{gate}/acts` | operators: opens a gate once, restarts it, sets its mode |
 //! | `GET /books` and below | operators: the books, see [`books`] |
 //! | `GET /me`, `GET /me/overview.json`, `POST /me/pay` | riders, each of himself |
 //! | `/v1/…`, `GET /openapi.json` | apps: see [`crate::api::rest`] |
@@ -134,6 +135,7 @@ fn pages_router(pages: Pages) -> Router {
         )
         .route("/ops/waivers/{id}/decision", post(ops::waivers::decide))
         .route("/ops/waivers/{id}/end", post(ops::waivers::end))
+        .route("/ops/gates/{gate}/acts", post(ops::gates::act))
         .route("/ops/stations/{station}/standing", post(ops::set_standing))
         .route("/books", get(books::page))
         .route("/books/days.json", get(books::days))

@@ -1,6 +1,7 @@
 //! What the operator tells stations: settings, modes, fare tables. Pure values; the feed carries them, and whoever holds
 //! them (cloud and stations alike) holds them as [`Instructions`].
 
+mod act;
 mod order;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::act::{ACT_REMEMBERED, Does, GateAct, REASON_BYTES_MAX};
 pub use self::order::{GateOrder, ORDER_ID_BYTES_MAX, ORDER_WAITS_MAX, OrderKind, ToldGate};
 use crate::Timestamp;
 use crate::fingerprint::fact;

@@ -24,6 +24,29 @@ await run(async (context) => {
   await page.waitForTimeout(1200);
   await look(staff, "ops");
 
+  // A gate is opened once: asked why, asked once more, and what came of it is told.
+  const row = station.getByRole("row", { name: /north-in/ });
+  assert.equal(await station.getByRole("row", { name: /north-camera/ }).getByRole("button").count(), 0, "a camera has no door");
+  await row.getByRole("button", { name: "Act at gate north-in" }).click();
+  const dialog = page.getByRole("dialog", { name: "Gate north-in" });
+  await dialog.getByText("within a minute or not at all").waitFor();
+  await dialog.locator("[name=what]").selectOption({ label: "Mode" });
+  await dialog.locator("[name=mode]").selectOption({ label: "Closed" });
+  await dialog.getByRole("button", { name: "Set north-in to closed" }).waitFor();
+  await dialog.getByText("Nobody is let through.").waitFor();
+  await dialog.locator("[name=what]").selectOption({ label: "Open once" });
+  await dialog.getByRole("button", { name: "Open once: north-in" }).click();
+  assert.equal(await dialog.isVisible(), true, "a reason is needed");
+  await dialog.getByLabel("Reason").fill("a pram");
+  await dialog.getByRole("button", { name: "Open once: north-in" }).click();
+  await look(staff, "ops-act");
+  assert.equal(await row.locator(".act").isVisible(), false, "nothing was done yet");
+  await dialog.getByRole("button", { name: "Open once: north-in – sure?" }).click();
+  await row.getByText(`Open once by ${operator}: on its way to the gate`).waitFor();
+  // The test answers for the gate.
+  await row.getByText(`Open once by ${operator}: opened`).waitFor();
+  await look(staff, "ops-acted");
+
   await page.getByRole("link", { name: "Audit" }).click();
   await page.getByRole("heading", { name: "End-of-day audit" }).waitFor();
   await page.goto(`${staff.base}/ops/audit/${day}`);

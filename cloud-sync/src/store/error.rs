@@ -8,6 +8,7 @@ use facegate_domain::ids::{RecordId, RiderId, StationId};
 use facegate_domain::journey::JourneyId;
 use facegate_domain::ledger::LedgerError;
 use facegate_domain::money::Money;
+use facegate_domain::operation::InvalidInstruction;
 use facegate_domain::remedy::{RemedyError, RemedyId};
 use facegate_domain::reserve::FundingError;
 use facegate_domain::waiving::WaivingError;
@@ -57,6 +58,8 @@ pub enum StoreError {
     Instruments(#[from] InstrumentProblem),
     #[error("there are as many fare tables as stations hold: withdraw one first")]
     TooManyFareTables,
+    #[error(transparent)]
+    Instruction(#[from] InvalidInstruction),
     #[error(transparent)]
     Settlement(#[from] super::SettlementRefusal),
     #[error(transparent)]

@@ -19,6 +19,7 @@
 //! | `digest/` set 0 bucket · `digest-roots` · `digest-at/` version · `digest-head`, `digest-contents-head` | exclusive or of the hashes of a bucket's facts · each set's root · the same as of that version · the version that they, and those of contents, are of |
 //! | `issuer-keys` · `denied/` rider | published keys · why, a set of `DenyReason` |
 //! | `told/` place | `Instruction` of the operator that holds |
+//! | `gate-act/` id · `gate-act-at/` time id · `gate-act-of/` gate | `ToldAct` · its id · the latest one there |
 //! | `inside/` rider | record id of the entry |
 //! | `nonce/` nonce · `replay/` record | the authorisation that spent it · the one before, of a code that opened two gates |
 //! | `station/` station | `StationView` |

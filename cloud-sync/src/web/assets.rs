@@ -13,7 +13,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 /// Path, content type, content.
-const FILES: [(&str, &str, &str); 16] = [
+const FILES: [(&str, &str, &str); 17] = [
     ("/static/mark.svg", "image/svg+xml", include_str!("static/mark.svg")),
     ("/static/site.css", CSS, include_str!("static/site.css")),
     ("/static/sign-in.css", CSS, include_str!("static/sign-in.css")),
@@ -25,6 +25,7 @@ const FILES: [(&str, &str, &str); 16] = [
     ("/static/books.js", JS, include_str!("static/books.js")),
     ("/static/dom.js", JS, include_str!("static/dom.js")),
     ("/static/ops.js", JS, include_str!("static/ops.js")),
+    ("/static/gates.js", JS, include_str!("static/gates.js")),
     ("/static/refunds.js", JS, include_str!("static/refunds.js")),
     ("/static/staff.js", JS, include_str!("static/staff.js")),
     ("/static/rides.js", JS, include_str!("static/rides.js")),

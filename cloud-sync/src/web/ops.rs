@@ -17,6 +17,7 @@ use crate::store::{Leasehold, Standing, StoreError};
 use view::{Findings, OpsView};
 
 pub mod audit;
+pub mod gates;
 pub mod refunds;
 pub mod reserve;
 pub mod rides;
@@ -60,6 +61,7 @@ pub async fn overview(State(pages): State<Pages>, _who: Operator) -> Result<Json
     let findings = Findings {
         unknown: if overview.passages_unknown > 0 { pages.cloud.store.unknown_passages().await? } else { Vec::new() },
         conflicts: if overview.conflicts > 0 { pages.cloud.store.conflicts().await? } else { Vec::new() },
+        acts: pages.cloud.store.latest_acts().await?,
     };
     let rate = pages.passages.per_minute(overview.taps, pages.cloud.clock.monotonic_ms());
     Ok(Json(OpsView::new(overview, &findings, rate, pages.cloud.clock.now())))

@@ -8,6 +8,7 @@ mod trial;
 #[path = "../../../pages-tests/run.rs"]
 mod run;
 
+mod acts;
 mod audit;
 mod backup;
 mod backup_files;

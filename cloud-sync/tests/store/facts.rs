@@ -1,13 +1,15 @@
 //! What stations compare with the cloud: digests, what the operator told, riders who are imported, installations.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{Claim, ErasureId, Imported, Profile, Roots, Store, StoreError};
 use facegate_domain::fingerprint::{FactSet, Fingerprint, content_fact, content_of, fact, owner_fact, regular_fact};
+use facegate_domain::gate::GateMode;
 use facegate_domain::habits::{Hours, Regular};
-use facegate_domain::ids::{ModelId, RiderId};
-use facegate_domain::operation::{FARE_TABLES_MAX, Instruction, PublishedFares, StationMode};
+use facegate_domain::ids::{GateId, ModelId, RiderId};
+use facegate_domain::operation::{Does, FARE_TABLES_MAX, GateAct, Instruction, OrderKind, PublishedFares, StationMode};
 use facegate_proto::convert::sync::FeedChange;
 
 use crate::places::Place;
@@ -157,6 +159,58 @@ pub async fn what_the_operator_told_holds_until_it_is_withdrawn(place: &Place) {
     let before = store.instructions().await.unwrap();
     drop(store);
     assert_eq!(place.open().await.instructions().await.unwrap(), before);
+}
+
+pub async fn an_act_at_a_gate_is_told_once_by_its_name(place: &Place) {
+    let store = place.open().await;
+    let gate = |name: &str| GateId::new(name).unwrap();
+    let act = |id: &str, gate: GateId, does: Does, at| GateAct {
+        id: id.into(),
+        gate,
+        does,
+        reason: "a pram".into(),
+        by: "operator/ada".into(),
+        at: after(at),
+    };
+    let closed = |id: &str, at| act(id, gate("in"), Does::Mode { mode: Some(GateMode::Closed) }, at);
+    let open = |id: &str, at| {
+        let until = after(at + 60);
+        act(id, gate("in"), Does::Order { order: OrderKind::OpenOnce, until }, at)
+    };
+    let first = store.act_at_gate(closed("a", 0)).await.unwrap();
+    let second = store.act_at_gate(act("b", gate("in"), Does::Mode { mode: None }, 1)).await.unwrap();
+    assert!(second.version > first.version);
+    assert_eq!(store.act_at_gate(closed("a", 9)).await.unwrap(), first, "as it was told");
+    assert_eq!(store.instructions().await.unwrap().of_gate(&gate("in")).mode, GateMode::Normal, "and nothing happened");
+    let refused = store.act_at_gate(open("a", 2)).await;
+    assert!(matches!(refused, Err(StoreError::Instruction(_))), "{refused:?}");
+    // Of several at once with one name, one is told.
+    let many: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, act) = (Arc::clone(&store), open("c", 3));
+            tokio::spawn(async move { store.act_at_gate(act).await.unwrap().version })
+        })
+        .collect();
+    let mut versions = Vec::new();
+    for one in many {
+        versions.push(one.await.unwrap());
+    }
+    assert!(versions.iter().all(|version| *version == second.version + 1), "{versions:?}");
+    let elsewhere = store.act_at_gate(act("d", gate("out"), Does::Mode { mode: None }, 4)).await.unwrap();
+    let latest = store.latest_acts().await.unwrap();
+    assert_eq!(latest.iter().map(|told| told.act.id.as_str()).collect::<Vec<_>>(), ["c", "d"]);
+    let lines = store.audit_entries(0, 100).await.unwrap();
+    assert_eq!(lines.iter().filter(|line| line.actor == "operator/ada").count(), 4);
+    digests_hold(&*store).await;
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.latest_acts().await.unwrap(), latest);
+    // A month later the names may be used again, and what each gate was told last is still known.
+    let month = 31 * 86_400;
+    let again = store.act_at_gate(closed("e", month)).await.unwrap();
+    assert_eq!(store.latest_acts().await.unwrap(), [again, elsewhere]);
+    let anew = store.act_at_gate(closed("a", month + 1)).await.unwrap();
+    assert!(anew.version > first.version, "{anew:?}");
 }
 
 pub async fn riders_are_imported_once(place: &Place) {

@@ -98,6 +98,7 @@ every_store! {
         regulars_have_a_digest_that_follows_them,
         the_log_has_a_name_that_stays_and_can_be_begun_anew,
         what_the_operator_told_holds_until_it_is_withdrawn,
+        an_act_at_a_gate_is_told_once_by_its_name,
         riders_are_imported_once,
         one_installation_counts_as_a_station;
     journals:

@@ -69,6 +69,7 @@ impl From<InstructError> for Status {
     fn from(error: InstructError) -> Self {
         match error {
             InstructError::Store(error @ StoreError::TooManyFareTables) => Self::failed_precondition(error.to_string()),
+            InstructError::Store(error @ StoreError::Instruction(_)) => Self::already_exists(error.to_string()),
             InstructError::Store(error) => error.into(),
             _ => Self::invalid_argument(error.to_string()),
         }

@@ -12,7 +12,7 @@ use super::url::PostgresUrl;
 use crate::store::StoreError;
 
 /// Every migration there ever was, in order. One that was released is never changed; a change is another one.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "rides", include_str!("../../../migrations/0002_rides.sql")),
     (3, "charging", include_str!("../../../migrations/0003_charging.sql")),
@@ -24,6 +24,7 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
     (9, "gates", include_str!("../../../migrations/0009_gates.sql")),
     (10, "waivers", include_str!("../../../migrations/0010_waivers.sql")),
     (11, "attacks", include_str!("../../../migrations/0011_attacks.sql")),
+    (12, "acts", include_str!("../../../migrations/0012_acts.sql")),
 ];
 
 /// How often replicas that start together may get in each other's way.

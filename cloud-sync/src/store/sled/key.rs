@@ -142,6 +142,26 @@ pub(super) fn told(place: &str) -> Key {
     join(TOLD, &[place.as_bytes()])
 }
 
+pub(super) const GATE_ACT_AT: &[u8] = b"gate-act-at/";
+/// The latest of each gate.
+pub(super) const GATE_ACT_OF: &[u8] = b"gate-act-of/";
+
+pub(super) fn gate_act(id: &str) -> Key {
+    join(b"gate-act/", &[id.as_bytes()])
+}
+
+pub(super) fn gate_acts_until(at: Timestamp) -> Key {
+    join(GATE_ACT_AT, &[&time(at)])
+}
+
+pub(super) fn gate_act_at(at: Timestamp, id: &str) -> Key {
+    join(&gate_acts_until(at), &[id.as_bytes()])
+}
+
+pub(super) fn gate_act_of(gate: &GateId) -> Key {
+    join(GATE_ACT_OF, &[gate.as_str().as_bytes()])
+}
+
 pub(super) fn nonce(nonce: [u8; 8]) -> Key {
     join(NONCE, &[&nonce])
 }

@@ -1,14 +1,19 @@
 //! The overview as the ops page reads it: a pure view of what the store counted and what stations reported.
 
+mod act;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_domain::operation::StationMode;
 use facegate_domain::score::Tier;
 use facegate_runtime::identity::ENDS_SOON;
 use serde::Serialize;
 
-use crate::store::{ChargeCount, Conflict, Gap, GateReport, Overview, StationView, UnknownPassage};
+pub use self::act::ActLine;
+use self::act::Seen;
+use crate::store::{ChargeCount, Conflict, Gap, GateReport, Overview, StationView, ToldAct, UnknownPassage};
 use crate::web::mask::masked;
 
 /// A station reports every second or two; after this long it is worth a look, and then an alarm.
@@ -45,6 +50,8 @@ pub struct OpsView {
 pub struct Findings {
     pub unknown: Vec<UnknownPassage>,
     pub conflicts: Vec<Conflict>,
+    /// The latest one at each gate.
+    pub acts: Vec<ToldAct>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -114,6 +121,10 @@ struct GateLine {
     silent_ms: u64,
     direction: &'static str,
     mode: String,
+    /// The mode that it makes records in; empty if it did not say.
+    gate_mode: String,
+    /// What somebody did here last, and what came of it.
+    act: Option<ActLine>,
     face_passages: u64,
     code_passages: u64,
     refused: u64,
@@ -145,7 +156,7 @@ impl OpsView {
             head_version: head,
             refusals: refusals(&overview.stations),
             tiers: tiers(&overview.stations),
-            stations: overview.stations.into_iter().map(|view| station(view, head, now)).collect(),
+            stations: overview.stations.into_iter().map(|view| station(view, &findings.acts, head, now)).collect(),
             riders: overview.riders,
             enrolled: overview.enrolled,
             in_system: overview.in_system,
@@ -164,10 +175,15 @@ impl OpsView {
     }
 }
 
-fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
+fn station(view: StationView, acts: &[ToldAct], head: u64, now: Timestamp) -> StationLine {
     let silent = now.since(view.last_seen);
     let state = by_silence(silent);
     let report = view.report.unwrap_or_default();
+    let (gates, mode) = (report.gates, report.mode);
+    let act_at = |gate: &GateReport| {
+        let told = acts.iter().find(|told| told.act.gate == gate.gate)?;
+        Some(ActLine::new(told, seen(gate, mode, state, now), now))
+    };
     StationLine {
         station: view.station.to_string(),
         state,
@@ -175,7 +191,7 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         feed_lag: head.saturating_sub(report.applied_version),
         digest: report.digest,
         differs: report.differs,
-        station_mode: report.mode.name(),
+        station_mode: mode.name(),
         templates: report.templates,
         in_system: report.in_system,
         backlog: report.backlog,
@@ -186,26 +202,44 @@ fn station(view: StationView, head: u64, now: Timestamp) -> StationLine {
         recognises: report.recognises,
         come_back_refused: report.come_back_refused,
         certificate: report.certificate_ends.map(|ends| certificate(ends, now)),
-        gates: report.gates.into_iter().map(|report| gate(report, state, now)).collect(),
+        gates: gates.into_iter().map(|report| gate(act_at(&report), report, state, now)).collect(),
     }
 }
 
+impl ActLine {
+    /// `None` if the station has not told of the gate.
+    pub fn of(told: &ToldAct, view: &StationView, now: Timestamp) -> Option<Self> {
+        let report = view.report.as_ref()?;
+        let gate = report.gates.iter().find(|gate| gate.gate == told.act.gate)?;
+        Some(Self::new(told, seen(gate, report.mode, by_silence(now.since(view.last_seen)), now), now))
+    }
+}
+
+fn seen(report: &GateReport, station_mode: StationMode, station: State, now: Timestamp) -> Seen<'_> {
+    Seen { report, station_mode, is_connected: gate_state(report, station, now) != State::Offline }
+}
+
 /// What a station said of a gate is worth no more than the station's own freshness.
-fn gate(report: GateReport, station: State, now: Timestamp) -> GateLine {
-    let silent = now.since(report.last_seen);
-    let state = match station {
+fn gate_state(report: &GateReport, station: State, now: Timestamp) -> State {
+    match station {
         State::Live if !report.connected => State::Offline,
         State::Live if !report.fault.is_empty() => State::Fault,
-        State::Live => by_silence(silent),
+        State::Live => by_silence(now.since(report.last_seen)),
         stale => stale,
-    };
+    }
+}
+
+fn gate(act: Option<ActLine>, report: GateReport, station: State, now: Timestamp) -> GateLine {
+    let state = gate_state(&report, station, now);
     GateLine {
         gate: report.gate.to_string(),
         kind: report.kind,
         state,
-        silent_ms: millis(silent),
+        silent_ms: millis(now.since(report.last_seen)),
         direction: report.direction.map_or("", facegate_domain::tap::Direction::name),
         mode: report.mode,
+        gate_mode: report.gate_mode,
+        act,
         face_passages: report.face_passages,
         code_passages: report.code_passages,
         refused: report.refusals.iter().map(|refusal| refusal.count).sum(),

@@ -79,15 +79,25 @@ function showStation(card, station) {
 
 function makeGate(gate) {
   const numbers = Array.from({ length: 6 }, () => el("td", { class: "number" }));
-  return el("tr", {}, el("th", { scope: "row" }, gate.gate, el("small", { class: "soft" })),
-    el("td", {}, el("span", { class: "tag" })), ...numbers);
+  const name = el("div", { class: "name" }, el("span", {}, gate.gate));
+  const row = el("tr", {}, el("th", { scope: "row" }, name, el("small", { class: "soft" }), makeActLine()),
+    el("td", { class: "state" }, el("span", { class: "tag" })), ...numbers);
+  if (gate.kind !== "camera") {
+    const button = el("button", { type: "button", class: "quiet", "aria-label": `Act at gate ${gate.gate}`, "aria-haspopup": "dialog" }, "Act…");
+    button.addEventListener("click", () => openActs(row.gate, look));
+    name.append(button);
+  }
+  return row;
 }
 
 function showGate(row, gate) {
   const camera = gate.kind === "camera";
+  row.gate = gate;
+  const told = ["", "normal"].includes(gate.gate_mode) ? "" : ` · ${words(gate.gate_mode).toLowerCase()}`;
   const mode = gate.mode === "development" ? " · development" : "";
-  say(row.querySelector("th small"), (camera ? "entrance camera" : gate.direction) + mode);
-  const tag = row.querySelector(".tag");
+  say(row.querySelector("th small"), (camera ? "entrance camera" : gate.direction) + told + mode);
+  showAct(row.querySelector(".act"), gate.act);
+  const tag = row.querySelector(".state .tag");
   showState(tag, gate.state);
   tag.title = gate.fault || `seen ${ago(gate.silent_ms)}`;
   const timing = gate.decision_ms_p99 > 0
@@ -200,10 +210,14 @@ function show(overview) {
   showIssues(overview);
 }
 
+async function look() {
+  show(await fetchJson("/ops/overview.json"));
+}
+
 async function poll() {
   try {
     if (!document.hidden) {
-      show(await fetchJson("/ops/overview.json"));
+      await look();
       say(byId("connection"), "Live, updated every second");
     }
   } catch (error) {
