@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 use crate::ids::{RecordId, RiderId};
-use crate::tap::{Direction, Evidence, GateRecord, PassageOutcome, RecordBody, Tap};
+use crate::tap::{Direction, Evidence, GateRecord, Passage, PassageOutcome, RecordBody, Tap};
 
 /// An entry that arrives later than this after it happened says nothing about where its rider is now.
 const INSIDE_AT_MOST: Duration = Duration::from_secs(24 * 3600);
@@ -76,9 +76,9 @@ impl Progress {
 }
 
 /// The passage that a record tells of, with the authorisation that it is of.
-pub fn passage_of(record: &GateRecord) -> Option<(RecordId, PassageOutcome)> {
+pub fn passage_of(record: &GateRecord) -> Option<(RecordId, Passage)> {
     let RecordBody::Passage(passage) = &record.body else { return None };
-    Some((RecordId { sequence: passage.authorisation, ..record.id.clone() }, passage.outcome))
+    Some((RecordId { sequence: passage.authorisation, ..record.id.clone() }, *passage))
 }
 
 /// What all passages that are known of an authorisation amount to.
@@ -93,10 +93,13 @@ pub enum Amount {
 
 impl Amount {
     /// A tap if any passage was seen, else unknown if any says so. Of one with a tap nothing more comes.
-    pub fn of(authorisation: &GateRecord, outcomes: &[PassageOutcome], has_tap: bool) -> Self {
+    pub fn of(authorisation: &GateRecord, passages: &[Passage], has_tap: bool) -> Self {
+        let those = |outcome| passages.iter().filter(move |passage| passage.outcome == outcome);
         match Tap::once_passed(authorisation) {
-            Some(tap) if !has_tap && outcomes.contains(&PassageOutcome::Passed) => Self::Tap(tap),
-            Some(tap) if !has_tap && outcomes.contains(&PassageOutcome::Unknown) => Self::Unknown(tap),
+            Some(tap) if !has_tap && those(PassageOutcome::Passed).count() > 0 => {
+                Self::Tap(those(PassageOutcome::Passed).fold(tap, Tap::seen))
+            }
+            Some(tap) if !has_tap && those(PassageOutcome::Unknown).count() > 0 => Self::Unknown(tap),
             _ => Self::Nothing,
         }
     }
@@ -254,11 +257,33 @@ mod tests {
         let granted = opened_by(1, 0);
         let tap = Tap::once_passed(&granted).unwrap();
         let [passed, unknown, abandoned] =
-            [PassageOutcome::Passed, PassageOutcome::Unknown, PassageOutcome::TurnedBack];
+            [PassageOutcome::Passed, PassageOutcome::Unknown, PassageOutcome::TurnedBack]
+                .map(|outcome| Passage::new(0, outcome));
         assert_eq!(Amount::of(&granted, &[unknown, passed], false), Amount::Tap(tap.clone()));
         assert_eq!(Amount::of(&granted, &[abandoned, unknown], false), Amount::Unknown(tap));
         for (outcomes, has_tap) in [(&[abandoned][..], false), (&[], false), (&[passed], true), (&[unknown], true)] {
             assert_eq!(Amount::of(&granted, outcomes, has_tap), Amount::Nothing);
+        }
+    }
+
+    #[test]
+    fn a_tap_has_the_mode_that_the_gate_went_into_while_he_passed_if_it_gives_up_more() {
+        let RecordBody::Authorisation(granted) = opened_by(1, 0).body else { unreachable!() };
+        for authorised in GateMode::ALL {
+            let body = RecordBody::Authorisation(granted.clone().in_mode(authorised));
+            let record = GateRecord { body, ..opened_by(1, 0) };
+            let of = |passages: &[Passage]| match Amount::of(&record, passages, false) {
+                Amount::Tap(tap) => tap.mode,
+                other => panic!("{other:?}"),
+            };
+            let passed = |ended_in| Passage { ended_in, ..Passage::new(0, PassageOutcome::Passed) };
+            assert_eq!(of(&[passed(None)]), authorised, "as a record of before");
+            for ended in GateMode::ALL {
+                assert_eq!(of(&[passed(Some(ended))]), authorised.then(ended), "{authorised} {ended}");
+                let unknown = Passage { outcome: PassageOutcome::Unknown, ..passed(Some(ended)) };
+                assert_eq!(of(&[unknown, passed(None)]), authorised, "only what was seen says anything");
+            }
+            assert_eq!(of(&[passed(Some(GateMode::EmergencyOpen))]), GateMode::EmergencyOpen, "{authorised}");
         }
     }
 

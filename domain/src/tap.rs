@@ -186,12 +186,16 @@ pub struct Passage {
     /// None in records of before there were any.
     #[serde(default)]
     pub remarks: Remarks,
+    /// The mode that the gate went into while he passed, if it is another than that of the authorisation. None also in
+    /// records of before there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_in: Option<GateMode>,
 }
 
 impl Passage {
     /// Without remarks.
     pub const fn new(authorisation: u64, outcome: PassageOutcome) -> Self {
-        Self { authorisation, outcome, remarks: Remarks(0) }
+        Self { authorisation, outcome, remarks: Remarks(0), ended_in: None }
     }
 }
 
@@ -219,7 +223,7 @@ pub struct Tap {
     pub station: StationId,
     pub direction: Direction,
     pub medium: Medium,
-    /// Of the gate, when the rider was authorised.
+    /// Of the gate, when the rider was authorised or while he passed: the one that fares follow.
     #[serde(default)]
     pub mode: GateMode,
     /// When the rider was authorised, by the gate's wall clock.
@@ -232,7 +236,7 @@ impl Tap {
         let RecordBody::Passage(seen) = &passage.body else { return None };
         let same_journal = authorisation.id.gate == passage.id.gate && authorisation.id.epoch == passage.id.epoch;
         let passed = seen.outcome == PassageOutcome::Passed && seen.authorisation == authorisation.id.sequence;
-        if same_journal && passed { Self::once_passed(authorisation) } else { None }
+        if same_journal && passed { Some(Self::once_passed(authorisation)?.seen(seen)) } else { None }
     }
 
     /// The tap that an authorisation becomes once its passage was seen; `None` if it is none.
@@ -247,5 +251,11 @@ impl Tap {
             mode: granted.mode,
             at: authorisation.stamp.wall,
         })
+    }
+
+    /// With what the passage says of the gate's mode.
+    #[must_use]
+    pub fn seen(self, passage: &Passage) -> Self {
+        Self { mode: passage.ended_in.map_or(self.mode, |ended_in| self.mode.then(ended_in)), ..self }
     }
 }

@@ -70,6 +70,8 @@ pub struct Door {
     shown: Option<Lamp>,
     /// Whom `gate` is about, by sequence.
     under_way: BTreeMap<u64, PassageToken>,
+    /// What fares follow of the modes that the gate went into while somebody passes.
+    met: BTreeMap<PassageToken, GateMode>,
     /// Concluded, but not on the disk yet because it would not take it.
     unstored: BTreeMap<PassageToken, (PassageOutcome, Remarks)>,
 }
@@ -90,6 +92,7 @@ impl Door {
             alarmed: false,
             shown: None,
             under_way: BTreeMap::new(),
+            met: BTreeMap::new(),
             unstored: BTreeMap::new(),
         }
     }
@@ -312,7 +315,10 @@ impl Door {
         if ours && let GateCommand::CloseAndStore(..) = self.on(GateEvent::Concluded(token.sequence, outcome)) {
             self.close().await;
         }
-        let stored = self.parts.journal.conclude(token, outcome, remarks).await;
+        // After a restart nobody knows what was met before; the mode that is told now was told then, as a rule.
+        let met = self.met.get(&token).map_or(self.mode, |met| *met);
+        let ended_in = (met != authorisation.mode).then_some(met);
+        let stored = self.parts.journal.conclude(token, outcome, remarks, ended_in).await;
         if ours {
             let of = if stored.is_ok() { GateEvent::PassageStored } else { GateEvent::PassageUnstored };
             self.on(of(token.sequence));
@@ -320,9 +326,11 @@ impl Door {
         if let Err(error) = stored {
             tracing::error!(%token, %error, "the passage cannot be recorded; the sensors keep it, and it is tried again");
             self.parts.board.fault(Some(error.to_string()));
+            self.met.insert(token, met);
             self.unstored.insert(token, (outcome, remarks));
             return None;
         }
+        self.met.remove(&token);
         if remarks.has(Remark::Contradicted) {
             tracing::warn!(%token, "the sensors contradict each other; nobody is charged");
         }

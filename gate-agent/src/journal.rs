@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::{GateId, RecordId, StationId};
 use facegate_domain::journal_audit::JournalRange;
 use facegate_domain::tap::{Authorisation, GateRecord, GateStamp, Passage, PassageOutcome, RecordBody, Remarks};
@@ -161,14 +162,15 @@ impl GateJournal {
         Ok(PassageToken { epoch, sequence })
     }
 
-    /// Durable when it returns.
+    /// Durable when it returns. `ended_in` is the mode that the gate went into meanwhile.
     pub async fn conclude(
         &self,
         token: PassageToken,
         outcome: PassageOutcome,
         remarks: Remarks,
+        ended_in: Option<GateMode>,
     ) -> Result<(), GateJournalError> {
-        let passage = Passage { authorisation: token.sequence, outcome, remarks };
+        let passage = Passage { authorisation: token.sequence, outcome, remarks, ended_in };
         self.append(token.epoch, RecordBody::Passage(passage)).await?;
         Ok(())
     }

@@ -106,6 +106,7 @@ every_store! {
         words_wishes_and_findings_are_kept;
     taps:
         an_authorisation_and_its_passage_are_one_tap_in_either_order,
+        a_tap_has_the_mode_that_its_passage_met_in_either_order,
         only_a_seen_passage_makes_a_tap,
         an_unknown_passage_is_reported_until_it_is_known,
         the_same_identity_with_another_content_is_kept_apart,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use facegate_cloud_sync::store::{Gap, Mark};
 use facegate_domain::ids::{GateId, RecordId, RiderId};
-use facegate_domain::tap::{Direction, Evidence, GateRecord, PassageOutcome, RecordBody, Tap};
+use facegate_domain::tap::{Direction, Evidence, GateRecord, Passage, PassageOutcome, RecordBody, Tap};
 
 #[derive(Debug, Default)]
 pub struct Model {
@@ -22,27 +22,31 @@ impl Model {
         }
     }
 
-    fn outcomes(&self, of: &RecordId) -> impl Iterator<Item = PassageOutcome> {
+    fn passages(&self, of: &RecordId) -> impl Iterator<Item = &Passage> {
         self.records.values().filter_map(move |record| match &record.body {
             RecordBody::Passage(passage)
                 if (&record.id.gate, record.id.epoch, passage.authorisation) == (&of.gate, of.epoch, of.sequence) =>
             {
-                Some(passage.outcome)
+                Some(passage)
             }
             _ => None,
         })
     }
 
     pub fn taps(&self) -> Vec<Tap> {
-        let passed = |record: &&GateRecord| self.outcomes(&record.id).any(|o| o == PassageOutcome::Passed);
-        self.records.values().filter(passed).filter_map(Tap::once_passed).collect()
+        let tap = |record: &GateRecord| {
+            let mut passed = self.passages(&record.id).filter(|passage| passage.outcome == PassageOutcome::Passed);
+            let first = passed.next()?;
+            Some(passed.fold(Tap::once_passed(record)?.seen(first), Tap::seen))
+        };
+        self.records.values().filter_map(tap).collect()
     }
 
     pub fn unknown(&self) -> BTreeSet<RecordId> {
         let taps: BTreeSet<RecordId> = self.taps().into_iter().map(|tap| tap.id).collect();
         let unknown = |record: &&GateRecord| {
             matches!(record.body, RecordBody::Authorisation(_))
-                && self.outcomes(&record.id).any(|o| o == PassageOutcome::Unknown)
+                && self.passages(&record.id).any(|passage| passage.outcome == PassageOutcome::Unknown)
         };
         let unknown = self.records.values().filter(unknown).map(|record| record.id.clone());
         unknown.filter(|id| !taps.contains(id)).collect()

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{ErasureId, Gap, Mark, Store, StoreError};
+use facegate_domain::gate::GateMode;
 use facegate_domain::ids::RiderId;
-use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody};
+use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody, Tap};
 
 use crate::places::Place;
 use crate::world::{DAY, Gate, NOW, after, enrolled, face, ride, ride_code, settle, settlement, tap_of};
@@ -31,6 +32,35 @@ pub async fn an_authorisation_and_its_passage_are_one_tap_in_either_order(place:
     }
     assert_eq!(store.overview().await.unwrap().taps, 4);
     assert_eq!(store.riders_with_open_taps(None, 100).await.unwrap().len(), 4);
+}
+
+pub async fn a_tap_has_the_mode_that_its_passage_met_in_either_order(place: &Place) {
+    let store = place.open().await;
+    let mut gate = Gate::entry("north");
+    for reversed in [false, true] {
+        for apart in [false, true] {
+            let granted = gate.authorise(RiderId::random(), NOW, face());
+            let passage = Passage {
+                ended_in: Some(GateMode::EmergencyOpen),
+                ..Passage::new(granted.id.sequence, PassageOutcome::Passed)
+            };
+            let seen = gate.write(NOW, RecordBody::Passage(passage));
+            let expected = Tap { mode: GateMode::EmergencyOpen, ..tap_of(&granted) };
+            let mut pair = vec![granted, seen];
+            if reversed {
+                pair.reverse();
+            }
+            let batches: Vec<Vec<GateRecord>> =
+                if apart { pair.into_iter().map(|r| vec![r]).collect() } else { vec![pair] };
+            let mut made = Vec::new();
+            for batch in batches {
+                made.extend(store.record_taps(batch, NOW).await.unwrap().taps);
+            }
+            assert_eq!(made, std::slice::from_ref(&expected), "reversed {reversed}, apart {apart}");
+            let kept = store.taps_to_pair(expected.rider, DAY).await.unwrap().taps;
+            assert_eq!(kept, [expected]);
+        }
+    }
 }
 
 pub async fn only_a_seen_passage_makes_a_tap(place: &Place) {

@@ -82,6 +82,23 @@ impl GateMode {
         Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
+    /// Of two modes that one passage met, the one that fares follow: the one that gives up more, else the later one. A
+    /// rider whom the gate let go for less is not charged more since it changed its mode while he walked.
+    #[must_use]
+    pub const fn then(self, later: Self) -> Self {
+        if later.gives_up() >= self.gives_up() { later } else { self }
+    }
+
+    /// How much of a fare a passage in the mode gives up; only for comparing.
+    const fn gives_up(self) -> u8 {
+        match self {
+            Self::EmergencyOpen => 3,
+            Self::FareExempt => 2,
+            Self::TimeExempt | Self::SequenceExempt => 1,
+            _ => 0,
+        }
+    }
+
     /// What a gate of this side does in the mode.
     pub const fn rest(self, side: Direction) -> Rest {
         match (self, side) {

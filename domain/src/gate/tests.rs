@@ -288,3 +288,30 @@ fn a_stations_emergency_opens_every_gate_and_its_closing_opens_none() {
     assert_eq!(GateMode::EmergencyOpen.under(StationMode::Closed), GateMode::EmergencyOpen);
     assert_eq!(GateMode::Normal.under(StationMode::FareFree), GateMode::FareExempt);
 }
+
+#[test]
+fn of_the_modes_that_a_passage_meets_the_one_that_gives_up_most_counts() {
+    use GateMode::{Closed, EmergencyOpen, FareExempt, Maintenance, Normal, SequenceExempt, TimeExempt};
+    for (first, later, expected) in [
+        (Normal, EmergencyOpen, EmergencyOpen),
+        (EmergencyOpen, Normal, EmergencyOpen),
+        (FareExempt, EmergencyOpen, EmergencyOpen),
+        (FareExempt, Normal, FareExempt),
+        (Normal, FareExempt, FareExempt),
+        (FareExempt, TimeExempt, FareExempt),
+        (TimeExempt, SequenceExempt, SequenceExempt),
+        (TimeExempt, Closed, TimeExempt),
+        (Normal, Closed, Closed),
+        (Closed, Maintenance, Maintenance),
+    ] {
+        assert_eq!(first.then(later), expected, "{first}, then {later}");
+    }
+    for one in GateMode::ALL {
+        assert_eq!(one.then(one), one);
+        for two in GateMode::ALL {
+            for three in GateMode::ALL {
+                assert_eq!(one.then(two).then(three), one.then(two.then(three)), "{one} {two} {three}");
+            }
+        }
+    }
+}

@@ -13,6 +13,13 @@ impl Door {
         if self.mode != mode {
             tracing::warn!(mode = mode.name(), before = self.mode.name(), "the gate's mode");
             self.mode = mode;
+            for (token, authorisation) in self.parts.journal.unconcluded() {
+                // Whoever is through already and only waits for the disk meets nothing more.
+                if !self.unstored.contains_key(&token) {
+                    let met = self.met.entry(token).or_insert(authorisation.mode);
+                    *met = met.then(mode);
+                }
+            }
         }
         self.rest_as_told().await;
     }

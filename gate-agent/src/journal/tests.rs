@@ -67,14 +67,14 @@ async fn an_authorisation_left_alone_is_found_after_a_restart() {
         journal.memory.remember(&station(), &[]).await.unwrap();
         assert!(journal.adopt(4, station(), 0).unwrap());
         let first = journal.authorise(face()).await.unwrap();
-        journal.conclude(first, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+        journal.conclude(first, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
         (first, journal.authorise(face()).await.unwrap())
     };
     assert_eq!((first.sequence, second.sequence), (0, 2));
     let journal = open(dir.path());
     assert_eq!(journal.position(), (4, 3));
     assert_eq!(journal.unconcluded().iter().map(|u| u.0).collect::<Vec<_>>(), [second]);
-    journal.conclude(second, PassageOutcome::Unknown, Remarks::default()).await.unwrap();
+    journal.conclude(second, PassageOutcome::Unknown, Remarks::default(), None).await.unwrap();
     assert!(journal.unconcluded().is_empty());
 }
 
@@ -87,7 +87,7 @@ async fn records_go_out_in_order_and_a_new_epoch_waits_for_the_old() {
     let old = journal.authorise(face()).await.unwrap();
     journal.adopt(2, station(), 0).unwrap();
     let new = journal.authorise(face()).await.unwrap();
-    journal.conclude(old, PassageOutcome::TimedOut, Remarks::default()).await.unwrap();
+    journal.conclude(old, PassageOutcome::TimedOut, Remarks::default(), None).await.unwrap();
     assert_eq!((new.epoch, new.sequence, journal.backlog()), (2, 0, 3));
 
     let batch = journal.undelivered(10).unwrap().unwrap();
@@ -113,7 +113,7 @@ async fn what_is_asked_for_once_more_comes_in_parts_and_what_is_gone_is_named() 
     journal.adopt(1, station(), 0).unwrap();
     for _ in 0..100 {
         let token = journal.authorise(face()).await.unwrap();
-        journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+        journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
     }
     journal.delivered(1, 200).unwrap();
     let all = async || {
@@ -134,7 +134,7 @@ async fn what_is_asked_for_once_more_comes_in_parts_and_what_is_gone_is_named() 
 
     clock.advance(KEPT + Duration::from_secs(1));
     let token = journal.authorise(face()).await.unwrap();
-    journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+    journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
     journal.delivered(1, 202).unwrap();
     let (_, first) = open_and_first(&journal);
     assert!(first > 20, "{first}");
@@ -149,7 +149,7 @@ async fn old_epochs_are_kept_in_number_too() {
     for epoch in 1..=10 {
         journal.adopt(epoch, station(), 0).unwrap();
         let token = journal.authorise(face()).await.unwrap();
-        journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+        journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
         if epoch != 2 {
             journal.delivered(epoch, 2).unwrap();
         }
@@ -167,7 +167,9 @@ async fn a_full_journal_lets_nobody_through_and_says_how_full_it_is() {
     journal.adopt(1, station(), 0).unwrap();
     let refused = loop {
         match journal.authorise(face()).await {
-            Ok(token) => journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap_or_default(),
+            Ok(token) => {
+                journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap_or_default();
+            }
             Err(refused) => break refused,
         }
     };
@@ -199,13 +201,13 @@ async fn segments_go_when_delivered_but_never_an_open_authorisation() {
     let left_open = journal.authorise(face()).await.unwrap();
     for _ in 0..100 {
         let token = journal.authorise(face()).await.unwrap();
-        journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+        journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
     }
     let (_, next) = journal.position();
     clock.advance(KEPT + Duration::from_secs(1));
     journal.delivered(1, next).unwrap();
     assert_eq!(open_and_first(&journal), (vec![left_open], 0));
-    journal.conclude(left_open, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+    journal.conclude(left_open, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
     journal.delivered(1, next + 1).unwrap();
     let (open, first) = open_and_first(&journal);
     assert!(open.is_empty() && first > 100, "released up to {first}");

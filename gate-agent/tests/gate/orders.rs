@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use facegate_domain::gate::GateMode;
 use facegate_domain::ids::RiderId;
+use facegate_domain::tap::PassageOutcome;
 use facegate_proto::v1;
 use facegate_proto::v1::gate_command::Command;
 use facegate_runtime::clock::Stopwatch;
 
+use crate::aisle::Body;
 use crate::people::phone_with;
-use crate::world::{World, authorisations, now};
+use crate::world::{World, authorisations, now, passages};
 
 fn station_mode(mode: &str) -> Command {
     Command::StationMode(v1::StationModeCommand { mode: mode.into() })
@@ -45,6 +47,31 @@ fn an_emergency_opens_the_gate_within_a_second_and_ends_only_by_command() {
     assert!(world.aisle.is_standing(), "only a command ends it");
     tell(&world, station_mode("normal"));
     world.wait("it is over", |state| state["phase"] == "idle" && !world.aisle.is_standing());
+}
+
+#[test]
+fn a_passage_carries_the_mode_that_the_gate_went_into_while_he_passed() {
+    let mut world = World::new();
+    let through = |world: &mut World, nonce: u8, told: &[&str]| {
+        world.aisle.body(Body::Hesitates);
+        world.show(&[phone_with(&world.phone(RiderId::random()).show(now(), [nonce; 8]))]);
+        world.wait("he stands before the open door", |state| state["gate_state"] == "open");
+        for mode in told {
+            tell(world, station_mode(mode));
+            world.wait("it is told", |state| state["gate_mode"] == *mode);
+        }
+        world.aisle.finish("crossed");
+        let records = world.wait_delivered(2 * usize::from(nonce));
+        world.pause();
+        passages(&records)[usize::from(nonce) - 1]
+    };
+    let seen = through(&mut world, 1, &[]);
+    assert_eq!((seen.outcome, seen.ended_in), (PassageOutcome::Passed, None), "as he was let in");
+    // What was an emergency while he passed is one, also if it is over before he is through.
+    let seen = through(&mut world, 2, &["emergency_open", "normal"]);
+    assert_eq!((seen.outcome, seen.ended_in), (PassageOutcome::Passed, Some(GateMode::EmergencyOpen)));
+    let seen = through(&mut world, 3, &["closed"]);
+    assert_eq!((seen.outcome, seen.ended_in), (PassageOutcome::Passed, Some(GateMode::Closed)));
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn truth<'o>(outcomes: impl Iterator<Item = &'o Outcome>, walkers: &Walkers)
 mod tests {
     use facegate_domain::ids::{GateId, RecordId, StationId};
     use facegate_domain::score::{Similarity, Tier};
-    use facegate_domain::tap::{Direction, Evidence, GateStamp, Passage, Remarks};
+    use facegate_domain::tap::{Direction, Evidence, GateStamp, Passage};
 
     use super::*;
 
@@ -90,7 +90,7 @@ mod tests {
         let evidence =
             Evidence::Face { similarity: Similarity::from_cosine(0.8), tier: Tier::City, risk: 1e-8, frames: 3 };
         let authorisation = Authorisation::new(rider(of), Direction::Exit, evidence);
-        let passage = Passage { authorisation: sequence, outcome: PassageOutcome::Passed, remarks: Remarks::default() };
+        let passage = Passage::new(sequence, PassageOutcome::Passed);
         [RecordBody::Authorisation(authorisation), RecordBody::Passage(passage)].map(|body| {
             let behind = u64::from(matches!(body, RecordBody::Passage(_)));
             GateRecord {

@@ -57,6 +57,7 @@ pub struct World {
     pub issued_ago: Duration,
     cloud_port: u16,
     station_port: u16,
+    south_port: u16,
 }
 
 /// Something that runs until it is stopped.
@@ -79,7 +80,7 @@ impl World {
         let ca = CertificateAuthority::create("Test operator", CA_VALIDITY, &SystemClock::new()).unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (dir, issued_ago) = (tempfile::tempdir().unwrap(), Duration::ZERO);
-        Self { dir, ca, issued_ago, cloud_port: free(), station_port: free() }
+        Self { dir, ca, issued_ago, cloud_port: free(), station_port: free(), south_port: free() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -126,14 +127,22 @@ impl World {
     }
 
     pub async fn station(&self) -> Running {
+        self.station_of("north", self.station_port, "station").await
+    }
+
+    /// A second one, with a gate of its own.
+    pub async fn south(&self) -> Running {
+        self.station_of("south", self.south_port, "south").await
+    }
+
+    async fn station_of(&self, id: &str, port: u16, folder: &str) -> Running {
         use facegate_station_server::config::{Config, RawConfig};
-        let (tls, _) = self.tls(Role::Station, "north");
+        let (tls, _) = self.tls(Role::Station, id);
         let text = format!(
-            "station = \"north\"\nlisten = \"127.0.0.1:{}\"\ncloud = \"https://127.0.0.1:{}\"\ndata_dir = {:?}\n\
-             gates = [\"north-in\"]\n{tls}",
-            self.station_port,
+            "station = \"{id}\"\nlisten = \"127.0.0.1:{port}\"\ncloud = \"https://127.0.0.1:{}\"\ndata_dir = {:?}\n\
+             gates = [\"{id}-in\"]\n{tls}",
             self.cloud_port,
-            self.path("station")
+            self.path(folder)
         );
         let config: Config = config::parse::<RawConfig, Config>(Path::new("station.toml"), &text).unwrap();
         let mut bound = None;
@@ -208,6 +217,12 @@ impl World {
         self.channel_of(&self.tls(role, id).1, to)
     }
 
+    /// Of a gate of the second station.
+    pub fn channel_to_south(&self, gate: &str) -> tonic::transport::Channel {
+        let uri = format!("https://127.0.0.1:{}", self.south_port);
+        channel(&self.tls(Role::Gate, gate).1, &uri, Role::Station, ChannelOptions::default()).unwrap()
+    }
+
     pub fn channel_of(&self, identity: &DeviceIdentity, to: Role) -> tonic::transport::Channel {
         let port = if to == Role::Cloud { self.cloud_port } else { self.station_port };
         channel(identity, &format!("https://127.0.0.1:{port}"), to, ChannelOptions::default()).unwrap()
@@ -216,15 +231,19 @@ impl World {
 
 pub fn authorisation() -> Authorisation {
     let nonce = std::array::from_fn(|i| RiderId::random().as_bytes()[i]);
+    by_code(RiderId::random(), nonce)
+}
+
+pub fn by_code(rider: RiderId, nonce: [u8; 8]) -> Authorisation {
     let evidence = Evidence::Code { nonce, checked_online: true, face: None };
-    Authorisation::new(RiderId::random(), Direction::Entry, evidence)
+    Authorisation::new(rider, Direction::Entry, evidence)
 }
 
 /// `count` riders pass: two records each.
 pub async fn pass(journal: &GateJournal, count: usize) {
     for _ in 0..count {
         let token = journal.authorise(authorisation()).await.unwrap();
-        journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+        journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
     }
 }
 

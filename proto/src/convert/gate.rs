@@ -112,6 +112,7 @@ impl TryFrom<v1::GateRecord> for GateRecord {
                     authorisation: p.authorisation,
                     outcome: outcome_from_wire(p.outcome)?,
                     remarks: remarks_from_wire(&p.remarks),
+                    ended_in: if p.ended_in.is_empty() { None } else { Some(gate_mode_from_wire(&p.ended_in)?) },
                 }),
             },
         })
@@ -133,6 +134,7 @@ impl From<GateRecord> for v1::GateRecord {
                     authorisation: p.authorisation,
                     outcome: outcome_to_wire(p.outcome).into(),
                     remarks: p.remarks.iter().map(|remark| remark.name().to_owned()).collect(),
+                    ended_in: p.ended_in.map_or(String::new(), |mode| mode.name().to_owned()),
                 }),
             }),
         }
@@ -250,6 +252,24 @@ mod tests {
             let back: GateRecord = v1::GateRecord::decode(bytes.as_slice()).unwrap().try_into().unwrap();
             assert_eq!(back, record);
         }
+    }
+
+    #[test]
+    fn a_passage_names_the_mode_that_it_ended_in_and_one_of_before_names_none() {
+        let before = records()[2].clone();
+        let RecordBody::Passage(passage) = before.body else { unreachable!() };
+        let bytes = v1::GateRecord::from(before.clone()).encode_to_vec();
+        for mode in GateMode::ALL {
+            let body = RecordBody::Passage(Passage { ended_in: Some(mode), ..passage });
+            let record = GateRecord { body, ..before.clone() };
+            let wire = v1::GateRecord::from(record.clone());
+            assert_ne!(wire.encode_to_vec(), bytes, "{mode}");
+            assert_eq!(GateRecord::try_from(wire).unwrap(), record);
+        }
+        let mut unknown = v1::GateRecord::from(before);
+        let Some(v1::gate_record::Body::Passage(passage)) = &mut unknown.body else { unreachable!() };
+        passage.ended_in = "ajar".into();
+        assert!(GateRecord::try_from(unknown).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use facegate_domain::ids::RecordId;
 use facegate_domain::intake::{Amount, passage_of};
-use facegate_domain::tap::{GateRecord, PassageOutcome, RecordBody, Tap};
+use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody, Tap};
 use facegate_proto::v1;
 use prost::Message;
 
@@ -18,29 +18,29 @@ use super::values::{IdColumns, damaged, json, record_of};
 use crate::store::{StoreError, UnknownPassage};
 
 /// What is known of authorisations' passages.
-type Outcomes = BTreeMap<RecordId, Vec<PassageOutcome>>;
+type Passages = BTreeMap<RecordId, Vec<Passage>>;
 
 /// Gives the taps that these records completed. They and what came before are stored, except for what is made here.
 pub(super) async fn conclude<'r>(tx: &mut Tx, new: impl Iterator<Item = &'r GateRecord>) -> Result<Vec<Tap>, Trouble> {
     let new: HashMap<&RecordId, &GateRecord> = new.map(|record| (&record.id, record)).collect();
-    let (mut outcomes, mut passages) = (Outcomes::new(), Vec::new());
+    let (mut known, mut passages) = (Passages::new(), Vec::new());
     for record in new.values() {
-        if let Some((authorisation, outcome)) = passage_of(record) {
-            outcomes.entry(authorisation.clone()).or_default().push(outcome);
-            passages.push((authorisation, record.id.sequence, outcome));
+        if let Some((authorisation, passage)) = passage_of(record) {
+            known.entry(authorisation.clone()).or_default().push(passage);
+            passages.push((authorisation, record.id.sequence, passage.outcome));
         }
     }
-    let older = older_records(tx, outcomes.keys().filter(|id| !new.contains_key(id))).await?;
+    let older = older_records(tx, known.keys().filter(|id| !new.contains_key(id))).await?;
     let early: Vec<_> = passages.iter().filter(|(id, ..)| !new.contains_key(id) && !older.contains_key(id)).collect();
     keep_early(tx, &early).await?;
     let authorisations = new.values().filter(|record| matches!(record.body, RecordBody::Authorisation(_)));
-    take_early(tx, authorisations.map(|record| &record.id), &mut outcomes).await?;
+    take_early(tx, authorisations.map(|record| &record.id), &mut known).await?;
 
     let had_tap = with_tap(tx, older.keys()).await?;
     let (mut taps, mut unknown) = (Vec::new(), Vec::new());
-    for (id, outcomes) in &outcomes {
+    for (id, passages) in &known {
         let Some(record) = new.get(id).copied().or_else(|| older.get(id)) else { continue };
-        match Amount::of(record, outcomes, had_tap.contains(id)) {
+        match Amount::of(record, passages, had_tap.contains(id)) {
             Amount::Tap(tap) => taps.push(tap),
             Amount::Unknown(tap) => unknown.push(tap),
             Amount::Nothing => {}
@@ -94,27 +94,34 @@ async fn keep_early(tx: &mut Tx, early: &[&(RecordId, u64, PassageOutcome)]) -> 
 async fn take_early<'i>(
     tx: &mut Tx,
     authorisations: impl Iterator<Item = &'i RecordId>,
-    outcomes: &mut Outcomes,
+    known: &mut Passages,
 ) -> Result<(), Trouble> {
     let ids = IdColumns::of(authorisations)?;
     if ids.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(String, i64, i64, String)> = sqlx::query_as(
+    let rows: Vec<(String, i64, i64, i64, String)> = sqlx::query_as(
         "DELETE FROM core.early_passage e
          USING UNNEST($1::text[], $2::bigint[], $3::bigint[]) AS t (gate, epoch, sequence)
          WHERE e.gate = t.gate AND e.epoch = t.epoch AND e.authorisation = t.sequence
-         RETURNING e.gate, e.epoch, e.authorisation, e.outcome",
+         RETURNING e.gate, e.epoch, e.authorisation, e.sequence, e.outcome",
     )
     .bind(&ids.gates)
     .bind(&ids.epochs)
     .bind(&ids.sequences)
     .fetch_all(tx.sql())
     .await?;
-    for (gate, epoch, sequence, outcome) in rows {
-        let id = record_of(gate, epoch, sequence)?;
-        let outcome = named(&id, &outcome)?;
-        outcomes.entry(id).or_default().push(outcome);
+    let mut early = Vec::new();
+    for (gate, epoch, authorisation, sequence, outcome) in rows {
+        let (authorisation, id) = (record_of(gate.clone(), epoch, authorisation)?, record_of(gate, epoch, sequence)?);
+        let outcome_alone = Passage::new(authorisation.sequence, named(&id, &outcome)?);
+        early.push((authorisation, id, outcome_alone));
+    }
+    let records = older_records(tx, early.iter().map(|(_, id, _)| id)).await?;
+    for (authorisation, id, outcome_alone) in early {
+        // If the disk lost it, the gate is asked for it once more; its outcome is known all the same.
+        let passage = records.get(&id).and_then(passage_of).map_or(outcome_alone, |(_, passage)| passage);
+        known.entry(authorisation).or_default().push(passage);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use facegate_domain::Timestamp;
 use facegate_domain::ids::{GateId, RecordId, RiderId};
 use facegate_domain::intake::{Amount, Codes, Move, Place, Progress, Standing, moves, passage_of};
-use facegate_domain::tap::{GateRecord, Tap};
+use facegate_domain::tap::{GateRecord, Passage, Tap};
 use facegate_proto::v1;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -89,8 +89,8 @@ fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<
     let mut concerned = BTreeSet::new();
     for record in new {
         match passage_of(record) {
-            Some((authorisation, outcome)) => {
-                tx.put(key::passage(&authorisation, record.id.sequence), &outcome);
+            Some((authorisation, passage)) => {
+                tx.put(key::passage(&authorisation, record.id.sequence), &passage.outcome);
                 concerned.insert(authorisation);
             }
             None => _ = concerned.insert(record.id.clone()),
@@ -100,9 +100,7 @@ fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<
     for id in concerned {
         // A passage that came first waits: its authorisation concludes when it comes.
         let Some(authorisation) = load(tx, &id)? else { continue };
-        let passages = tx.scan(&key::passages(&id))?;
-        let outcomes = passages.iter().map(|(k, v)| decode(k, v)).collect::<Result<Vec<_>, _>>()?;
-        match Amount::of(&authorisation, &outcomes, has_tap(tx, &authorisation)?) {
+        match Amount::of(&authorisation, &passages(tx, &id)?, has_tap(tx, &authorisation)?) {
             Amount::Tap(tap) => {
                 let known = match before.entry(tap.rider) {
                     btree_map::Entry::Occupied(known) => known.into_mut(),
@@ -118,6 +116,19 @@ fn conclude(tx: &mut Tx<'_>, new: &[&GateRecord]) -> Result<(Vec<Tap>, BTreeMap<
         }
     }
     Ok((taps, before))
+}
+
+/// Those that are known of an authorisation.
+fn passages(tx: &Tx<'_>, authorisation: &RecordId) -> Result<Vec<Passage>, StoreError> {
+    let mut known = Vec::new();
+    for (k, v) in tx.scan(&key::passages(authorisation))? {
+        let id = RecordId { sequence: u64::from_be_bytes(key::tail(&k)), ..authorisation.clone() };
+        let record = load(tx, &id)?.as_ref().and_then(passage_of);
+        // If the disk lost it, the gate is asked for it once more; its outcome is known all the same.
+        let outcome_alone = || Ok::<_, StoreError>(Passage::new(authorisation.sequence, decode(&k, &v)?));
+        known.push(record.map_or_else(outcome_alone, |(_, passage)| Ok(passage))?);
+    }
+    Ok(known)
 }
 
 fn has_tap(tx: &Tx<'_>, authorisation: &GateRecord) -> Result<bool, StoreError> {

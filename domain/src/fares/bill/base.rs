@@ -209,7 +209,7 @@ fn after_transfer(transfer: &Transfer, price: Money, before: Money) -> Result<Mo
 /// Why one of these is given up for the ride; the first reason in the table's order.
 fn waived(table: &FareTable, ride: Ride<'_>, what: &[Waives]) -> Option<String> {
     if what.contains(&Waives::Fare)
-        && let Some(reason) = exempt(ride, GateMode::FareExempt)
+        && let Some(reason) = exempt(ride, GateMode::FareExempt).or_else(|| exempt(ride, GateMode::EmergencyOpen))
     {
         return Some(reason);
     }
