@@ -4,6 +4,7 @@
 
 mod lost;
 mod renewal;
+mod replay;
 mod synced;
 mod trace;
 mod world;
