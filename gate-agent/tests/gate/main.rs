@@ -11,6 +11,7 @@ mod network_camera;
 mod orders;
 mod pages;
 mod people;
+mod reader;
 #[path = "../../../pages-tests/run.rs"]
 mod run;
 mod sensors;
