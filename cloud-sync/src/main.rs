@@ -1,6 +1,5 @@
 //! `facegate-cloud-sync`: parse, build, run.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +13,9 @@ use facegate_cloud_sync::config::{Config, EXAMPLE, RawConfig};
 use facegate_cloud_sync::enrolment::EngineCapture;
 use facegate_cloud_sync::operate::{backup, books, ca, fares, import, keys, restore, tell};
 use facegate_cloud_sync::server::Server;
-use facegate_cloud_sync::web::password::Password;
 use facegate_models::FaceEngine;
 use facegate_runtime::clock::SystemClock;
+use facegate_runtime::sign_in::password::hash_from;
 use facegate_runtime::{config, shutdown, telemetry};
 
 /// The cloud of Facegate: enrols riders, feeds stations, takes taps in, makes journeys of them, and charges for those.
@@ -98,9 +97,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn hash_password() -> anyhow::Result<()> {
-    let mut typed = String::new();
-    std::io::stdin().read_to_string(&mut typed).context("reading the password from standard input")?;
-    println!("{}", Password::typed(typed.trim_end_matches(['\r', '\n'])).hash()?);
+    println!("{}", hash_from(std::io::stdin())?);
     Ok(())
 }
 

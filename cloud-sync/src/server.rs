@@ -24,7 +24,6 @@ use crate::renewal::Renewals;
 use crate::rotation::Rotation;
 use crate::tariffs::Tariffs;
 use crate::ticketing::{self, Ticketing};
-use crate::web::password::PasswordError;
 use crate::{api, books, figures, habits, journeys, retention, web};
 
 /// How long open calls may take once the server stops.
@@ -53,8 +52,6 @@ pub enum ServerError {
     Ticketing(#[from] reqwest::Error),
     #[error("notices: {0}")]
     Notices(#[from] NotifyError),
-    #[error(transparent)]
-    Password(#[from] PasswordError),
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     #[error("a part of the cloud panicked: {0}")]
@@ -146,7 +143,7 @@ impl Server {
             loops.spawn(told(http::serve(listener, metrics.router(health.clone()), tls, cloud.stop.clone())));
         }
         if let (Some(listener), Some(config)) = (web, &cloud.config.web) {
-            let router = web::router(&cloud, config)?;
+            let router = web::router(&cloud, config);
             let tls = ServerTls::without_client_certificates(&identity);
             loops.spawn(told(http::serve(listener, router, tls, cloud.stop.clone())));
         }

@@ -22,7 +22,6 @@
 //! | `POST /webhooks/{acquirer}` | acquirers, by their signature |
 
 mod assets;
-mod attempts;
 mod books;
 mod config;
 mod fields;
@@ -31,9 +30,7 @@ mod mask;
 mod me;
 mod ops;
 pub(crate) mod passage_rate;
-pub mod password;
 pub mod problem;
-mod session;
 mod sign_in;
 mod webhooks;
 
@@ -47,16 +44,23 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 pub use config::{RawApiKey, RawOperator, RawWeb, WebConfig};
-pub use session::{Account, Sessions};
 
 use crate::api::rest::{self, Rest};
 use crate::cloud::Cloud;
-use attempts::Attempts;
+use facegate_domain::ids::RiderId;
+use facegate_runtime::sign_in::{Attempts, Hashed, Passwords, Sessions};
 use passage_rate::PassageRate;
-use password::{PasswordError, Passwords};
 
 /// A sign-in form is a name and a password; nothing else is sent to the pages.
 const FORM_BYTES_MAX: usize = 4096;
+
+/// Whose session it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// Staff, by the name in the config.
+    Operator(String),
+    Rider(RiderId),
+}
 
 /// What the pages' handlers share.
 #[derive(Debug, Clone)]
@@ -65,9 +69,9 @@ struct Pages(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     cloud: Arc<Cloud>,
-    sessions: Arc<Sessions>,
+    sessions: Arc<Sessions<Account>>,
     passwords: Passwords,
-    operators: BTreeMap<String, String>,
+    operators: BTreeMap<String, Hashed>,
     attempts: Attempts,
     passages: PassageRate,
     books: Arc<books::Books>,
@@ -81,11 +85,9 @@ impl Deref for Pages {
 }
 
 /// Everything that the HTTPS listener for people and apps serves.
-///
-/// Errors: `PasswordError::Hashing`, if the machine has no randomness to give.
-pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Result<Router, PasswordError> {
+pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Router {
     let sessions = Arc::new(Sessions::new(config.sessions));
-    let passwords = Passwords::new()?;
+    let passwords = Passwords::default();
     let pages = Pages(Arc::new(Shared {
         cloud: Arc::clone(cloud),
         sessions: Arc::clone(&sessions),
@@ -97,12 +99,12 @@ pub fn router(cloud: &Arc<Cloud>, config: &WebConfig) -> Result<Router, Password
     }));
     let rest =
         Rest::new(rest::Shared { cloud: Arc::clone(cloud), api_keys: config.api_keys.clone(), sessions, passwords });
-    Ok(pages_router(pages)
+    pages_router(pages)
         .merge(rest::router(rest, config.image_bytes_max))
         .merge(webhooks::router(Arc::clone(cloud)))
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(middleware::map_response(guard::set_headers)))
+        .layer(middleware::map_response(guard::set_headers))
 }
 
 fn pages_router(pages: Pages) -> Router {

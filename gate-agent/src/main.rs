@@ -1,6 +1,5 @@
 //! `facegate-gate-agent`: reads the configuration, makes the effects, runs.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,13 +11,13 @@ use facegate_gate_agent::actuator::serial::SerialActuator;
 use facegate_gate_agent::actuator::simulated::SimulatedActuator;
 use facegate_gate_agent::camera;
 use facegate_gate_agent::config::{ActuatorConfig, Config, Duty, EXAMPLE, RawConfig};
-use facegate_gate_agent::screen::password;
 use facegate_gate_agent::station::grpc::GrpcStation;
 use facegate_gate_agent::{Effects, renewal, run};
 use facegate_models::FaceEngine;
 use facegate_runtime::clock::SystemClock;
 use facegate_runtime::http::{ServerTls, serve};
 use facegate_runtime::identity::{DeviceIdentity, Role};
+use facegate_runtime::sign_in::password::hash_from;
 use facegate_runtime::{config, grpc, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -95,9 +94,7 @@ async fn main() -> Result<()> {
 }
 
 fn hash_password() -> Result<()> {
-    let mut typed = String::new();
-    std::io::stdin().read_to_string(&mut typed).context("reading the password from standard input")?;
-    println!("{}", password::hash(typed.trim_end_matches(['\r', '\n']))?);
+    println!("{}", hash_from(std::io::stdin())?);
     Ok(())
 }
 

@@ -3,8 +3,6 @@
 
 mod attendant;
 mod display;
-pub mod password;
-mod sessions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +17,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use facegate_domain::Clock;
-use tokio::sync::Mutex;
+use facegate_runtime::sign_in::attendants::{Attendance, Attendant};
 
-pub use self::attendant::Attendant;
 use self::attendant::SignedIn;
-use self::sessions::Sessions;
 use crate::board::Board;
 use crate::config::Mode;
 
@@ -56,27 +52,20 @@ struct Screen {
     board: Arc<Board>,
     config: Arc<ScreenConfig>,
     clock: Arc<dyn Clock>,
-    sessions: Arc<Sessions>,
-    comparing: Arc<Mutex<()>>,
-}
-
-impl Screen {
-    fn now_ms(&self) -> u64 {
-        self.clock.monotonic_ms()
-    }
+    attendance: Arc<Attendance>,
 }
 
 /// `/` the display, `/events` what it shows whenever that changes, `/attendant` the attendant's page, `/state.json` the whole
 /// board now, in production for an attendant only.
 pub fn router(board: Arc<Board>, config: ScreenConfig, clock: Arc<dyn Clock>) -> Router {
-    let (sessions, comparing) = (Arc::default(), Arc::default());
+    let attendance = Arc::new(Attendance::new(config.attendants.clone(), Arc::clone(&clock)));
     Router::new()
         .merge(display::routes())
         .merge(attendant::routes())
         .route("/state.json", get(state))
         .layer(middleware::from_fn(only_from_here))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Screen { board, config: Arc::new(config), clock, sessions, comparing })
+        .with_state(Screen { board, config: Arc::new(config), clock, attendance })
 }
 
 async fn state(State(screen): State<Screen>, signed_in: Result<SignedIn, Response>) -> Response {

@@ -11,6 +11,7 @@
 //! | [`shutdown`], [`backoff`] | stopping in order, trying again politely |
 //! | [`disk`], [`journal`] | durable, ordered, checksummed records |
 //! | [`kv`] | ordered keys and values with atomic batches; on sled, or simulated |
+//! | [`sign_in`] | passwords, attempts and sessions of people who use a server's pages |
 //! | [`simulation`] | work that blocks, and randomness, which a simulation replaces |
 //! | [`sled_sync`] | real durability for sled |
 
@@ -27,6 +28,7 @@ pub mod journal;
 pub mod keys;
 pub mod kv;
 pub mod shutdown;
+pub mod sign_in;
 pub mod simulation;
 pub mod sled_sync;
 pub mod telemetry;

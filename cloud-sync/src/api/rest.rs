@@ -55,8 +55,8 @@ pub use refunds::RefundView;
 pub use trips::TripView;
 
 use crate::cloud::Cloud;
-use crate::web::Sessions;
-use crate::web::password::Passwords;
+use crate::web::Account;
+use facegate_runtime::sign_in::{Passwords, Sessions};
 
 /// The largest JSON body is a few hundred bytes.
 const JSON_BYTES_MAX: usize = 16 << 10;
@@ -70,7 +70,7 @@ pub struct Shared {
     pub cloud: Arc<Cloud>,
     pub api_keys: ApiKeys,
     /// Of the pages: a new password and an erasure end the rider's sessions there.
-    pub sessions: Arc<Sessions>,
+    pub sessions: Arc<Sessions<Account>>,
     pub passwords: Passwords,
 }
 

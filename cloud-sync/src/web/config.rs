@@ -1,15 +1,13 @@
 //! `[web]`: the HTTPS listener for people and apps, who may sign in, and which apps may call the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use facegate_domain::ids::RiderId;
 use facegate_runtime::config::Problems;
+use facegate_runtime::sign_in::{AttemptPolicy, Hashed, SessionPolicy};
 use serde::Deserialize;
 
-use super::attempts::AttemptPolicy;
-use super::password::check_hash;
-use super::session::SessionPolicy;
 use crate::api::rest::ApiKeys;
 
 /// The section as it is written.
@@ -82,6 +80,9 @@ fn eight_mib() -> usize {
     8 << 20
 }
 
+/// Sessions at once; beyond that the one unused for longest ends.
+const SESSIONS_MAX: usize = 20_000;
+
 /// The section once it was checked.
 #[derive(Clone)]
 pub struct WebConfig {
@@ -90,7 +91,7 @@ pub struct WebConfig {
     pub attempts: AttemptPolicy,
     pub image_bytes_max: usize,
     /// Password hashes by name.
-    pub operators: BTreeMap<String, String>,
+    pub operators: BTreeMap<String, Hashed>,
     pub api_keys: ApiKeys,
 }
 
@@ -114,7 +115,7 @@ impl RawWeb {
         let api_keys = check_api_keys(self.api_keys, &at("api_keys"), problems);
         Some(WebConfig {
             listen: listen?,
-            sessions: SessionPolicy { lifetime: lifetime?, idle: idle? },
+            sessions: SessionPolicy { lifetime: lifetime?, idle: idle?, sessions_max: SESSIONS_MAX },
             attempts: AttemptPolicy { failures_max: failures_max?, window: window? },
             image_bytes_max: image_bytes_max?,
             operators,
@@ -123,8 +124,8 @@ impl RawWeb {
     }
 }
 
-fn check_operators(raw: Vec<RawOperator>, path: &str, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut operators = BTreeMap::new();
+fn check_operators(raw: Vec<RawOperator>, path: &str, problems: &mut Problems) -> BTreeMap<String, Hashed> {
+    let (mut operators, mut names) = (BTreeMap::new(), BTreeSet::new());
     for (i, operator) in raw.into_iter().enumerate() {
         let named = format!("{path}[{i}].name");
         if operator.name.trim() != operator.name || !(1..=64).contains(&operator.name.chars().count()) {
@@ -132,8 +133,10 @@ fn check_operators(raw: Vec<RawOperator>, path: &str, problems: &mut Problems) -
         } else if operator.name.parse::<RiderId>().is_ok() {
             problems.add(named.as_str(), "a UUID is a rider's name, not an operator's");
         }
-        let hash = problems.check(&format!("{path}[{i}].password_hash"), check_hash(&operator.password_hash));
-        if operators.insert(operator.name, hash.unwrap_or_default()).is_some() {
+        let hash = problems.check(&format!("{path}[{i}].password_hash"), Hashed::new(&operator.password_hash));
+        if names.insert(operator.name.clone()) {
+            operators.extend(hash.map(|hash| (operator.name, hash)));
+        } else {
             problems.add(named, "this name is there twice");
         }
     }
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_small_section_has_sensible_limits() {
-        let hash = super::super::password::Password::typed("a long enough one").hash().unwrap();
+        let hash = facegate_runtime::sign_in::Password::typed("a long enough one").hash().unwrap();
         let text = format!(
             "listen = \"127.0.0.1:0\"\noperators = [{{ name = \"ops\", password_hash = \"{hash}\" }}]\n\
              api_keys = [{{ name = \"metro-app\", sha256 = \"{}\" }}]",

@@ -10,11 +10,11 @@ use facegate_domain::ids::RiderId;
 use facegate_domain::ledger::Account as LedgerAccount;
 use serde::{Deserialize, Serialize};
 
+use super::Account;
 use super::Pages;
 use super::assets::ME_HTML;
 use super::mask::masked;
 use super::problem::Problem;
-use super::session::Account;
 use super::sign_in::SignedInRider;
 use crate::api::rest::{Moment, OwingView, RefundView, TripView, WalletView};
 use crate::enrolment::Actor;

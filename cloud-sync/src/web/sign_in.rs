@@ -8,13 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use facegate_domain::ids::RiderId;
+use facegate_runtime::sign_in::{Password, cookie};
 use serde::Deserialize;
 
-use super::Pages;
 use super::assets::SIGN_IN_HTML;
-use super::password::Password;
 use super::problem::Problem;
-use super::session::Account;
+use super::{Account, Pages};
 
 /// `__Host-` makes browsers insist on `Secure`, `Path=/` and no `Domain` (RFC 6265bis, section 4.1.3.2).
 const COOKIE: &str = "__Host-facegate";
@@ -73,13 +72,13 @@ pub async fn sign_in(
         }
     }
     let home = home(&account);
-    let cookie = set_cookie(&pages.sessions.begin(account, now_ms));
-    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(home)).into_response()
+    let begun = set_cookie(&pages.sessions.begin(account, now_ms));
+    (AppendHeaders([(header::SET_COOKIE, begun)]), Redirect::to(home)).into_response()
 }
 
 /// Ends the session, if there is one.
 pub async fn sign_out(State(pages): State<Pages>, headers: HeaderMap) -> Response {
-    if let Some(token) = token(&headers) {
+    if let Some(token) = cookie(&headers, COOKIE) {
         pages.sessions.end(token);
     }
     let gone = format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
@@ -142,12 +141,14 @@ async fn find(pages: &Pages, name: &str) -> Result<(Account, Option<String>), Pr
             let hash = pages.cloud.store.page_password(rider).await.map_err(|error| Problem::internal(&error))?;
             Ok((Account::Rider(rider), hash))
         }
-        Err(_) => Ok((Account::Operator(name.to_owned()), pages.operators.get(name).cloned())),
+        Err(_) => {
+            Ok((Account::Operator(name.to_owned()), pages.operators.get(name).map(|hash| hash.as_str().to_owned())))
+        }
     }
 }
 
 fn account(pages: &Pages, headers: &HeaderMap) -> Option<Account> {
-    pages.sessions.account(token(headers)?, pages.cloud.clock.monotonic_ms())
+    pages.sessions.account(cookie(headers, COOKIE)?, pages.cloud.clock.monotonic_ms())
 }
 
 fn home(account: &Account) -> &'static str {
@@ -159,11 +160,6 @@ fn home(account: &Account) -> &'static str {
 
 fn set_cookie(token: &str) -> String {
     format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Strict")
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
 fn count(outcome: &'static str) {
@@ -182,20 +178,4 @@ fn refuse(status: StatusCode, message: &str) -> Response {
 fn page(notice: Option<(&str, &str)>) -> Html<String> {
     let notice = notice.map(|(tone, text)| format!("<p class=\"notice {tone}\" role=\"alert\">{text}</p>"));
     Html(SIGN_IN_HTML.replace("<!-- notice -->", notice.as_deref().unwrap_or_default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn the_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, HeaderValue::from_static("a=b; __Host-facegatex=no"));
-        assert_eq!(token(&headers), None);
-        headers.append(header::COOKIE, HeaderValue::from_static("c=d; __Host-facegate=abc_-1; e=f"));
-        assert_eq!(token(&headers), Some("abc_-1"));
-    }
 }

@@ -150,7 +150,7 @@ fn the_screen_has_languages_a_volume_and_attendants_with_hashes() {
         let Duty::Gate(duty) = checked.duty else { panic!("the example is of a gate") };
         Ok(duty.screen)
     };
-    let hash = crate::screen::password::hash("a long enough one").unwrap();
+    let hash = facegate_runtime::sign_in::Password::typed("a long enough one").hash().unwrap();
     let attendant =
         |name: &str, hash: &str| format!("[[screen.attendants]]\nname = \"{name}\"\npassword_hash = \"{hash}\"\n");
     let good = screen(&format!("languages = [\"en\"]\nvolume = 0.0\n{}", attendant("li", &hash))).unwrap();

@@ -14,8 +14,8 @@ use super::auth::Integrator;
 use super::input::{Ids, Input};
 use super::moment::Moment;
 use crate::web::Account;
-use crate::web::password::{Password, PasswordError};
 use crate::web::problem::Problem;
+use facegate_runtime::sign_in::{Password, PasswordError};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

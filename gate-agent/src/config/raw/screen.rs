@@ -1,12 +1,10 @@
 //! `[screen]`: the gate's own pages.
 
 use facegate_runtime::config::Problems;
+use facegate_runtime::sign_in::attendants::RawAttendant;
 use serde::Deserialize;
 
-use crate::screen::password::Hashed;
-use crate::screen::{Attendant, Language, ScreenConfig};
-
-const NAME_CHARACTERS_MAX: usize = 64;
+use crate::screen::{Language, ScreenConfig};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,13 +16,6 @@ pub(super) struct RawScreen {
     volume: f32,
     #[serde(default)]
     attendants: Vec<RawAttendant>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAttendant {
-    name: String,
-    password_hash: String,
 }
 
 fn languages() -> Vec<Language> {
@@ -54,28 +45,7 @@ impl RawScreen {
             problems.add(at("languages"), "name \"zh\", \"en\" or both, each once, in the order of the lines");
         }
         let volume = problems.within(&at("volume"), self.volume, 0.0..=1.0);
-        let attendants = self.attendants(&at("attendants"), problems);
+        let attendants = RawAttendant::check(&self.attendants, &at("attendants"), problems);
         Some(ScreenConfig { listen: listen?, languages, volume: volume?, attendants: attendants? })
-    }
-
-    fn attendants(&self, path: &str, problems: &mut Problems) -> Option<Vec<Attendant>> {
-        let checked: Vec<_> = self
-            .attendants
-            .iter()
-            .enumerate()
-            .map(|(index, raw)| {
-                let at = |key: &str| format!("{path}[{index}].{key}");
-                let name = raw.name.trim().to_owned();
-                if name.is_empty() || name.chars().count() > NAME_CHARACTERS_MAX {
-                    problems.add(at("name"), format!("a name has 1 to {NAME_CHARACTERS_MAX} characters"));
-                }
-                if self.attendants[..index].iter().any(|before| before.name.trim() == name) {
-                    problems.add(at("name"), "somebody above has it already");
-                }
-                let password = problems.check(&at("password_hash"), Hashed::new(&raw.password_hash));
-                password.map(|password| Attendant { name, password })
-            })
-            .collect();
-        checked.into_iter().collect()
     }
 }

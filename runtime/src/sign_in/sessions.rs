@@ -6,16 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use facegate_domain::ids::RiderId;
 use sha2::{Digest, Sha256};
-
-/// Whose session it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Account {
-    /// Staff, by the name in the config.
-    Operator(String),
-    Rider(RiderId),
-}
 
 /// How long a session lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,41 +15,40 @@ pub struct SessionPolicy {
     pub lifetime: Duration,
     /// Since the last request.
     pub idle: Duration,
+    /// Sessions at once; beyond that the one unused for longest ends.
+    pub sessions_max: usize,
 }
-
-/// Sessions kept at once; beyond that the one unused for longest ends.
-const SESSIONS_MAX: usize = 20_000;
 
 /// The SHA-256 of a cookie: what is in memory cannot be used as one.
 type TokenDigest = [u8; 32];
 
 #[derive(Debug)]
-struct Session {
-    account: Account,
+struct Session<A> {
+    account: A,
     began_ms: u64,
     seen_ms: u64,
 }
 
-/// The sessions of one server. Times are the clock's monotonic milliseconds.
+/// The sessions of one server, by whose they are. Times are the clock's monotonic milliseconds.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct Sessions<A> {
     policy: SessionPolicy,
-    live: Mutex<HashMap<TokenDigest, Session>>,
+    live: Mutex<HashMap<TokenDigest, Session<A>>>,
 }
 
-impl Sessions {
+impl<A: Clone + PartialEq> Sessions<A> {
     pub fn new(policy: SessionPolicy) -> Self {
-        Self { policy, live: Mutex::default() }
+        Self { policy, live: Mutex::new(HashMap::new()) }
     }
 
     /// Begins a session; gives its cookie: 256 random bits in base64url.
-    pub fn begin(&self, account: Account, now_ms: u64) -> String {
+    pub fn begin(&self, account: A, now_ms: u64) -> String {
         let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let mut live = self.live();
-        if live.len() >= SESSIONS_MAX {
+        if live.len() >= self.policy.sessions_max {
             live.retain(|_, session| self.policy.allows(session, now_ms));
         }
-        if live.len() >= SESSIONS_MAX {
+        if live.len() >= self.policy.sessions_max {
             let stalest = live.iter().min_by_key(|(_, session)| session.seen_ms).map(|(digest, _)| *digest);
             stalest.and_then(|digest| live.remove(&digest));
         }
@@ -67,7 +57,7 @@ impl Sessions {
     }
 
     /// Whose session `token` is, if it still lasts; counts as a use of it.
-    pub fn account(&self, token: &str, now_ms: u64) -> Option<Account> {
+    pub fn account(&self, token: &str, now_ms: u64) -> Option<A> {
         let (key, mut live) = (digest(token), self.live());
         let session = live.get_mut(&key)?;
         if self.policy.allows(session, now_ms) {
@@ -83,17 +73,17 @@ impl Sessions {
     }
 
     /// Ends every session of `account`: its password has changed, or it is no more.
-    pub fn end_all(&self, account: &Account) {
+    pub fn end_all(&self, account: &A) {
         self.live().retain(|_, session| session.account != *account);
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<TokenDigest, Session>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<TokenDigest, Session<A>>> {
         self.live.lock().expect("nothing panics while it holds the sessions")
     }
 }
 
 impl SessionPolicy {
-    fn allows(&self, session: &Session, now_ms: u64) -> bool {
+    fn allows<A>(self, session: &Session<A>, now_ms: u64) -> bool {
         let since = |then_ms: u64| Duration::from_millis(now_ms.saturating_sub(then_ms));
         since(session.began_ms) < self.lifetime && since(session.seen_ms) < self.idle
     }
@@ -108,10 +98,10 @@ mod tests {
     use super::*;
 
     const POLICY: SessionPolicy =
-        SessionPolicy { lifetime: Duration::from_millis(1000), idle: Duration::from_millis(300) };
+        SessionPolicy { lifetime: Duration::from_millis(1000), idle: Duration::from_millis(300), sessions_max: 50 };
 
-    fn operator() -> Account {
-        Account::Operator("night-shift".into())
+    fn operator() -> String {
+        "night-shift".into()
     }
 
     #[test]
@@ -134,7 +124,7 @@ mod tests {
     #[test]
     fn ending_all_of_an_account_leaves_the_others() {
         let sessions = Sessions::new(POLICY);
-        let rider = Account::Rider(RiderId::random());
+        let rider = "day-shift".to_owned();
         let (a, b, c) =
             (sessions.begin(rider.clone(), 0), sessions.begin(rider.clone(), 0), sessions.begin(operator(), 0));
         sessions.end_all(&rider);
@@ -156,10 +146,10 @@ mod tests {
         let sessions = Sessions::new(POLICY);
         let first = sessions.begin(operator(), 0);
         let second = sessions.begin(operator(), 1);
-        for _ in 2..=SESSIONS_MAX {
+        for _ in 2..=POLICY.sessions_max {
             sessions.begin(operator(), 2);
         }
-        assert_eq!(sessions.live().len(), SESSIONS_MAX);
+        assert_eq!(sessions.live().len(), POLICY.sessions_max);
         assert_eq!(sessions.account(&first, 3), None);
         assert!(sessions.account(&second, 3).is_some());
     }

@@ -24,10 +24,12 @@ pub struct Password(String);
 pub enum PasswordError {
     #[error("a password has {CHARACTERS_MIN} to {CHARACTERS_MAX} characters, this one has {got}")]
     Length { got: usize },
-    #[error("this is not a password hash in PHC form; make one with `facegate-cloud-sync hash-password`: {0}")]
-    NotAHash(String),
+    #[error("this is not an Argon2 hash in PHC form; make one with this program's command `hash-password`")]
+    NotAHash,
     #[error("the password could not be hashed: {0}")]
     Hashing(String),
+    #[error("the password cannot be read: {0}")]
+    Unreadable(String),
 }
 
 impl Password {
@@ -56,32 +58,59 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Checks that `text` is a password hash, for the config.
-pub fn check_hash(text: &str) -> Result<String, PasswordError> {
-    let parsed = PasswordHash::new(text).map_err(|error| PasswordError::NotAHash(error.to_string()))?;
-    let known = parsed.algorithm.as_str().starts_with("argon2") && parsed.hash.is_some();
-    if known { Ok(text.to_owned()) } else { Err(PasswordError::NotAHash("it is not Argon2".into())) }
+/// The hash of a password, in PHC form, as a config has it. Does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hashed(String);
+
+impl Hashed {
+    /// Errors: `NotAHash`.
+    pub fn new(text: &str) -> Result<Self, PasswordError> {
+        let parsed = PasswordHash::new(text).map_err(|_| PasswordError::NotAHash)?;
+        let known = parsed.algorithm.as_str().starts_with("argon2") && parsed.hash.is_some();
+        if known { Ok(Self(text.to_owned())) } else { Err(PasswordError::NotAHash) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hashed(hidden)")
+    }
+}
+
+/// For the command `hash-password`: reads a password and gives its hash, for the config.
+///
+/// Errors: `Length`; `Unreadable` for what is no text.
+pub fn hash_from(mut input: impl std::io::Read) -> Result<String, PasswordError> {
+    let mut typed = String::new();
+    input.read_to_string(&mut typed).map_err(|error| PasswordError::Unreadable(error.to_string()))?;
+    Password::typed(typed.trim_end_matches(['\r', '\n'])).hash()
 }
 
 /// Compares and hashes without blocking the server and without letting a flood of sign-ins fill the memory.
 #[derive(Debug, Clone)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
-    /// Compared with when there is no such account, so that the time taken does not tell.
-    nobody: Arc<str>,
+}
+
+/// Compared with when there is no such account, so that the time taken does not tell; no password is known for it.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCAwMQ$BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY";
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)) }
+    }
 }
 
 impl Passwords {
-    /// Errors: `Hashing`, if the machine has no randomness to give.
-    pub fn new() -> Result<Self, PasswordError> {
-        let nobody = Password::typed(uuid::Uuid::new_v4().to_string()).hash()?;
-        Ok(Self { turns: Arc::new(Semaphore::new(HASHES_AT_ONCE_MAX)), nobody: nobody.into() })
-    }
-
     /// Whether `password` is the one that `hash` was made of. False, after the same time, if there is no hash.
     pub async fn matches(&self, password: Password, hash: Option<String>) -> bool {
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let hash = hash.unwrap_or_else(|| NOBODYS.to_owned());
         let compare = move || {
             let parsed = PasswordHash::new(&hash).ok();
             parsed.is_some_and(|hash| Argon2::default().verify_password(password.0.as_bytes(), &hash).is_ok())
@@ -112,7 +141,8 @@ mod tests {
         let (first, second) = (password.hash().unwrap(), password.hash().unwrap());
         assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
         assert_ne!(first, second);
-        assert_eq!(check_hash(&first), Ok(first));
+        let hashed = Hashed::new(&first).unwrap();
+        assert_eq!((hashed.as_str(), format!("{hashed:?}").as_str()), (first.as_str(), "Hashed(hidden)"));
         assert_eq!(format!("{password:?}"), "Password(hidden)");
     }
 
@@ -122,13 +152,14 @@ mod tests {
         assert_eq!(Password::typed("x".repeat(129)).hash(), Err(PasswordError::Length { got: 129 }));
         assert!(Password::typed("密码密码密码密码密码").hash().is_ok());
         for bad in ["", "hunter2", "$argon2id$v=19$m=19456,t=2,p=1", "$pbkdf2-sha256$i=1$c2FsdHNhbHQ$aGFzaGhhc2g"] {
-            assert!(matches!(check_hash(bad), Err(PasswordError::NotAHash(_))), "{bad}");
+            assert_eq!(Hashed::new(bad), Err(PasswordError::NotAHash), "{bad}");
         }
     }
 
     #[tokio::test]
     async fn only_the_right_password_matches_and_nobody_has_one() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::default();
+        assert!(Hashed::new(NOBODYS).is_ok());
         let hash = passwords.hash(Password::typed("correct horse")).await.unwrap();
         assert!(passwords.matches(Password::typed("correct horse"), Some(hash.clone())).await);
         assert!(!passwords.matches(Password::typed("correct horsf"), Some(hash)).await);
