@@ -146,6 +146,11 @@ random_id!(
     "rider"
 );
 random_id!(
+    /// One act of an attendant at a ticket booth.
+    ActId,
+    "act"
+);
+random_id!(
     /// One stored template of a rider.
     TemplateId,
     "template"

@@ -72,7 +72,12 @@ pub struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineEntry {
     Authorisation,
-    Passage { authorisation: u64, outcome: PassageOutcome },
+    Passage {
+        authorisation: u64,
+        outcome: PassageOutcome,
+    },
+    /// A booth opened a gate.
+    GateOpened,
 }
 
 /// What is known of a journal besides its records.

@@ -8,6 +8,7 @@ pub mod digest_id;
 
 pub mod aisle;
 pub mod billing;
+pub mod booth;
 pub mod charge;
 pub mod clock;
 pub mod code;

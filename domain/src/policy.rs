@@ -1,5 +1,6 @@
 //! What an operator sets, and the words in which a gate refuses.
 
+mod reasons;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -227,12 +227,16 @@ impl RiskRules {
 
     fn face_and_code(&self, facts: &RiskFacts<'_>) -> Option<Finding> {
         let (window, asks) = self.face_and_code?;
-        let other_way = |tap: &&Tap| tap.medium != facts.tap.medium && tap.id.gate != facts.tap.id.gate;
+        // An attendant is nobody's second way in.
+        let by_himself = |tap: &Tap| tap.medium != Medium::Booth;
+        let other_way =
+            |tap: &&Tap| by_himself(tap) && tap.medium != facts.tap.medium && tap.id.gate != facts.tap.id.gate;
         let other = facts.others.iter().filter(other_way).min_by_key(|tap| between(tap, facts.tap))?;
         let gap = between(other, facts.tap);
         let (face, code) = match facts.tap.medium {
             Medium::Face => (&facts.tap.id.gate, &other.id.gate),
             Medium::Code => (&other.id.gate, &facts.tap.id.gate),
+            Medium::Booth => return None,
         };
         let saw = || format!("face at {face} and code at {code} {} s apart", gap.as_secs());
         (gap < window).then(|| Finding { rule: RuleName::FaceAndCode, saw: saw(), asks })

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::booth::{BoothAct, GateOpened};
 use crate::clock::Timestamp;
 use crate::gate::GateMode;
 use crate::ids::{RecordId, RiderId, StationId};
@@ -30,6 +31,8 @@ impl Direction {
 pub enum Medium {
     Face,
     Code,
+    /// Nothing that a gate saw: an attendant wrote it down.
+    Booth,
 }
 
 impl Medium {
@@ -37,7 +40,12 @@ impl Medium {
         match self {
             Self::Face => "face",
             Self::Code => "code",
+            Self::Booth => "booth",
         }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Face, Self::Code, Self::Booth].into_iter().find(|medium| medium.name() == name)
     }
 }
 
@@ -69,6 +77,8 @@ pub enum Evidence {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         face: Option<Similarity>,
     },
+    /// An attendant's word for where and when he came in or went out.
+    Booth { act: BoothAct, station: StationId, at: Timestamp },
 }
 
 impl Evidence {
@@ -76,6 +86,7 @@ impl Evidence {
         match self {
             Self::Face { .. } => Medium::Face,
             Self::Code { .. } => Medium::Code,
+            Self::Booth { .. } => Medium::Booth,
         }
     }
 }
@@ -204,6 +215,8 @@ impl Passage {
 pub enum RecordBody {
     Authorisation(Authorisation),
     Passage(Passage),
+    /// Of a booth, and no tap: who opened which gate.
+    GateOpened(GateOpened),
 }
 
 /// One line of a gate's journal.
@@ -226,7 +239,7 @@ pub struct Tap {
     /// Of the gate, when the rider was authorised or while he passed: the one that fares follow.
     #[serde(default)]
     pub mode: GateMode,
-    /// When the rider was authorised, by the gate's wall clock.
+    /// When the rider was authorised, by the gate's wall clock; of a booth, when he passed.
     pub at: Timestamp,
 }
 
@@ -242,14 +255,18 @@ impl Tap {
     /// The tap that an authorisation becomes once its passage was seen; `None` if it is none.
     pub fn once_passed(authorisation: &GateRecord) -> Option<Self> {
         let RecordBody::Authorisation(granted) = &authorisation.body else { return None };
+        let (station, at) = match &granted.evidence {
+            Evidence::Booth { station, at, .. } => (station, *at),
+            Evidence::Face { .. } | Evidence::Code { .. } => (&authorisation.station, authorisation.stamp.wall),
+        };
         Some(Self {
             id: authorisation.id.clone(),
             rider: granted.rider,
-            station: authorisation.station.clone(),
+            station: station.clone(),
             direction: granted.direction,
             medium: granted.evidence.medium(),
             mode: granted.mode,
-            at: authorisation.stamp.wall,
+            at,
         })
     }
 

@@ -94,6 +94,10 @@ impl Tiers {
         last
     }
 
+    pub(crate) fn is_inside(&self, rider: RiderId) -> bool {
+        self.in_system.contains_key(&rider)
+    }
+
     pub(crate) fn inside_fingerprint(&self) -> &Fingerprint {
         &self.inside.0
     }

@@ -32,6 +32,8 @@ use crate::memory::Done;
 
 /// Decisions kept for the screen and for tests.
 const DECISIONS_MAX: usize = 50;
+/// The newest of them, which the station's booth sees.
+const DECISIONS_TOLD: usize = 8;
 
 /// What the rider sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,6 +317,7 @@ impl Board {
             order_id: state.order.as_ref().map(|done| done.id.clone()).unwrap_or_default(),
             order_outcome: state.order.as_ref().map(|done| done.outcome.clone()).unwrap_or_default(),
             gate_mode: state.gate_mode.name().to_owned(),
+            decisions: state.decisions.iter().rev().take(DECISIONS_TOLD).rev().map(Decision::told).collect(),
         }
     }
 

@@ -50,6 +50,10 @@ impl Attendance {
         Self(Mutex::new(names.map(|name| (name.clone(), Seen::default())).collect()))
     }
 
+    pub fn is_connected(&self, gate: &GateId) -> bool {
+        self.update(gate, |seen| seen.connected)
+    }
+
     /// Every gate and camera of the config, connected or not.
     pub fn report(&self) -> Vec<v1::GateReport> {
         let report = |(gate, seen): (&GateId, &Seen)| v1::GateReport {
@@ -177,7 +181,8 @@ async fn command(
     }
 }
 
-fn told_gate(told: ToldGate) -> v1::gate_command::Command {
+/// The mode goes with every order, since a gate takes both together.
+pub(crate) fn told_gate(told: ToldGate) -> v1::gate_command::Command {
     let mode = told.mode.name().to_owned();
     let order = told.order.map(|order| v1::ToldGateCommand {
         mode: mode.clone(),

@@ -18,6 +18,7 @@ use facegate_runtime::telemetry::Telemetry;
 pub use raw::RawConfig;
 use raw::RawModel;
 
+use crate::booth::{BoothConfig, RawBooth};
 use crate::offline::{OfflineLimits, StaleDenyList};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -95,6 +96,12 @@ pub const EXAMPLE: &str = r#"The config file, with every key and its default ("r
     deny_list_stale = "allow"                 # riders pass, whose debts grow by a few rides at most; or "refuse": nobody
                                               # passes, which shuts a station for a broken cable
     days_max = 7                              # after so long without a word from the cloud nobody passes
+
+    # [booth]                                 # the ticket booth's page; without this section there is none
+    # listen = "127.0.0.1:7446"               # on loopback without TLS; for other machines HTTPS with the station's certificate
+    # [[booth.attendants]]
+    # name = "li"
+    # password_hash = "$argon2id$..."         # from `facegate-station-server hash-password`
 "#;
 
 /// A model whose templates are held.
@@ -137,6 +144,8 @@ pub struct Config {
     /// Unacknowledged records of this share of the journal's bound are worth a warning.
     pub waiting_warned_percent: u32,
     pub offline: OfflineLimits,
+    /// None: the station has no ticket booth.
+    pub booth: Option<BoothConfig>,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -179,6 +188,7 @@ impl TryFrom<RawConfig> for Config {
         let warned = raw.journal.waiting_warned_percent;
         let waiting_warned_percent = problems.within("journal.waiting_warned_percent", warned, 1..=100);
         let offline = offline_limits(raw.offline, &mut problems);
+        let booth = booth(raw.booth, station.as_ref(), &gates.union(&cameras).cloned().collect(), &mut problems);
         let config = (|| {
             Some(Self {
                 station: station?,
@@ -205,6 +215,7 @@ impl TryFrom<RawConfig> for Config {
                 journal_kept: DAY * kept_days?,
                 waiting_warned_percent: waiting_warned_percent?,
                 offline: offline?,
+                booth: booth?,
             })
         })();
         problems.into_result(config)
@@ -218,6 +229,17 @@ fn check_addresses(cloud: &[String], problems: &mut Problems) {
     if cloud.is_empty() {
         problems.add("cloud", "name at least one address");
     }
+}
+
+/// The inner one is none without the section.
+fn booth(
+    raw: Option<RawBooth>,
+    station: Option<&StationId>,
+    devices: &BTreeSet<GateId>,
+    problems: &mut Problems,
+) -> Option<Option<BoothConfig>> {
+    let Some((raw, station)) = raw.zip(station) else { return Some(None) };
+    raw.check("booth", station, devices, problems).map(Some)
 }
 
 fn offline_limits(raw: raw::RawOffline, problems: &mut Problems) -> Option<OfflineLimits> {

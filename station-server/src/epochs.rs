@@ -52,6 +52,17 @@ pub async fn register(
     Ok(Registered { epoch: key.epoch, delivered_next_sequence: 0 })
 }
 
+/// The epoch under which the station's own recorder writes: its journal is the station's, so nothing of it is lost but with
+/// the whole disk.
+pub async fn own(station: &Station, recorder: &GateId) -> Result<u32, StationError> {
+    let journals = &station.store.journals;
+    let issued = journals.epoch(recorder)?;
+    if issued > 0 && journals.mark(&JournalKey { gate: recorder.clone(), epoch: issued })?.is_some() {
+        return Ok(issued);
+    }
+    Ok(register(station, recorder, 0, 0).await?.epoch)
+}
+
 /// A station that knows nothing of a gate may have lost its disk: the cloud tells which epochs were used, or a new one
 /// might be issued twice and its records be taken for contradictions. A new station without a cloud is of no use anyway,
 /// since it knows no rider and no key.

@@ -5,9 +5,9 @@ mod plan;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use facegate_domain::ids::GateId;
+use facegate_domain::ids::{GateId, RecordId};
 use facegate_domain::journal_audit::JournalRange;
-use facegate_domain::tap::{Evidence, GateRecord, RecordBody};
+use facegate_domain::tap::{Evidence, GateRecord, GateStamp, RecordBody};
 use facegate_proto::v1;
 use facegate_runtime::journal::Journal;
 use prost::Message;
@@ -50,7 +50,7 @@ impl Intake {
                     None => store.journals.mark(&incoming.journal)?.unwrap_or(0),
                 };
                 marks.insert(incoming.journal.clone(), mark.max(sequence + 1));
-                learn_code(store, &incoming.record, code_memory)?;
+                learn(store, &incoming.record, code_memory)?;
                 update.records.push((incoming.journal, sequence, index, incoming.hash));
                 update.indexed = index + 1;
             }
@@ -99,7 +99,7 @@ pub async fn deliver(
         let stored = station.journal.append_all(payloads).await?;
         let accepted = plan.accepted.iter().map(|&i| &incoming[i]);
         for one in accepted.clone() {
-            learn_code(&station.store, &one.record, station.config.code_memory)?;
+            learn(&station.store, &one.record, station.config.code_memory)?;
         }
         let records = accepted.zip(stored.start..);
         let records =
@@ -120,6 +120,32 @@ pub async fn deliver(
         marks: plan.marks.into_iter().map(mark).collect(),
         conflicts: plan.conflicts.into_iter().map(Into::into).collect(),
     })
+}
+
+/// Writes records of the station's own recorder, durable when this returns. `bodies` gets the sequence of the first.
+pub async fn write(
+    station: &Station,
+    recorder: &GateId,
+    epoch: u32,
+    bodies: impl FnOnce(u64) -> Vec<RecordBody>,
+) -> Result<(), StationError> {
+    let _turn = station.intake.one_at_a_time.lock().await;
+    let (journals, journal) = (&station.store.journals, JournalKey { gate: recorder.clone(), epoch });
+    let first = journals.mark(&journal)?.unwrap_or(0);
+    let stamp = GateStamp { wall: station.clock.now(), monotonic_ms: station.clock.monotonic_ms() };
+    let record = |(sequence, body)| {
+        let id = RecordId { gate: recorder.clone(), epoch, sequence };
+        let record = GateRecord { id, station: station.config.station.clone(), stamp, body };
+        let payload = v1::GateRecord::from(record.clone()).encode_to_vec();
+        Incoming::new(record, payload)
+    };
+    let written: Vec<Incoming> = (first..).zip(bodies(first)).map(record).collect();
+    let stored = station.journal.append_all(written.iter().map(|one| one.payload.clone()).collect()).await?;
+    written.iter().try_for_each(|one| learn(&station.store, &one.record, station.config.code_memory))?;
+    let next = first + written.len() as u64;
+    let records = written.into_iter().zip(stored.start..);
+    let records = records.map(|(one, index)| (one.journal, one.record.id.sequence, index, one.hash)).collect();
+    Ok(journals.index(&IndexUpdate { records, marks: vec![(journal, next)], indexed: stored.end })?)
 }
 
 /// A record is taken whatever its clock says, since nothing may be lost; but somebody should set that clock.
@@ -147,6 +173,13 @@ fn check(station: &Station, gate: &GateId, records: Vec<v1::GateRecord>) -> Resu
             let expected = format!("a gate of station `{}`", station.config.station);
             return not_the_senders("station", record.station.into(), expected);
         }
+        if is_of_a_booth(&record) {
+            return not_the_senders(
+                "act",
+                record.id.to_string(),
+                "a gate, which writes no booth's records,".to_owned(),
+            );
+        }
         incoming.push(Incoming::new(record, wire.encode_to_vec()));
     }
     Ok(incoming)
@@ -159,13 +192,22 @@ fn read(payload: Vec<u8>) -> Result<Incoming, StationError> {
     Ok(Incoming::new(wire.try_into()?, payload))
 }
 
-/// A code that opened a gate is spent, also when the gate could not ask at the time.
-fn learn_code(store: &Store, record: &GateRecord, memory: Duration) -> Result<(), StoreError> {
+/// An attendant's word, which no gate may give.
+fn is_of_a_booth(record: &GateRecord) -> bool {
     match &record.body {
-        RecordBody::Authorisation(authorisation) => match authorisation.evidence {
-            Evidence::Code { nonce, .. } => store.codes.learn(nonce, record.stamp.wall, memory),
-            Evidence::Face { .. } => Ok(()),
-        },
-        RecordBody::Passage(_) => Ok(()),
+        RecordBody::Authorisation(granted) => matches!(granted.evidence, Evidence::Booth { .. }),
+        RecordBody::GateOpened(_) => true,
+        RecordBody::Passage(_) => false,
     }
+}
+
+/// A code that opened a gate is spent, also when the gate could not ask at the time; and the booth's page knows what was done
+/// there, and whom a gate let through since.
+fn learn(store: &Store, record: &GateRecord, memory: Duration) -> Result<(), StoreError> {
+    if let RecordBody::Authorisation(granted) = &record.body
+        && let Evidence::Code { nonce, .. } = granted.evidence
+    {
+        store.codes.learn(nonce, record.stamp.wall, memory)?;
+    }
+    store.booth.learn(record)
 }

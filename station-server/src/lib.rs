@@ -5,6 +5,7 @@
 //! | [`config`] | raw → checked, every problem at once |
 //! | [`server`] | opens, listens, runs the loops, stops in order |
 //! | [`rpc`] | who may call what; wire ↔ domain |
+//! | [`booth`] | the ticket booth's page: why gates refuse, repaired entries, exit passes, opening a gate once |
 //! | [`identify`] | probe → search → decision → deny list; sightings |
 //! | [`authorise`] | ride codes: replay and deny list |
 //! | [`epochs`] | issues the epochs of the gates' journals |
@@ -25,6 +26,7 @@
 pub mod attend;
 pub mod authorise;
 pub mod backlog;
+pub mod booth;
 pub mod config;
 pub mod epochs;
 mod faces;

@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backlog::{Backlog, BacklogView};
 use crate::station::{Station, StationError};
-use crate::store::StoreError;
+use crate::store::{JournalKey, StoreError};
 use crate::{lease, metrics};
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Journals of each gate that are told, the newest.
 const EPOCHS_TOLD_MAX: usize = 4;
+/// How long the booth's page knows what was done there.
+const BOOTH_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// Reports between two sweeps of the remembered codes.
 const SWEEP_EVERY: u64 = 60;
 
@@ -137,7 +139,7 @@ async fn status(station: &Station, come_back: &[TemplateId], backlog: &mut Backl
         templates: facts.gallery().map_or(0, |gallery| gallery.templates() as u64),
         in_system: riders(Tier::InSystem),
         backlog: station.backlog(),
-        gates: station.attendance.report(),
+        gates: gates(station),
         software_version: env!("CARGO_PKG_VERSION").to_owned(),
         feed_level: FEED_LEVEL,
         mode: facts.mode().name().to_owned(),
@@ -155,6 +157,15 @@ async fn status(station: &Station, come_back: &[TemplateId], backlog: &mut Backl
         come_back_refused: station.figures.come_back_refused(),
         tiers: Tier::ALL.into_iter().map(|tier| station.figures.report(tier, riders(tier))).collect(),
     })
+}
+
+/// What gates decided lately is for the booth here.
+fn gates(station: &Station) -> Vec<v1::GateReport> {
+    let without = |report: v1::GateReport| v1::GateReport {
+        status: report.status.map(|status| v1::GateStatus { decisions: Vec::new(), ..status }),
+        ..report
+    };
+    station.attendance.report().into_iter().map(without).collect()
 }
 
 fn fares_held(fares: &PublishedFares) -> v1::FareTableHeld {
@@ -178,10 +189,10 @@ fn watch(station: &Station, backlog: &mut Backlog) -> BacklogView {
     view
 }
 
-/// The newest journals of this station's gates, so that the cloud can tell what it lacks.
+/// The newest journals of this station's gates and of its booth, so that the cloud can tell what it lacks.
 fn journals(station: &Station) -> Vec<v1::StationJournal> {
     let mut told = Vec::new();
-    for gate in &station.config.gates {
+    for gate in station.config.gates.iter().chain(station.config.booth.as_ref().map(|booth| &booth.recorder)) {
         match station.store.journals.marks(gate, EPOCHS_TOLD_MAX) {
             Ok(marks) => told.extend(marks.into_iter().map(|marks| v1::StationJournal {
                 gate: gate.as_str().to_owned(),
@@ -199,7 +210,15 @@ fn journals(station: &Station) -> Vec<v1::StationJournal> {
 async fn learn_epochs(station: &Station, newest: Vec<v1::JournalMark>) -> Result<(), StoreError> {
     for mark in newest {
         if let Ok(gate) = GateId::new(mark.gate) {
-            station.store.journals.raise_epoch(&gate, mark.epoch)?;
+            let journal = JournalKey { gate, epoch: mark.epoch };
+            let journals = &station.store.journals;
+            journals.raise_epoch(&journal.gate, mark.epoch)?;
+            // The booth's own journal comes back from an old disk with fewer records than the cloud has of it: what is written
+            // next must not take their names.
+            let is_own = station.config.booth.as_ref().is_some_and(|booth| booth.recorder == journal.gate);
+            if is_own && journals.mark(&journal)?.is_some_and(|held| held < mark.next_sequence) {
+                journals.raise_epoch(&journal.gate, mark.epoch.saturating_add(1))?;
+            }
         }
     }
     if !*station.epochs_learnt.borrow() {
@@ -218,6 +237,7 @@ async fn sweep(station: &Arc<Station>) {
         }
         let forgotten = shared.store.codes.forget(shared.clock.now())?;
         shared.store.tombstones.forget(shared.clock.now())?;
+        shared.store.booth.forget(shared.clock.now().minus(BOOTH_KEPT))?;
         Ok::<_, StoreError>((forgotten, shared.store.codes.len()))
     });
     match swept.await {

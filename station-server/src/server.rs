@@ -21,12 +21,13 @@ use facegate_runtime::telemetry::{Health, Metrics};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::booth::BoothConfig;
 use crate::config::Config;
 use crate::renewal::{RenewalRpc, renew};
 use crate::rpc::StationRpc;
 use crate::station::{Station, StationError};
 use crate::store::{Store, StoreError};
-use crate::{forward, lease, metrics, refetch, report, sync, upkeep};
+use crate::{booth, forward, lease, metrics, refetch, report, sync, upkeep};
 
 /// The key that sealed the stored templates before keys were leased.
 const FORMER_KEY_FILE: &str = "station-templates.key";
@@ -71,6 +72,7 @@ pub struct Server {
     identity: DeviceIdentity,
     listener: TcpListener,
     metrics: Option<(Metrics, TcpListener)>,
+    booth: Option<(BoothConfig, TcpListener)>,
     cloud: SyncServiceClient<Wire>,
     renewals: RenewalServiceClient<Wire>,
 }
@@ -90,11 +92,17 @@ impl Server {
             (Some(metrics), Some(address)) => Some((metrics, listen(address)?)),
             _ => None,
         };
+        let booth = config.booth.clone().map(|booth| {
+            let listener = listen(booth.listen)?;
+            let listen = listener.local_addr()?;
+            Ok::<_, ServerError>((BoothConfig { listen, ..booth }, listener))
+        });
+        let booth = booth.transpose()?;
         let cloud = grpc::channel_to_any(&identity, &config.cloud, Role::Cloud, ChannelOptions::default())?;
         let renewals = RenewalServiceClient::new(grpc::wire(cloud.clone()));
         let cloud = cloud_client(grpc::wire(cloud));
         let opened = tokio::task::spawn_blocking(move || open(Arc::new(RealDisk), config, clock)).await?;
-        Ok(Self { station: Arc::new(opened?), identity, listener, metrics, cloud, renewals })
+        Ok(Self { station: Arc::new(opened?), identity, listener, metrics, booth, cloud, renewals })
     }
 
     /// Where gates and cameras connect; tells the port if the config left it to the system.
@@ -111,10 +119,15 @@ impl Server {
         Ok(self.metrics.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?)
     }
 
+    /// Where the ticket booth's page is, if there is one.
+    pub fn booth_address(&self) -> Option<SocketAddr> {
+        self.booth.as_ref().map(|(booth, _)| booth.listen)
+    }
+
     /// Serves until `stop`, then lets open calls finish and makes the state durable.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServerError> {
         metrics::describe();
-        let Self { station, identity, listener, metrics, cloud, renewals } = self;
+        let Self { station, identity, listener, metrics, booth, cloud, renewals } = self;
         tracing::info!(station = %station.config.station, address = %listener.local_addr()?, "serving");
         let mut loops = loops(&station, &cloud, &stop);
         let ask = renewals.clone();
@@ -136,6 +149,9 @@ impl Server {
                     tracing::error!(%error, "metrics are not served any more");
                 }
             });
+        }
+        if let Some((config, listener)) = booth {
+            loops.spawn(booth::serve(Arc::clone(&station), config, listener, identity.clone(), stop.clone()));
         }
         let served = serve_rpc(&station, renewals, &identity, listener, &stop).await;
         // Should serving have failed by itself, the loops must end all the same.

@@ -3,6 +3,7 @@
 //! All of it is either an index that can be rebuilt (from the journal, from the cloud) or made durable by
 //! [`Store::commit`] before anybody is told of it.
 
+mod booth;
 mod codes;
 mod facts;
 mod journals;
@@ -16,6 +17,7 @@ use facegate_domain::ids::StationId;
 use facegate_runtime::disk::Disk;
 use facegate_runtime::kv::{Database, KvError, KvOptions, Tree};
 
+pub use booth::{ActKind, BoothStore, KeptAct, LastAct};
 pub use codes::{CodeStore, Spent};
 pub use facts::FactStore;
 pub use journals::{IndexUpdate, JournalKey, JournalMarks, JournalStore};
@@ -45,6 +47,7 @@ pub struct Store {
     meta: Tree,
     station: StationId,
     pub journals: JournalStore,
+    pub booth: BoothStore,
     pub codes: CodeStore,
     pub tombstones: Tombstones,
 }
@@ -56,6 +59,7 @@ impl Store {
         Ok(Self {
             meta: database.tree("meta")?,
             journals: JournalStore::new(database.tree("journals")?),
+            booth: BoothStore::new(database.tree("booth")?),
             codes: CodeStore::new(database.tree("codes")?),
             tombstones: Tombstones::new(database.tree("tombstones")?),
             station,

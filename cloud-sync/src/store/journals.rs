@@ -37,6 +37,7 @@ pub(super) fn line_of(content: &[u8]) -> Result<Line, String> {
     let record = GateRecord::try_from(wire).map_err(|error| error.to_string())?;
     let entry = match record.body {
         RecordBody::Authorisation(_) => LineEntry::Authorisation,
+        RecordBody::GateOpened(_) => LineEntry::GateOpened,
         RecordBody::Passage(passage) => {
             LineEntry::Passage { authorisation: passage.authorisation, outcome: passage.outcome }
         }

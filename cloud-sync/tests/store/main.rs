@@ -119,7 +119,8 @@ every_store! {
         taps_to_pair_reach_back_and_tell_what_is_settled,
         only_riders_with_an_exit_or_an_old_tap_may_have_something_to_settle,
         who_had_settled_more_when_an_entry_came_late_may_have_something_to_settle,
-        a_sequence_that_no_journal_reaches_harms_nothing;
+        a_sequence_that_no_journal_reaches_harms_nothing,
+        what_an_attendant_did_is_a_tap_and_a_line_of_the_audit_once;
     shuffled:
         any_order_and_repetition_amounts_to_the_same;
     journeys:

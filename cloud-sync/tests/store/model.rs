@@ -71,9 +71,9 @@ impl Model {
             .filter_map(|record| match &record.body {
                 RecordBody::Authorisation(granted) => match granted.evidence {
                     Evidence::Code { nonce, .. } => Some(nonce),
-                    Evidence::Face { .. } => None,
+                    Evidence::Face { .. } | Evidence::Booth { .. } => None,
                 },
-                RecordBody::Passage(_) => None,
+                RecordBody::Passage(_) | RecordBody::GateOpened(_) => None,
             })
             .collect();
         (nonces.len() - nonces.iter().collect::<BTreeSet<_>>().len()) as u64

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use facegate_cloud_sync::store::{ErasureId, Gap, Mark, Store, StoreError};
+use facegate_domain::booth::{BoothAct, BoothReason, GateOpened};
 use facegate_domain::gate::GateMode;
-use facegate_domain::ids::RiderId;
-use facegate_domain::tap::{GateRecord, Passage, PassageOutcome, RecordBody, Tap};
+use facegate_domain::ids::{ActId, GateId, RiderId, StationId};
+use facegate_domain::tap::{Evidence, GateRecord, Medium, Passage, PassageOutcome, RecordBody, Tap};
 
 use crate::places::Place;
 use crate::world::{DAY, Gate, NOW, after, enrolled, face, ride, ride_code, settle, settlement, tap_of};
@@ -298,4 +299,30 @@ pub async fn a_sequence_that_no_journal_reaches_harms_nothing(place: &Place) {
     let store: &dyn Store = &*store;
     store.record_taps(Gate::entry("north").passed(RiderId::random(), NOW).into(), NOW).await.unwrap();
     assert_eq!(store.marks(&gate.gate).await.unwrap()[0].next_sequence, 2);
+}
+
+pub async fn what_an_attendant_did_is_a_tap_and_a_line_of_the_audit_once(place: &Place) {
+    let store = place.open().await;
+    let mut booth = Gate::entry("south-booth");
+    booth.gate = GateId::new("south-booth").unwrap();
+    let act = |n| BoothAct { id: ActId::from_bytes([n; 16]), attendant: "li".into(), reason: BoothReason::CodeFailed };
+    let (rider, at) = (RiderId::random(), NOW.minus(Duration::from_secs(1200)));
+    let evidence = Evidence::Booth { act: act(1), station: StationId::new("north").unwrap(), at };
+    let entered = booth.authorise(rider, NOW, evidence);
+    let passed = booth.passage(&entered, PassageOutcome::Passed);
+    let gate = GateId::new("south-out").unwrap();
+    let opened = booth.write(NOW, RecordBody::GateOpened(GateOpened { act: act(2), gate }));
+    let records = vec![entered.clone(), passed, opened];
+    let intake = store.record_taps(records.clone(), NOW).await.unwrap();
+    assert_eq!((intake.taps.as_slice(), intake.new_records), (&[tap_of(&entered)][..], 3));
+    assert_eq!(store.record_taps(records, NOW).await.unwrap().duplicates, 3);
+    let taps = store.taps_to_pair(rider, DAY).await.unwrap().taps;
+    assert_eq!((taps[0].medium, taps[0].station.as_str(), taps[0].at), (Medium::Booth, "north", at));
+    assert_eq!(store.overview().await.unwrap().in_system, 1);
+    let lines = store.audit_entries(0, 10).await.unwrap();
+    let seen: Vec<(&str, &str)> = lines.iter().map(|line| (line.actor.as_str(), line.action.as_str())).collect();
+    let actor = format!("attendant/{}/li", entered.station);
+    assert_eq!(seen, [(actor.as_str(), "booth.entry"), (actor.as_str(), "booth.open")]);
+    assert!(lines[0].subject.contains(&rider.to_string()) && lines[0].subject.contains("code_failed"), "{lines:?}");
+    assert!(store.verify_audit().await.unwrap().is_ok());
 }

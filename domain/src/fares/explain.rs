@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::fares::calendar::Period;
 use crate::ids::StationId;
 use crate::money::{Currency, Money, MoneyError};
+use crate::tap::Direction;
 
 /// The rule that made one line of a fare.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,11 @@ pub enum Rule {
     },
     /// The rider said where the missing end was.
     Repaired {
+        station: StationId,
+    },
+    /// No gate saw this end; an attendant wrote it down.
+    AtBooth {
+        end: Direction,
         station: StationId,
     },
     /// The missing end was taken from the rider's habit.
@@ -94,6 +100,12 @@ impl fmt::Display for Rule {
             Self::SameStation => f.write_str("entered and left at the same station"),
             Self::Overstay { after_s } => write!(f, "inside for longer than {} minutes", after_s / 60),
             Self::Repaired { station } => write!(f, "the missing end was {station}, as you told"),
+            Self::AtBooth { end: Direction::Entry, station } => {
+                write!(f, "your entry at {station} was repaired at the ticket booth by an attendant")
+            }
+            Self::AtBooth { end: Direction::Exit, station } => {
+                write!(f, "you left {station} with an exit pass of the ticket booth")
+            }
             Self::Usual { station } => write!(f, "the missing end is taken to be {station}, where you mostly go"),
             Self::Continued => f.write_str("goes on from the journey before, already counted"),
             Self::Transfer { name } => write!(f, "transfer: {name}"),

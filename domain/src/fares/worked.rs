@@ -124,7 +124,7 @@ impl Case {
                     rider: RiderId::from_bytes([1; 16]),
                     station: parsed.station.clone(),
                     direction: parsed.direction,
-                    medium: Medium::Face,
+                    medium: parsed.medium,
                     mode: parsed.mode,
                     at: days.at(local),
                 });
@@ -139,6 +139,7 @@ struct Parsed {
     gate: GateId,
     station: StationId,
     direction: Direction,
+    medium: Medium,
     mode: GateMode,
 }
 
@@ -151,17 +152,18 @@ fn parse(text: &str) -> Option<Parsed> {
         "out" => Direction::Exit,
         _ => return None,
     };
-    let (mut times, mut mode): (i64, _) = (1, GateMode::Normal);
+    let (mut times, mut medium, mut mode): (i64, _, _) = (1, Medium::Face, GateMode::Normal);
     for word in words {
         match word.strip_prefix('x').and_then(|times| times.parse().ok()) {
             Some(given) => times = given,
+            None if word == Medium::Booth.name() => medium = Medium::Booth,
             None => mode = GateMode::from_name(word)?,
         }
     }
     let each = |day| first.checked_add(jiff::Span::new().days(day)).ok();
     let times = (0..times).map(each).collect::<Option<Vec<_>>>()?;
     let gate = GateId::new("example").ok()?;
-    Some(Parsed { times, gate, station, direction, mode })
+    Some(Parsed { times, gate, station, direction, medium, mode })
 }
 
 fn pays(billed: &Billed) -> Pays {

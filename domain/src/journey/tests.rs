@@ -18,7 +18,7 @@ fn tap(sequence: u64, text: &str) -> Tap {
         rider: RiderId::from_bytes([1; 16]),
         station: StationId::new(station).unwrap(),
         direction,
-        medium: if medium == "face" { Medium::Face } else { Medium::Code },
+        medium: Medium::from_name(medium).unwrap(),
         mode: GateMode::Normal,
         at: Timestamp::from_unix_ms(seconds * 1000),
     }
@@ -57,6 +57,10 @@ fn worked_examples() {
             &["9:00:00 north in face", "9:20:00 south out code", "17:00:00 south in code", "17:20:00 north out face"],
             "north>south south>north",
         ),
+        // An attendant wrote one end down, perhaps after the other had come.
+        (&["9:20:00 south out face", "9:00:00 north in booth"], "north>south"),
+        (&["9:00:00 north in code", "9:20:00 south out booth"], "north>south"),
+        (&["9:00:00 north in booth", "9:05:00 north in face"], "north>? north>"),
         // Seen by face and then by code (or twice by face) at one gate.
         (&["9:00:00 north in face", "9:00:03 north in code", "9:20:00 south out face"], "north>south (north)"),
         (&["9:00:00 north in face", "9:00:10 north in face", "9:20:00 south out face"], "north>south (north)"),

@@ -1,4 +1,6 @@
-//! One against one: whether a face is that of the rider whom a code names.
+//! About one rider: whether a face is that of the rider whom a code names, and whether he is inside.
+
+use std::sync::PoisonError;
 
 use facegate_domain::face::Embedding;
 use facegate_domain::ids::RiderId;
@@ -18,6 +20,11 @@ pub struct Verified {
 }
 
 impl Gallery {
+    /// Whether an entry of his has not ended, as far as was told.
+    pub fn is_inside(&self, rider: RiderId) -> bool {
+        self.tiers.read().unwrap_or_else(PoisonError::into_inner).is_inside(rider)
+    }
+
     /// Whether this is the face of a rider who is named otherwise (by his code): one against one. `None`: nobody is
     /// enrolled under this name.
     pub fn verify_claim(

@@ -4,6 +4,7 @@ use facegate_domain::Timestamp;
 use facegate_domain::ids::RecordId;
 use facegate_domain::policy::Refusal;
 use facegate_domain::tap::Medium;
+use facegate_proto::v1;
 use serde::Serialize;
 
 use crate::latency::Took;
@@ -90,6 +91,18 @@ impl Decision {
             first_usable_ms: took.first_usable_ms,
             record,
             outcome: None,
+        }
+    }
+
+    /// What the station is told of it: not the record, which names a rider.
+    pub(super) fn told(&self) -> v1::GateDecision {
+        let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
+        v1::GateDecision {
+            at_unix_ms: self.at_unix_ms,
+            kind: self.kind.to_owned(),
+            medium: word(self.medium),
+            reason: word(self.reason),
+            outcome: word(self.outcome),
         }
     }
 }

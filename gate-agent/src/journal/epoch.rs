@@ -72,6 +72,8 @@ impl Epoch {
             RecordBody::Passage(passage) => {
                 self.unconcluded.remove(&passage.authorisation);
             }
+            // A booth's alone.
+            RecordBody::GateOpened(_) => {}
         }
     }
 

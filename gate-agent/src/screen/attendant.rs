@@ -1,8 +1,6 @@
 //! The attendant's page: the last decisions with their reasons and how the devices are, for who signs in. It only shows;
 //! orders come from the operations centre.
 
-mod reasons;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -54,7 +52,7 @@ struct Told {
 }
 
 async fn state(State(screen): State<Screen>, SignedIn(attendant): SignedIn) -> Json<Told> {
-    let reasons = Refusal::ALL.into_iter().map(|refusal| (refusal.name(), reasons::reason(refusal))).collect();
+    let reasons = Refusal::ALL.into_iter().map(|refusal| (refusal.name(), refusal.reason())).collect();
     let now_unix_ms = screen.clock.now().unix_ms();
     Json(Told { attendant, now_unix_ms, reasons, view: screen.board.view() })
 }

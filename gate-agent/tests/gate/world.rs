@@ -274,7 +274,7 @@ pub fn identity(ca: &CertificateAuthority, role: Role, id: &str, dir: &Path) -> 
 pub fn authorisations(records: &[GateRecord]) -> Vec<Authorisation> {
     let of = |record: &GateRecord| match &record.body {
         RecordBody::Authorisation(authorisation) => Some(authorisation.clone()),
-        RecordBody::Passage(_) => None,
+        RecordBody::Passage(_) | RecordBody::GateOpened(_) => None,
     };
     records.iter().filter_map(of).collect()
 }
@@ -282,7 +282,7 @@ pub fn authorisations(records: &[GateRecord]) -> Vec<Authorisation> {
 pub fn passages(records: &[GateRecord]) -> Vec<Passage> {
     let of = |record: &GateRecord| match record.body {
         RecordBody::Passage(passage) => Some(passage),
-        RecordBody::Authorisation(_) => None,
+        RecordBody::Authorisation(_) | RecordBody::GateOpened(_) => None,
     };
     records.iter().filter_map(of).collect()
 }

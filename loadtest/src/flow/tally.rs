@@ -38,7 +38,7 @@ pub fn tally(records: &[GateRecord], truth: &Truth) -> Tally {
             RecordBody::Passage(passage) if passage.outcome == PassageOutcome::Passed => {
                 passed.insert((gate, format!("{}-{}", record.id.epoch, passage.authorisation)));
             }
-            RecordBody::Passage(_) => {}
+            RecordBody::Passage(_) | RecordBody::GateOpened(_) => {}
         }
     }
     let mut tally = Tally { taps: passed.len(), ..Tally::default() };

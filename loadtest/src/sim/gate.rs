@@ -144,7 +144,7 @@ impl SimGate {
             Ok(authorisation) => {
                 let nonce = match authorisation.evidence {
                     Evidence::Code { nonce, .. } => Some(nonce),
-                    Evidence::Face { .. } => None,
+                    Evidence::Face { .. } | Evidence::Booth { .. } => None,
                 };
                 let admitted = self.door.admit(authorisation).await;
                 if self.door.is_busy() {

@@ -2,6 +2,7 @@
 //! on their way, and whether they are on the disk when somebody is told so.
 #![allow(clippy::unwrap_used)]
 
+mod booth;
 mod lost;
 mod renewal;
 mod replay;

@@ -1,6 +1,6 @@
 //! The three hops. Each can be stopped, have its disk tampered with, and start again at the same address.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +102,8 @@ impl World {
         let (tls, _) = self.tls(Role::Cloud, "main");
         self.ca.save(&self.path("ca")).unwrap();
         let text = format!(
-            "listen = \"127.0.0.1:{}\"\ndata_dir = {:?}\nmodels_dir = \"unused\"\nfares = {:?}\n{tls}[ca]\ndir = {:?}\n",
+            "listen = \"127.0.0.1:{}\"\ndata_dir = {:?}\nmodels_dir = \"unused\"\nfares = {:?}\n\
+             [journeys]\nsettle_after_ms = 500\n{tls}[ca]\ndir = {:?}\n",
             self.cloud_port,
             self.path("cloud"),
             self.path("fares.toml"),
@@ -127,20 +128,25 @@ impl World {
     }
 
     pub async fn station(&self) -> Running {
-        self.station_of("north", self.station_port, "station").await
+        self.station_with("").await.0
+    }
+
+    /// With more TOML in its config; where its booth is, if it has one.
+    pub async fn station_with(&self, more: &str) -> (Running, Option<SocketAddr>) {
+        self.station_of("north", self.station_port, "station", more).await
     }
 
     /// A second one, with a gate of its own.
     pub async fn south(&self) -> Running {
-        self.station_of("south", self.south_port, "south").await
+        self.station_of("south", self.south_port, "south", "").await.0
     }
 
-    async fn station_of(&self, id: &str, port: u16, folder: &str) -> Running {
+    async fn station_of(&self, id: &str, port: u16, folder: &str, more: &str) -> (Running, Option<SocketAddr>) {
         use facegate_station_server::config::{Config, RawConfig};
         let (tls, _) = self.tls(Role::Station, id);
         let text = format!(
             "station = \"{id}\"\nlisten = \"127.0.0.1:{port}\"\ncloud = \"https://127.0.0.1:{}\"\ndata_dir = {:?}\n\
-             gates = [\"{id}-in\"]\n{tls}",
+             gates = [\"{id}-in\"]\n{more}{tls}",
             self.cloud_port,
             self.path(folder)
         );
@@ -155,10 +161,10 @@ impl World {
         })
         .await;
         let server = bound.unwrap();
-        let stop = CancellationToken::new();
+        let (stop, booth) = (CancellationToken::new(), server.booth_address());
         let stopping = stop.clone();
         let task = tokio::spawn(async move { server.serve(stopping).await.unwrap() });
-        Running { stop, tasks: vec![task] }
+        (Running { stop, tasks: vec![task] }, booth)
     }
 
     /// The gate's journal with its line to the station.

@@ -1,8 +1,9 @@
 //! gate.proto: the records of a gate's journal.
 
 use facegate_domain::Timestamp;
+use facegate_domain::booth::{BoothAct, BoothReason, GateOpened};
 use facegate_domain::gate::GateMode;
-use facegate_domain::ids::{GateId, RecordId, RiderId, StationId};
+use facegate_domain::ids::{ActId, GateId, RecordId, RiderId, StationId};
 use facegate_domain::journal_audit::{JournalRange, Span};
 use facegate_domain::score::{Similarity, Tier};
 use facegate_domain::tap::{
@@ -114,6 +115,10 @@ impl TryFrom<v1::GateRecord> for GateRecord {
                     remarks: remarks_from_wire(&p.remarks),
                     ended_in: if p.ended_in.is_empty() { None } else { Some(gate_mode_from_wire(&p.ended_in)?) },
                 }),
+                v1::gate_record::Body::GateOpened(opened) => RecordBody::GateOpened(GateOpened {
+                    act: required("act", opened.act)?.try_into()?,
+                    gate: GateId::new(opened.gate)?,
+                }),
             },
         })
     }
@@ -136,6 +141,10 @@ impl From<GateRecord> for v1::GateRecord {
                     remarks: p.remarks.iter().map(|remark| remark.name().to_owned()).collect(),
                     ended_in: p.ended_in.map_or(String::new(), |mode| mode.name().to_owned()),
                 }),
+                RecordBody::GateOpened(opened) => v1::gate_record::Body::GateOpened(v1::GateOpened {
+                    act: Some(opened.act.into()),
+                    gate: opened.gate.into(),
+                }),
             }),
         }
     }
@@ -154,6 +163,11 @@ impl TryFrom<v1::Authorisation> for Authorisation {
                         (fixed("nonce", &code.nonce)?, code.face_similarity.map(Similarity::from_cosine));
                     Evidence::Code { nonce, checked_online: code.checked_online, face }
                 }
+                v1::authorisation::Evidence::Booth(booth) => Evidence::Booth {
+                    act: required("act", booth.act)?.try_into()?,
+                    station: StationId::new(booth.station)?,
+                    at: Timestamp::from_unix_ms(booth.at_unix_ms),
+                },
             },
             mode: gate_mode_from_wire(&wire.mode)?,
         })
@@ -179,9 +193,29 @@ impl From<Authorisation> for v1::Authorisation {
                     let nonce = nonce.to_vec();
                     v1::authorisation::Evidence::Code(v1::CodeEvidence { nonce, checked_online, face_similarity })
                 }
+                Evidence::Booth { act, station, at } => v1::authorisation::Evidence::Booth(v1::BoothEvidence {
+                    act: Some(act.into()),
+                    station: station.into(),
+                    at_unix_ms: at.unix_ms(),
+                }),
             }),
             mode: gate_mode_to_wire(authorisation.mode),
         }
+    }
+}
+
+impl TryFrom<v1::BoothAct> for BoothAct {
+    type Error = InvalidMessage;
+    fn try_from(wire: v1::BoothAct) -> Result<Self, InvalidMessage> {
+        let unknown = || InvalidMessage::UnknownValue { field: "reason", got: wire.reason.clone() };
+        let reason = BoothReason::from_name(&wire.reason).ok_or_else(unknown)?;
+        Ok(Self { id: ActId::from_bytes(fixed("act.id", &wire.id)?), attendant: wire.attendant, reason })
+    }
+}
+
+impl From<BoothAct> for v1::BoothAct {
+    fn from(act: BoothAct) -> Self {
+        Self { id: act.id.as_bytes().to_vec(), attendant: act.attendant, reason: act.reason.name().to_owned() }
     }
 }
 
@@ -217,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    fn records() -> [GateRecord; 3] {
+    fn records() -> [GateRecord; 5] {
         let record = |sequence, body| GateRecord {
             id: RecordId { gate: GateId::new("north-in").unwrap(), epoch: 2, sequence },
             station: StationId::new("north").unwrap(),
@@ -232,6 +266,9 @@ mod tests {
             let mode = if direction == Direction::Exit { GateMode::FareExempt } else { GateMode::Normal };
             RecordBody::Authorisation(Authorisation::new(RiderId::random(), direction, evidence).in_mode(mode))
         };
+        let act = BoothAct { id: ActId::random(), attendant: "li".into(), reason: BoothReason::PhoneLost };
+        let at = Timestamp::from_unix_ms(1_790_000_000_000);
+        let booth = Evidence::Booth { act: act.clone(), station: StationId::new("south").unwrap(), at };
         [
             record(0, authorise(Direction::Exit, face)),
             record(1, authorise(Direction::Entry, code)),
@@ -242,6 +279,8 @@ mod tests {
                     ..Passage::new(1, PassageOutcome::TurnedBack)
                 }),
             ),
+            record(3, authorise(Direction::Entry, booth)),
+            record(4, RecordBody::GateOpened(GateOpened { act, gate: GateId::new("north-out").unwrap() })),
         ]
     }
 

@@ -6,6 +6,8 @@ use facegate_gallery::DecisionSettings;
 use facegate_runtime::config::{RawTelemetry, RawTls};
 use serde::Deserialize;
 
+use crate::booth::RawBooth;
+
 /// A station's config file. `Config` documents the meaning of each key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +38,7 @@ pub struct RawConfig {
     pub journal: RawJournal,
     #[serde(default)]
     pub offline: RawOffline,
+    pub booth: Option<RawBooth>,
 }
 
 /// One address, or those of all replicas.

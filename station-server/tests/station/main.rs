@@ -4,6 +4,7 @@
 mod access;
 mod attendance;
 mod bad_batches;
+mod booth;
 mod capped;
 mod cloud;
 mod codes;
@@ -22,6 +23,8 @@ mod offline;
 mod operation;
 mod refetch;
 mod restart;
+#[path = "../../../pages-tests/run.rs"]
+mod run;
 mod sightings;
 mod snapshots;
 mod strangers;

@@ -39,6 +39,7 @@ pub struct World {
 pub struct Running {
     pub address: SocketAddr,
     pub metrics_address: Option<SocketAddr>,
+    pub booth_address: Option<SocketAddr>,
     pub station: Arc<Station>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -77,10 +78,11 @@ impl World {
     pub async fn station_as_it_starts(&self, more: &str, metrics: Option<Metrics>) -> Running {
         let server = Server::bind(self.config(more), Arc::clone(&self.clock) as _, metrics).await.unwrap();
         let (address, metrics_address) = (server.address().unwrap(), server.metrics_address().unwrap());
+        let booth_address = server.booth_address();
         let stop = CancellationToken::new();
         let (stopping, station) = (stop.clone(), Arc::clone(server.station()));
         let serving = tokio::spawn(async move { server.serve(stopping).await.unwrap() });
-        Running { address, metrics_address, station, stop, serving }
+        Running { address, metrics_address, booth_address, station, stop, serving }
     }
 
     pub fn config(&self, more: &str) -> Config {

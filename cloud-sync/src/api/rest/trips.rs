@@ -26,9 +26,9 @@ pub struct TripView {
     entry_station: Option<String>,
     /// None if nobody saw where it ended.
     exit_station: Option<String>,
-    /// "face" or "code".
+    /// "face" or "code"; "booth": an attendant wrote it down.
     entry_medium: Option<&'static str>,
-    /// "face" or "code".
+    /// "face" or "code"; "booth": an attendant wrote it down.
     exit_medium: Option<&'static str>,
     entered_at: Option<Moment>,
     left_at: Option<Moment>,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use facegate_domain::Timestamp;
+use facegate_domain::booth::Deed;
 use facegate_domain::ids::{GateId, RecordId};
 use facegate_domain::intake::{Codes, Standing};
 use facegate_domain::tap::GateRecord;
@@ -17,7 +18,7 @@ use super::journal::Journals;
 use super::overview::{CONFLICTS, REPLAYS};
 use super::tx::Tx;
 use super::values::{IdColumns, json, record_of};
-use super::{place, risk, standing};
+use super::{audit, place, risk, standing};
 use crate::store::logged::Logged;
 use crate::store::{Conflict, Intake, StoreError};
 
@@ -57,6 +58,9 @@ pub(super) async fn take_in(tx: &mut Tx, batch: &Batch, now: Timestamp) -> Resul
         standing::ride(tx, &intake.taps).await?;
         risk::want_looks(tx, &intake.taps, now).await?;
         changes.extend(place::move_riders(tx, &intake.taps, now).await?);
+        for deed in new.iter().filter_map(|(record, _)| Deed::of(record)) {
+            audit::append(tx, &deed.actor, deed.action, &deed.subject, now).await?;
+        }
         if !changes.is_empty() {
             tx.publish(&changes).await?;
         }

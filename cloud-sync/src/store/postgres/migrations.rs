@@ -12,7 +12,7 @@ use super::url::PostgresUrl;
 use crate::store::StoreError;
 
 /// Every migration there ever was, in order. One that was released is never changed; a change is another one.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "store", include_str!("../../../migrations/0001_store.sql")),
     (2, "rides", include_str!("../../../migrations/0002_rides.sql")),
     (3, "charging", include_str!("../../../migrations/0003_charging.sql")),
@@ -25,6 +25,7 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
     (10, "waivers", include_str!("../../../migrations/0010_waivers.sql")),
     (11, "attacks", include_str!("../../../migrations/0011_attacks.sql")),
     (12, "acts", include_str!("../../../migrations/0012_acts.sql")),
+    (13, "booth", include_str!("../../../migrations/0013_booth.sql")),
 ];
 
 /// How often replicas that start together may get in each other's way.

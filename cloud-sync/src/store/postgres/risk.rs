@@ -50,7 +50,7 @@ impl RiskStore for PgStore {
                     rider,
                     station: StationId::new(station).map_err(|error| damaged("a station's name", error))?,
                     direction: if direction == Direction::Entry.name() { Direction::Entry } else { Direction::Exit },
-                    medium: if medium == Medium::Face.name() { Medium::Face } else { Medium::Code },
+                    medium: Medium::from_name(&medium).unwrap_or(Medium::Code),
                     mode: GateMode::from_name(&mode).unwrap_or_default(),
                     at: Timestamp::from_unix_ms(at),
                 })

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use facegate_domain::Timestamp;
+use facegate_domain::booth::Deed;
 use facegate_domain::ids::{GateId, RecordId, RiderId};
 use facegate_domain::intake::{Amount, Codes, Move, Place, Progress, Standing, moves, passage_of};
 use facegate_domain::tap::{GateRecord, Passage, Tap};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::feed::publish;
 use super::tx::{Tx, damaged, decode};
-use super::{key, risk, standing};
+use super::{audit, key, risk, standing};
 use crate::store::logged::Logged;
 use crate::store::{Arrival, Conflict, ErasureReceipt, Intake, Mark, Rider, StoreError, UnknownPassage};
 
@@ -80,6 +81,9 @@ pub(super) fn take_in(tx: &mut Tx<'_>, records: &[GateRecord], now: Timestamp) -
         follow(tx, &step)?;
     }
     risk::want_looks(tx, &taps, now)?;
+    for deed in new.iter().filter_map(|record| Deed::of(record)) {
+        audit::append(tx, &deed.actor, deed.action, &deed.subject, now)?;
+    }
     intake.taps = taps;
     Ok(intake)
 }

@@ -3,7 +3,7 @@
 
 const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
-const MEDIA = { face: "by face", code: "with a ride code" };
+const MEDIA = { face: "by face", code: "with a ride code", booth: "by an attendant at the ticket booth" };
 
 // What each state of a charge means to the person who pays.
 const CHARGES = {

@@ -15,6 +15,7 @@ use crate::gate::GateMode;
 use crate::ids::StationId;
 use crate::journey::Incomplete;
 use crate::money::{Money, MoneyError};
+use crate::tap::{Medium, Tap};
 
 /// Goes over one rider's rides in the order in which they began.
 pub struct Biller<'t> {
@@ -102,6 +103,7 @@ impl<'t> Biller<'t> {
         let group = product.group.as_deref();
         let zones = zones_of(&rule, &trip);
         let price = table.money(minor);
+        written_down(&mut receipt, ride)?;
         if let Some(filled) = ends.filled {
             receipt.add(filled, Quantity::Journeys(1), table.money(0))?;
         }
@@ -222,12 +224,29 @@ fn waived(table: &FareTable, ride: Ride<'_>, what: &[Waives]) -> Option<String> 
 /// A gate that he went through was in this mode.
 fn exempt(ride: Ride<'_>, mode: GateMode) -> Option<String> {
     let mut ends = [ride.first(), ride.last()].into_iter();
-    ends.find(|tap| tap.mode == mode).map(|tap| format!("the gate at {} was {}", tap.station, mode.in_words()))
+    ends.find(|tap| tap.mode == mode).map(|tap| match tap.medium {
+        Medium::Booth => format!("an attendant at {} let you out {}", tap.station, mode.in_words()),
+        Medium::Face | Medium::Code => format!("the gate at {} was {}", tap.station, mode.in_words()),
+    })
+}
+
+/// The rider reads which end of his ride an attendant wrote down.
+fn written_down(receipt: &mut Receipt<'_>, ride: Ride<'_>) -> Result<(), MoneyError> {
+    let ends: &[&Tap] = match ride {
+        Ride::Whole(journey) => &[&journey.entry, &journey.exit],
+        Ride::Broken(incomplete) => &[incomplete.tap()],
+    };
+    for tap in ends.iter().filter(|tap| tap.medium == Medium::Booth) {
+        let rule = Rule::AtBooth { end: tap.direction, station: tap.station.clone() };
+        receipt.add(rule, Quantity::Journeys(1), receipt.table.money(0))?;
+    }
+    Ok(())
 }
 
 /// What a ride costs of which one end is missing. No cap, pass or discount is for it.
 fn maximum(table: &FareTable, ride: Ride<'_>) -> Result<Fare, MoneyError> {
     let mut receipt = Receipt::new(table);
+    written_down(&mut receipt, ride)?;
     receipt.add(Rule::MaximumFare, Quantity::Journeys(1), table.money(table.maximum_fare_minor))?;
     let waives: &[Waives] = match ride {
         Ride::Broken(Incomplete::MissingExit { .. }) => &[Waives::Fare, Waives::Disruption, Waives::MissingExit],
@@ -246,6 +265,7 @@ fn same_station(table: &FareTable, ride: Ride<'_>) -> Result<Option<Fare>, Money
     let rule = rules.find(|rule| rule.up_to_s.is_none_or(|up_to| stayed <= u64::from(up_to)));
     let Some(price_minor) = rule.and_then(|rule| rule.price_minor) else { return Ok(None) };
     let mut receipt = Receipt::new(table);
+    written_down(&mut receipt, ride)?;
     receipt.add(Rule::SameStation, minutes(stayed), table.money(price_minor))?;
     if let Some(reason) = waived(table, ride, &[Waives::Fare, Waives::Disruption]) {
         receipt.leave(Rule::Waived { reason }, Quantity::Journeys(1), table.money(0))?;

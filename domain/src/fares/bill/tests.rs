@@ -217,3 +217,27 @@ fn the_mode_of_a_gate_gives_up_what_it_says() {
         "taps = [\"2025-03-03T11:00 b out sequence_exempt\"]\npays = [0]\nsays = [\"waived: the gate at b was sequence exempt\"]",
     );
 }
+
+#[test]
+fn what_an_attendant_wrote_down_is_paid_like_a_tap_and_said() {
+    let rules = "overstay = [{ after_s = 3600, price_minor = 300 }]";
+    let tariff = tariff(&[NETWORK.replace("station = [", &format!("{rules}\nstation = ["))]);
+    for (taps, pays, says) in [
+        // He came in without a tap.
+        (["08:00 a in booth", "08:30 c out"], 400, "your entry at a was repaired at the ticket booth by an attendant"),
+        (["08:00 a in", "08:30 b out booth"], 200, "you left b with an exit pass of the ticket booth"),
+        (["08:00 a in", "08:30 b out booth fare_exempt"], 0, "waived: an attendant at b let you out fare exempt"),
+        (["08:00 a in", "11:00 b out booth"], 500, "inside for longer than 60 minutes"),
+        (["08:00 a in", "11:00 b out booth time_exempt"], 200, "you left b with an exit pass of the ticket booth"),
+        (["08:00 a in booth", "08:20 a out booth fare_exempt"], 0, "waived: an attendant at a let you out fare exempt"),
+    ] {
+        let taps = taps.map(|tap| format!("\"2025-03-03T{tap}\"")).join(", ");
+        let case = format!("taps = [{taps}]\npays = [{pays}]\nsays = [\"{says}\"]");
+        assert_eq!(check_by(&tariff, &case), Ok(()), "{case}");
+    }
+    // An entry that nobody leaves by, and an exit without one.
+    let broken = r#"taps = ["2025-03-03T08:30 b out booth"]
+        pays = [900]
+        says = ["you left b with an exit pass of the ticket booth", "maximum fare: one end of the journey is missing"]"#;
+    assert_eq!(check_by(&tariff, broken), Ok(()));
+}
