@@ -103,3 +103,23 @@ fn the_binary_checks_a_config_and_starts_nothing() {
     }
     assert!(!dir.path().join("data").exists());
 }
+
+#[test]
+fn a_booth_has_attendants_and_a_name_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = facegate_runtime::sign_in::Password::typed("a long enough one").hash().unwrap();
+    let attendant = |hash: &str| format!("[[booth.attendants]]\nname = \"li\"\npassword_hash = \"{hash}\"\n");
+    let with = |more: &str| load(&format!("{}\n[booth]\n{more}", example(dir.path())));
+    let good = with(&format!("listen = \"127.0.0.1:7446\"\n{}", attendant(&hash))).unwrap();
+    assert!(!format!("{good:?}").contains("argon2"), "no hash is printed");
+    assert_eq!(good.booth.unwrap().recorder.as_str(), "north-booth");
+    let wrong = |more: &str| {
+        let ConfigError::Wrong { problems, .. } = with(more).unwrap_err() else { panic!("not a list of problems") };
+        problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect::<Vec<_>>()
+    };
+    let nobody = wrong("listen = \"everywhere\"\n");
+    assert!(nobody.len() == 2 && nobody.iter().any(|problem| problem.contains("nobody can sign in")), "{nobody:?}");
+    let twice = wrong(&format!("listen = \"127.0.0.1:0\"\n{}{}", attendant(&hash), attendant("hunter2")));
+    assert!(twice.iter().any(|problem| problem.contains("hash-password")), "{twice:?}");
+    assert!(twice.len() == 2 && twice.iter().all(|problem| !problem.contains("hunter2")), "{twice:?}");
+}

@@ -52,7 +52,7 @@ async fn a_repaired_entry_is_charged_like_a_tap_once_the_cloud_is_back() {
     assert_eq!(status, 200, "{done}");
     let evidence = Evidence::Code { nonce: [3; 8], checked_online: true, face: None };
     let token = journal.authorise(Authorisation::new(rider, Direction::Exit, evidence)).await.unwrap();
-    journal.conclude(token, PassageOutcome::Passed, Remarks::default()).await.unwrap();
+    journal.conclude(token, PassageOutcome::Passed, Remarks::default(), None).await.unwrap();
 
     let (cloud, running_cloud) = world.cloud().await;
     let mut rides = Vec::new();

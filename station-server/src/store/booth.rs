@@ -120,11 +120,12 @@ impl BoothStore {
                 let authorisation = RecordId { sequence: passage.authorisation, ..record.id.clone() };
                 let alone = alone_key(&authorisation);
                 let Some(id) = self.tree.get(&alone)? else { return Ok(()) };
+                let act: Option<KeptAct> = self.read(&key(b'a', &id))?;
+                // A gate's passage may be of an authorisation with the same numbers.
+                let Some(act) = act.filter(|act| act.record == authorisation) else { return Ok(()) };
                 let mut batch = Batch::default();
                 batch.remove(&alone);
-                if passage.outcome != PassageOutcome::Passed
-                    && let Some(act) = self.read::<KeptAct>(&key(b'a', &id))?
-                {
+                if passage.outcome != PassageOutcome::Passed {
                     if let ActKind::Entry { rider, .. } | ActKind::Exit { rider, .. } = &act.what {
                         batch.remove(key(b'r', rider.as_bytes()));
                     }
@@ -205,4 +206,62 @@ fn act_of(key: &[u8]) -> Result<ActId, StoreError> {
 
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("acts are plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use facegate_domain::booth::BoothAct;
+    use facegate_domain::tap::{Authorisation, GateStamp, Passage};
+    use facegate_runtime::disk::{Disk, SimDisk};
+
+    use super::*;
+
+    fn record(recorder: &str, sequence: u64, at_ms: i64, body: RecordBody) -> GateRecord {
+        let id = RecordId { gate: GateId::new(recorder).unwrap(), epoch: 1, sequence };
+        let stamp = GateStamp { wall: Timestamp::from_unix_ms(at_ms), monotonic_ms: 0 };
+        GateRecord { id, station: StationId::new("north").unwrap(), stamp, body }
+    }
+
+    fn entered(rider: RiderId, id: ActId, at_ms: i64) -> RecordBody {
+        let act = BoothAct { id, attendant: "li".into(), reason: BoothReason::Other };
+        let (station, at) = (StationId::new("south").unwrap(), Timestamp::from_unix_ms(at_ms));
+        RecordBody::Authorisation(Authorisation::new(rider, Direction::Entry, Evidence::Booth { act, station, at }))
+    }
+
+    #[test]
+    fn an_act_is_whole_with_its_own_passage_alone_and_a_gate_knows_better() {
+        let store = BoothStore::new(SimDisk::new().database(Path::new("state"), super::super::OPTIONS).unwrap().root());
+        let (rider, id) = (RiderId::random(), ActId::random());
+        let passed = |outcome| RecordBody::Passage(Passage::new(0, outcome));
+        store.learn(&record("north-booth", 0, 1000, entered(rider, id, 500))).unwrap();
+        store.learn(&record("north-in", 1, 1000, passed(PassageOutcome::TurnedBack))).unwrap();
+        assert_eq!(store.alone().unwrap(), [(1, 0)], "another's passage is none of it");
+        store.learn(&record("north-booth", 1, 1000, passed(PassageOutcome::Passed))).unwrap();
+        assert_eq!(store.alone().unwrap(), []);
+        assert!(!store.act(id).unwrap().unwrap().interrupted && store.last_of(rider).unwrap().is_some());
+        let code = Evidence::Code { nonce: [1; 8], checked_online: true, face: None };
+        let left = RecordBody::Authorisation(Authorisation::new(rider, Direction::Exit, code));
+        store.learn(&record("north-out", 0, 900, left.clone())).unwrap();
+        assert!(store.last_of(rider).unwrap().is_some(), "that was before");
+        store.learn(&record("north-out", 1, 2000, left)).unwrap();
+        assert_eq!(store.last_of(rider).unwrap(), None);
+    }
+
+    #[test]
+    fn old_acts_are_forgotten_and_the_newest_come_first() {
+        let store = BoothStore::new(SimDisk::new().database(Path::new("state"), super::super::OPTIONS).unwrap().root());
+        let acts: Vec<(RiderId, ActId)> = (0..3).map(|_| (RiderId::random(), ActId::random())).collect();
+        for (n, (rider, id)) in (0..).zip(&acts) {
+            let body = entered(*rider, *id, 0);
+            store.learn(&record("north-booth", n, 1000 + i64::try_from(n).unwrap(), body)).unwrap();
+        }
+        let listed: Vec<ActId> = store.latest(2).unwrap().into_iter().map(|act| act.id).collect();
+        assert_eq!(listed, [acts[2].1, acts[1].1]);
+        store.forget(Timestamp::from_unix_ms(1002)).unwrap();
+        assert_eq!(store.latest(9).unwrap().len(), 1);
+        assert_eq!((store.last_of(acts[0].0).unwrap(), store.act(acts[0].1).unwrap()), (None, None));
+        assert!(store.last_of(acts[2].0).unwrap().is_some());
+    }
 }

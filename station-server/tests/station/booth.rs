@@ -349,3 +349,25 @@ async fn no_gate_gives_an_attendants_word() {
     assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
     station.stop().await;
 }
+
+#[tokio::test]
+async fn for_other_machines_the_page_is_under_the_stations_certificate() {
+    let world = World::new().await;
+    let station = world.station_with(&section().replace("127.0.0.1:0", "0.0.0.0:0"), None).await;
+    let ca = world.tls(facegate_runtime::identity::Role::Station, "north").ca;
+    let base = format!("https://127.0.0.1:{}", station.booth_address.unwrap().port());
+    let browser = facegate_runtime::http::client_without_identity(&ca).unwrap().build().unwrap();
+    let form = format!("name=li&password={}", PASSWORD.replace(' ', "+"));
+    let sign_in = |origin: &str| {
+        let sent = browser.post(format!("{base}/sign-in")).header("Origin", origin.to_owned());
+        sent.header("Content-Type", "application/x-www-form-urlencoded").body(form.clone()).send()
+    };
+    assert_eq!(sign_in("https://evil.example").await.unwrap().status(), 403);
+    let plain = base.replace("https", "http");
+    assert_eq!(sign_in(&plain).await.unwrap().status(), 403);
+    let signed_in = sign_in(&base).await.unwrap();
+    // It leads to the page, to which this browser brings no cookie.
+    assert!(signed_in.status().is_success(), "{signed_in:?}");
+    assert!(browser.get(&plain).send().await.is_err(), "nothing goes without TLS");
+    station.stop().await;
+}
