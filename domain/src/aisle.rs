@@ -196,6 +196,13 @@ impl Aisle {
         }
     }
 
+    /// With beams that were found silent before: each is believed again as soon as it sees somebody.
+    #[must_use]
+    pub fn distrusting(mut self, silent: impl IntoIterator<Item = Beam>) -> Self {
+        silent.into_iter().for_each(|beam| self.beams.distrust(beam));
+        self
+    }
+
     /// Takes a report. A time before that of the last one counts as the last one's.
     pub fn on(&mut self, event: AisleEvent) -> Vec<Finding> {
         self.advance(event.at_ms);

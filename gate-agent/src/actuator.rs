@@ -64,6 +64,8 @@ pub enum Order {
     Close,
     /// Stand open for everybody, or do so no longer. Kept over a loss of power and of the gate.
     Stand(bool),
+    /// What the watchdog does when the gate is silent: stand open, or close. Until it is told it closes.
+    WithoutGate(bool),
     /// Everything up to this event is on our disk: the hardware may forget it.
     Acknowledge(u64),
     Show(Lamp, Sound),

@@ -107,6 +107,8 @@ pub enum Duty {
 pub struct GateDuty {
     pub direction: Direction,
     pub actuator: ActuatorConfig,
+    /// Whether the hardware opens the door when this process is silent; else it closes it.
+    pub opens_without_gate: bool,
     pub aisle: AislePolicy,
     pub admission: AdmissionConfig,
     pub screen: ScreenConfig,

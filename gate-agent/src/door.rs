@@ -15,6 +15,7 @@ use facegate_domain::tap::{Authorisation, Direction, Medium, PassageOutcome, Rem
 use crate::actuator::{Actuator, AisleEvent, AisleStatus, Lamp, Order, Signal, Sound};
 use crate::board::{Alarm, Board};
 use crate::journal::GateJournal;
+use crate::memory::Memory;
 
 /// Reports may be so long on their way: time that passes without any is let pass so much later.
 const REPORTS_LATE_MS: u64 = 150;
@@ -41,9 +42,12 @@ pub struct Concluded {
 pub struct DoorParts {
     pub actuator: Box<dyn Actuator>,
     pub journal: Arc<GateJournal>,
+    pub memory: Memory,
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
     pub side: Direction,
+    /// What the hardware does with the door when this process is silent.
+    pub opens_without_gate: bool,
     pub policy: AislePolicy,
 }
 
@@ -169,6 +173,7 @@ impl Door {
                 let concluded = self.reconcile(status).await;
                 self.online = true;
                 self.parts.board.aisle_online(true);
+                self.tell(Order::WithoutGate(self.parts.opens_without_gate)).await;
                 self.settle().await;
                 concluded
             }
@@ -234,7 +239,7 @@ impl Door {
     /// Clears up every authorisation without a passage with what the hardware knows.
     async fn reconcile(&mut self, status: AisleStatus) -> Vec<Concluded> {
         if self.boot != Some(status.boot) {
-            self.aisle = Aisle::new(self.parts.policy);
+            self.begin_anew().await;
             (self.boot, self.taken, self.acknowledged) = (Some(status.boot), None, None);
         }
         let mut found = Vec::new();
@@ -297,8 +302,7 @@ impl Door {
             }
         }
         if sensors_spoke {
-            self.parts.board.beams(self.aisle.faults().collect());
-            self.rest_as_told().await;
+            self.beams_changed().await;
         }
         concluded
     }

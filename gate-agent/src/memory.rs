@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use facegate_domain::Timestamp;
+use facegate_domain::aisle::Beam;
 use facegate_domain::code::IssuerKey;
 use facegate_domain::gate::GateMode;
 use facegate_domain::ids::StationId;
@@ -21,6 +22,7 @@ const TOLD: &str = "told";
 const ORDERS: &str = "orders";
 /// Orders last a minute: no gate is given so many in one.
 const ORDERS_MAX: usize = 64;
+const SILENT_BEAMS: &str = "silent_beams";
 const CONTACT: &str = "station_contact";
 /// A restart may forget so much of the latest contact.
 const CONTACT_KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -160,6 +162,20 @@ impl Memory {
         Ok(self.database.commit().await?)
     }
 
+    /// Beams that saw nobody whom the others saw, when the gate was last up; none if it cannot be read any more.
+    pub fn silent_beams(&self) -> Result<Vec<Beam>, MemoryError> {
+        let stored = self.tree.get(SILENT_BEAMS)?.unwrap_or_default();
+        let names: Vec<String> = serde_json::from_slice(&stored).unwrap_or_default();
+        Ok(names.iter().filter_map(|name| Beam::from_name(name)).collect())
+    }
+
+    /// Not synced: a gate that forgets it finds out anew, and charges nobody until it has.
+    pub fn set_silent_beams(&self, silent: &[Beam]) -> Result<(), MemoryError> {
+        let names: Vec<&str> = silent.iter().map(|beam| beam.name()).collect();
+        self.tree.insert(SILENT_BEAMS, serde_json::to_vec(&names).unwrap_or_default())?;
+        Ok(())
+    }
+
     /// The next sequence of this epoch that the station waits for, as far as we remember.
     pub fn delivered(&self, epoch: u32) -> Result<u64, MemoryError> {
         let stored = self.tree.get(format!("{DELIVERED}{epoch}"))?;
@@ -190,6 +206,7 @@ mod tests {
         assert_eq!((memory.issuer_keys().unwrap(), memory.station().unwrap()), (vec![], None));
         memory.remember(&station, &keys).await.unwrap();
         memory.set_delivered(3, 42).unwrap();
+        memory.set_silent_beams(&[Beam::Mid, Beam::Exit]).unwrap();
         assert_eq!(memory.last_contact(), Timestamp::default());
         for ms in [1000, 60_999, 61_000, 61_500] {
             memory.contacted(Timestamp::from_unix_ms(ms)).await.unwrap();
@@ -198,6 +215,7 @@ mod tests {
         drop(memory);
         let memory = Memory::open(&RealDisk, &path).unwrap();
         assert_eq!(memory.issuer_keys().unwrap(), keys);
+        assert_eq!(memory.silent_beams().unwrap(), [Beam::Mid, Beam::Exit]);
         assert_eq!(memory.station().unwrap(), Some(station));
         assert_eq!((memory.delivered(3).unwrap(), memory.delivered(4).unwrap()), (42, 0));
         assert_eq!(memory.last_contact().unix_ms(), 60_999, "to the minute");

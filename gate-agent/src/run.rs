@@ -128,9 +128,11 @@ impl Shared {
             door: Door::new(DoorParts {
                 actuator,
                 journal: Arc::clone(&journal),
+                memory: memory.clone(),
                 board: Arc::clone(&self.board),
                 clock: Arc::clone(&self.effects.clock),
                 side: duty.direction,
+                opens_without_gate: duty.opens_without_gate,
                 policy: duty.aisle,
             }),
             station: Arc::clone(&self.station),

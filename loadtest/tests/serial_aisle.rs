@@ -105,6 +105,11 @@ struct Gate {
 
 impl Gate {
     fn start(dir: &TempDir, hardware: &Hardware) -> Self {
+        Self::start_with(dir, hardware, false)
+    }
+
+    /// Tells the hardware to open, or to close, when it is silent.
+    fn start_with(dir: &TempDir, hardware: &Hardware, opens: bool) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let memory = Memory::open(&RealDisk, &dir.path().join("memory")).unwrap();
         let place = JournalPlace {
@@ -115,7 +120,7 @@ impl Gate {
             disk: Arc::new(RealDisk),
             clock: Arc::clone(&clock),
         };
-        let journal = Arc::new(GateJournal::open(place, memory).unwrap());
+        let journal = Arc::new(GateJournal::open(place, memory.clone()).unwrap());
         journal.adopt(1, StationId::new("north").unwrap(), 0).unwrap();
         let id = GateId::new("north-in").unwrap();
         let direction = Some(Direction::Entry);
@@ -124,9 +129,11 @@ impl Gate {
         let door = Door::new(DoorParts {
             actuator: Box::new(SerialActuator::connect(line)),
             journal: Arc::clone(&journal),
+            memory,
             board: Arc::clone(&board),
             clock,
             side: Direction::Entry,
+            opens_without_gate: opens,
             policy: AislePolicy::default(),
         });
         Self { door, journal, board }
@@ -197,4 +204,20 @@ async fn a_gate_that_dies_leaves_the_door_to_the_watchdog_and_a_new_one_learns_w
     assert_eq!(concluded[0].outcome, PassageOutcome::TimedOut);
     assert!(gate.journal.unconcluded().is_empty());
     assert_eq!(gate.board.view().passages.outcomes["timed_out"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exit_whose_gate_dies_stands_open_until_there_is_one_again() {
+    let (dir, hardware) = (tempfile::tempdir().unwrap(), Hardware::start(Noise::default(), 1));
+    let mut gate = Gate::start_with(&dir, &hardware, true);
+    gate.until("the aisle is there", |gate| gate.door.is_online()).await;
+    assert!(!hardware.control(|controller| controller.is_open_without_gate()));
+    drop(gate);
+    sleep(WATCHDOG + Duration::from_millis(500)).await;
+    assert!(hardware.control(|controller| controller.is_open_without_gate()), "nobody is kept in");
+    let mut gate = Gate::start_with(&dir, &hardware, true);
+    gate.until("the aisle is there", |gate| gate.door.is_online()).await;
+    assert!(!hardware.control(|controller| controller.is_open_without_gate()));
+    gate.admit().await;
+    assert!(hardware.control(|controller| controller.is_open()), "and taps are asked for again");
 }

@@ -66,6 +66,11 @@ impl Beams {
         Self { policy, of: Default::default() }
     }
 
+    /// It was silent when it was last looked at.
+    pub fn distrust(&mut self, beam: Beam) {
+        self.of[beam as usize].fault = Some(BeamFault::Silent);
+    }
+
     pub fn report(&mut self, beam: Beam, broken: bool, at_ms: u64) {
         let state = &mut self.of[beam as usize];
         if at_ms.saturating_sub(state.window_ms) >= RESTLESS_WINDOW_MS {

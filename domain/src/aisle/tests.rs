@@ -162,6 +162,12 @@ fn a_beam_that_sees_nobody_is_found_out_and_the_gate_goes_on_without_it() {
     let told = tell_on(told.aisle, &format!("O4+900 {WALK}"));
     assert_eq!(said(&told.findings), "mid-well 4:passed");
 
+    // One that was found out before a restart is not believed from the first rider on, until it sees somebody.
+    let again = || Aisle::new(AislePolicy::default()).distrusting([Beam::Mid]);
+    assert_eq!(said(&tell_on(again(), &without_mid(1)).findings), "1:passed");
+    assert_eq!(said(&tell_on(again(), &format!("O1+900 {WALK}")).findings), "mid-well 1:passed");
+    assert!(!again().distrusting([Beam::Exit]).can_judge());
+
     let without_exit = |n: u64| format!("O{n}+900 E+300 M+350 e+30 m+380 .+3100");
     let told = tell(&[1, 2, 3].map(without_exit).join(" "));
     assert_eq!(said(&told.findings), "1:unknown+contradicted 2:unknown+contradicted exit-silent 3:passed");

@@ -5,6 +5,7 @@
 //! | `{"cmd":"open","token":"3-17"}` | open, or stay open, for one passage |
 //! | `{"cmd":"close"}` | as soon as nobody is between the beams |
 //! | `{"cmd":"stand","open":true}` | stand open for everybody |
+//! | `{"cmd":"without_gate","open":true}` | what the watchdog does when the gate is silent: stand open until it is heard again, or close |
 //! | `{"cmd":"ack","event":5}` | forget everything up to this event |
 //! | `{"cmd":"show","lamp":"go","sound":"none"}` | `ready`, `go`, `stop`; `none`, `go`, `refused`, `alarm` |
 //! | `{"cmd":"status"}` | also the gate's sign of life, for the hardware's watchdog |
@@ -25,6 +26,7 @@ pub enum ToAisle {
     Open { token: String },
     Close,
     Stand { open: bool },
+    WithoutGate { open: bool },
     Ack { event: u64 },
     Show { lamp: Lamp, sound: Sound },
     Status,
@@ -36,6 +38,7 @@ impl From<Order> for ToAisle {
             Order::Open(token) => Self::Open { token: token.to_string() },
             Order::Close => Self::Close,
             Order::Stand(open) => Self::Stand { open },
+            Order::WithoutGate(open) => Self::WithoutGate { open },
             Order::Acknowledge(event) => Self::Ack { event },
             Order::Show(lamp, sound) => Self::Show { lamp, sound },
         }
@@ -135,6 +138,7 @@ mod tests {
             (Order::Open(TOKEN), r#"{"cmd":"open","token":"3-17"}"#),
             (Order::Close, r#"{"cmd":"close"}"#),
             (Order::Stand(true), r#"{"cmd":"stand","open":true}"#),
+            (Order::WithoutGate(true), r#"{"cmd":"without_gate","open":true}"#),
             (Order::Acknowledge(5), r#"{"cmd":"ack","event":5}"#),
             (Order::Show(Lamp::Go, Sound::None), r#"{"cmd":"show","lamp":"go","sound":"none"}"#),
         ];

@@ -10,7 +10,7 @@
 //! The eight digits are the CRC-32 (IEEE, hexadecimal) of everything before the asterisk. Whatever is no frame is skipped
 //! to the next line end and counted. Reports need no answer: they are numbered, a gap has the status asked for, and the
 //! status carries all that is not acknowledged. The status is asked for every second, so the hardware hears of the gate
-//! at least that often; silent for three seconds, its watchdog brings the door to its safe state.
+//! at least that often; silent for three seconds, its watchdog brings the door to the state that `without_gate` told it.
 
 pub mod frame;
 

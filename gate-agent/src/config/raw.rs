@@ -245,6 +245,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     let direction = required(raw.direction, "direction", problems);
     let actuator =
         required(raw.actuator.as_ref(), "actuator", problems).and_then(|actuator| actuator.check("actuator", problems));
+    let opens_without_gate = raw.actuator.as_ref().zip(direction).map(|(raw, way)| raw.opens_without_gate(way));
     let aisle = raw.aisle.check("aisle", problems);
     let admission = raw.admission.check("admission", problems);
     let screen = required(raw.screen.as_ref(), "screen", problems).and_then(|screen| screen.check("screen", problems));
@@ -257,6 +258,7 @@ fn gate_duty(raw: &RawConfig, problems: &mut Problems) -> Option<GateDuty> {
     Some(GateDuty {
         direction: direction?,
         actuator: actuator?,
+        opens_without_gate: opens_without_gate?,
         aisle: aisle?,
         admission: admission?,
         screen: screen?,

@@ -60,6 +60,19 @@ fn with_camera(dir: &Path, camera: &str) -> String {
 }
 
 #[test]
+fn without_its_gate_an_exit_opens_and_an_entry_closes_unless_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let opens = |direction: &str, said: &str| {
+        let config = example(dir.path()).replace("direction = \"entry\"", &format!("direction = \"{direction}\""));
+        let config = config.replacen("kind = \"simulated\"", &format!("{said}\nkind = \"simulated\""), 1);
+        let Duty::Gate(duty) = check(&config).unwrap().duty else { panic!("a gate") };
+        duty.opens_without_gate
+    };
+    assert!(!opens("entry", "") && opens("exit", ""));
+    assert!(opens("entry", "without_gate = \"open\"") && !opens("exit", "without_gate = \"close\""));
+}
+
+#[test]
 fn each_kind_of_camera_has_the_keys_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let camera = |camera: &str| check(&with_camera(dir.path(), camera)).map(|config| config.camera);

@@ -1,6 +1,6 @@
 //! What the door is told from outside: its mode, to open once, what the gate makes of whoever comes.
 
-use facegate_domain::aisle::PassageToken;
+use facegate_domain::aisle::{Aisle, BeamFault, PassageToken};
 use facegate_domain::gate::{GateCommand, GateEvent, GateMode, Rest};
 
 use super::{Blocked, Door};
@@ -41,6 +41,31 @@ impl Door {
         }
         self.show(Lamp::Go, Sound::Go).await;
         Ok(())
+    }
+
+    /// An aisle of which nothing is known but the beams that were silent before: until a gate has found them out again, it
+    /// would charge nobody.
+    pub(super) async fn begin_anew(&mut self) {
+        let silent = self.parts.memory.silent_beams().unwrap_or_else(|error| {
+            tracing::error!(%error, "which beams were dead cannot be read; it is found out anew");
+            Vec::new()
+        });
+        for beam in &silent {
+            tracing::warn!(beam = beam.name(), "a beam was silent before and is not believed until it sees somebody");
+        }
+        self.aisle = Aisle::new(self.parts.policy).distrusting(silent);
+        self.beams_changed().await;
+    }
+
+    pub(super) async fn beams_changed(&mut self) {
+        let faults: Vec<_> = self.aisle.faults().collect();
+        let silent: Vec<_> =
+            faults.iter().filter(|(_, fault)| *fault == BeamFault::Silent).map(|(beam, _)| *beam).collect();
+        if let Err(error) = self.parts.memory.set_silent_beams(&silent) {
+            tracing::error!(%error, "which beams are dead is not remembered");
+        }
+        self.parts.board.beams(faults);
+        self.rest_as_told().await;
     }
 
     pub(super) async fn once_concluded(&mut self) {

@@ -37,6 +37,7 @@ struct State {
     crossings: Vec<String>,
     gate: Option<TcpStream>,
     standing: bool,
+    opens_without_gate: Option<bool>,
     dead: Option<String>,
     shown: Vec<String>,
     journal: PathBuf,
@@ -59,6 +60,7 @@ impl Aisle {
             crossings: vec![],
             gate: None,
             standing: false,
+            opens_without_gate: None,
             dead: None,
             shown: vec![],
             journal: journal.to_owned(),
@@ -138,6 +140,11 @@ impl Aisle {
         self.state().standing
     }
 
+    /// What it was told to do when the gate is silent.
+    pub fn opens_without_gate(&self) -> Option<bool> {
+        self.state().opens_without_gate
+    }
+
     /// A beam that says nothing any more.
     pub fn kill(&self, beam: Option<&str>) {
         self.state().dead = beam.map(str::to_owned);
@@ -186,6 +193,7 @@ impl Aisle {
                 }
             }
             "stand" => state.standing = command["open"].as_bool().unwrap(),
+            "without_gate" => state.opens_without_gate = command["open"].as_bool(),
             "show" => {
                 let (lamp, sound) = (command["lamp"].as_str().unwrap(), command["sound"].as_str().unwrap());
                 state.shown.push(format!("{lamp}/{sound}"));

@@ -9,9 +9,14 @@ use crate::world::{World, now, passages};
 
 /// Somebody shows a code; true when the gate has concluded one passage more.
 fn ride(world: &mut World, number: u8) {
+    ride_of(world, number, u64::from(number));
+}
+
+/// The same, when it is the `nth` since the gate's start.
+fn ride_of(world: &mut World, number: u8, nth: u64) {
     let code = phone_with(&world.phone(RiderId::random()).show(now(), [number; 8]));
     world.show(&[code]);
-    let before = u64::from(number) - 1;
+    let before = nth - 1;
     world.wait("the passage is concluded", |state| {
         let outcomes = state["passages"]["outcomes"].as_object();
         outcomes.is_some_and(|o| o.values().filter_map(serde_json::Value::as_u64).sum::<u64>() > before)
@@ -30,11 +35,17 @@ fn a_dead_beam_charges_nobody_until_it_is_found_out_and_then_the_gate_goes_on_wi
     assert_eq!(state["passages"]["code"], 0);
     ride(&mut world, 3);
     assert_eq!(world.state()["passages"]["code"], 1);
+    // A gate that has started anew knows it.
+    world.crash_gate();
+    world.start_gate();
+    world.wait("it is ready", |state| state["phase"] == "idle" && state["sensors"] == "mid beam silent");
+    ride_of(&mut world, 4, 1);
+    assert_eq!(world.state()["passages"]["code"], 1, "it counts from its start");
     world.aisle.kill(None);
-    ride(&mut world, 4);
+    ride_of(&mut world, 5, 2);
     let state = world.wait("the beam is believed again", |state| state["sensors"].is_null());
     assert_eq!(state["passages"]["code"], 2);
-    let outcomes: Vec<_> = passages(&world.wait_delivered(8)).iter().map(|p| (p.outcome, p.remarks)).collect();
+    let outcomes: Vec<_> = passages(&world.wait_delivered(10)).iter().map(|p| (p.outcome, p.remarks)).collect();
     assert_eq!(outcomes.iter().filter(|(outcome, _)| *outcome == PassageOutcome::Unknown).count(), 2);
     assert!(outcomes.iter().all(|(o, r)| (*o == PassageOutcome::Unknown) == r.has(Remark::Contradicted)));
 }
@@ -141,4 +152,10 @@ fn what_was_seen_of_who_follows_counts_when_the_one_before_him_is_through() {
     world.show(&follows[2..]);
     let decision = world.decision(2);
     assert_eq!((&decision["kind"], &decision["medium"]), (&"granted".into(), &"face".into()), "{decision}");
+}
+
+#[test]
+fn the_hardware_is_told_what_to_do_without_its_gate() {
+    let world = World::new();
+    world.wait("it is told", |_| world.aisle.opens_without_gate() == Some(false));
 }

@@ -35,6 +35,10 @@ pub struct Controller {
     openings: VecDeque<(String, bool)>,
     standing: bool,
     open: bool,
+    /// What the gate has told for when it is silent.
+    opens_without_gate: bool,
+    /// The watchdog has opened the door.
+    without_gate: bool,
     known: VecDeque<String>,
     latched: VecDeque<Event>,
     recent: VecDeque<Event>,
@@ -54,6 +58,8 @@ impl Controller {
             openings: VecDeque::new(),
             standing: false,
             open: false,
+            opens_without_gate: false,
+            without_gate: false,
             known: VecDeque::new(),
             latched: VecDeque::new(),
             recent: VecDeque::new(),
@@ -69,6 +75,9 @@ impl Controller {
     /// Executes what the gate says; an answer, if it asked for one.
     pub fn obey(&mut self, message: ToAisle) -> Option<FromAisle> {
         self.heard = Stopwatch::start();
+        if std::mem::take(&mut self.without_gate) {
+            self.close_if_empty();
+        }
         match message {
             ToAisle::Open { token } => self.open(token),
             ToAisle::Close => self.close(),
@@ -76,6 +85,7 @@ impl Controller {
                 self.standing = open;
                 if open { self.open = true } else { self.close_if_empty() }
             }
+            ToAisle::WithoutGate { open } => self.opens_without_gate = open,
             ToAisle::Ack { event } => self.latched.retain(|latched| latched.event > event),
             ToAisle::Show { lamp, sound } => (self.lamp, self.sound) = (lamp, sound),
             ToAisle::Status => return Some(self.status()),
@@ -83,9 +93,12 @@ impl Controller {
         None
     }
 
-    /// The gate has been silent for too long: nobody new may step in; whoever is inside gets out.
+    /// The gate has been silent for too long: as it has told, the door stands open, or nobody new may step in and whoever
+    /// is inside gets out.
     pub fn watch(&mut self) {
-        if self.heard.elapsed() > WATCHDOG && self.openings.iter().any(|(_, taken)| !taken) {
+        if self.opens_without_gate && !self.hears() {
+            (self.open, self.without_gate) = (true, true);
+        } else if self.heard.elapsed() > WATCHDOG && self.openings.iter().any(|(_, taken)| !taken) {
             self.close();
         }
     }
@@ -125,6 +138,11 @@ impl Controller {
 
     pub fn is_standing(&self) -> bool {
         self.standing
+    }
+
+    /// Whether the watchdog holds the door open.
+    pub fn is_open_without_gate(&self) -> bool {
+        self.without_gate
     }
 
     /// A body steps through the door on the oldest opening that nobody has taken.
@@ -191,7 +209,7 @@ impl Controller {
     }
 
     fn close_if_empty(&mut self) {
-        if self.openings.is_empty() && !self.standing && self.open {
+        if self.openings.is_empty() && !self.standing && !self.without_gate && self.open {
             self.open = false;
             self.latch(Saw::Closed, None, None);
         }

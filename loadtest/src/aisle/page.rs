@@ -97,7 +97,7 @@ impl Named {
 
 #[derive(Debug, Serialize)]
 struct View {
-    /// `closed`, `open` for one, or `standing` open.
+    /// `closed`, `open` for one, `standing` open, or held open by the `watchdog`.
     door: &'static str,
     openings: Vec<Opening>,
     lamp: String,
@@ -126,6 +126,7 @@ impl View {
     fn of(controller: &Controller) -> Self {
         Self {
             door: match (controller.is_standing(), controller.is_open()) {
+                _ if controller.is_open_without_gate() => "watchdog",
                 (true, _) => "standing",
                 (false, true) => "open",
                 (false, false) => "closed",

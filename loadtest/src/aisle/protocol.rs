@@ -16,6 +16,10 @@ pub enum ToAisle {
     Stand {
         open: bool,
     },
+    /// What the watchdog does when the gate is silent.
+    WithoutGate {
+        open: bool,
+    },
     /// Everything up to the event is on the gate's disk: the controller may forget it.
     Ack {
         event: u64,

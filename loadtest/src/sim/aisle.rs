@@ -227,7 +227,7 @@ impl Actuator for SimActuator {
             }
             Order::Acknowledge(_) if self.aisle.dice.chance(0.1) => return Err(AisleOffline),
             Order::Acknowledge(event) => self.aisle.state().unacknowledged.retain(|kept| kept.number > event),
-            Order::Stand(_) | Order::Show(..) => {}
+            Order::Stand(_) | Order::WithoutGate(_) | Order::Show(..) => {}
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ pub fn start(world: &Arc<World>, machine: &Machine, station: u8, way: Direction)
     let link = Link {
         station: Arc::clone(&above),
         journal: Some(Arc::clone(&journal)),
-        memory,
+        memory: memory.clone(),
         board: Arc::clone(&board),
         clock: Arc::clone(&clock),
         model: ModelId::new(MODEL)?,
@@ -75,9 +75,11 @@ pub fn start(world: &Arc<World>, machine: &Machine, station: u8, way: Direction)
     let door = Door::new(DoorParts {
         actuator: Box::new(actuator),
         journal: Arc::clone(&journal),
+        memory,
         board: Arc::clone(&board),
         clock: Arc::clone(&clock),
         side: way,
+        opens_without_gate: false,
         policy: AislePolicy::default(),
     });
     let tolerance = CodeTolerance::default();

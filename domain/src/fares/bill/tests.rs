@@ -204,6 +204,8 @@ fn the_mode_of_a_gate_gives_up_what_it_says() {
         (" time_exempt", "", 200),
         (" fare_exempt", "", 0),
         ("", " fare_exempt", 0),
+        (" emergency_open", "", 0),
+        ("", " emergency_open", 0),
         ("", " sequence_exempt", 500),
         ("", " bidirectional", 500),
     ] {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use facegate_domain::aisle::AislePolicy;
+use facegate_domain::tap::Direction;
 use facegate_runtime::config::Problems;
 use serde::Deserialize;
 
@@ -14,12 +15,22 @@ use crate::config::ActuatorConfig;
 pub(super) enum RawActuator {
     Simulated {
         address: String,
+        without_gate: Option<WithoutGate>,
     },
     Serial {
         device: PathBuf,
         #[serde(default = "baud")]
         baud: u32,
+        without_gate: Option<WithoutGate>,
     },
+}
+
+/// What the hardware's watchdog does with the door when the gate's process is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WithoutGate {
+    Open,
+    Close,
 }
 
 const fn baud() -> u32 {
@@ -29,14 +40,22 @@ const fn baud() -> u32 {
 impl RawActuator {
     pub(super) fn check(&self, path: &str, problems: &mut Problems) -> Option<ActuatorConfig> {
         match self {
-            Self::Simulated { address } => {
+            Self::Simulated { address, .. } => {
                 problems.address(&format!("{path}.address"), address).map(ActuatorConfig::Simulated)
             }
-            Self::Serial { device, baud } => {
+            Self::Serial { device, baud, .. } => {
                 let baud = problems.within(&format!("{path}.baud"), *baud, 1_200..=4_000_000)?;
                 Some(ActuatorConfig::Serial(SerialLine { device: device.clone(), baud }))
             }
         }
+    }
+}
+
+impl RawActuator {
+    /// Whether the door stands open then. Unless it is said, nobody is kept in and nobody is let in.
+    pub(super) fn opens_without_gate(&self, direction: Direction) -> bool {
+        let (Self::Simulated { without_gate, .. } | Self::Serial { without_gate, .. }) = self;
+        without_gate.map_or(direction == Direction::Exit, |told| told == WithoutGate::Open)
     }
 }
 

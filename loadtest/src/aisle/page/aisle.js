@@ -46,7 +46,7 @@ function beamRow(beam) {
 function show(aisle) {
   at("gate").textContent = aisle.gate_heard ? "The gate is connected." : "No gate is heard.";
   at("picture").classList.toggle("open", aisle.door !== "closed");
-  at("door").textContent = { closed: "closed", open: "open for one", standing: "standing open" }[aisle.door];
+  at("door").textContent = { closed: "closed", open: "open for one", standing: "standing open", watchdog: "open, since no gate is heard" }[aisle.door];
   at("lamp").setAttribute("class", aisle.lamp);
   at("lamp-word").textContent = aisle.lamp;
   at("sound").textContent = aisle.sound;
