@@ -133,8 +133,10 @@ pub const GSTREAMER: Need = Need {
     ],
     present: || {
         let headers = ["--exists", "gstreamer-app-1.0", "gstreamer-video-1.0"];
-        let server = "import gi; gi.require_version('GstRtspServer', '1.0')";
-        answers(Command::new("pkg-config").args(headers)) && answers(Command::new("python3").args(["-c", server]))
+        // The system's own Python, which Debian's packages are for; the first one on the PATH may be another.
+        let mut server = Command::new("/usr/bin/python3");
+        server.args(["-c", "import gi; gi.require_version('GstRtspServer', '1.0')"]);
+        answers(Command::new("pkg-config").args(headers)) && answers(&mut server)
     },
 };
 
