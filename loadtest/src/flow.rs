@@ -6,7 +6,7 @@
 //!
 //! People are photographs: of a research set where one is given, of the demo else. A picture of a photograph is what liveness
 //! is there to refuse, so only those take part whose rendered walk-up the gate's own engine finds to be alive; how many were
-//! not is said. What this measures is the gate's time and its mistakes, not how many real people it would know.
+//! not is said. Riders enrolled with several photographs, as enrolment asks for, walk first. What this measures is the gate's time and its mistakes, not how many real people it would know.
 
 mod cached;
 pub mod likeness;

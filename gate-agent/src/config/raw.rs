@@ -127,7 +127,7 @@ impl Default for RawApproach {
             second_chance_ms: 3000,
             same_face_cosine_min: 0.5,
             near_px_min: 14.0,
-            several_area_ratio: 0.5,
+            several_area_ratio: 0.65,
             frames_queued_max: 2,
         }
     }

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_door_is_opened_for_nobody_who_has_somebody_else_before_him() {
         use Intention::{Coming, Outside, Passing, Still};
-        let policy = FacePolicy { quality: QualityPolicy::default(), near_px_min: 14.0, several_area_ratio: 0.5 };
+        let policy = FacePolicy { quality: QualityPolicy::default(), near_px_min: 14.0, several_area_ratio: 0.65 };
         type Row<'r> = (&'r str, &'r [(f32, Intention)], Result<usize, &'r str>);
         let table: [Row<'_>; 11] = [
             ("nobody", &[], Err("Nobody")),

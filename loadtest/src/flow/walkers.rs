@@ -1,5 +1,6 @@
 //! Everybody who walks in a run, with his phone.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -47,6 +48,9 @@ impl Walkers {
         let (mut enrolled, mut others) = all.by_enrolment();
         enrolled.shuffle(&mut random);
         others.shuffle(&mut random);
+        // Riders as enrolment wants them first: with several photographs.
+        let photographs = |place: &usize| all.people[*place].template.as_ref().map_or(0, |of| of.photographs);
+        enrolled.sort_by_key(|place| Reverse(photographs(place)));
         // How like the riders are to their templates: on their photographs, and as the camera sees them.
         let (mut photographed, mut filmed) = (Vec::new(), Vec::new());
         let mut walkers = Self { enrolled: Vec::new(), strangers: Vec::new(), not_live: 0 };
