@@ -16,6 +16,10 @@ const HEIGHT: u32 = 540;
 const FOCAL_PX: f32 = 800.0;
 /// Between the eyes of an adult, in metres.
 const INTER_EYE_M: f32 = 0.063;
+/// From the middle between the eyes to the side of a head with its hair, and to above and below it.
+const HEAD_M: (f32, f32) = (0.12, 0.17);
+/// Half of what shoulders take.
+const SHOULDERS_M: f32 = 0.22;
 const JPEG_QUALITY: i32 = 88;
 /// Side of a phone's code as the camera sees it.
 const CODE_PX: u32 = 480;
@@ -38,16 +42,31 @@ impl InView<'_> {
         FOCAL_PX * INTER_EYE_M / self.metres / self.look.inter_eye_px
     }
 
+    /// Where the middle between his eyes is in the frame.
+    #[expect(clippy::cast_precision_loss, reason = "pixels")]
+    fn eyes(&self) -> (f32, f32) {
+        let sway = 0.01 * (self.phase + self.metres * 5.0).sin();
+        let nod = 0.02 * (self.phase * 1.3 + self.metres * 9.0).sin();
+        let across = WIDTH as f32 / 2.0 + FOCAL_PX * (self.aside + sway) / self.metres;
+        (across, HEIGHT as f32 * 0.45 + FOCAL_PX * nod / self.metres)
+    }
+
+    /// Whether his head, or his shoulders below it, are before what is at this place of the frame.
+    #[expect(clippy::cast_precision_loss, reason = "pixels")]
+    fn hides(&self, (x, y): (i64, i64)) -> bool {
+        let metres_per_px = self.metres / FOCAL_PX;
+        let eyes = self.eyes();
+        let (aside, below) = ((x as f32 - eyes.0) * metres_per_px, (y as f32 - eyes.1) * metres_per_px);
+        (aside / HEAD_M.0).hypot(below / HEAD_M.1) < 1.0 || (below > HEAD_M.1 && aside.abs() < SHOULDERS_M)
+    }
+
     /// His photograph as large as he is seen, and where it begins in the frame.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "pixels")]
     fn seen(&self) -> (RgbImage, (i64, i64)) {
         let (scale, pixels) = (self.scale(), &self.look.pixels);
         let side = |length: u32| ((length as f32 * scale) as u32).max(8);
         let seen = resize(pixels, side(pixels.width()), side(pixels.height()), FilterType::Triangle);
-        let sway = 0.01 * (self.phase + self.metres * 5.0).sin();
-        let nod = 0.02 * (self.phase * 1.3 + self.metres * 9.0).sin();
-        let x = WIDTH as f32 / 2.0 + FOCAL_PX * (self.aside + sway) / self.metres;
-        let y = HEIGHT as f32 * 0.45 + FOCAL_PX * nod / self.metres;
+        let (x, y) = self.eyes();
         (seen, ((x - self.look.eyes.0 * scale) as i64, (y - self.look.eyes.1 * scale) as i64))
     }
 }
@@ -76,7 +95,7 @@ impl Camera {
     pub fn frame(&mut self, first: &InView<'_>, print: Option<&InView<'_>>, others: &[InView<'_>]) -> Result<Vec<u8>> {
         let mut frame = wall();
         stand(&mut frame, first);
-        others.iter().for_each(|other| paint(&mut frame, other));
+        others.iter().for_each(|other| paint(&mut frame, other, first));
         if let Some(print) = print {
             hold(&mut frame, print);
         }
@@ -130,16 +149,16 @@ fn stand(frame: &mut RgbImage, person: &InView<'_>) {
     }
 }
 
-/// Blends somebody in who is farther away: his photograph fades towards its edges.
+/// Blends somebody in who is farther away: his photograph fades towards its edges, and the first one stands before him.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "pixels")]
-fn paint(frame: &mut RgbImage, person: &InView<'_>) {
+fn paint(frame: &mut RgbImage, person: &InView<'_>, first: &InView<'_>) {
     let (seen, (left, top)) = person.seen();
     let (across, down) = (seen.width() as f32, seen.height() as f32);
     for (x, y, pixel) in seen.enumerate_pixels() {
         let (to_x, to_y) = (left + i64::from(x), top + i64::from(y));
         let inside = (0..i64::from(WIDTH)).contains(&to_x) && (0..i64::from(HEIGHT)).contains(&to_y);
         let share = faded(x as f32 / across) * faded(y as f32 / down);
-        if inside && share > 0.0 {
+        if inside && share > 0.0 && !first.hides((to_x, to_y)) {
             let under = frame.get_pixel_mut(to_x as u32, to_y as u32);
             for (under, over) in under.0.iter_mut().zip(pixel.0) {
                 *under = (f32::from(*under) * (1.0 - share) + f32::from(over) * share) as u8;
@@ -169,4 +188,40 @@ fn hold(frame: &mut RgbImage, print: &InView<'_>) {
 /// From nothing at an edge (0 and 1) to all, over the outermost sixth.
 fn faded(along: f32) -> f32 {
     (along.min(1.0 - along) * 6.0).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use facegate_domain::face::Embedding;
+    use facegate_domain::ids::ModelId;
+
+    use super::*;
+
+    fn look(colour: u8) -> Look {
+        let embedding = Embedding::normalise(ModelId::new("m").unwrap(), vec![1.0, 0.0]).unwrap();
+        let pixels = RgbImage::from_pixel(250, 250, Rgb([colour; 3]));
+        Look { pixels, eyes: (125.0, 110.0), inter_eye_px: 45.0, embedding }
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pixels")]
+    fn who_is_behind_is_seen_beside_the_one_before_him_and_never_on_his_face() {
+        let (before, behind) = (look(200), look(40));
+        for metres in [0.8, 1.4, 2.4] {
+            let first = InView { look: &before, metres, aside: 0.0, phase: 1.0 };
+            let next = InView { look: &behind, metres: metres + 1.0, aside: 0.22, phase: 2.0 };
+            let mut frame = wall();
+            stand(&mut frame, &first);
+            paint(&mut frame, &next, &first);
+            let px_per_metre = FOCAL_PX / metres;
+            let at = |x: f32, y: f32| {
+                let eyes = first.eyes();
+                frame.get_pixel((eyes.0 + x * px_per_metre) as u32, (eyes.1 + y * px_per_metre) as u32).0[0]
+            };
+            for (x, y) in [(0.0, 0.0), (0.1, 0.0), (-0.1, 0.05), (0.0, 0.12), (0.05, -0.1)] {
+                assert_eq!(at(x, y), 200, "{metres} m, {x} {y}");
+            }
+            assert!(at(0.15, 0.0) < 200, "{metres} m");
+        }
+    }
 }
