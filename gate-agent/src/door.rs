@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use facegate_domain::Clock;
-use facegate_domain::aisle::{Aisle, AislePolicy, Finding, PassageToken, Saw};
+use facegate_domain::aisle::{Aisle, AislePolicy, Beam, Finding, PassageToken, Saw};
 use facegate_domain::gate::{Gate, GateCommand, GateEvent, GateMode, GateState, Rest};
 use facegate_domain::ids::{RecordId, RiderId};
 use facegate_domain::tap::{Authorisation, Direction, Medium, PassageOutcome, Remark, Remarks};
@@ -70,6 +70,8 @@ pub struct Door {
     opened: bool,
     /// The alarm sounds until nobody is in the aisle.
     alarmed: bool,
+    /// Entry: somebody has stepped in, and no further yet. Mid: he has.
+    stepped: Option<Beam>,
     /// What the lamp shows.
     shown: Option<Lamp>,
     /// Whom `gate` is about, by sequence.
@@ -94,6 +96,7 @@ impl Door {
             online: false,
             opened: false,
             alarmed: false,
+            stepped: None,
             shown: None,
             under_way: BTreeMap::new(),
             met: BTreeMap::new(),
@@ -109,6 +112,12 @@ impl Door {
     /// Whether a rider may be decided about; one may be behind another who is passing.
     pub fn takes_a_rider(&self) -> bool {
         self.gate.state.takes_a_rider()
+    }
+
+    /// Whether somebody has stepped in and may step back yet. Were the next one let through now, no beam could tell which of
+    /// the two went on.
+    pub fn is_undecided(&self) -> bool {
+        self.is_busy() && self.stepped == Some(Beam::Entry)
     }
 
     pub fn is_online(&self) -> bool {
@@ -231,7 +240,9 @@ impl Door {
         match event.saw {
             Saw::Opened(_) => self.opened = true,
             Saw::Closed => self.opened = false,
-            Saw::Broken(_) | Saw::Cleared(_) => {}
+            Saw::Broken(Beam::Entry) => _ = self.stepped.get_or_insert(Beam::Entry),
+            Saw::Broken(Beam::Mid | Beam::Exit) => self.stepped = Some(Beam::Mid),
+            Saw::Cleared(_) => {}
         }
         self.aisle.on(event)
     }
@@ -316,6 +327,7 @@ impl Door {
         };
         // One of before a restart that ended meanwhile has no machine any more.
         let ours = self.under_way.remove(&token.sequence) == Some(token);
+        self.stepped = self.stepped.filter(|_| !ours);
         if ours && let GateCommand::CloseAndStore(..) = self.on(GateEvent::Concluded(token.sequence, outcome)) {
             self.close().await;
         }

@@ -138,6 +138,9 @@ impl Gate {
         if self.has_ended(look.captured_ms) {
             self.end_approach().await;
         }
+        if look.code.is_some() && self.parts.door.is_undecided() {
+            return self.approach.seen(look.captured_ms);
+        }
         if let Some(text) = &look.code
             && self.on_code(text, look.captured_ms).await
         {
@@ -185,6 +188,8 @@ impl Gate {
     async fn consider(&mut self, ended: bool) {
         while !self.approach.is_concluded() {
             match decide(&self.gathered(ended), &self.policy.decision) {
+                // As soon as the one before him is past the first beam.
+                GateCommand::Search if self.parts.door.is_undecided() => return,
                 GateCommand::Search => self.search(ended).await,
                 GateCommand::Refuse(refusal) => return self.refuse_face(refusal, ended).await,
                 GateCommand::Forget => return,
@@ -317,12 +322,10 @@ impl Gate {
                 self.remember_tap(passage.rider, self.now_ms());
             }
         }
-        // Who follows closely has been looked at since the one before him stepped in: what was seen of him counts. Whoever
-        // turned back may be the one who is looked at.
+        // Who follows has been looked at since the one before him stepped in; who turned back may be who is looked at.
         let follows = took_a_rider && concluded.iter().all(|passage| passage.outcome == PassageOutcome::Passed);
         let goes_on = follows && self.approach.is_active() && !self.approach.is_concluded();
-        let next_please = !took_a_rider || !concluded.is_empty();
-        if next_please && !goes_on && self.parts.door.takes_a_rider() {
+        if (!took_a_rider || !concluded.is_empty()) && !goes_on && self.parts.door.takes_a_rider() {
             self.idle_since_ms = self.now_ms();
             self.codes.still_in_view(self.idle_since_ms);
             self.begin_anew();

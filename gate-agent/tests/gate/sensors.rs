@@ -5,7 +5,7 @@ use facegate_domain::tap::{PassageOutcome, Remark};
 
 use crate::aisle::Body;
 use crate::people::{phone_with, template, walk_up};
-use crate::world::{World, now, passages};
+use crate::world::{World, authorisations, now, passages};
 
 /// Somebody shows a code; true when the gate has concluded one passage more.
 fn ride(world: &mut World, number: u8) {
@@ -158,4 +158,29 @@ fn what_was_seen_of_who_follows_counts_when_the_one_before_him_is_through() {
 fn the_hardware_is_told_what_to_do_without_its_gate() {
     let world = World::new();
     world.wait("it is told", |_| world.aisle.opens_without_gate() == Some(false));
+}
+
+#[test]
+fn who_steps_back_is_not_taken_for_the_next_one() {
+    let mut world = World::new();
+    world.aisle.body(Body::Hesitates);
+    let [steps_back, next] = [RiderId::random(), RiderId::random()];
+    world.show(&[phone_with(&world.phone(steps_back).show(now(), [1; 8]))]);
+    world.wait("the door is open", |state| state["gate_state"] == "open");
+    world.aisle.beam("entry", true);
+    world.wait("he steps in", |state| state["gate_state"] == "passing");
+    let code = phone_with(&world.phone(next).show(now(), [2; 8]));
+    world.show(&[code.clone()]);
+    world.pause();
+    assert_eq!(world.state()["decided"], 1, "the next one waits until it is known who goes on");
+    world.aisle.beam("entry", false);
+    world.wait("he is known to be back", |state| state["passages"]["outcomes"]["turned_back"] == 1);
+    world.aisle.body(Body::Crosses);
+    world.show(&[code]);
+    world.wait("the next one is through", |state| state["passages"]["code"] == 1);
+    let records = world.wait_delivered(4);
+    let passages: Vec<_> = passages(&records).iter().map(|passage| passage.outcome).collect();
+    assert_eq!(passages, [PassageOutcome::TurnedBack, PassageOutcome::Passed]);
+    let riders: Vec<_> = authorisations(&records).iter().map(|granted| granted.rider).collect();
+    assert_eq!(riders, [steps_back, next]);
 }
