@@ -170,7 +170,7 @@ fn who_steps_back_is_not_taken_for_the_next_one() {
     world.aisle.beam("entry", true);
     world.wait("he steps in", |state| state["gate_state"] == "passing");
     let code = phone_with(&world.phone(next).show(now(), [2; 8]));
-    world.show(&[code.clone()]);
+    world.show(std::slice::from_ref(&code));
     world.pause();
     assert_eq!(world.state()["decided"], 1, "the next one waits until it is known who goes on");
     world.aisle.beam("entry", false);
