@@ -1,12 +1,13 @@
 //! Passengers through aisles: streams of people walk through four real gates before one real station among millions of
 //! riders, in real time, first through one aisle alone, which tells how many pass in a minute, then through all four at
 //! once (crowds then: in groups, some of whom hesitate, draw a case, step back or tailgate, and some strangers hold a rider's
-//! print before their faces), which tells how long decisions take; who went through is held against the taps. Then a hundred thousand passages
-//! more, of cached embeddings of real photographs, are asked of the same station.
+//! print before their faces), which tells how long decisions take; who went through is held against the taps. Then a hundred
+//! thousand passages more, of cached embeddings of real photographs, are asked of the same station.
 //!
 //! People are photographs: of a research set where one is given, of the demo else. A picture of a photograph is what liveness
 //! is there to refuse, so only those take part whose rendered walk-up the gate's own engine finds to be alive; how many were
-//! not is said. Riders enrolled with several photographs, as enrolment asks for, walk first. What this measures is the gate's time and its mistakes, not how many real people it would know.
+//! not is said. Riders enrolled with several photographs, as enrolment asks for, walk first. What this measures is the gate's
+//! time and its mistakes, not how many real people it would know.
 
 mod cached;
 pub mod likeness;

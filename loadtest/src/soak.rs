@@ -29,8 +29,8 @@ const GROWTH_MAX_BYTES: i64 = 32 << 20;
 /// Half an hour of a small city's processes, with a crowd that rides through every gate by face and by code.
 ///
 /// The resident memory of each process is read all the time: what it grew by is the difference of the medians of the
-/// second and the last quarter of the run. Every gate has to let somebody through all the time, and in the end every body has to be one tap and
-/// every ride one charge.
+/// second and the last quarter of the run. Every gate has to let somebody through all the time, and in the end every body
+/// has to be one tap and every ride one charge.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SoakOptions {
     /// How long the crowd rides.
